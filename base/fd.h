@@ -1,0 +1,47 @@
+/*
+ * Descriptors: every one is born O_CLOEXEC and held in `cleanup_close int fd = -1;`.
+ */
+#ifndef COOPER_BASE_FD_H
+#define COOPER_BASE_FD_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+void fd_close(int fd); /* ignores negative ones; keeps errno */
+static inline void fd_close_cleanup(int *fd)
+{
+	fd_close(*fd);
+}
+#define cleanup_close __attribute__((cleanup(fd_close_cleanup)))
+
+/* Hands a descriptor on: yields it and leaves -1 behind. */
+#define take_fd(p)                 \
+	({                         \
+		int taken_ = *(p); \
+		*(p) = -1;         \
+		taken_;            \
+	})
+
+/* Writes all of it, through short writes and EINTR. 0 or -errno (with the error set, without a name). */
+int fd_write_all(int fd, const void *data, size_t size, struct error **err);
+/* Reads until `size` bytes or the end; the count read. */
+ssize_t fd_read_full(int fd, void *data, size_t size, struct error **err);
+/* Appends all that is left to read; -EFBIG when the buffer's limit is passed. */
+int fd_read_all(int fd, struct buf *into, struct error **err);
+/* Reads dirfd/path (a regular file, not followed when it is a symlink) whole. -ENOENT, -EFBIG. */
+int fd_read_file(int dirfd, const char *path, struct buf *into, struct error **err);
+/* Copies the rest of `from` to `to`: FICLONE when both are whole files, then copy_file_range, then read/write.
+ * Gives the bytes copied. */
+int fd_copy(int from, int to, uint64_t *copied, struct error **err);
+/* A sealed or at least unlinked memory file positioned at 0, holding `data`. */
+MUST_CHECK int fd_from_memory(const char *name, const void *data, size_t size, struct error **err);
+/* openat() of a directory, O_PATH-free, with O_DIRECTORY|O_CLOEXEC|O_NOFOLLOW. */
+MUST_CHECK int fd_open_dir(int dirfd, const char *path, struct error **err);
+/* "/proc/self/fd/N": lets path-only system calls work on an O_PATH descriptor. Buffer of FD_PROC_PATH_SIZE. */
+#define FD_PROC_PATH_SIZE 32
+const char *fd_proc_path(int fd, char text[FD_PROC_PATH_SIZE]);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * overlayfs' marks in a tree that is mounted with `userxattr` (Documentation/filesystems/overlayfs.rst): a whiteout is
+ * a character device 0:0, an opaque directory has user.overlay.opaque=y. All other user.overlay.* attributes are the
+ * kernel's bookkeeping. An attribute of that name that came from a tar or a step is data: it is kept as
+ * user.overlay.overlay.* (which Linux 6.7 shows unescaped inside the mount) and comes out under its own name.
+ */
+#ifndef COOPER_BASE_OVLMARK_H
+#define COOPER_BASE_OVLMARK_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+bool ovlmark_is_whiteout(const struct stat *st);
+int ovlmark_make_whiteout(int dirfd, const char *name, struct error **err);
+/* `fd` may be O_PATH. */
+bool ovlmark_is_opaque(int fd);
+int ovlmark_set_opaque(int fd, struct error **err);
+int ovlmark_clear_opaque(int fd, struct error **err);
+
+/* What an extended attribute found in a layer tree means. */
+enum ovlmark_xattr {
+	OVLMARK_PLAIN,	 /* data, under this name */
+	OVLMARK_KERNEL,	 /* bookkeeping of overlayfs or of cooper: never leaves the store */
+	OVLMARK_ESCAPED, /* data, under the name that ovlmark_unescape() gives */
+};
+enum ovlmark_xattr ovlmark_classify(const char *name);
+/* The name under which data is kept: itself, or the escaped form for user.overlay.* and user.cooper.*. Heap. */
+MUST_CHECK char *ovlmark_escape(const char *name);
+MUST_CHECK char *ovlmark_unescape(const char *name);
+
+#endif

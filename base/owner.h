@@ -1,0 +1,34 @@
+/*
+ * The record of what a file should be where the kernel does not let us make it so: an owner that no id maps to, a
+ * device node, a mode. Kept in the extended attribute user.cooper.o of a regular file or directory (20 bytes,
+ * little-endian u32: uid, gid, type and permission bits, major, minor). A device is an empty regular file with such a
+ * record. user.* attributes are refused on symlinks, FIFOs and sockets: there the record cannot be kept (-EPERM), and
+ * the caller says what is lost.
+ */
+#ifndef COOPER_BASE_OWNER_H
+#define COOPER_BASE_OWNER_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#define OWNER_XATTR "user.cooper.o"
+
+struct owner_record {
+	uint32_t uid;
+	uint32_t gid;
+	mode_t mode; /* type (S_IFCHR, S_IFBLK, or 0 for "as it is") and permission bits as they should appear */
+	uint32_t major;
+	uint32_t minor;
+};
+
+/* `fd` may be O_PATH. 0; -ENODATA when there is none; -EINVAL for a malformed one. */
+int owner_get(int fd, struct owner_record *record, struct error **err);
+int owner_set(int fd, const struct owner_record *record, struct error **err);
+int owner_clear(int fd, struct error **err);
+/* Puts what the record says over *st: st_uid, st_gid, st_mode, st_rdev. */
+void owner_apply(const struct owner_record *record, struct stat *st);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * Directory trees of our own: walking in a fixed order, copying, removing, measuring. Nothing here follows a symlink.
+ */
+#ifndef COOPER_BASE_TREE_H
+#define COOPER_BASE_TREE_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct tree_entry {
+	const char *path; /* relative to the root of the walk, no leading or trailing '/', "" for the root itself */
+	const char *name; /* its last component */
+	int dirfd;	  /* the directory that holds it: with `name` this is how to open it; for "" the root itself */
+	const struct stat *st;
+};
+
+/* What the visitor answers, or a negative errno that ends the walk and is returned. */
+enum tree_verdict { TREE_GO_ON = 0, TREE_SKIP_CHILDREN = 1, TREE_STOP = 2 };
+
+typedef int tree_visit(const struct tree_entry *entry, void *context, struct error **err);
+
+/* Visits everything below dirfd, parents first, each directory's entries sorted bytewise. The root is visited first
+ * as "". Descriptors are bounded by depth, names by directory; a directory that vanishes on the way is skipped.
+ * `after` (may be NULL) is called for each directory once its children are done. */
+int tree_walk(int dirfd, tree_visit *visit, tree_visit *after, void *context, struct error **err);
+
+/* Removes dirfd/name and everything below, also directories with mode 000 (overlayfs' work directories are). Missing
+ * is success. */
+int tree_remove(int dirfd, const char *name, struct error **err);
+
+/* Copies everything below `from` into the existing directory `to`: type, mode, owner, times (ns), xattrs (all that can
+ * be read), hard links, holes, devices where permitted (0:0 always). Data by reflink where the file system has it. */
+int tree_copy(int from, int to, struct error **err);
+
+struct tree_usage {
+	uint64_t bytes;	 /* apparent size of regular files, hard links once */
+	uint64_t blocks; /* bytes on disk */
+	uint64_t entries;
+};
+int tree_usage(int dirfd, struct tree_usage *usage, struct error **err);
+
+#endif
