@@ -1,0 +1,45 @@
+/*
+ * Blobs: bytes under their digest in oci/blobs/<algorithm>/<hex>, exactly as they came. A blob is visible only when its
+ *size and digest have been checked and it is on disk.
+ *
+ *	cleanup(blob_writer_free) struct blob_writer *w = NULL;
+ *	rc = blob_writer_new(store, &want, size, &w, err);
+ *	while (...) rc = blob_writer_write(w, data, n, err);
+ *	rc = blob_writer_commit(w, &digest, &size, err);
+ */
+#ifndef COOPER_IMAGEFMT_BLOB_H
+#define COOPER_IMAGEFMT_BLOB_H
+
+#include "base/buf.h"
+#include "imagefmt/digest.h"
+#include "imagefmt/store.h"
+
+bool blob_exists(struct store *store, const struct digest *digest, uint64_t *size);
+/* Read-only descriptor; -ENOENT. */
+MUST_CHECK int blob_open(struct store *store, const struct digest *digest, uint64_t *size, struct error **err);
+/* A small blob whole, its digest checked. -ENOENT, -EFBIG, -EBADMSG when the bytes on disk are not the blob's. */
+int blob_read(struct store *store, const struct digest *digest, size_t max, struct buf *into, struct error **err);
+int blob_put(struct store *store, const void *data, size_t size, struct digest *digest, struct error **err);
+int blob_remove(struct store *store, const struct digest *digest, struct error **err);
+/* Exclusive: held while a blob is fetched, so that two processes fetch it once. Look again after taking it. */
+MUST_CHECK int blob_lock(struct store *store, const struct digest *digest, struct error **err);
+
+#define BLOB_SIZE_UNKNOWN UINT64_MAX
+
+struct blob_writer;
+/* `want` may be NULL: the digest is then whatever comes. Bytes past `size` are refused with -EFBIG. */
+int blob_writer_new(struct store *store, const struct digest *want, uint64_t size, struct blob_writer **w,
+		    struct error **err);
+int blob_writer_write(struct blob_writer *w, const void *data, size_t size, struct error **err);
+/* Bytes so far: where a download resumes. */
+uint64_t blob_writer_size(const struct blob_writer *w);
+/* Forgets all bytes: a download that starts anew. */
+int blob_writer_restart(struct blob_writer *w, struct error **err);
+/* Checks size and digest (-EBADMSG, naming both), syncs, renames. *digest and *size may be NULL. The writer is only
+ * good for freeing afterwards. */
+int blob_writer_commit(struct blob_writer *w, struct digest *digest, uint64_t *size, struct error **err);
+/* Without a commit before it, the bytes vanish. */
+void blob_writer_free(struct blob_writer *w);
+CLEANUP_FOR(struct blob_writer, blob_writer_free)
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * The images of the store and their names: oci/index.json, one entry per image and name, as the OCI layout has it
+ * (org.opencontainers.image.ref.name holds the full name). Beside it stand, in annotations of cooper's own, the image
+ * id (the digest of its configuration) and the time of creation, so that listing opens no other file. Changes happen
+ * under one short lock; readers take none and see the old table or the new one.
+ */
+#ifndef COOPER_IMAGEFMT_IMAGES_H
+#define COOPER_IMAGEFMT_IMAGES_H
+
+#include "imagefmt/config.h"
+#include "imagefmt/manifest.h"
+#include "imagefmt/store.h"
+
+struct image_entry {
+	struct descriptor manifest; /* of the manifest or, for a list, of the index */
+	struct digest id;	    /* of the configuration; of a list: of the index itself */
+	struct strlist names;	    /* full names, may be empty */
+	int64_t created;	    /* seconds since the epoch, 0 when unknown */
+};
+
+void image_entry_done(struct image_entry *entry);
+CLEANUP_FOR_VALUE(struct image_entry, image_entry_done)
+
+struct image_list {
+	struct image_entry *items; /* newest first */
+	size_t count;
+};
+void image_list_done(struct image_list *list);
+CLEANUP_FOR_VALUE(struct image_list, image_list_done)
+
+int images_list(struct store *store, struct image_list *list, struct error **err);
+/* By full name, name without "localhost/" or "docker.io/library/" or tag, "@sha256:…" of the manifest, image id or a
+ * prefix of at least 3 digits (also with "sha256:"). -ENOENT with Buildah's text "NAME: image not known"; an ambiguous
+ * prefix is -EINVAL. */
+int images_find(struct store *store, const char *text, struct image_entry *entry, struct error **err);
+/* Adds the image (its blobs are in the store) or finds it there, and moves `name` (full, or NULL) to it. */
+int images_add(struct store *store, const struct descriptor *manifest, const struct digest *id, int64_t created,
+	       const char *name, struct error **err);
+/* Takes one name away; the image stays, unnamed if it was the last. -ENOENT. */
+int images_untag(struct store *store, const char *name, struct error **err);
+/* Takes the image out of the table with all its names; blobs and layers are for images_collect(). */
+int images_remove(struct store *store, const struct digest *id, struct error **err);
+
+struct images_collected {
+	uint64_t blobs;
+	uint64_t layers;
+	uint64_t bytes; /* of blobs */
+};
+/* Removes blobs and layers that no image and none of the `kept` layers (those of containers) refers to. Waits for
+ * LOCK_WAIT, or does nothing and returns -EWOULDBLOCK for LOCK_TRY, while others hold the store. Needs the user
+ * namespace. */
+int images_collect(struct store *store, const struct digest *kept, size_t kept_count, enum lock_wait wait,
+		   struct images_collected *collected, struct error **err);
+
+/* An image, read. */
+struct image {
+	struct image_entry entry;
+	struct manifest manifest;
+	struct image_config config;
+	uint64_t size; /* sum of layer sizes as the manifest has them */
+};
+void image_done(struct image *image);
+CLEANUP_FOR_VALUE(struct image, image_done)
+/* Reads manifest and configuration of an entry (taken over) and checks them against each other: as many diff_ids as
+ * layers. -EINVAL for a list. */
+int image_load(struct store *store, struct image_entry *entry, struct image *image, struct error **err);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * Unpacked layers: layers/<diff_id hex>/ holds `fs`, the tree as overlayfs mounts it, and `record`. A layer is
+ * immutable once it has its name. Under another id map than the record's the tree is made again as <hex>.<short hash of
+ * the map>.
+ *
+ * Trees are derived from blobs (or, for a layer that was committed here and never pushed, are themselves the only
+ * copy). After a reboot a tree not marked durable is checked against its diff_id when first used: whole, it is marked;
+ * broken, it is made again from its blob; without a blob it is -EUCLEAN and the error names it as lost.
+ */
+#ifndef COOPER_IMAGEFMT_LAYER_H
+#define COOPER_IMAGEFMT_LAYER_H
+
+#include "imagefmt/manifest.h"
+#include "imagefmt/pack.h"
+#include "imagefmt/store.h"
+
+/* A blob that a layer is known to be packed in. */
+struct layer_blob {
+	struct digest digest;
+	uint64_t size;
+	enum codec codec;
+	char *made_by; /* as pack_blob.codec, or "" for one that was pulled */
+};
+
+struct layer_record {
+	struct digest diff_id;
+	uint64_t size; /* of the tar stream */
+	int recipe;    /* PACK_RECIPE that gives diff_id again, or 0 when the tree came from a foreign tar */
+	char *id_map;
+	char *boot_id;
+	bool durable;
+	struct layer_blob *blobs;
+	size_t blob_count;
+};
+
+void layer_record_done(struct layer_record *record);
+CLEANUP_FOR_VALUE(struct layer_record, layer_record_done)
+
+/* Descriptor (O_RDONLY|O_DIRECTORY) of the tree, checked as said above; -ENOENT when it is not unpacked. Needs the
+ * user namespace. */
+MUST_CHECK int layer_open(struct store *store, const struct digest *diff_id, struct error **err);
+/* The record of the layer whether or not its tree is good. -ENOENT. Readable without the user namespace. */
+int layer_load_record(struct store *store, const struct digest *diff_id, struct layer_record *record,
+		      struct error **err);
+/* "<root>/layers/<name>/fs". */
+MUST_CHECK char *layer_tree_path(struct store *store, const struct digest *diff_id);
+
+/* Makes sure that the layer is unpacked, from the blob that `packed` describes. Several processes at once unpack it
+ * once. The blob's tar must have `diff_id`: -EBADMSG. */
+int layer_unpack(struct store *store, const struct digest *diff_id, const struct descriptor *packed,
+		 struct error **err);
+
+/* Moves the directory tmp/<name> (a finished, normalised upper) into place as the layer `packed->diff_id`. When the
+ * layer is there already, the directory is removed instead. */
+int layer_adopt(struct store *store, const char *tmp_name, const struct pack_result *packed, struct error **err);
+
+/* The blob of a layer in the wanted codec, for push or save: one that is recorded and present, or packed now from the
+ * tree and recorded. CODEC_NONE too makes a real blob. */
+int layer_make_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
+		    struct layer_blob *blob, struct error **err);
+void layer_blob_done(struct layer_blob *blob);
+CLEANUP_FOR_VALUE(struct layer_blob, layer_blob_done)
+
+int layer_remove(struct store *store, const struct digest *diff_id, struct error **err);
+/* The diff_ids of all unpacked layers, newly allocated array. */
+int layer_list(struct store *store, struct digest **diff_ids, size_t *count, struct error **err);
+/* Syncs the tree's file system and marks the layer durable. */
+int layer_make_durable(struct store *store, const struct digest *diff_id, struct error **err);
+
+#endif

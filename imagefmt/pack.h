@@ -1,0 +1,51 @@
+/*
+ * A layer tree as a tar stream, deterministically: the same tree gives the same bytes on every machine, and what is
+ * written unpacks to an equal tree. The rules are those of reference format.md 9(c): ustar with pax records only where
+ * needed, entries sorted bytewise, no names of owners, whole seconds, whiteouts as .wh. entries, hard links inside the
+ * layer kept. PACK_RECIPE counts the versions of these rules; it stands in every layer's record.
+ *
+ * Walk and tar, hashing, compression and writing overlap in threads that end before the function returns, joined by a
+ * ring of 1 MiB blocks; small layers use none. Memory stays under 40 MiB for any size.
+ */
+#ifndef COOPER_IMAGEFMT_PACK_H
+#define COOPER_IMAGEFMT_PACK_H
+
+#include "base/error.h"
+#include "imagefmt/digest.h"
+#include "imagefmt/manifest.h"
+#include "imagefmt/store.h"
+
+#include <stdint.h>
+
+#define PACK_RECIPE 1
+#define PACK_LEVEL_DEFAULT (-1)
+
+struct pack_result {
+	struct digest diff_id;
+	uint64_t size; /* of the tar stream */
+	uint64_t entries;
+};
+
+/* Called with consecutive pieces of the tar stream. */
+typedef int pack_sink(const void *data, size_t size, void *context, struct error **err);
+
+/* Reads the tree below dirfd; `sink` may be NULL when only the digest is wanted. */
+int pack_tree(int dirfd, pack_sink *sink, void *context, struct pack_result *result, struct error **err);
+
+struct pack_blob {
+	struct digest digest;
+	uint64_t size;
+	char codec[16]; /* what made the bytes: "isal-1", "zlib-6", "zstd-3", "none"; equal codecs give equal bytes */
+};
+
+/* The same, compressed into a blob of the store. With `want` the diff_id must come out as that: -EBADMSG otherwise,
+ * with no blob left. */
+int pack_to_blob(struct store *store, int dirfd, enum codec codec, int level, const struct digest *want,
+		 struct pack_result *result, struct pack_blob *blob, struct error **err);
+
+/* What a finished upper directory needs before it is a layer: opaque marks on directories that no lower layer has are
+ * removed, attributes of overlayfs' bookkeeping dropped, mtimes past `clamp_mtime` (seconds; negative: none) set to it.
+ * `lowers` are the trees below, topmost first. */
+int pack_normalise(int upper, const int *lowers, size_t lower_count, int64_t clamp_mtime, struct error **err);
+
+#endif

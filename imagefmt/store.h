@@ -1,0 +1,83 @@
+/*
+ * The store on disk (DESIGN.md section 3): who is where, and who may touch what while others work.
+ *
+ *	oci/          an OCI layout: blobs/sha256/…, index.json
+ *	layers/       unpacked layers, see layer.h
+ *	containers/   working containers, kept by builder/
+ *	cache/        derived things that may go at any time (compiled seccomp programs, build cache)
+ *	locks/        files for flock(2). They stand in the store and not under the runroot, because two logins of a
+ *user may have different runroots and must still see each other's locks tmp/          work in progress, one directory
+ *per process, locked while it lives
+ *
+ * Any number of processes use one store. Nothing is visible before it is whole: work in tmp/, sync, rename, name last.
+ */
+#ifndef COOPER_IMAGEFMT_STORE_H
+#define COOPER_IMAGEFMT_STORE_H
+
+#include "base/error.h"
+#include "base/lock.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct store;
+
+struct store_options {
+	const char *root;    /* absolute */
+	const char *runroot; /* absolute; made when first needed */
+	bool durable;	     /* sync unpacked trees as well (--durable) */
+};
+
+/* Opens the store and makes what is missing. -EACCES, -ENOSPC, … name the root. */
+int store_open(const struct store_options *options, struct store **store, struct error **err);
+void store_close(struct store *store);
+CLEANUP_FOR(struct store, store_close)
+const char *store_root(const struct store *store);
+const char *store_runroot(const struct store *store);
+bool store_is_durable(const struct store *store);
+
+enum store_folder {
+	STORE_ROOT,
+	STORE_OCI,
+	STORE_LAYERS,
+	STORE_CONTAINERS,
+	STORE_CACHE,
+	STORE_LOCKS,
+	STORE_RUN,
+	STORE_FOLDERS
+};
+/* Borrowed descriptor of a folder, opened when first asked for; -errno. */
+int store_folder(struct store *store, enum store_folder folder, struct error **err);
+/* "<root>/layers" and so on, newly allocated. */
+MUST_CHECK char *store_path(const struct store *store, enum store_folder folder, const char *name);
+
+/* Locks "kind-name" (e.g. "blob", hex). `what` as in lock_take(). Returns the descriptor. */
+MUST_CHECK int store_lock(struct store *store, const char *kind, const char *name, enum lock_mode mode,
+			  enum lock_wait wait, const char *what, struct error **err);
+/* Held (shared) from the first object a command adds until the reference to it is written; whoever removes garbage
+ * holds it exclusively. So nothing that is on its way to a name can be swept. */
+MUST_CHECK int store_hold(struct store *store, struct error **err);
+
+/* A directory in tmp/ of this process's own, made when first needed and removed when the store is closed; what a killed
+ * process left is removed by store_sweep(). Borrowed. */
+int store_tmp(struct store *store, struct error **err);
+/* A name that is free in store_tmp(): "<prefix>-<n>". Newly allocated. */
+MUST_CHECK char *store_tmp_name(struct store *store, const char *prefix);
+/* "<root>/tmp/<ours>/<name>". */
+MUST_CHECK char *store_tmp_path(struct store *store, const char *name);
+
+/* Which id map layer trees are written under (text from run/idmap.h); trees of another map are made again beside. Set
+ * once, before any layer is touched; "" until then. */
+void store_set_id_map(struct store *store, const char *map, bool single_id);
+const char *store_id_map(const struct store *store);
+/* True when only one id is mapped: owners that cannot be given are recorded (base/owner.h). */
+bool store_has_single_id(const struct store *store);
+
+struct store_swept {
+	uint64_t entries;
+	uint64_t bytes;
+};
+/* Removes the work of processes that died. */
+int store_sweep(struct store *store, struct store_swept *swept, struct error **err);
+
+#endif
