@@ -15,7 +15,7 @@ static inline void fd_close_cleanup(int *fd)
 {
 	fd_close(*fd);
 }
-#define cleanup_close __attribute__((cleanup(fd_close_cleanup)))
+#define cleanup_close __attribute__((__cleanup__(fd_close_cleanup)))
 
 /* Hands a descriptor on: yields it and leaves -1 behind. */
 #define take_fd(p)                 \

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 void json_decref_cleanup(json_t **value);
-#define cleanup_json __attribute__((cleanup(json_decref_cleanup)))
+#define cleanup_json __attribute__((__cleanup__(json_decref_cleanup)))
 
 /* Parses text of `size` bytes: duplicate keys, trailing bytes, NULs and a depth over 64 are -EINVAL. `what` names the
  * document in the error. */

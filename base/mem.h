@@ -20,8 +20,8 @@
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Declares an owning local: destroy(&variable) runs when it goes out of scope. */
-#define cleanup(destroy) __attribute__((cleanup(destroy##_cleanup)))
-#define cleanup_free __attribute__((cleanup(mem_free_cleanup)))
+#define cleanup(destroy) __attribute__((__cleanup__(destroy##_cleanup)))
+#define cleanup_free __attribute__((__cleanup__(mem_free_cleanup)))
 
 /* Makes `destroy`, a function that takes the pointer itself, usable in cleanup(). One line after the prototype. */
 #define CLEANUP_FOR(type, destroy)                         \

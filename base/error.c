@@ -1,0 +1,122 @@
+/*
+ * Errors for people: a code and one message, built up on the way from who detected it to who reports it.
+ */
+#include "base/error.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A message quotes foreign text (names, answers of servers); past this it is cut, so that it stays readable. */
+#define ERROR_MESSAGE_MAX ((size_t)8 << 10)
+
+struct error {
+	int code;
+	char *message;
+};
+
+/* Cuts at a character, not inside of one. */
+static void cut_message(char *message)
+{
+	static const char mark[] = "...";
+	size_t end = ERROR_MESSAGE_MAX;
+
+	if (strnlen(message, ERROR_MESSAGE_MAX + 1) <= ERROR_MESSAGE_MAX)
+		return;
+	end -= sizeof(mark) - 1;
+	while (end > 0 && ((unsigned char)message[end] & 0xc0) == 0x80)
+		end--;
+	memcpy(message + end, mark, sizeof(mark));
+}
+
+/* Takes `message`. What *err held before is replaced: the last one who set it knew what he did. */
+static int set_message(struct error **err, int code, char *message)
+{
+	assert(code > 0);
+	cut_message(message);
+	error_clear(err);
+	*err = mem_alloc(sizeof(**err));
+	(*err)->code = code;
+	(*err)->message = message;
+	return -code;
+}
+
+int error_set(struct error **err, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	assert(code > 0);
+	if (!err)
+		return -code;
+	va_start(args, fmt);
+	char *message = mem_vprintf(fmt, args);
+	va_end(args);
+	return set_message(err, code, message);
+}
+
+int error_set_errno(struct error **err, const char *fmt, ...)
+{
+	int code = errno;
+	va_list args;
+
+	/* A call that failed without saying why must still look like a failure to who branches on the result. */
+	if (code <= 0)
+		code = EIO;
+	if (!err)
+		return -code;
+	va_start(args, fmt);
+	cleanup_free char *what = mem_vprintf(fmt, args);
+	va_end(args);
+	return set_message(err, code, mem_printf("%s: %s", what, strerror(code)));
+}
+
+int error_prefix(struct error **err, const char *fmt, ...)
+{
+	va_list args;
+
+	if (!err || !*err)
+		return -EIO;
+	va_start(args, fmt);
+	cleanup_free char *prefix = mem_vprintf(fmt, args);
+	va_end(args);
+	return set_message(err, (*err)->code, mem_printf("%s: %s", prefix, (*err)->message));
+}
+
+int error_hint(struct error **err, const char *fmt, ...)
+{
+	va_list args;
+
+	if (!err || !*err)
+		return -EIO;
+	va_start(args, fmt);
+	cleanup_free char *hint = mem_vprintf(fmt, args);
+	va_end(args);
+	return set_message(err, (*err)->code, mem_printf("%s (%s)", (*err)->message, hint));
+}
+
+const char *error_message(const struct error *err)
+{
+	return err ? err->message : "unknown error";
+}
+
+int error_code(const struct error *err)
+{
+	return err ? err->code : 0;
+}
+
+void error_free(struct error *err)
+{
+	if (!err)
+		return;
+	free(err->message);
+	free(err);
+}
+
+void error_clear(struct error **err)
+{
+	if (!err)
+		return;
+	error_free(*err);
+	*err = NULL;
+}
