@@ -1,0 +1,24 @@
+/*
+ * An overlay over layer trees, as a user namespace's root may mount it: userxattr, volatile, at most 500 lower layers
+ * per mount (more are stacked: a lower layer may be an overlay itself). By fsconfig(lowerdir+) where the kernel has it
+ * (6.8), else by mount(2) with short names.
+ */
+#ifndef COOPER_RUN_OVERLAY_H
+#define COOPER_RUN_OVERLAY_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+struct overlay_spec {
+	const int *lowers; /* topmost first, at least one */
+	size_t lower_count;
+	int upper;   /* -1: read-only */
+	int scratch; /* where a fresh work directory is made; on upper's file system */
+};
+
+/* Mounts it on the directory `target`. -EINVAL or -EPERM when this place cannot hold an overlay's upper (the error says
+ * so). The work directory's name is put into *work (newly allocated, relative to scratch) for removal after umount. */
+int overlay_mount(const struct overlay_spec *spec, int target, char **work, struct error **err);
+
+#endif
