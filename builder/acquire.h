@@ -1,0 +1,42 @@
+/*
+ * Images coming in: names resolved, policy asked, manifests and blobs fetched by whatever transport, platform chosen,
+ * layers unpacked and verified, the image named in the store. And images going out.
+ */
+#ifndef COOPER_BUILDER_ACQUIRE_H
+#define COOPER_BUILDER_ACQUIRE_H
+
+#include "builder/workshop.h"
+#include "imagefmt/images.h"
+#include "registry/client.h"
+
+enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER, PULL_NEWER };
+/* "", "true" and "always" are always; "missing" "ifmissing" "false" "never" "newer" "ifnewer". -EINVAL. */
+int pull_policy_parse(const char *text, enum pull_policy *policy, struct error **err);
+
+struct acquire_options {
+	enum pull_policy policy;
+	const struct platform *platform; /* NULL = this machine's */
+	struct registry_options registry;
+	bool all_tags;
+	bool keep_packed; /* do not unpack layers (pull of an image that is only pushed again) */
+};
+/* `name` is anything that from and pull take: a name, an id, "transport:…". The image is in the store and unpacked
+ * afterwards. Fails as images_find() does for PULL_NEVER; a refused registry keeps its words. */
+int acquire_image(struct workshop *w, const char *name, const struct acquire_options *options, struct image *image,
+		  struct error **err);
+
+struct export_options {
+	enum image_format format; /* used when has_format */
+	bool has_format;
+	enum codec codec; /* used when has_codec; else the transport's default */
+	bool has_codec;
+	int level;		/* PACK_LEVEL_DEFAULT */
+	bool force_compression; /* also recompress layers that have another codec */
+	struct registry_options registry;
+};
+/* Sends an image of the store to "transport:…" (a plain name is docker://). *digest is that of the manifest as it was
+ * sent. */
+int export_image(struct workshop *w, const struct image *image, const char *destination,
+		 const struct export_options *options, struct digest *digest, struct error **err);
+
+#endif

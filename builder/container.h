@@ -1,0 +1,66 @@
+/*
+ * Working containers: containers/<id>/ with `state.json` and `upper` (the directory that collects changes).
+ * The container's layers are those of its configuration's diff_ids, plus `upper`.
+ */
+#ifndef COOPER_BUILDER_CONTAINER_H
+#define COOPER_BUILDER_CONTAINER_H
+
+#include "builder/settings.h"
+#include "builder/workshop.h"
+#include "imagefmt/images.h"
+
+#define CONTAINER_ID_SIZE 65
+
+struct container {
+	char id[CONTAINER_ID_SIZE]; /* 64 hex digits */
+	char *name;
+	int64_t created;
+	char *image_name;		      /* as the user's or the store's full name; "" for scratch */
+	struct digest image_id, image_digest; /* null for scratch */
+	char *image_manifest;		      /* text of the base's manifest, "" for scratch */
+	enum image_format format;	      /* what commit writes when nothing else is said */
+	struct image_config config;	      /* as changed by `cooper config` so far */
+	struct strlist annotations;
+	struct strlist layer_types; /* media type, digest and size of each base layer: "type digest size", parallel to
+				       diff_ids */
+	char *created_by;	    /* --created-by of config; NULL */
+	char *history_comment;
+	struct history *pending; /* --add-history: entries since the last commit */
+	size_t pending_count;
+	struct settings settings; /* what `from` was told for later runs */
+};
+
+void container_done(struct container *c);
+CLEANUP_FOR_VALUE(struct container, container_done)
+
+struct container_options {
+	const char *name;      /* NULL: made of the image's name (Buildah's rules) */
+	const char *name_base; /* what the automatic name is made of: image text as the user gave it */
+	enum image_format format;
+	const struct settings *settings; /* NULL = none */
+};
+/* A new container of an image (NULL: scratch); state is on disk afterwards. Its layers must be unpacked already. A
+ * taken name gives -EEXIST with Buildah's text. */
+int container_create(struct workshop *w, const struct image *image, const struct container_options *options,
+		     struct container *c, struct error **err);
+/* By name, id or unique prefix of it; -ENOENT "container not known". Loads the state. */
+int container_find(struct workshop *w, const char *text, struct container *c, struct error **err);
+/* Exclusive use of a container: held while it is run, changed, committed or removed. Reload the state after taking it
+ * (container_acquire does all three: find, lock, reload). Returns the descriptor. */
+MUST_CHECK int container_acquire(struct workshop *w, const char *text, struct container *c, struct error **err);
+int container_save(struct workshop *w, const struct container *c, struct error **err);
+int container_rename(struct workshop *w, struct container *c, const char *name, struct error **err);
+/* Removes state and upper (needs the user namespace); refused while it is mounted elsewhere. The caller holds it. */
+int container_remove(struct workshop *w, const struct container *c, struct error **err);
+
+struct container_list {
+	struct container *items; /* oldest first */
+	size_t count;
+};
+void container_list_done(struct container_list *list);
+CLEANUP_FOR_VALUE(struct container_list, container_list_done)
+int containers_list(struct workshop *w, struct container_list *list, struct error **err);
+/* All layers that containers stand on, for images_collect(). */
+int containers_layers(struct workshop *w, struct digest **diff_ids, size_t *count, struct error **err);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * Files into a container: what copy and add (and later COPY and ADD) do.
+ */
+#ifndef COOPER_BUILDER_COPY_H
+#define COOPER_BUILDER_COPY_H
+
+#include "builder/container.h"
+#include "registry/client.h"
+
+struct copy_options {
+	bool add;		/* URLs are fetched, local archives unpacked */
+	const char *contextdir; /* sources are inside it, as in a root; NULL = "/" with relative sources from the
+				   working directory */
+	const char *from;	/* container or image that sources are taken from */
+	const char *chown;    /* "user[:group]" of the container's own files; NULL = 0:0 (with from: as it is there) */
+	const char *chmod;    /* octal or symbolic; NULL = as it is */
+	const char *checksum; /* "sha256:…" of a URL's body */
+	const struct strlist *exclude; /* patterns */
+	const char *ignorefile;
+	bool parents, link;
+	bool no_follow_symlinks;
+	bool allow_empty_wildcard;
+	bool keep_archive; /* --unpack=false */
+	bool force_unpack; /* --unpack=true: of URLs too */
+	int64_t mtime;	   /* --timestamp: of everything copied, or -1 */
+	struct registry_options registry;
+};
+
+struct copy_result {
+	struct digest digest; /* of what was added: names, modes, owners, contents; never times */
+	const char *kind;     /* "file", "dir" or "multi" */
+};
+/* `sources` into `destination` (NULL: the working directory). Works through the container's root; on failure what was
+ * copied so far stays, as cp(1) does. The caller holds the container and is inside. */
+int copy_into_container(struct workshop *w, const struct container *c, const struct strlist *sources,
+			const char *destination, const struct copy_options *options, struct copy_result *result,
+			struct error **err);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * One command in a container: the container's configuration, its settings and the options of this run become a
+ * run_spec.
+ */
+#ifndef COOPER_BUILDER_STEP_H
+#define COOPER_BUILDER_STEP_H
+
+#include "builder/container.h"
+#include "run/spec.h"
+
+struct step_options {
+	const struct settings *settings; /* over the container's own */
+	const struct strlist *argv;
+	enum run_terminal terminal;
+	const char *contextdir;		    /* relative sources of --mount and --volume; NULL = the working directory */
+	int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null, ours, ours */
+};
+/* The caller holds the container and is inside. result->message is the caller's to free. */
+int step_run(struct workshop *w, const struct container *c, const struct step_options *options,
+	     struct run_result *result, struct error **err);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * The workshop: what every command with images and containers stands in. It holds the store, the id map, and the way
+ * into the user namespace.
+ *
+ * Two ways lead in: workshop_enter() turns this process into the worker (run, copy, mount, commit: everything after it
+ * happens inside), workshop_call() forks a worker for one piece of work and leaves us outside (pull: the registry, the
+ * user's credential helpers and keyrings stay in the user's own namespace). Inside `cooper unshare` both do it in
+ * place.
+ */
+#ifndef COOPER_BUILDER_WORKSHOP_H
+#define COOPER_BUILDER_WORKSHOP_H
+
+#include "base/buf.h"
+#include "imagefmt/store.h"
+#include "run/idmap.h"
+#include "run/ladder.h"
+
+struct workshop;
+
+struct workshop_options {
+	struct store_options store;
+	const char *isolation;	   /* auto full translated oci rootless chroot; NULL = auto */
+	enum rung min_rung;	   /* RUNG_NONE = any */
+	int64_t now;		   /* seconds since the epoch */
+	int64_t source_date_epoch; /* SOURCE_DATE_EPOCH, or -1 */
+};
+
+/* Opens the store; finds the id map when it is first needed. */
+int workshop_open(const struct workshop_options *options, struct workshop **workshop, struct error **err);
+void workshop_close(struct workshop *workshop);
+CLEANUP_FOR(struct workshop, workshop_close)
+struct store *workshop_store(struct workshop *workshop);
+const struct workshop_options *workshop_options(const struct workshop *workshop);
+int workshop_idmap(struct workshop *workshop, const struct idmap **map, struct error **err);
+
+int workshop_enter(struct workshop *workshop, struct error **err);
+bool workshop_is_inside(const struct workshop *workshop);
+
+typedef int workshop_task(struct workshop *workshop, void *context, struct buf *result, struct error **err);
+/* Runs task in a worker and brings back its return value, its error, and up to 1 MiB of result bytes (NULL: none). What
+ * the task changes in memory is lost. */
+int workshop_call(struct workshop *workshop, workshop_task *task, void *context, struct buf *result,
+		  struct error **err);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * A conversation with registries: what all requests of one command share (connections, tokens, credentials, options).
+ * libcurl is loaded when the first request is made. The client has one thread and one curl_multi loop.
+ */
+#ifndef COOPER_REGISTRY_CLIENT_H
+#define COOPER_REGISTRY_CLIENT_H
+
+#include "base/error.h"
+#include "base/strlist.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct registry_client;
+
+enum tls_verify { TLS_VERIFY_DEFAULT, TLS_VERIFY_YES, TLS_VERIFY_NO };
+
+/* Zeroed fields are the defaults; texts are copied. */
+struct registry_options {
+	const char *authfile;	 /* --authfile; a missing file is an error */
+	const char *credentials; /* --creds "user[:password]" */
+	const char *cert_dir;	 /* --cert-dir */
+	enum tls_verify tls_verify;
+	int retries;					   /* per request; negative = default (3) */
+	int64_t retry_delay_ms;				   /* 0 = 1 s, doubled, with jitter */
+	int parallel;					   /* transfers at once; 0 = 4 */
+	const char *user_agent;				   /* NULL = "cooper/VERSION" */
+	void (*progress)(const char *line, void *context); /* NULL: none; lines for people */
+	void *progress_context;
+};
+
+int registry_client_new(const struct registry_options *options, struct registry_client **client, struct error **err);
+void registry_client_free(struct registry_client *client);
+CLEANUP_FOR(struct registry_client, registry_client_free)
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * docker:// as a source and as a sink of images (OCI distribution-spec; reference registry.md 1.4 and 1.5), and the few
+ * questions one asks a registry besides.
+ */
+#ifndef COOPER_REGISTRY_DOCKER_H
+#define COOPER_REGISTRY_DOCKER_H
+
+#include "imagefmt/reference.h"
+#include "imagefmt/transport.h"
+#include "registry/client.h"
+
+/* The client is borrowed and outlives what is opened here. -ENOENT when the manifest does not exist, -EACCES when the
+ * registry refuses us; errors carry the registry's own words. Nothing is asked before the first use. */
+int registry_source_open(struct registry_client *client, const struct reference *ref, struct image_source **source,
+			 struct error **err);
+int registry_sink_open(struct registry_client *client, const struct reference *ref, struct image_sink **sink,
+		       struct error **err);
+/* The digest that a tag stands for now (HEAD, or GET where HEAD does not tell). */
+int registry_resolve(struct registry_client *client, const struct reference *ref, struct digest *digest,
+		     struct error **err);
+/* Checks credentials against a registry (its ping and token service). -EACCES when they are refused. */
+int registry_check_login(struct registry_client *client, const char *registry, const char *username,
+			 const char *password, struct error **err);
+
+#endif
