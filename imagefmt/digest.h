@@ -28,6 +28,8 @@ bool digest_equal(const struct digest *a, const struct digest *b);
 int digest_compare(const struct digest *a, const struct digest *b);
 /* True for the zeroed struct: "no digest". */
 bool digest_is_null(const struct digest *digest);
+/* "sha256": also the name of the folder that holds such blobs. */
+const char *digest_algorithm_name(enum digest_algorithm algorithm);
 
 /* Hashing: libcrypto is loaded and the algorithm fetched once; contexts are reused by hasher_reset(). */
 struct hasher;
@@ -40,5 +42,8 @@ CLEANUP_FOR(struct hasher, hasher_free)
 
 /* sha256 of bytes in hand. */
 int digest_of(const void *data, size_t size, struct digest *digest, struct error **err);
+/* The same with a given algorithm: to check bytes against a digest that is there already. */
+int digest_of_as(enum digest_algorithm algorithm, const void *data, size_t size, struct digest *digest,
+		 struct error **err);
 
 #endif

@@ -23,6 +23,8 @@ void reference_copy(struct reference *to, const struct reference *from);
 int reference_parse(const char *text, struct reference *ref, struct error **err);
 /* Adds ":latest" where there is neither tag nor digest. */
 void reference_add_default_tag(struct reference *ref);
+/* Makes a short name one of docker.io: "debian" becomes docker.io/library/debian. Others stay as they are. */
+void reference_set_docker_domain(struct reference *ref);
 /* The whole name; with `digest` as well if there is one. */
 MUST_CHECK char *reference_format(const struct reference *ref);
 /* domain/path only. */
@@ -57,5 +59,7 @@ bool location_has_transport(const char *text);
 /* -EINVAL for an unknown transport or a malformed rest. Text without a transport is an error here. */
 int location_parse(const char *text, struct location *location, struct error **err);
 MUST_CHECK char *location_format(const struct location *location);
+/* The number in the name "@2" of an image without a name; -EINVAL for another name. */
+int location_parse_index(const char *name, uint64_t *index);
 
 #endif
