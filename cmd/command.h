@@ -1,0 +1,56 @@
+/*
+ * A command: its names, its tables, what it needs, and the function that reads like its man page.
+ */
+#ifndef COOPER_CMD_COMMAND_H
+#define COOPER_CMD_COMMAND_H
+
+#include "builder/workshop.h"
+#include "cmd/option.h"
+
+#define EXIT_COOPER 125 /* an error of cooper's own */
+
+enum command_needs {
+	NEEDS_STORE = 1,  /* the workshop is open */
+	NEEDS_WORKER = 2, /* and this process is inside the user namespace */
+};
+
+/* What main.c provides. */
+struct command_context {
+	struct workshop *workshop; /* NULL without NEEDS_STORE */
+	struct store *store;
+	int64_t now;		     /* seconds since the epoch */
+	const char *registries_conf; /* --registries-conf, or NULL */
+};
+
+struct command {
+	const char *name;
+	const char *aliases[3];
+	const char *arguments;	 /* "[OPTIONS] IMAGE" without the name */
+	const char *summary;	 /* one line */
+	const char *description; /* for the man page: paragraphs, separated by empty lines */
+	const char *examples;	 /* lines, may be NULL */
+	unsigned needs;
+	enum option_order order;
+	size_t command_after;
+	size_t min_args, max_args;		    /* max 0 = as min, SIZE_MAX = any number */
+	struct option_use options[OPTION_USES_MAX]; /* ended by a NULL group */
+	size_t options_size;
+	/* The exit status (0..255), or a negative errno with the error set. */
+	int (*run)(struct command_context *context, void *options, const struct strlist *args, struct error **err);
+};
+
+/* All commands, in the order of --help; NULL at the end. */
+extern const struct command *const commands[];
+const struct command *command_find(const char *name);
+
+/* Options that stand before or after every command's name. */
+extern const struct option_use global_options[];
+
+/* help.c: usage texts, man pages (roff) and completion, all from the tables. */
+void help_print_all(void);
+void help_print_command(const struct command *command);
+void help_print_man(const struct command *command);
+void help_print_man_overview(void);
+int help_print_completion(const char *shell, struct error **err);
+
+#endif

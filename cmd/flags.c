@@ -1,0 +1,281 @@
+/*
+ * Tables of the options that several commands share.
+ */
+#include "cmd/flags.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/atomicfile.h"
+#include "base/env.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "imagefmt/pack.h"
+
+#define REGISTRY(member) offsetof(struct registry_flags, member)
+static const struct option_spec registry_rows[] = {
+	{"authfile", 0, OPTION_TEXT, REGISTRY(authfile), "FILE", "credentials are in this file"},
+	{"creds", 0, OPTION_TEXT, REGISTRY(creds), "USER[:PASSWORD]", "credentials for the registry"},
+	{"cert-dir", 0, OPTION_TEXT, REGISTRY(cert_dir), "DIR", "certificates and keys for the registry"},
+	{"tls-verify", 0, OPTION_OPTIONAL, REGISTRY(tls_verify), "BOOL",
+	 "require HTTPS and valid certificates (default true)", "true"},
+	{"retry", 0, OPTION_TEXT, REGISTRY(retry), "N", "try a failed request again up to N times (default 3)"},
+	{"retry-delay", 0, OPTION_TEXT, REGISTRY(retry_delay), "TIME",
+	 "wait before the first retry (default 1s, doubled)"},
+	{"signature-policy", 0, OPTION_UNNEEDED, 0, "FILE", NULL},
+	{"remove-signatures", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
+	{"blob-cache", 0, OPTION_UNNEEDED, 0, "DIR", NULL},
+};
+const struct option_group registry_group = {"Registry options", registry_rows, ARRAY_COUNT(registry_rows)};
+
+static void print_progress(const char *line, void *context)
+{
+	log_info("%s", line);
+}
+
+int registry_flags_read(const struct registry_flags *flags, bool quiet, struct registry_options *options,
+			struct error **err)
+{
+	struct registry_options read = {
+		.authfile = flags->authfile,
+		.credentials = flags->creds,
+		.cert_dir = flags->cert_dir,
+		.retries = -1,
+		.progress = quiet ? NULL : print_progress,
+	};
+	int rc = 0;
+	if (flags->tls_verify) {
+		bool verify = true;
+		rc = parse_bool(flags->tls_verify, "--tls-verify", &verify, err);
+		read.tls_verify = verify ? TLS_VERIFY_YES : TLS_VERIFY_NO;
+	}
+	uint64_t retries = 0;
+	if (rc == 0 && flags->retry && (rc = parse_u64(flags->retry, 100, "--retry", &retries, err)) == 0)
+		read.retries = (int)retries;
+	int64_t delay = 0;
+	if (rc == 0 && flags->retry_delay &&
+	    (rc = parse_duration(flags->retry_delay, "--retry-delay", &delay, err)) == 0)
+		read.retry_delay_ms = delay / 1000000;
+	if (rc == 0)
+		*options = read;
+	return rc;
+}
+
+#define PLATFORM(member) offsetof(struct platform_flags, member)
+static const struct option_spec platform_rows[] = {
+	{"arch", 0, OPTION_TEXT, PLATFORM(arch), "ARCH", "choose this architecture of the image"},
+	{"os", 0, OPTION_TEXT, PLATFORM(os), "OS", "choose this operating system of the image"},
+	{"variant", 0, OPTION_TEXT, PLATFORM(variant), "VARIANT", "choose this variant of the architecture"},
+	{"platform", 0, OPTION_TEXT, PLATFORM(platform), "OS/ARCH[/VARIANT]", "choose this platform of the image"},
+};
+const struct option_group platform_group = {"Platform options", platform_rows, ARRAY_COUNT(platform_rows)};
+
+int platform_flags_read(const struct platform_flags *flags, struct platform *platform, bool *asked, struct error **err)
+{
+	cleanup(platform_done) struct platform read = {0};
+	if (flags->platform) {
+		int rc = platform_parse(flags->platform, &read, err);
+		if (rc < 0)
+			return error_prefix(err, "--platform");
+	}
+	if (flags->os)
+		mem_replace(&read.os, flags->os);
+	if (flags->arch)
+		mem_replace(&read.architecture, flags->arch);
+	if (flags->variant)
+		mem_replace(&read.variant, flags->variant);
+	platform_complete(&read);
+	*asked = flags->platform || flags->os || flags->arch || flags->variant;
+	*platform = read;
+	read = (struct platform){0};
+	return 0;
+}
+
+#define PULL(member) offsetof(struct pull_flags, member)
+static const struct option_spec pull_rows[] = {
+	{"pull", 0, OPTION_OPTIONAL, PULL(pull), "POLICY", "always, missing (default), never or newer", "always"},
+	{"pull-always", 0, OPTION_FLAG, PULL(always), NULL, NULL},
+	{"pull-never", 0, OPTION_FLAG, PULL(never), NULL, NULL},
+};
+const struct option_group pull_group = {NULL, pull_rows, ARRAY_COUNT(pull_rows)};
+
+int pull_flags_read(const struct pull_flags *flags, enum pull_policy *policy, struct error **err)
+{
+	*policy = PULL_MISSING;
+	if (flags->always)
+		*policy = PULL_ALWAYS;
+	if (flags->never)
+		*policy = PULL_NEVER;
+	return flags->pull ? pull_policy_parse(flags->pull, policy, err) : 0;
+}
+
+#define COMPRESSION(member) offsetof(struct compression_flags, member)
+static const struct option_spec compression_rows[] = {
+	{"compression-format", 0, OPTION_TEXT, COMPRESSION(format), "FORMAT", "gzip, zstd or none for layers"},
+	{"compression-level", 0, OPTION_TEXT, COMPRESSION(level), "N", "how hard to compress"},
+	{"force-compression", 0, OPTION_FLAG, COMPRESSION(force), NULL,
+	 "compress layers again that have another format"},
+	{"disable-compression", 'D', OPTION_FLAG, COMPRESSION(disable), NULL, "leave new layers uncompressed"},
+};
+const struct option_group compression_group = {NULL, compression_rows, ARRAY_COUNT(compression_rows)};
+
+int compression_flags_read(const struct compression_flags *flags, struct export_options *options, struct error **err)
+{
+	options->level = PACK_LEVEL_DEFAULT;
+	options->force_compression = flags->force;
+	if (flags->disable) {
+		options->has_codec = true;
+		options->codec = CODEC_NONE;
+	}
+	if (flags->format) {
+		int rc = codec_parse(flags->format, &options->codec, err);
+		if (rc < 0)
+			return error_prefix(err, "--compression-format");
+		options->has_codec = true;
+	}
+	if (flags->level) {
+		int64_t level = 0;
+		int rc = parse_i64(flags->level, 0, 22, "--compression-level", &level, err);
+		if (rc < 0)
+			return rc;
+		options->level = (int)level;
+	}
+	return 0;
+}
+
+int format_flag_read(const char *text, enum image_format *format, bool *given, struct error **err)
+{
+	*given = text != NULL;
+	if (!text)
+		return 0;
+	if (strcmp(text, "oci") == 0 || strcmp(text, MEDIA_OCI_MANIFEST) == 0)
+		*format = FORMAT_OCI;
+	else if (strcmp(text, "docker") == 0 || strcmp(text, "v2s2") == 0 || strcmp(text, MEDIA_DOCKER_MANIFEST) == 0)
+		*format = FORMAT_DOCKER;
+	else
+		return error_set(err, EINVAL, "unrecognized image type '%s': use oci or docker", text);
+	return 0;
+}
+
+int format_flag_default(const char *text, enum image_format *format, struct error **err)
+{
+	bool given;
+	*format = FORMAT_OCI;
+	return format_flag_read(text ? text : env_get("FORMAT"), format, &given, err);
+}
+
+#define RUN(member) offsetof(struct run_flags, member)
+static const struct option_spec run_rows[] = {
+	{"isolation", 0, OPTION_TEXT, RUN(isolation), "KIND", "auto, full; oci, rootless and chroot are accepted"},
+	{"network", 0, OPTION_TEXT, RUN(network), "MODE", "host (default), none or private"},
+	{"net", 0, OPTION_TEXT, RUN(net), "MODE", NULL},
+	{"volume", 'v', OPTION_LIST, RUN(volumes), "SRC:DST[:OPTIONS]", "mount a directory or file of the host"},
+	{"cap-add", 0, OPTION_LIST, RUN(cap_add), "CAP", "give a capability"},
+	{"cap-drop", 0, OPTION_LIST, RUN(cap_drop), "CAP", "take a capability away"},
+	{"security-opt", 0, OPTION_LIST, RUN(security_opt), "OPTION",
+	 "seccomp=FILE|unconfined, no-new-privileges, label=…, apparmor=…"},
+	{"add-host", 0, OPTION_LIST, RUN(add_host), "NAME:IP", "add a line to /etc/hosts"},
+	{"dns", 0, OPTION_LIST, RUN(dns), "IP", "use this name server"},
+	{"dns-option", 0, OPTION_LIST, RUN(dns_option), "OPTION", "add an option to /etc/resolv.conf"},
+	{"dns-search", 0, OPTION_LIST, RUN(dns_search), "DOMAIN", "add a search domain"},
+	{"hostname", 0, OPTION_TEXT, RUN(hostname), "NAME", "the host name inside"},
+	{"no-hosts", 0, OPTION_FLAG, RUN(no_hosts), NULL, "leave the image's /etc/hosts"},
+	{"no-hostname", 0, OPTION_FLAG, RUN(no_hostname), NULL, "leave the image's /etc/hostname"},
+	{"http-proxy", 0, OPTION_OPTIONAL, RUN(http_proxy), "BOOL", "pass proxy variables (default true)", "true"},
+	{"device", 0, OPTION_LIST, RUN(devices), "SRC[:DST[:rwm]]", "show a device of the host"},
+	{"ulimit", 0, OPTION_LIST, RUN(ulimit), "NAME=SOFT[:HARD]", "set a resource limit"},
+	{"shm-size", 0, OPTION_TEXT, RUN(shm_size), "SIZE", "size of /dev/shm (default 64m)"},
+	{"memory", 'm', OPTION_TEXT, RUN(memory), "SIZE", "limit memory (cgroup v2)"},
+	{"memory-swap", 0, OPTION_TEXT, RUN(memory_swap), "SIZE", "limit memory and swap together"},
+	{"cpus", 0, OPTION_TEXT, RUN(cpus), "N", "limit processor time to N processors"},
+	{"cpu-period", 0, OPTION_TEXT, RUN(cpu_period), "US", "period of the processor limit"},
+	{"cpu-quota", 0, OPTION_TEXT, RUN(cpu_quota), "US", "processor time in a period"},
+	{"cpu-shares", 'c', OPTION_TEXT, RUN(cpu_shares), "N", "relative weight of processor time"},
+	{"cpuset-cpus", 0, OPTION_TEXT, RUN(cpuset_cpus), "LIST", "run on these processors"},
+	{"cpuset-mems", 0, OPTION_TEXT, RUN(cpuset_mems), "LIST", "use memory of these nodes"},
+	{"pids-limit", 0, OPTION_TEXT, RUN(pids_limit), "N", "limit the number of processes"},
+	{"disk-limit", 0, OPTION_TEXT, RUN(disk_limit), "SIZE", "kill the step when it has written this much"},
+	{"cgroup-parent", 0, OPTION_TEXT, RUN(cgroup_parent), "PATH", "make the limits in this cgroup"},
+	{"cgroupns", 0, OPTION_TEXT, RUN(cgroupns), "NS", "host or private"},
+	{"ipc", 0, OPTION_TEXT, RUN(ipc), "NS", "host or private (default)"},
+	{"pid", 0, OPTION_TEXT, RUN(pid), "NS", "host or private (default)"},
+	{"uts", 0, OPTION_TEXT, RUN(uts), "NS", "host or private (default)"},
+	{"userns", 0, OPTION_TEXT, RUN(userns), "NS", "host or private (default)"},
+	{"group-add", 0, OPTION_LIST, RUN(group_add), "GROUP", "add a supplementary group"},
+	{"read-only", 0, OPTION_FLAG, RUN(read_only), NULL, "the step cannot write its root"},
+	{"runtime", 0, OPTION_TEXT, RUN(runtime), "PROGRAM", "run steps by crun or runc instead of cooper itself"},
+	{"runtime-flag", 0, OPTION_LIST, RUN(runtime_flags), "FLAG", "pass a flag to that program"},
+	{"no-pivot", 0, OPTION_FLAG, RUN(no_pivot), NULL, "use chroot instead of pivot_root"},
+};
+const struct option_group run_group = {"Run options", run_rows, ARRAY_COUNT(run_rows)};
+
+static void replace_when_given(char **slot, const char *text)
+{
+	if (text)
+		mem_replace(slot, text);
+}
+
+/* --cpus N is a quota of N periods of 100 ms. */
+static int read_cpus(const char *text, struct settings *settings, struct error **err)
+{
+	if (!text)
+		return 0;
+	cleanup_free char *seconds = mem_printf("%ss", text);
+	int64_t nanoseconds = 0;
+	if (parse_duration(seconds, "--cpus", &nanoseconds, NULL) < 0 || nanoseconds <= 0)
+		return error_set(err, EINVAL, "--cpus '%s': not a number of processors", text);
+	mem_replace(&settings->cpu_period, "100000");
+	mem_free_cleanup(&settings->cpu_quota);
+	settings->cpu_quota = mem_printf("%lld", (long long)(nanoseconds / 10000));
+	return 0;
+}
+
+int run_flags_read(const struct run_flags *flags, struct settings *s, struct error **err)
+{
+	replace_when_given(&s->isolation, flags->isolation);
+	replace_when_given(&s->network, flags->network ? flags->network : flags->net);
+	replace_when_given(&s->hostname, flags->hostname);
+	replace_when_given(&s->runtime, flags->runtime);
+	replace_when_given(&s->ipc, flags->ipc);
+	replace_when_given(&s->pid, flags->pid);
+	replace_when_given(&s->uts, flags->uts);
+	replace_when_given(&s->cgroupns, flags->cgroupns);
+	replace_when_given(&s->userns, flags->userns);
+	replace_when_given(&s->cgroup_parent, flags->cgroup_parent);
+	replace_when_given(&s->memory, flags->memory);
+	replace_when_given(&s->memory_swap, flags->memory_swap);
+	replace_when_given(&s->cpu_period, flags->cpu_period);
+	replace_when_given(&s->cpu_quota, flags->cpu_quota);
+	replace_when_given(&s->cpu_shares, flags->cpu_shares);
+	replace_when_given(&s->cpuset_cpus, flags->cpuset_cpus);
+	replace_when_given(&s->cpuset_mems, flags->cpuset_mems);
+	replace_when_given(&s->pids_limit, flags->pids_limit);
+	replace_when_given(&s->shm_size, flags->shm_size);
+	replace_when_given(&s->disk_limit, flags->disk_limit);
+	replace_when_given(&s->http_proxy, flags->http_proxy);
+	replace_when_given(&s->no_hosts, flags->no_hosts ? "true" : NULL);
+	replace_when_given(&s->no_hostname, flags->no_hostname ? "true" : NULL);
+	replace_when_given(&s->no_pivot, flags->no_pivot ? "true" : NULL);
+	replace_when_given(&s->read_only, flags->read_only ? "true" : NULL);
+	strlist_append_all(&s->volumes, &flags->volumes);
+	strlist_append_all(&s->cap_add, &flags->cap_add);
+	strlist_append_all(&s->cap_drop, &flags->cap_drop);
+	strlist_append_all(&s->add_host, &flags->add_host);
+	strlist_append_all(&s->dns, &flags->dns);
+	strlist_append_all(&s->dns_option, &flags->dns_option);
+	strlist_append_all(&s->dns_search, &flags->dns_search);
+	strlist_append_all(&s->devices, &flags->devices);
+	strlist_append_all(&s->ulimit, &flags->ulimit);
+	strlist_append_all(&s->security_opt, &flags->security_opt);
+	strlist_append_all(&s->group_add, &flags->group_add);
+	strlist_append_all(&s->runtime_flags, &flags->runtime_flags);
+	int rc = read_cpus(flags->cpus, s, err);
+	return rc < 0 ? rc : settings_check(s, err);
+}
+
+int result_file_write(const char *path, const char *text, struct error **err)
+{
+	int rc = atomic_file_write(AT_FDCWD, path, 0644, text, strlen(text), 0, err);
+	return rc < 0 ? error_prefix(err, "write '%s'", path) : 0;
+}

@@ -1,0 +1,248 @@
+/*
+ * Usage texts, man pages and shell completion, all made of the command tables.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "cmd/command.h"
+
+enum { OPTION_COLUMN = 32 };
+
+/* "-q, --quiet", "    --creds USER[:PASSWORD]", "    --pull[=POLICY]". */
+static char *option_label(const struct option_spec *row)
+{
+	cleanup(buf_done) struct buf label = BUF_INIT(BUF_MAX_DEFAULT);
+	if (row->letter)
+		buf_printf(&label, "-%c, ", row->letter);
+	else
+		buf_append_str(&label, "    ");
+	buf_printf(&label, "--%s", row->name);
+	if (row->kind == OPTION_OPTIONAL)
+		buf_printf(&label, "[=%s]", row->value);
+	else if (row->value)
+		buf_printf(&label, " %s", row->value);
+	return buf_take(&label);
+}
+
+static void print_group(const struct option_group *group)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		if (!group->rows[i].help)
+			continue;
+		cleanup_free char *label = option_label(&group->rows[i]);
+		bool fits = strlen(label) < OPTION_COLUMN;
+		printf("  %-*s%s%*s%s\n", OPTION_COLUMN, label, fits ? "" : "\n", fits ? 0 : OPTION_COLUMN + 2, "",
+		       group->rows[i].help);
+	}
+}
+
+static void print_options(const struct option_use *uses, const char *first_title)
+{
+	const char *title = first_title;
+	for (const struct option_use *use = uses; use->group; use++) {
+		if (use->group->title || title)
+			printf("\n%s:\n", use->group->title ? use->group->title : title);
+		title = NULL;
+		print_group(use->group);
+	}
+}
+
+void help_print_all(void)
+{
+	printf("cooper builds container images, without a daemon and without root.\n\n"
+	       "Usage: cooper [GLOBAL OPTIONS] COMMAND [OPTIONS] [ARGUMENTS]\n\nCommands:\n");
+	for (size_t i = 0; commands[i]; i++)
+		printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
+	print_options(global_options, NULL);
+	printf("\n'cooper COMMAND --help' tells more. A first image:\n\n"
+	       "  ctr=$(cooper from debian:12)\n"
+	       "  cooper run $ctr -- apt-get update\n"
+	       "  cooper commit $ctr my-image\n");
+}
+
+void help_print_command(const struct command *command)
+{
+	printf("%s\n\nUsage: cooper %s %s\n", command->summary, command->name, command->arguments);
+	if (command->aliases[0]) {
+		printf("Also:  ");
+		for (size_t i = 0; i < ARRAY_COUNT(command->aliases) && command->aliases[i]; i++)
+			printf("%s%s", i ? ", " : "", command->aliases[i]);
+		printf("\n");
+	}
+	if (command->description)
+		printf("\n%s\n", command->description);
+	print_options(command->options, "Options");
+	if (command->examples)
+		printf("\nExamples:\n%s\n", command->examples);
+}
+
+/* Text for roff: backslashes and leading dots escaped, "-" kept as a minus sign. */
+static void print_roff(const char *text)
+{
+	bool at_line_start = true;
+	for (; *text; text++) {
+		if (at_line_start && (*text == '.' || *text == '\''))
+			printf("\\&");
+		if (*text == '\\')
+			printf("\\e");
+		else if (*text == '-')
+			printf("\\-");
+		else
+			putchar(*text);
+		at_line_start = *text == '\n';
+	}
+}
+
+/* Paragraphs are separated by empty lines in the source text. */
+static void print_roff_paragraphs(const char *text)
+{
+	const char *rest = text;
+	while (*rest) {
+		const char *end = strstr(rest, "\n\n");
+		cleanup_free char *paragraph = end ? mem_strndup(rest, end - rest) : mem_strdup(rest);
+		printf(".PP\n");
+		print_roff(paragraph);
+		printf("\n");
+		rest = end ? end + 2 : rest + strlen(rest);
+	}
+}
+
+static void print_man_options(const struct option_use *uses)
+{
+	for (const struct option_use *use = uses; use->group; use++) {
+		if (use->group->title) {
+			printf(".SS ");
+			print_roff(use->group->title);
+			printf("\n");
+		}
+		for (size_t i = 0; i < use->group->count; i++) {
+			const struct option_spec *row = &use->group->rows[i];
+			if (!row->help)
+				continue;
+			cleanup_free char *label = option_label(row);
+			printf(".TP\n.B ");
+			print_roff(label + strspn(label, " "));
+			printf("\n");
+			print_roff(row->help);
+			printf("\n");
+		}
+	}
+}
+
+void help_print_man(const struct command *command)
+{
+	printf(".TH COOPER-%s 1 \"\" \"cooper\" \"User Commands\"\n.SH NAME\ncooper\\-", command->name);
+	print_roff(command->name);
+	printf(" \\- ");
+	print_roff(command->summary);
+	printf("\n.SH SYNOPSIS\n.B cooper ");
+	print_roff(command->name);
+	printf("\n");
+	print_roff(command->arguments);
+	printf("\n.SH DESCRIPTION\n");
+	print_roff_paragraphs(command->description ? command->description : command->summary);
+	if (command->options[0].group) {
+		printf(".SH OPTIONS\n");
+		print_man_options(command->options);
+	}
+	printf(".SH EXIT STATUS\n0 on success, 125 for an error of cooper's own, else the status of the program that "
+	       "was run.\n");
+	if (command->examples) {
+		printf(".SH EXAMPLES\n.nf\n");
+		print_roff(command->examples);
+		printf("\n.fi\n");
+	}
+	printf(".SH SEE ALSO\n.BR cooper (1)\n");
+}
+
+void help_print_man_overview(void)
+{
+	printf(".TH COOPER 1 \"\" \"cooper\" \"User Commands\"\n.SH NAME\ncooper \\- build container images without a "
+	       "daemon "
+	       "and without root\n.SH SYNOPSIS\n.B cooper\n[GLOBAL OPTIONS] COMMAND [OPTIONS] [ARGUMENTS]\n"
+	       ".SH DESCRIPTION\ncooper makes, changes, runs and ships OCI images as an unprivileged user. Command "
+	       "names, flags, "
+	       "standard output and exit codes are those of Buildah; standard output holds only what a script "
+	       "captures.\n"
+	       ".SH COMMANDS\n");
+	for (size_t i = 0; commands[i]; i++) {
+		printf(".TP\n.BR cooper\\-");
+		print_roff(commands[i]->name);
+		printf(" (1)\n");
+		print_roff(commands[i]->summary);
+		printf("\n");
+	}
+	printf(".SH OPTIONS\n");
+	print_man_options(global_options);
+	printf(".SH ENVIRONMENT\n"
+	       ".TP\n.B COOPER_ROOT, COOPER_RUNROOT\nwhere the store is; default $XDG_DATA_HOME/cooper and "
+	       "$XDG_RUNTIME_DIR/cooper\n"
+	       ".TP\n.B COOPER_ISOLATION, COOPER_FORMAT, COOPER_HISTORY, COOPER_NETWORK, COOPER_RUNTIME\ndefaults of "
+	       "the options of "
+	       "these names; BUILDAH_ISOLATION and so on are honoured where these are not set\n"
+	       ".TP\n.B COOPER_TRACE\ntopics to trace on standard error: http, run, store, build, auth, all; \\-TOPIC "
+	       "takes one away\n"
+	       ".TP\n.B REGISTRY_AUTH_FILE, DOCKER_CONFIG\nwhere credentials are\n"
+	       ".TP\n.B SOURCE_DATE_EPOCH\ntime of creation of images, in seconds since the epoch\n"
+	       ".TP\n.B CONTAINERS_CONF, CONTAINERS_CONF_OVERRIDE\nfiles to read instead of and after containers.conf\n"
+	       ".TP\n.B http_proxy, https_proxy, no_proxy, all_proxy\nused for registries and passed to steps\n"
+	       ".SH EXIT STATUS\n0 on success; 125 for an error of cooper's own; for run and unshare the status of the "
+	       "program, 127 when "
+	       "it was not found, 126 when it could not be executed.\n");
+}
+
+/* The words that complete after "cooper COMMAND". */
+static void print_flags(const struct option_use *uses)
+{
+	for (const struct option_use *use = uses; use->group; use++)
+		for (size_t i = 0; i < use->group->count; i++)
+			if (use->group->rows[i].help)
+				printf(" --%s", use->group->rows[i].name);
+}
+
+static void print_bash_completion(void)
+{
+	printf("_cooper() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=\n\tcase ${COMP_WORDS[1]} in\n");
+	for (size_t i = 0; commands[i]; i++) {
+		printf("\t%s) words=\"", commands[i]->name);
+		print_flags(commands[i]->options);
+		printf("\" ;;\n");
+	}
+	printf("\tesac\n\tif [ \"$COMP_CWORD\" = 1 ]; then words=\"");
+	for (size_t i = 0; commands[i]; i++)
+		printf("%s%s", i ? " " : "", commands[i]->name);
+	printf("\"; fi\n\tcase $cur in\n\t-*) ;;\n\t*) [ \"$COMP_CWORD\" = 1 ] || words=$(cooper containers --format "
+	       "'{{.ContainerName}}' "
+	       "-n 2>/dev/null; cooper images --format '{{.Name}}:{{.Tag}}' -n 2>/dev/null) ;;\n\tesac\n"
+	       "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n}\ncomplete -o default -F _cooper "
+	       "cooper\n");
+}
+
+static void print_fish_completion(void)
+{
+	for (size_t i = 0; commands[i]; i++) {
+		printf("complete -c cooper -n __fish_use_subcommand -a %s -d '%s'\n", commands[i]->name,
+		       commands[i]->summary);
+		for (const struct option_use *use = commands[i]->options; use->group; use++)
+			for (size_t k = 0; k < use->group->count; k++)
+				if (use->group->rows[k].help)
+					printf("complete -c cooper -n '__fish_seen_subcommand_from %s' -l %s\n",
+					       commands[i]->name, use->group->rows[k].name);
+	}
+}
+
+int help_print_completion(const char *shell, struct error **err)
+{
+	if (strcmp(shell, "bash") == 0)
+		print_bash_completion();
+	else if (strcmp(shell, "zsh") == 0) {
+		printf("#compdef cooper\nautoload -U +X bashcompinit && bashcompinit\n");
+		print_bash_completion();
+	} else if (strcmp(shell, "fish") == 0)
+		print_fish_completion();
+	else
+		return error_set(err, EINVAL, "no completion for shell '%s': use bash, zsh or fish", shell);
+	return 0;
+}

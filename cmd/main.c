@@ -1,0 +1,224 @@
+/*
+ * The front door: global options, the command's options, what the command needs, and the one place where errors are
+ * printed.
+ */
+#include "cmd/command.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/env.h"
+#include "base/log.h"
+#include "base/parse.h"
+
+struct global_options {
+	const char *root, *runroot, *log_level, *isolation, *min_rung, *registries_conf;
+	bool durable, debug, version;
+};
+
+#define GLOBAL(member) offsetof(struct global_options, member)
+static const struct option_spec global_rows[] = {
+	{"root", 0, OPTION_TEXT, GLOBAL(root), "DIR", "where images and containers are kept"},
+	{"runroot", 0, OPTION_TEXT, GLOBAL(runroot), "DIR", "where state that ends with the login is kept"},
+	{"log-level", 0, OPTION_TEXT, GLOBAL(log_level), "LEVEL", "error, warn, info or debug (default info)"},
+	{"debug", 0, OPTION_FLAG, GLOBAL(debug), NULL, "the same as --log-level debug"},
+	{"durable", 0, OPTION_FLAG, GLOBAL(durable), NULL, "sync unpacked layers to disk as well as blobs"},
+	{"min-isolation", 0, OPTION_TEXT, GLOBAL(min_rung), "RUNG",
+	 "refuse to run a step below this rung (1, 2, 1p, 2p)"},
+	{"registries-conf", 0, OPTION_TEXT, GLOBAL(registries_conf), "FILE", "read this registries.conf"},
+	{"version", 'v', OPTION_FLAG, GLOBAL(version), NULL, "print the version"},
+	{"storage-driver", 0, OPTION_UNNEEDED, 0, "NAME", "accepted for scripts; cooper has one store"},
+	{"storage-opt", 0, OPTION_UNNEEDED, 0, "OPTION", "accepted for scripts; cooper has one store"},
+	{"registries-conf-dir", 0, OPTION_UNNEEDED, 0, "DIR", NULL},
+	{"short-name-alias-conf", 0, OPTION_UNNEEDED, 0, "FILE", NULL},
+	{"cgroup-manager", 0, OPTION_UNNEEDED, 0, "NAME", NULL},
+	{"default-mounts-file", 0, OPTION_UNNEEDED, 0, "FILE", NULL},
+	{"signature-policy", 0, OPTION_UNNEEDED, 0, "FILE", "accepted for scripts; every image is accepted"},
+};
+static const struct option_group global_group = {"Global options", global_rows, ARRAY_COUNT(global_rows)};
+const struct option_use global_options[] = {{&global_group, 0}, {NULL, 0}};
+
+/* How many words of argv are global options in front of the command's name. */
+static int count_leading_options(int argc, char *const *argv)
+{
+	int at = 1;
+	while (at < argc && argv[at][0] == '-' && argv[at][1]) {
+		const char *name = argv[at] + (argv[at][1] == '-' ? 2 : 1);
+		size_t offset;
+		const struct option_spec *row = strchr(name, '=') ? NULL : option_find(global_options, name, &offset);
+		bool has_value = row && (row->kind == OPTION_TEXT || row->kind == OPTION_UNNEEDED);
+		at += has_value ? 2 : 1;
+	}
+	return at < argc ? at : argc;
+}
+
+static int set_up_log(const struct global_options *options, struct error **err)
+{
+	enum log_level level = LOG_INFO;
+	const char *text = options->log_level ? options->log_level : env_plain("LOGLEVEL");
+	int rc = text ? log_level_parse(text, &level, err) : 0;
+	if (rc < 0)
+		return error_prefix(err, "--log-level");
+	log_set_level(options->debug ? LOG_DEBUG : level);
+	return trace_parse(env_plain("COOPER_TRACE"), err);
+}
+
+static char *default_root(void)
+{
+	const char *root = env_plain("COOPER_ROOT");
+	if (root)
+		return mem_strdup(root);
+	if (geteuid() == 0 && !env_plain("_COOPER_USERNS"))
+		return mem_strdup("/var/lib/cooper");
+	cleanup_free char *data = env_data_home();
+	return mem_printf("%s/cooper", data);
+}
+
+static char *default_runroot(const char *root)
+{
+	const char *runroot = env_plain("COOPER_RUNROOT");
+	if (runroot)
+		return mem_strdup(runroot);
+	cleanup_free char *runtime = env_runtime_dir();
+	return runtime ? mem_printf("%s/cooper", runtime) : mem_printf("%s/run", root);
+}
+
+static char *absolute_path(const char *path)
+{
+	if (path[0] == '/')
+		return mem_strdup(path);
+	cleanup_free char *cwd = getcwd(NULL, 0);
+	return mem_printf("%s/%s", cwd ? cwd : "", path);
+}
+
+static int read_source_date_epoch(int64_t *epoch, struct error **err)
+{
+	const char *text = env_plain("SOURCE_DATE_EPOCH");
+	*epoch = -1;
+	return text ? parse_i64(text, 0, INT64_MAX, "SOURCE_DATE_EPOCH", epoch, err) : 0;
+}
+
+static int open_workshop(const struct global_options *options, struct command_context *context, struct error **err)
+{
+	cleanup_free char *default_dir = default_root();
+	cleanup_free char *root = absolute_path(options->root ? options->root : default_dir);
+	cleanup_free char *default_run = default_runroot(root);
+	cleanup_free char *runroot = absolute_path(options->runroot ? options->runroot : default_run);
+	struct workshop_options workshop = {
+		.store = {.root = root, .runroot = runroot, .durable = options->durable},
+		.isolation = env_get("ISOLATION"),
+		.now = context->now,
+	};
+	int rc = read_source_date_epoch(&workshop.source_date_epoch, err);
+	if (rc < 0)
+		return rc;
+	if (options->min_rung && (rc = rung_parse(options->min_rung, &workshop.min_rung, err)) < 0)
+		return error_prefix(err, "--min-isolation");
+	rc = workshop_open(&workshop, &context->workshop, err);
+	if (rc < 0)
+		return rc;
+	context->store = workshop_store(context->workshop);
+	return 0;
+}
+
+static int check_argument_count(const struct command *command, const struct strlist *args, struct error **err)
+{
+	size_t max = command->max_args > command->min_args ? command->max_args : command->min_args;
+	if (args->count >= command->min_args && args->count <= max)
+		return 0;
+	if (args->count > max)
+		return error_set(err, EINVAL, "too many arguments: '%s' (usage: cooper %s %s)", args->items[max],
+				 command->name, command->arguments);
+	return error_set(err, EINVAL, "missing argument (usage: cooper %s %s)", command->name, command->arguments);
+}
+
+static int run_command(const struct command *command, const struct global_options *globals, void *options,
+		       const struct strlist *args, struct error **err)
+{
+	struct command_context context = {.now = time(NULL), .registries_conf = globals->registries_conf};
+	int rc = check_argument_count(command, args, err);
+	if (rc == 0 && (command->needs & (NEEDS_STORE | NEEDS_WORKER)))
+		rc = open_workshop(globals, &context, err);
+	if (rc == 0 && (command->needs & NEEDS_WORKER))
+		rc = workshop_enter(context.workshop, err);
+	if (rc == 0)
+		rc = command->run(&context, options, args, err);
+	workshop_close(context.workshop);
+	return rc;
+}
+
+/* What is on stdout is the result: that it could not be written is a failure too. */
+static int flush_result(struct error **err)
+{
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return error_set_errno(err, "write to standard output");
+	return 0;
+}
+
+static int parse_and_run(const struct command *command, int argc, char *const *argv, int leading, struct error **err)
+{
+	struct global_options globals = {0};
+	cleanup_free void *options = mem_alloc(command->options_size);
+	cleanup(strlist_done) struct strlist args = {0}, none = {0};
+	struct option_parser leading_parser = {.uses = global_options, .values = &globals};
+	struct option_parser parser = {.uses = command->options,
+				       .values = options,
+				       .order = command->order,
+				       .command_after = command->command_after,
+				       .globals = global_options,
+				       .global_values = &globals};
+	int rc = option_parse(&leading_parser, leading - 1, argv + 1, &none, err);
+	if (rc == 0)
+		rc = option_parse(&parser, argc - leading - 1, argv + leading + 1, &args, err);
+	if (rc == 0)
+		rc = set_up_log(&globals, err);
+	if (rc == 0 && (parser.wants_help || leading_parser.wants_help))
+		help_print_command(command);
+	else if (rc == 0)
+		rc = run_command(command, &globals, options, &args, err);
+	option_done(command->options, options);
+	return rc;
+}
+
+static int dispatch(int argc, char *const *argv, struct error **err)
+{
+	int leading = count_leading_options(argc, argv);
+	if (leading < argc) {
+		const struct command *command = command_find(argv[leading]);
+		if (!command)
+			return error_set(err, EINVAL, "unknown command '%s' (see cooper --help)", argv[leading]);
+		return parse_and_run(command, argc, argv, leading, err);
+	}
+	struct global_options globals = {0};
+	cleanup(strlist_done) struct strlist none = {0};
+	struct option_parser parser = {.uses = global_options, .values = &globals};
+	int rc = option_parse(&parser, argc - 1, argv + 1, &none, err);
+	if (rc < 0)
+		return rc;
+	if (globals.version)
+		return parse_and_run(command_find("version"), 2, (char *[]){"cooper", "version", NULL}, 1, err);
+	help_print_all();
+	return argc > 1 ? 0 : EXIT_COOPER;
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	umask(0022);
+	cleanup_error struct error *err = NULL;
+	int rc = dispatch(argc, argv, &err);
+	if (rc >= 0) {
+		int flushed = flush_result(&err);
+		if (flushed < 0)
+			rc = flushed;
+	}
+	if (rc >= 0)
+		return rc;
+	fprintf(stderr, "cooper: %s\n", error_message(err));
+	return EXIT_COOPER;
+}
