@@ -102,8 +102,7 @@ int fd_read_file(int dirfd, const char *path, struct buf *into, struct error **e
 	return rc; /* the code of fd_read_all(), also when nobody wants the text */
 }
 
-/* True when `to` now shares the whole of `from`; both then stand at the end. */
-static bool clone_whole(int from, int to, uint64_t *copied)
+bool fd_clone(int from, int to, uint64_t *copied)
 {
 	struct stat source;
 	struct stat target;
@@ -124,55 +123,77 @@ static bool clone_whole(int from, int to, uint64_t *copied)
 	return true;
 }
 
-/* Copies inside the kernel as far as it can. What it refuses or ends early (it gives 0 for files of /proc) is left to
- * the caller, who reads on from where this stopped; only errors of the data itself end the copy. */
-static int copy_in_kernel(int from, int to, uint64_t *copied, struct error **err)
+static size_t at_most(uint64_t left, size_t chunk)
 {
-	for (;;) {
-		ssize_t done = copy_file_range(from, NULL, to, NULL, COPY_RANGE_CHUNK, 0);
+	return left < chunk ? (size_t)left : chunk;
+}
+
+/* Copies inside the kernel as far as it can. What it refuses or ends early (it gives 0 for files of /proc) is left to
+ * the caller, who reads on from where this stopped; only errors of the target itself end the copy. */
+static int copy_in_kernel(int from, int to, uint64_t limit, uint64_t *copied, struct error **err)
+{
+	while (*copied < limit) {
+		ssize_t done = copy_file_range(from, NULL, to, NULL, at_most(limit - *copied, COPY_RANGE_CHUNK), 0);
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
 			return error_set_errno(err, "copy");
 		if (done <= 0)
-			return 0;
+			break;
 		*copied += (uint64_t)done;
 	}
+	return 0;
 }
 
-static int copy_by_hand(int from, int to, uint64_t *copied, struct error **err)
+static int copy_by_hand(int from, int to, uint64_t limit, uint64_t *copied, struct error **err)
 {
 	cleanup_free char *chunk = mem_grow(NULL, COPY_CHUNK, 1);
 
-	for (;;) {
-		ssize_t got = read(from, chunk, COPY_CHUNK);
+	while (*copied < limit) {
+		ssize_t got = read(from, chunk, at_most(limit - *copied, COPY_CHUNK));
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return error_set_errno(err, "read");
 		if (got == 0)
-			return 0;
+			break;
 		int rc = fd_write_all(to, chunk, (size_t)got, err);
 		if (rc < 0)
 			return rc;
 		*copied += (uint64_t)got;
 	}
+	return 0;
+}
+
+static int copy_bytes(int from, int to, uint64_t limit, uint64_t *copied, struct error **err)
+{
+	int rc = copy_in_kernel(from, to, limit, copied, err);
+
+	return rc < 0 ? rc : copy_by_hand(from, to, limit, copied, err);
 }
 
 int fd_copy(int from, int to, uint64_t *copied, struct error **err)
 {
 	uint64_t total = 0;
 
-	if (!clone_whole(from, to, &total)) {
-		int rc = copy_in_kernel(from, to, &total, err);
-		if (rc == 0)
-			rc = copy_by_hand(from, to, &total, err);
+	if (!fd_clone(from, to, &total)) {
+		int rc = copy_bytes(from, to, UINT64_MAX, &total, err);
 		if (rc < 0)
 			return rc;
 	}
 	if (copied)
 		*copied = total;
 	return 0;
+}
+
+int fd_copy_range(int from, int to, uint64_t size, struct error **err)
+{
+	uint64_t total = 0;
+	int rc = copy_bytes(from, to, size, &total, err);
+
+	if (rc == 0 && total < size)
+		return error_set(err, EIO, "the file became shorter while it was copied");
+	return rc;
 }
 
 /* The kind of memory file that this kernel and its vm.memfd_noexec allow, the most useful first: one that may be

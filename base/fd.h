@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -36,6 +37,10 @@ int fd_read_file(int dirfd, const char *path, struct buf *into, struct error **e
 /* Copies the rest of `from` to `to`: FICLONE when both are whole files, then copy_file_range, then read/write.
  * Gives the bytes copied. */
 int fd_copy(int from, int to, uint64_t *copied, struct error **err);
+/* The same for the next `size` bytes; -EIO when `from` ends before. */
+int fd_copy_range(int from, int to, uint64_t size, struct error **err);
+/* True when `to`, an empty file, now shares all of `from`, holes included; both then stand at the end. False: copy. */
+bool fd_clone(int from, int to, uint64_t *copied);
 /* A sealed or at least unlinked memory file positioned at 0, holding `data`. */
 MUST_CHECK int fd_from_memory(const char *name, const void *data, size_t size, struct error **err);
 /* openat() of a directory, O_PATH-free, with O_DIRECTORY|O_CLOEXEC|O_NOFOLLOW. */

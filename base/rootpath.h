@@ -24,7 +24,8 @@ MUST_CHECK int rootpath_open(int rootfd, const char *path, int flags, mode_t mod
 MUST_CHECK int rootpath_open_file(int rootfd, const char *path, uint64_t max, struct error **err);
 
 /* The directory that holds the last component of path (itself not followed), and that component's name, newly
- * allocated. "/", "." and names that end in "." or ".." give -EINVAL. With `create`, missing parents are made. */
+ * allocated. "/", "." and names that end in "." or ".." give -EINVAL. With `create`, missing parents are made (0755).
+ * O_PATH at least. */
 MUST_CHECK int rootpath_open_parent(int rootfd, const char *path, bool create, char **leaf, struct error **err);
 
 /* What rootpath_mkdirs() makes. */
@@ -36,8 +37,9 @@ struct rootpath_dir {
 	int64_t mtime; /* seconds; set on each directory made unless negative */
 };
 
-/* Makes path and what is missing above it, like mkdir -p, and opens it (O_PATH | O_DIRECTORY). Existing directories are
- * left as they are; a symlink on the way is followed inside the root, a dangling one is -ENOENT. NULL dir = 0755. */
+/* Makes path and what is missing above it, like mkdir -p, and opens it (at least O_PATH | O_DIRECTORY). Existing
+ * directories are left as they are; a symlink on the way is followed inside the root, a dangling one is -ENOENT. NULL
+ * dir = 0755. */
 MUST_CHECK int rootpath_mkdirs(int rootfd, const char *path, const struct rootpath_dir *dir, struct error **err);
 
 /* fstatat(2) inside the root. */

@@ -1,0 +1,92 @@
+/*
+ * The record of what a file should be, as 20 bytes in an attribute.
+ */
+#include "base/owner.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include "base/fd.h"
+
+/* Little-endian u32: uid, gid, mode, major, minor. */
+#define RECORD_WORDS 5
+#define RECORD_SIZE (RECORD_WORDS * sizeof(uint32_t))
+
+/* A record is data of a layer, and a layer may come from anywhere: only what owner_set() could have written counts. */
+static bool is_valid(const struct owner_record *record)
+{
+	mode_t type = record->mode & S_IFMT;
+
+	if (record->mode & ~(mode_t)(S_IFMT | 07777))
+		return false;
+	if (record->uid == UINT32_MAX || record->gid == UINT32_MAX)
+		return false;
+	if (type == 0)
+		return record->major == 0 && record->minor == 0;
+	return type == S_IFCHR || type == S_IFBLK;
+}
+
+int owner_get(int fd, struct owner_record *record, struct error **err)
+{
+	char proc[FD_PROC_PATH_SIZE];
+	uint32_t words[RECORD_WORDS];
+
+	ssize_t size = getxattr(fd_proc_path(fd, proc), OWNER_XATTR, words, RECORD_SIZE);
+	/* Where user.* cannot be, there is none. */
+	if (size < 0 && (errno == EOPNOTSUPP || errno == EPERM))
+		errno = ENODATA;
+	if (size < 0 && errno != ERANGE)
+		return error_set_errno(err, "read " OWNER_XATTR);
+	if (size != (ssize_t)RECORD_SIZE)
+		return error_set(err, EINVAL, OWNER_XATTR " is not %zu bytes", RECORD_SIZE);
+	struct owner_record found = {
+		.uid = le32toh(words[0]),
+		.gid = le32toh(words[1]),
+		.mode = le32toh(words[2]),
+		.major = le32toh(words[3]),
+		.minor = le32toh(words[4]),
+	};
+	if (!is_valid(&found))
+		return error_set(err, EINVAL, OWNER_XATTR " holds no owner that can be");
+	*record = found;
+	return 0;
+}
+
+int owner_set(int fd, const struct owner_record *record, struct error **err)
+{
+	char proc[FD_PROC_PATH_SIZE];
+
+	if (!is_valid(record))
+		return error_set(err, EINVAL, "owner %u:%u with mode %o cannot be recorded", record->uid, record->gid,
+				 record->mode);
+	const uint32_t words[RECORD_WORDS] = {
+		htole32(record->uid),	htole32(record->gid),	htole32(record->mode),
+		htole32(record->major), htole32(record->minor),
+	};
+	if (setxattr(fd_proc_path(fd, proc), OWNER_XATTR, words, RECORD_SIZE, 0) < 0)
+		return error_set_errno(err, "set " OWNER_XATTR);
+	return 0;
+}
+
+int owner_clear(int fd, struct error **err)
+{
+	char proc[FD_PROC_PATH_SIZE];
+
+	if (removexattr(fd_proc_path(fd, proc), OWNER_XATTR) < 0 && errno != ENODATA)
+		return error_set_errno(err, "remove " OWNER_XATTR);
+	return 0;
+}
+
+void owner_apply(const struct owner_record *record, struct stat *st)
+{
+	mode_t type = record->mode & S_IFMT;
+
+	st->st_uid = record->uid;
+	st->st_gid = record->gid;
+	st->st_mode = (type ? type : st->st_mode & S_IFMT) | (record->mode & 07777);
+	if (type)
+		st->st_rdev = makedev(record->major, record->minor);
+}

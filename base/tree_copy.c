@@ -1,0 +1,323 @@
+/*
+ * Copying a tree of ours, everything that makes up a file included. In: two directories; out: the same below the
+ * second as below the first. Types are made first, then dressed through an O_PATH descriptor in the one order that
+ * works: owner (the kernel clears set-id bits and capabilities with it), attributes, mode, times.
+ */
+#include "base/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/inodetable_internal.h"
+#include "base/log.h"
+
+struct copier {
+	int to;
+	/* The directory of the target in which the walk is, kept open between its entries. */
+	int dirfd;
+	char *dir_path; /* relative to `to`; NULL while dirfd is -1 */
+	struct inode_table links;
+	char *names; /* XATTR_LIST_MAX */
+	char *value; /* XATTR_SIZE_MAX */
+};
+
+static void copier_done(struct copier *copier)
+{
+	fd_close(copier->dirfd);
+	free(copier->dir_path);
+	inode_table_done(&copier->links);
+	free(copier->names);
+	free(copier->value);
+}
+CLEANUP_FOR_VALUE(struct copier, copier_done)
+
+/* Steps down from `fd`, which it takes, through "a/b/c". Name by name: the path may be longer than PATH_MAX, and
+ * nothing in the target is a symlink on this way unless somebody is at work there. */
+static int step_down(int fd, const char *path)
+{
+	while (fd >= 0 && *(path += strspn(path, "/")) != '\0') {
+		size_t len = strcspn(path, "/");
+		cleanup_free char *name = mem_strndup(path, len);
+		int child = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd_close(fd);
+		fd = child;
+		path += len;
+	}
+	return fd;
+}
+
+/* True when path lies in the directory `dir` or is it; *rest is what is left of it. */
+static bool lies_in(const char *path, const char *dir, const char **rest)
+{
+	size_t len = strlen(dir);
+
+	if (strncmp(path, dir, len) != 0 || (len > 0 && path[len] != '\0' && path[len] != '/'))
+		return false;
+	*rest = path + len;
+	return true;
+}
+
+/* Makes copier->dirfd the target's directory of that path. Going down costs one step; going back starts at the top. */
+static int go_to(struct copier *copier, const char *path, struct error **err)
+{
+	const char *rest = path;
+
+	if (copier->dir_path && strcmp(copier->dir_path, path) == 0)
+		return 0;
+	bool below = copier->dir_path && lies_in(path, copier->dir_path, &rest);
+	int fd = step_down(below ? take_fd(&copier->dirfd) : openat(copier->to, ".", O_PATH | O_DIRECTORY | O_CLOEXEC),
+			   rest);
+	int failed = errno;
+	fd_close(copier->dirfd);
+	copier->dirfd = fd;
+	mem_replace(&copier->dir_path, fd < 0 ? NULL : path);
+	if (fd >= 0)
+		return 0;
+	errno = failed;
+	return error_set_errno(err, "open directory '%s' of the copy", path);
+}
+
+static char *dir_of(const struct tree_entry *entry)
+{
+	size_t len = (size_t)(entry->name - entry->path);
+
+	return mem_strndup(entry->path, len > 0 ? len - 1 : 0);
+}
+
+/* ---- Dressing ---- */
+
+/* The file system or our rights decide whether attributes of these kinds can be set; that is known and accepted. What
+ * is in user.* is data of ours or of the image, and losing it is an error. */
+static bool may_be_lost(const char *name, int code)
+{
+	if (strncmp(name, "user.", 5) == 0)
+		return false;
+	return code == EPERM || code == EACCES || code == EOPNOTSUPP || code == EINVAL;
+}
+
+static int copy_one_xattr(struct copier *copier, const char *from, const char *to, const char *name, const char *path,
+			  struct error **err)
+{
+	ssize_t size = getxattr(from, name, copier->value, XATTR_SIZE_MAX);
+
+	if (size < 0 && (errno == ENODATA || may_be_lost(name, errno)))
+		return 0;
+	if (size < 0)
+		return error_set_errno(err, "read the attribute %s of '%s'", name, path);
+	if (setxattr(to, name, copier->value, (size_t)size, 0) == 0)
+		return 0;
+	if (!may_be_lost(name, errno))
+		return error_set_errno(err, "set the attribute %s of '%s'", name, path);
+	log_debug("'%s': cannot set %s here, copying without it", path, name);
+	return 0;
+}
+
+/* `from` and `to` are paths of /proc/self/fd, which reach the file itself whatever its type. */
+static int copy_xattrs(struct copier *copier, const char *from, const char *to, const char *path, struct error **err)
+{
+	ssize_t size = listxattr(from, copier->names, XATTR_LIST_MAX);
+
+	if (size < 0 && errno == EOPNOTSUPP)
+		return 0;
+	if (size < 0)
+		return error_set_errno(err, "list the attributes of '%s'", path);
+	for (const char *name = copier->names; name < copier->names + size; name += strlen(name) + 1) {
+		int rc = copy_one_xattr(copier, from, to, name, path, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Gives copier->dirfd/name what the entry has besides type and contents. */
+static int dress(struct copier *copier, const struct tree_entry *entry, struct error **err)
+{
+	const struct stat *st = entry->st;
+	char from_path[FD_PROC_PATH_SIZE];
+	char to_path[FD_PROC_PATH_SIZE];
+
+	cleanup_close int from = openat(entry->dirfd, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (from < 0)
+		return error_set_errno(err, "open '%s'", entry->path);
+	cleanup_close int to = openat(copier->dirfd, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (to < 0)
+		return error_set_errno(err, "open the copy of '%s'", entry->path);
+	fd_proc_path(from, from_path);
+	fd_proc_path(to, to_path);
+	if (fchownat(to, "", st->st_uid, st->st_gid, AT_EMPTY_PATH) < 0)
+		return error_set_errno(err, "give '%s' to %u:%u", entry->path, st->st_uid, st->st_gid);
+	int rc = copy_xattrs(copier, from_path, to_path, entry->path, err);
+	if (rc < 0)
+		return rc;
+	if (!S_ISLNK(st->st_mode) && chmod(to_path, st->st_mode & 07777) < 0)
+		return error_set_errno(err, "set the mode of '%s'", entry->path);
+	struct timespec times[2] = {st->st_atim, st->st_mtim};
+	if (utimensat(to, "", times, AT_EMPTY_PATH) < 0)
+		return error_set_errno(err, "set the times of '%s'", entry->path);
+	return 0;
+}
+
+/* ---- Making ---- */
+
+/* Copies what is between the holes. */
+static int copy_sparse(int from, int to, off_t size, struct error **err)
+{
+	for (off_t at = 0; at < size;) {
+		off_t data = lseek(from, at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			break;
+		off_t hole = data < 0 ? -1 : lseek(from, data, SEEK_HOLE);
+		if (hole < 0 || lseek(from, data, SEEK_SET) < 0 || lseek(to, data, SEEK_SET) < 0)
+			return error_set_errno(err, "seek");
+		int rc = fd_copy_range(from, to, (uint64_t)(hole - data), err);
+		if (rc < 0)
+			return rc;
+		at = hole;
+	}
+	return ftruncate(to, size) < 0 ? error_set_errno(err, "set the size") : 0;
+}
+
+static int copy_contents(int from, int to, const struct stat *st, struct error **err)
+{
+	uint64_t copied;
+
+	if (fd_clone(from, to, &copied))
+		return 0;
+	if ((uint64_t)st->st_blocks * 512 < (uint64_t)st->st_size)
+		return copy_sparse(from, to, st->st_size, err);
+	return fd_copy(from, to, /* copied */ NULL, err);
+}
+
+static int copy_file(struct copier *copier, const struct tree_entry *entry, struct error **err)
+{
+	cleanup_close int from = openat(entry->dirfd, entry->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (from < 0)
+		return error_set_errno(err, "open '%s'", entry->path);
+	cleanup_close int to = openat(copier->dirfd, entry->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (to < 0)
+		return error_set_errno(err, "make the copy of '%s'", entry->path);
+	int rc = copy_contents(from, to, entry->st, err);
+	if (rc < 0)
+		error_prefix(err, "copy '%s'", entry->path);
+	return rc;
+}
+
+static int copy_symlink(struct copier *copier, const struct tree_entry *entry, struct error **err)
+{
+	char target[PATH_MAX];
+	ssize_t len = readlinkat(entry->dirfd, entry->name, target, sizeof(target) - 1);
+
+	if (len < 0)
+		return error_set_errno(err, "read the link '%s'", entry->path);
+	target[len] = '\0';
+	if (symlinkat(target, copier->dirfd, entry->name) < 0)
+		return error_set_errno(err, "make the link '%s'", entry->path);
+	return 0;
+}
+
+/* Whether the entry stands in the copy now, or was left out. */
+enum made { MADE = 0, LEFT_OUT = 1 };
+
+static int copy_node(struct copier *copier, const struct tree_entry *entry, struct error **err)
+{
+	const struct stat *st = entry->st;
+	bool is_device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
+
+	if (mknodat(copier->dirfd, entry->name, (st->st_mode & S_IFMT) | 0600, st->st_rdev) == 0)
+		return MADE;
+	/* 0:0, overlayfs' whiteout, may be made by everybody (Linux 5.8); losing one would show a deleted file. */
+	if (is_device && st->st_rdev != makedev(0, 0) && errno == EPERM) {
+		log_debug("'%s': cannot make a device here, leaving it out", entry->path);
+		return LEFT_OUT;
+	}
+	return error_set_errno(err, "make the node '%s'", entry->path);
+}
+
+static int make_entry(struct copier *copier, const struct tree_entry *entry, struct error **err)
+{
+	switch (entry->st->st_mode & S_IFMT) {
+	case S_IFDIR:
+		/* Into an existing directory we copy as into a new one: it gets the entry's owner and mode in the end.
+		 */
+		if (mkdirat(copier->dirfd, entry->name, 0700) < 0 && errno != EEXIST)
+			return error_set_errno(err, "make the directory '%s'", entry->path);
+		return MADE;
+	case S_IFREG:
+		return copy_file(copier, entry, err);
+	case S_IFLNK:
+		return copy_symlink(copier, entry, err);
+	case S_IFSOCK:
+		return LEFT_OUT; /* without its server it is nothing */
+	default:
+		return copy_node(copier, entry, err);
+	}
+}
+
+/* A further name of a file that was copied under `first`. */
+static int copy_link(struct copier *copier, const char *first, const struct tree_entry *entry, struct error **err)
+{
+	const char *slash = strrchr(first, '/');
+	cleanup_free char *dir = mem_strndup(first, slash ? (size_t)(slash - first) : 0);
+	cleanup_close int dirfd = step_down(openat(copier->to, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), dir);
+
+	if (dirfd < 0)
+		return error_set_errno(err, "open directory '%s' of the copy", dir);
+	if (linkat(dirfd, slash ? slash + 1 : first, copier->dirfd, entry->name, 0) == 0)
+		return 0;
+	/* ENOENT: the first name was left out (a device, a socket), and so is this one. */
+	return errno == ENOENT ? 0 : error_set_errno(err, "link '%s' to '%s'", entry->path, first);
+}
+
+static int copy_entry(const struct tree_entry *entry, void *context, struct error **err)
+{
+	struct copier *copier = context;
+
+	if (*entry->path == '\0')
+		return TREE_GO_ON;
+	cleanup_free char *dir = dir_of(entry);
+	int rc = go_to(copier, dir, err);
+	if (rc < 0)
+		return rc;
+	if (!S_ISDIR(entry->st->st_mode) && entry->st->st_nlink > 1) {
+		const char *first = inode_table_visit(&copier->links, entry->st, entry->path);
+		if (first)
+			return copy_link(copier, first, entry, err);
+	}
+	rc = make_entry(copier, entry, err);
+	if (rc == LEFT_OUT)
+		return TREE_GO_ON;
+	/* Directories wait until they are full: their mode could keep us out, and filling them changes their times. */
+	return rc < 0 || S_ISDIR(entry->st->st_mode) ? rc : dress(copier, entry, err);
+}
+
+static int dress_dir(const struct tree_entry *entry, void *context, struct error **err)
+{
+	struct copier *copier = context;
+
+	/* The target's root is the caller's. */
+	if (*entry->path == '\0')
+		return TREE_GO_ON;
+	cleanup_free char *dir = dir_of(entry);
+	int rc = go_to(copier, dir, err);
+	return rc < 0 ? rc : dress(copier, entry, err);
+}
+
+int tree_copy(int from, int to, struct error **err)
+{
+	cleanup(copier_done) struct copier copier = {
+		.to = to,
+		.dirfd = -1,
+		.names = mem_grow(NULL, XATTR_LIST_MAX, 1),
+		.value = mem_grow(NULL, XATTR_SIZE_MAX, 1),
+	};
+
+	return tree_walk(from, copy_entry, dress_dir, &copier, err);
+}
