@@ -14,6 +14,7 @@
 
 #define MANIFEST_SIZE_MAX ((size_t)4 << 20)
 #define MANIFEST_LAYERS_MAX 1000
+#define INDEX_MANIFESTS_MAX 20000 /* the store's own index has one entry for each name */
 
 #define MEDIA_OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define MEDIA_OCI_INDEX "application/vnd.oci.image.index.v1+json"
@@ -76,6 +77,9 @@ enum manifest_kind { MANIFEST_IMAGE, MANIFEST_INDEX };
 /* Which of the two `text` is. `media_type` is what the transport said, without parameters, or NULL; it must agree with
  * the document's own mediaType, and one of the two must be a type known here. Schema 1 is -EINVAL with a clear text. */
 int manifest_kind(const void *text, size_t size, const char *media_type, enum manifest_kind *kind, struct error **err);
+/* The media type of a document that came without one and may not have one of its own (OCI allows that), judged by its
+ * fields; NULL when it is nothing we know. Static text. */
+const char *manifest_guess_media_type(const void *text, size_t size);
 
 /* `what` names the document in errors ("manifest of quay.io/x:1"). */
 int manifest_parse(const void *text, size_t size, const char *what, struct manifest *m, struct error **err);
