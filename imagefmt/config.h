@@ -72,5 +72,6 @@ void image_config_add_diff_id(struct image_config *config, const struct digest *
 /* Appends a copy. */
 void image_config_add_history(struct image_config *config, const struct history *entry);
 void history_done(struct history *entry);
+CLEANUP_FOR_VALUE(struct history, history_done)
 
 #endif
