@@ -1,6 +1,6 @@
 /*
  * Blobs: bytes under their digest in oci/blobs/<algorithm>/<hex>, exactly as they came. A blob is visible only when its
- *size and digest have been checked and it is on disk.
+ * size and digest have been checked and it is on disk.
  *
  *	cleanup(blob_writer_free) struct blob_writer *w = NULL;
  *	rc = blob_writer_new(store, &want, size, &w, err);
@@ -31,6 +31,9 @@ struct blob_writer;
 int blob_writer_new(struct store *store, const struct digest *want, uint64_t size, struct blob_writer **w,
 		    struct error **err);
 int blob_writer_write(struct blob_writer *w, const void *data, size_t size, struct error **err);
+/* Appends the next `size` bytes of `fd`; a whole file is shared by reflink where the file system can, and its bytes are
+ * hashed in any case. -EBADMSG when the file ends before. */
+int blob_writer_copy(struct blob_writer *w, int fd, uint64_t size, struct error **err);
 /* Bytes so far: where a download resumes. */
 uint64_t blob_writer_size(const struct blob_writer *w);
 /* Forgets all bytes: a download that starts anew. */

@@ -5,9 +5,9 @@
  *	layers/       unpacked layers, see layer.h
  *	containers/   working containers, kept by builder/
  *	cache/        derived things that may go at any time (compiled seccomp programs, build cache)
- *	locks/        files for flock(2). They stand in the store and not under the runroot, because two logins of a
- *user may have different runroots and must still see each other's locks tmp/          work in progress, one directory
- *per process, locked while it lives
+ *	locks/        files for flock(2). They stand in the store and not under the runroot, because two logins of
+ *	              a user may have different runroots and must still see each other's locks
+ *	tmp/          work in progress, one directory per process, locked while it lives
  *
  * Any number of processes use one store. Nothing is visible before it is whole: work in tmp/, sync, rename, name last.
  */
@@ -57,6 +57,11 @@ MUST_CHECK int store_lock(struct store *store, const char *kind, const char *nam
 /* Held (shared) from the first object a command adds until the reference to it is written; whoever removes garbage
  * holds it exclusively. So nothing that is on its way to a name can be swept. */
 MUST_CHECK int store_hold(struct store *store, struct error **err);
+
+/* Exclusive: for whoever removes garbage. LOCK_TRY: -EWOULDBLOCK while others hold it. */
+MUST_CHECK int store_hold_alone(struct store *store, enum lock_wait wait, struct error **err);
+/* Removes the lock file of an object that is gone, unless somebody has the lock. */
+int store_forget_lock(struct store *store, const char *kind, const char *name);
 
 /* A directory in tmp/ of this process's own, made when first needed and removed when the store is closed; what a killed
  * process left is removed by store_sweep(). Borrowed. */

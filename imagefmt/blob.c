@@ -1,0 +1,324 @@
+/*
+ * Blobs of the store: read, and written so that only what is whole, verified and on disk ever has its name.
+ */
+#include "imagefmt/blob.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+/* Bytes that are copied stay in the processor's cache between read, hash and write. */
+#define COPY_BUFFER_SIZE ((size_t)128 << 10)
+
+/* "blobs/sha256/<hex>" below oci/. */
+static char *blob_path(const struct digest *digest)
+{
+	char hex[DIGEST_HEX_SIZE];
+	return mem_printf("blobs/%s/%s", digest_algorithm_name(digest->algorithm), digest_hex(digest, hex));
+}
+
+bool blob_exists(struct store *store, const struct digest *digest, uint64_t *size)
+{
+	int oci = store_folder(store, STORE_OCI, NULL);
+	if (oci < 0)
+		return false;
+	cleanup_free char *path = blob_path(digest);
+	struct stat st;
+	if (fstatat(oci, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	if (size)
+		*size = (uint64_t)st.st_size;
+	return true;
+}
+
+int blob_open(struct store *store, const struct digest *digest, uint64_t *size, struct error **err)
+{
+	int oci = store_folder(store, STORE_OCI, err);
+	if (oci < 0)
+		return oci;
+	char text[DIGEST_TEXT_SIZE];
+	cleanup_free char *path = blob_path(digest);
+	cleanup_close int fd = openat(oci, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT)
+		return error_set(err, ENOENT, "blob %s is not in the store", digest_format(digest, text));
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set_errno(err, "open blob %s", digest_format(digest, text));
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, EBADMSG, "blob %s is not a regular file", digest_format(digest, text));
+	if (size)
+		*size = (uint64_t)st.st_size;
+	return take_fd(&fd);
+}
+
+int blob_read(struct store *store, const struct digest *digest, size_t max, struct buf *into, struct error **err)
+{
+	char text[DIGEST_TEXT_SIZE];
+	uint64_t size;
+	cleanup_close int fd = blob_open(store, digest, &size, err);
+	if (fd < 0)
+		return fd;
+	if (size > max)
+		return error_set(err, EFBIG, "blob %s: %llu bytes, more than the %zu allowed",
+				 digest_format(digest, text), (unsigned long long)size, max);
+
+	cleanup(buf_done) struct buf bytes = BUF_INIT(max);
+	int rc = fd_read_all(fd, &bytes, err);
+	if (rc < 0)
+		return error_prefix(err, "read blob %s", digest_format(digest, text));
+	struct digest actual;
+	rc = digest_of_as(digest->algorithm, bytes.data, bytes.len, &actual, err);
+	if (rc < 0)
+		return rc;
+	if (!digest_equal(&actual, digest))
+		return error_set(err, EBADMSG, "blob %s is damaged: its bytes have another digest",
+				 digest_format(digest, text));
+	buf_append(into, bytes.data, bytes.len);
+	return 0;
+}
+
+int blob_put(struct store *store, const void *data, size_t size, struct digest *digest, struct error **err)
+{
+	struct digest want;
+	int rc = digest_of(data, size, &want, err);
+	if (rc < 0)
+		return rc;
+	uint64_t present;
+	if (!blob_exists(store, &want, &present) || present != size) {
+		cleanup(blob_writer_free) struct blob_writer *w = NULL;
+		rc = blob_writer_new(store, &want, size, &w, err);
+		if (rc == 0)
+			rc = blob_writer_write(w, data, size, err);
+		if (rc == 0)
+			rc = blob_writer_commit(w, /* digest */ NULL, /* size */ NULL, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (digest)
+		*digest = want;
+	return 0;
+}
+
+int blob_remove(struct store *store, const struct digest *digest, struct error **err)
+{
+	int oci = store_folder(store, STORE_OCI, err);
+	if (oci < 0)
+		return oci;
+	char text[DIGEST_TEXT_SIZE];
+	cleanup_free char *path = blob_path(digest);
+	if (unlinkat(oci, path, 0) < 0)
+		return error_set_errno(err, "remove blob %s", digest_format(digest, text));
+	return 0;
+}
+
+int blob_lock(struct store *store, const struct digest *digest, struct error **err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	cleanup_free char *what = mem_printf("blob %.12s", digest_hex(digest, hex));
+	return store_lock(store, "blob", hex, LOCK_EXCLUSIVE, LOCK_WAIT, what, err);
+}
+
+/* ---- Writing -------------------------------------------------------------------------------------------------- */
+
+struct blob_writer {
+	struct store *store; /* borrowed */
+	int tmp;	     /* borrowed: the folder of `name` */
+	char *name;	     /* NULL once renamed or removed */
+	int fd;
+	struct hasher *hasher;
+	bool has_want;
+	struct digest want;
+	uint64_t limit; /* or BLOB_SIZE_UNKNOWN */
+	uint64_t size;
+};
+
+int blob_writer_new(struct store *store, const struct digest *want, uint64_t size, struct blob_writer **w,
+		    struct error **err)
+{
+	cleanup(blob_writer_free) struct blob_writer *made = mem_alloc(sizeof(*made));
+	made->store = store;
+	made->fd = -1;
+	made->limit = size;
+	if (want) {
+		made->has_want = true;
+		made->want = *want;
+	}
+	int rc = hasher_new(want ? want->algorithm : DIGEST_SHA256, &made->hasher, err);
+	if (rc < 0)
+		return rc;
+	made->tmp = store_tmp(store, err);
+	if (made->tmp < 0)
+		return made->tmp;
+	cleanup_free char *name = store_tmp_name(store, "blob");
+	made->fd = openat(made->tmp, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (made->fd < 0)
+		return error_set_errno(err, "make a temporary file for a blob");
+	made->name = take_ptr(&name);
+	*w = take_ptr(&made);
+	return 0;
+}
+
+static int check_room(const struct blob_writer *w, uint64_t size, struct error **err)
+{
+	if (w->limit == BLOB_SIZE_UNKNOWN || size <= w->limit - w->size)
+		return 0;
+	char text[DIGEST_TEXT_SIZE];
+	return error_set(err, EFBIG, "blob %s: more bytes than the %llu announced",
+			 w->has_want ? digest_format(&w->want, text) : "of unknown digest",
+			 (unsigned long long)w->limit);
+}
+
+int blob_writer_write(struct blob_writer *w, const void *data, size_t size, struct error **err)
+{
+	int rc = check_room(w, size, err);
+	if (rc == 0)
+		rc = fd_write_all(w->fd, data, size, err);
+	if (rc < 0)
+		return rc;
+	hasher_update(w->hasher, data, size);
+	w->size += size;
+	return 0;
+}
+
+/* Hashes what a clone brought; from our own file, which nobody else can change. */
+static int hash_clone(struct blob_writer *w, struct error **err)
+{
+	cleanup_free char *buffer = mem_alloc(COPY_BUFFER_SIZE);
+	if (lseek(w->fd, 0, SEEK_SET) < 0)
+		return error_set_errno(err, "seek in a temporary file");
+	for (;;) {
+		ssize_t n = fd_read_full(w->fd, buffer, COPY_BUFFER_SIZE, err);
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			return 0;
+		hasher_update(w->hasher, buffer, (size_t)n);
+		w->size += (uint64_t)n;
+	}
+}
+
+static bool is_whole_file(int fd, uint64_t size)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size &&
+	       lseek(fd, 0, SEEK_CUR) == 0;
+}
+
+int blob_writer_copy(struct blob_writer *w, int fd, uint64_t size, struct error **err)
+{
+	int rc = check_room(w, size, err);
+	if (rc < 0)
+		return rc;
+	uint64_t cloned;
+	if (w->size == 0 && is_whole_file(fd, size) && fd_clone(fd, w->fd, &cloned))
+		return hash_clone(w, err);
+
+	cleanup_free char *buffer = mem_alloc(COPY_BUFFER_SIZE);
+	while (size > 0) {
+		size_t piece = size < COPY_BUFFER_SIZE ? (size_t)size : COPY_BUFFER_SIZE;
+		ssize_t n = fd_read_full(fd, buffer, piece, err);
+		if (n < 0)
+			return (int)n;
+		if ((size_t)n < piece)
+			return error_set(err, EBADMSG, "the file ends %llu bytes too early",
+					 (unsigned long long)(size - (uint64_t)n));
+		rc = blob_writer_write(w, buffer, piece, err);
+		if (rc < 0)
+			return rc;
+		size -= piece;
+	}
+	return 0;
+}
+
+uint64_t blob_writer_size(const struct blob_writer *w)
+{
+	return w->size;
+}
+
+int blob_writer_restart(struct blob_writer *w, struct error **err)
+{
+	if (ftruncate(w->fd, 0) < 0 || lseek(w->fd, 0, SEEK_SET) < 0)
+		return error_set_errno(err, "empty a temporary file");
+	hasher_reset(w->hasher);
+	w->size = 0;
+	return 0;
+}
+
+static int check_whole(const struct blob_writer *w, const struct digest *actual, struct error **err)
+{
+	char wanted[DIGEST_TEXT_SIZE];
+	char got[DIGEST_TEXT_SIZE];
+	if (w->limit != BLOB_SIZE_UNKNOWN && w->size != w->limit)
+		return error_set(err, EBADMSG, "blob %s: %llu bytes came instead of %llu",
+				 w->has_want ? digest_format(&w->want, wanted) : digest_format(actual, wanted),
+				 (unsigned long long)w->size, (unsigned long long)w->limit);
+	if (w->has_want && !digest_equal(actual, &w->want))
+		return error_set(err, EBADMSG, "blob %s: what came has the digest %s", digest_format(&w->want, wanted),
+				 digest_format(actual, got));
+	return 0;
+}
+
+/* blobs/<algorithm>, made for algorithms other than sha256. */
+static int open_blob_folder(struct store *store, enum digest_algorithm algorithm, struct error **err)
+{
+	int oci = store_folder(store, STORE_OCI, err);
+	if (oci < 0)
+		return oci;
+	cleanup_free char *folder = mem_printf("blobs/%s", digest_algorithm_name(algorithm));
+	int fd = fd_open_dir(oci, folder, NULL);
+	if (fd == -ENOENT && mkdirat(oci, folder, 0700) < 0 && errno != EEXIST)
+		return error_set_errno(err, "make '%s'", folder);
+	return fd >= 0 ? fd : fd_open_dir(oci, folder, err);
+}
+
+/* The file is on disk before it has its name, the name before anybody may write down that the blob is there. */
+static int publish(struct blob_writer *w, const struct digest *digest, struct error **err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	cleanup_close int folder = open_blob_folder(w->store, digest->algorithm, err);
+	if (folder < 0)
+		return folder;
+	if (fsync(w->fd) < 0)
+		return error_set_errno(err, "sync a blob");
+	if (renameat(w->tmp, w->name, folder, digest_hex(digest, hex)) < 0)
+		return error_set_errno(err, "name blob %s", hex);
+	free(w->name);
+	w->name = NULL;
+	if (fsync(folder) < 0)
+		return error_set_errno(err, "sync the folder of blobs");
+	return 0;
+}
+
+int blob_writer_commit(struct blob_writer *w, struct digest *digest, uint64_t *size, struct error **err)
+{
+	struct digest actual;
+	hasher_finish(w->hasher, &actual);
+	int rc = check_whole(w, &actual, err);
+	if (rc == 0)
+		rc = publish(w, &actual, err);
+	if (rc < 0)
+		return rc;
+	if (digest)
+		*digest = actual;
+	if (size)
+		*size = w->size;
+	return 0;
+}
+
+void blob_writer_free(struct blob_writer *w)
+{
+	if (!w)
+		return;
+	if (w->name)
+		unlinkat(w->tmp, w->name, 0);
+	free(w->name);
+	fd_close(w->fd);
+	hasher_free(w->hasher);
+	free(w);
+}
