@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define CODEC_BLOCK ((size_t)1 << 20)
 #define CODEC_DICT ((size_t)32 << 10)
@@ -31,6 +32,9 @@ int inflater_new(enum codec codec, stream_source *source, void *context, struct 
 		 struct error **err);
 /* A stream_source. -EBADMSG for damaged bytes, or when they end too early. */
 int inflater_next(void *inflater, const void **data, size_t *size, struct error **err);
+/* Fills `into` with `size` bytes, or with what is left: the count, 0 at the end. Not to be mixed with inflater_next().
+ */
+MUST_CHECK ssize_t inflater_read(struct inflater *inflater, void *into, size_t size, struct error **err);
 /* Packed bytes taken so far. */
 uint64_t inflater_packed_size(const struct inflater *inflater);
 void inflater_free(struct inflater *inflater);
@@ -44,7 +48,8 @@ struct codec_recipe {
 	bool isal;
 	char name[CODEC_NAME_SIZE]; /* "isal-1", "zlib-6", "zstd-3", "none" */
 };
-/* level -1 is the default: isal-1 or zlib-6, zstd-3. gzip levels above 3 mean zlib; -EINVAL for a level out of range.
+/* level -1 is the default: isal-1 or zlib-6, zstd-3. Of gzip only levels 1 and 2 are ISA-L's; -EINVAL for a level out
+ * of range.
  */
 int codec_recipe_init(enum codec codec, int level, struct codec_recipe *recipe, struct error **err);
 
@@ -64,8 +69,10 @@ struct codec_frame {
 	const struct codec_recipe *recipe;
 	uint64_t size;
 	uint32_t crc;
+	unsigned long (*combine)(unsigned long, unsigned long, long); /* of zlib; NULL where no CRC is kept */
 };
-void codec_frame_begin(struct codec_frame *frame, const struct codec_recipe *recipe, struct buf *into);
+int codec_frame_begin(struct codec_frame *frame, const struct codec_recipe *recipe, struct buf *into,
+		      struct error **err);
 /* Counts a block of `size` unpacked bytes. */
 void codec_frame_add(struct codec_frame *frame, uint32_t crc, uint64_t size);
 void codec_frame_end(struct codec_frame *frame, struct buf *into);

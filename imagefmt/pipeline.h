@@ -1,0 +1,39 @@
+/*
+ * From plain bytes to a packed stream: digest of the plain bytes, compression in parallel, packed bytes in order.
+ *
+ *	caller   fills blocks ----> ring ----> hash		(one thread)
+ *				       ----> compress	(as many as there are processors)
+ *				       ----> sink		(one thread, in order)
+ *
+ * The threads start when the fourth block is full; before, and on a machine with one processor, the caller does it all.
+ */
+#ifndef COOPER_IMAGEFMT_PIPELINE_H
+#define COOPER_IMAGEFMT_PIPELINE_H
+
+#include "base/error.h"
+#include "imagefmt/codec.h"
+#include "imagefmt/digest.h"
+#include "imagefmt/stream.h"
+
+struct pipeline;
+
+struct pipeline_options {
+	const struct codec_recipe *recipe; /* NULL when only the digest is wanted */
+	stream_sink *sink;		   /* packed bytes, called from one thread at a time; NULL without a recipe */
+	void *context;
+};
+
+int pipeline_new(const struct pipeline_options *options, struct pipeline **pipeline, struct error **err);
+/* Room for at least one byte; *size says how much. NULL when a thread has failed: pipeline_finish() tells. */
+char *pipeline_room(struct pipeline *pipeline, size_t *size);
+/* `size` bytes of the room have been filled. */
+void pipeline_filled(struct pipeline *pipeline, size_t size);
+/* Both of the above, for bytes in hand. Once a thread has failed they go nowhere. */
+void pipeline_write(struct pipeline *pipeline, const void *data, size_t size);
+/* Waits for all threads. *digest and *size are of the plain bytes. */
+int pipeline_finish(struct pipeline *pipeline, struct digest *digest, uint64_t *size, struct error **err);
+/* Without pipeline_finish() before it, stops the threads. */
+void pipeline_free(struct pipeline *pipeline);
+CLEANUP_FOR(struct pipeline, pipeline_free)
+
+#endif
