@@ -9,4 +9,11 @@
 /* "nofile=1024:2048", "nproc=100", "core=-1" (unlimited), "host" (leave ours: sets *keep_host). -EINVAL. */
 int limit_parse(const char *text, struct run_limit *limit, bool *keep_host, struct error **err);
 
+/* Sets the limits of this process: the defaults (nofile 1024:524288, core 0, nproc 32768, each no higher than our own
+ * hard limit allows), then those given. A given one that cannot be had is an error that names it. */
+int limits_apply(const struct run_limit *limits, size_t count, struct error **err);
+
+/* "nofile" for RLIMIT_NOFILE; "?" for what has no name. */
+const char *limit_name(int resource);
+
 #endif
