@@ -69,13 +69,13 @@ endef
 $(foreach f,$(HAVE),$(eval $(call library_rule,$(f))))
 
 # The init of a step (run/init/): freestanding, static, embedded in cooper and started from a sealed memory file.
-$(B)/run/init/init: run/init/init.c
+$(B)/run/init/init: run/init/init.c run/init/protocol.h
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -Os -Wall -Wextra -ffreestanding -fno-stack-protector -fno-pic -fno-pie -no-pie -static -nostdlib \
 		-fno-asynchronous-unwind-tables -Wl,--build-id=none,-z,noexecstack -s -o $@ $<
 $(B)/run/init_image.o: $(B)/run/init/init
-$(B)/run/init_image.o: CPPFLAGS += -DINIT_IMAGE='"$(B)/run/init/init"'
+$(B)/run/init_image.o: CPPFLAGS_ALL += -DINIT_IMAGE='"$(B)/run/init/init"'
 
 $(B)/cooper: $(foreach f,$(filter $(HAVE),$(KNOWS_cmd) cmd),$(call library,$(f)))
 	$(call say,LD,$@)

@@ -1,0 +1,215 @@
+/*
+ * The first process of a step's pid namespace: starts the command, reaps what is orphaned, passes signals on, and ends
+ * with the command's status. When it ends, the kernel kills everything else in the namespace (pid_namespaces(7)).
+ *
+ * No C library: a few kilobytes that start in microseconds and have nothing in them to attack. It runs from a sealed
+ * memory file, so /proc/1/exe is nothing that the step could write (CVE-2019-5736), and under the step's own ids,
+ * capabilities and filter.
+ */
+#include "protocol.h"
+
+#include <asm/ioctls.h>
+#include <asm/signal.h>
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/limits.h>
+#include <linux/prctl.h>
+#include <linux/wait.h>
+
+/* ---- System calls ---- */
+
+#if defined(__x86_64__)
+static long call(long number, long a, long b, long c, long d, long e)
+{
+	long result;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+/* At the entry the stack pointer points at argc, argv, NULL, envp, NULL (System V ABI, "Process Initialization"). */
+__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall start\n\thlt\n");
+#elif defined(__aarch64__)
+static long call(long number, long a, long b, long c, long d, long e)
+{
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+
+	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
+	return x0;
+}
+
+__asm__(".globl _start\n_start:\n\tmov x29, #0\n\tmov x30, #0\n\tmov x0, sp\n\tbl start\n\tbrk #1\n");
+#else
+#error "the init of a step is written for x86-64 and aarch64"
+#endif
+
+/* The kernel's signal set, not the C library's. */
+typedef unsigned long kernel_signals;
+#define SIGNALS_SIZE sizeof(kernel_signals)
+
+static __attribute__((noreturn)) void leave(int status)
+{
+	for (;;)
+		call(__NR_exit_group, status, 0, 0, 0, 0);
+}
+
+/* ---- Text ---- */
+
+static unsigned long length(const char *text)
+{
+	unsigned long n = 0;
+
+	while (text[n])
+		n++;
+	return n;
+}
+
+static int has_slash(const char *text)
+{
+	for (; *text; text++)
+		if (*text == '/')
+			return 1;
+	return 0;
+}
+
+static const char *find_path(char **env)
+{
+	for (; *env; env++) {
+		const char *e = *env;
+		if (e[0] == 'P' && e[1] == 'A' && e[2] == 'T' && e[3] == 'H' && e[4] == '=')
+			return e + 5;
+	}
+	return INIT_PATH_DEFAULT;
+}
+
+static void *copy(char *to, const char *from, unsigned long size)
+{
+	for (unsigned long i = 0; i < size; i++)
+		to[i] = from[i];
+	return to + size;
+}
+
+/* ---- The command ---- */
+
+static int execute(const char *path, char **argv, char **env)
+{
+	return (int)-call(__NR_execve, (long)path, (long)argv, (long)env, 0, 0);
+}
+
+/* As execvp(3) does: the first that can be executed; EACCES is kept in mind over "not found". A file without a known
+ * format is an error, not a script: no shell of ours is started behind the user's back. */
+static int search(char **argv, char **env)
+{
+	char candidate[PATH_MAX];
+	const char *path = find_path(env);
+	unsigned long name_length = length(argv[0]);
+	int code = ENOENT;
+
+	while (*path) {
+		unsigned long n = 0;
+		while (path[n] && path[n] != ':')
+			n++;
+		if (n + name_length + 2 <= sizeof(candidate)) {
+			char *end = copy(candidate, path, n);
+			if (n > 0)
+				*end++ = '/';
+			end = copy(end, argv[0], name_length);
+			*end = '\0';
+			int failure = execute(candidate, argv, env);
+			if (failure == EACCES)
+				code = EACCES;
+			else if (failure != ENOENT && failure != ENOTDIR)
+				return failure;
+		}
+		path += n + (path[n] == ':');
+	}
+	return code;
+}
+
+static __attribute__((noreturn)) void be_command(const char *flags, char **argv, char **env)
+{
+	kernel_signals none = 0;
+	struct init_report report = {.kind = INIT_REPORT_EXEC};
+
+	/* Should the init be killed where there is no pid namespace, its command goes with it. */
+	call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	/* A session of its own: signals can then be sent to all of its foreground, and a terminal can be its own. */
+	call(__NR_setsid, 0, 0, 0, 0, 0);
+	if (flags[0] == INIT_FLAG_TERMINAL)
+		call(__NR_ioctl, 0, TIOCSCTTY, 0, 0, 0);
+	call(__NR_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, SIGNALS_SIZE, 0);
+	report.code = argv[0][0] == '\0'   ? ENOENT
+		      : has_slash(argv[0]) ? execute(argv[0], argv, env)
+					   : search(argv, env);
+	call(__NR_write, INIT_CHANNEL, (long)&report, sizeof(report), 0, 0);
+	leave(report.code == ENOENT || report.code == ENOTDIR ? 127 : 126);
+}
+
+/* ---- The first process ---- */
+
+static int status_of(int status)
+{
+	int number = status & 0x7f;
+
+	return number ? 128 + number : (status >> 8) & 0xff;
+}
+
+/* Everything that has ended is taken off the process table; the command's end is ours. */
+static void reap(long command)
+{
+	for (;;) {
+		int status = 0;
+		long pid = call(__NR_wait4, -1, (long)&status, WNOHANG, 0, 0);
+		if (pid == command)
+			leave(status_of(status));
+		if (pid <= 0)
+			return;
+	}
+}
+
+/* To the whole foreground, as a terminal would; to the process alone while it has no group yet. */
+static void pass_on(long command, int number)
+{
+	if (call(__NR_kill, -command, number, 0, 0, 0) == -ESRCH)
+		call(__NR_kill, command, number, 0, 0, 0);
+}
+
+__attribute__((noreturn, used)) void start(long *stack)
+{
+	long argc = stack[0];
+	char **argv = (char **)(stack + 1);
+	char **env = argv + argc + 1;
+	kernel_signals all = ~(kernel_signals)0;
+
+	if (argc < 3)
+		leave(125);
+	/* Blocked, they wait for us: the first process of a namespace would otherwise lose what it has no handler for.
+	 */
+	call(__NR_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, SIGNALS_SIZE, 0);
+	long command = call(__NR_clone, SIGCHLD, 0, 0, 0, 0);
+	if (command == 0)
+		be_command(argv[1], argv + 2, env);
+	if (command < 0) {
+		struct init_report report = {.kind = INIT_REPORT_EXEC, .code = (int)-command};
+		call(__NR_write, INIT_CHANNEL, (long)&report, sizeof(report), 0, 0);
+		leave(126);
+	}
+	call(__NR_close, INIT_CHANNEL, 0, 0, 0, 0);
+	for (;;) {
+		long number = call(__NR_rt_sigtimedwait, (long)&all, 0, 0, SIGNALS_SIZE, 0);
+		if (number == SIGCHLD)
+			reap(command);
+		else if (number > 0)
+			pass_on(command, (int)number);
+	}
+}
