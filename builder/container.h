@@ -1,6 +1,12 @@
 /*
- * Working containers: containers/<id>/ with `state.json` and `upper` (the directory that collects changes).
- * The container's layers are those of its configuration's diff_ids, plus `upper`.
+ * Working containers. The container's layers are those of its configuration's diff_ids, plus `upper`.
+ *
+ *	containers/<id>/state.json	what struct container holds
+ *	containers/<id>/upper		the directory that collects changes
+ *	containers/<id>/scratch		work directories of overlayfs
+ *	containers/<id>/merged		where it is mounted, and `mounted`: by which session (rootfs.h)
+ *	containers/<id>/commit, commit.json	a commit on its way (commit.c)
+ *	containers/by-name/<name>	a symlink that holds the id; it is made first and may dangle after a crash
  */
 #ifndef COOPER_BUILDER_CONTAINER_H
 #define COOPER_BUILDER_CONTAINER_H
@@ -14,7 +20,8 @@
 struct container {
 	char id[CONTAINER_ID_SIZE]; /* 64 hex digits */
 	char *name;
-	int64_t created;
+	int64_t created;		      /* seconds since the epoch */
+	int64_t created_ns;		      /* within that second: the order of those made in one */
 	char *image_name;		      /* as the user's or the store's full name; "" for scratch */
 	struct digest image_id, image_digest; /* null for scratch */
 	char *image_manifest;		      /* text of the base's manifest, "" for scratch */
@@ -48,6 +55,13 @@ int container_find(struct workshop *w, const char *text, struct container *c, st
 /* Exclusive use of a container: held while it is run, changed, committed or removed. Reload the state after taking it
  * (container_acquire does all three: find, lock, reload). Returns the descriptor. */
 MUST_CHECK int container_acquire(struct workshop *w, const char *text, struct container *c, struct error **err);
+/* Finishes or takes back a commit that was interrupted; container_acquire() does it. */
+int container_recover(struct workshop *w, struct container *c, struct error **err);
+/* Descriptor of containers/<id>. */
+MUST_CHECK int container_open_dir(struct workshop *w, const struct container *c, struct error **err);
+/* The name without a number that Buildah's rules give: "debian-working-container"; "working-container" for scratch
+ * (text NULL). A 64-digit id or a digest gives its first 12 digits. Newly allocated. */
+MUST_CHECK char *container_default_name(const char *image_text);
 int container_save(struct workshop *w, const struct container *c, struct error **err);
 int container_rename(struct workshop *w, struct container *c, const char *name, struct error **err);
 /* Removes state and upper (needs the user namespace); refused while it is mounted elsewhere. The caller holds it. */

@@ -1,0 +1,101 @@
+/*
+ * Garbage of the store: images by policy, then blobs and layers that nothing refers to, then the work of dead
+ * processes.
+ */
+#include "builder/sweep.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/tree.h"
+#include "builder/container.h"
+#include "imagefmt/images.h"
+
+struct collect_task {
+	enum lock_wait wait;
+};
+
+/* In the worker: layer trees belong to subordinate ids. */
+static int collect(struct workshop *w, void *context, struct buf *result, struct error **err)
+{
+	const struct collect_task *task = context;
+	cleanup_free struct digest *kept = NULL;
+	size_t count = 0;
+	struct images_collected collected = {0};
+	int rc = containers_layers(w, &kept, &count, err);
+	if (rc == 0)
+		rc = images_collect(workshop_store(w), kept, count, task->wait, &collected, err);
+	struct swept swept = {.blobs = collected.blobs, .layers = collected.layers, .bytes = collected.bytes};
+	if (result)
+		buf_append(result, &swept, sizeof(swept));
+	return rc;
+}
+
+int sweep_images(struct workshop *w, enum lock_wait wait, struct swept *swept, struct error **err)
+{
+	struct collect_task task = {.wait = wait};
+	cleanup(buf_done) struct buf result = BUF_INIT(sizeof(*swept));
+	int rc = workshop_call(w, collect, &task, &result, err);
+	if (rc == 0 && result.len == sizeof(*swept))
+		memcpy(swept, result.data, sizeof(*swept));
+	return rc;
+}
+
+static bool is_stood_on(const struct container_list *containers, const struct digest *image)
+{
+	for (size_t i = 0; i < containers->count; i++)
+		if (digest_equal(&containers->items[i].image_id, image))
+			return true;
+	return false;
+}
+
+static int remove_images(struct workshop *w, const struct sweep_options *options, struct strlist *removed,
+			 struct error **err)
+{
+	cleanup(container_list_done) struct container_list containers = {0};
+	cleanup(image_list_done) struct image_list images = {0};
+	int rc = containers_list(w, &containers, err);
+	if (rc == 0)
+		rc = images_list(workshop_store(w), &images, err);
+	for (size_t i = 0; rc == 0 && i < images.count; i++) {
+		const struct image_entry *entry = &images.items[i];
+		bool asked = options->all_images || (options->unnamed_images && entry->names.count == 0);
+		if (!asked || is_stood_on(&containers, &entry->id))
+			continue;
+		char hex[DIGEST_HEX_SIZE];
+		rc = images_remove(workshop_store(w), &entry->id, err);
+		if (rc == 0)
+			strlist_append(removed, digest_hex(&entry->id, hex));
+	}
+	return rc;
+}
+
+static int remove_caches(struct workshop *w, struct error **err)
+{
+	int cache = store_folder(workshop_store(w), STORE_CACHE, err);
+	if (cache < 0)
+		return cache;
+	return tree_remove(cache, "mounts", err);
+}
+
+int sweep_store(struct workshop *w, const struct sweep_options *options, struct strlist *removed, struct swept *swept,
+		struct error **err)
+{
+	struct store_swept leftovers = {0};
+	struct swept total = {0};
+	int rc = remove_images(w, options, removed, err);
+	if (rc == 0)
+		rc = sweep_images(w, LOCK_WAIT, &total, err);
+	if (rc == 0 && options->caches)
+		rc = remove_caches(w, err);
+	if (rc == 0)
+		rc = store_sweep(workshop_store(w), &leftovers, err);
+	if (rc < 0)
+		return rc;
+	total.leftovers = leftovers.entries;
+	total.bytes += leftovers.bytes;
+	*swept = total;
+	return 0;
+}
