@@ -115,7 +115,7 @@ static int load_method_locked(enum digest_algorithm algorithm, struct error **er
 {
 	static const char *const symbols[] = {FUNCTIONS(LIBRARY_SYMBOL)};
 	if (!crypto.library.EVP_MD_fetch) {
-		struct crypto_library loaded;
+		struct crypto_library loaded = {0}; /* library_load() fills an empty table */
 		int rc = library_load("libcrypto.so.3", symbols, ARRAY_COUNT(symbols), &loaded, err);
 		if (rc < 0)
 			return rc;
