@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/terminal.h"
+
 /* A message quotes foreign text (names, answers of servers); past this it is cut, so that it stays readable. */
 #define ERROR_MESSAGE_MAX ((size_t)8 << 10)
 
@@ -35,6 +37,7 @@ static int set_message(struct error **err, int code, char *message)
 {
 	assert(code > 0);
 	cut_message(message);
+	terminal_disarm(message, strlen(message));
 	error_clear(err);
 	*err = mem_alloc(sizeof(**err));
 	(*err)->code = code;

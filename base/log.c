@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/strlist.h"
+#include "base/terminal.h"
 
 #define LOG_LINE_MAX ((size_t)64 << 10)
 
@@ -101,6 +102,8 @@ static void write_line(const char *prefix, const char *fmt, va_list args)
 
 	buf_append_str(&line, prefix);
 	buf_vprintf(&line, fmt, args);
+	/* Names and labels come from images and servers. */
+	terminal_disarm(line.data, line.len);
 	if (line.overflow)
 		line.data[line.len - 1] = '\n';
 	else

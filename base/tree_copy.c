@@ -65,24 +65,39 @@ static bool lies_in(const char *path, const char *dir, const char **rest)
 	return true;
 }
 
-/* Makes copier->dirfd the target's directory of that path. Going down costs one step; going back starts at the top. */
-static int go_to(struct copier *copier, const char *path, struct error **err)
+/* True when `path` is the directory that holds `dir`. */
+static bool is_parent(const char *path, const char *dir)
+{
+	const char *slash = strrchr(dir, '/');
+	size_t len = slash ? (size_t)(slash - dir) : 0;
+
+	return *dir != '\0' && strlen(path) == len && strncmp(path, dir, len) == 0;
+}
+
+/* Opens the target's directory of that path from where the copier stands: below it, one above it (by "..", so that a
+ * deep tree does not cost depth times depth; the target is ours, nobody moves its directories), or from the top. */
+static int open_target_dir(const struct copier *copier, const char *path)
 {
 	const char *rest = path;
 
+	if (copier->dir_path && is_parent(path, copier->dir_path))
+		return openat(copier->dirfd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int start = copier->dir_path && lies_in(path, copier->dir_path, &rest) ? copier->dirfd : copier->to;
+	return step_down(openat(start, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), rest);
+}
+
+/* Makes copier->dirfd the target's directory of that path. */
+static int go_to(struct copier *copier, const char *path, struct error **err)
+{
 	if (copier->dir_path && strcmp(copier->dir_path, path) == 0)
 		return 0;
-	bool below = copier->dir_path && lies_in(path, copier->dir_path, &rest);
-	int fd = step_down(below ? take_fd(&copier->dirfd) : openat(copier->to, ".", O_PATH | O_DIRECTORY | O_CLOEXEC),
-			   rest);
-	int failed = errno;
+	int fd = open_target_dir(copier, path);
+	if (fd < 0)
+		return error_set_errno(err, "open directory '%s' of the copy", path);
 	fd_close(copier->dirfd);
 	copier->dirfd = fd;
-	mem_replace(&copier->dir_path, fd < 0 ? NULL : path);
-	if (fd >= 0)
-		return 0;
-	errno = failed;
-	return error_set_errno(err, "open directory '%s' of the copy", path);
+	mem_replace(&copier->dir_path, path);
+	return 0;
 }
 
 static char *dir_of(const struct tree_entry *entry)

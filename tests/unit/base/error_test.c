@@ -63,6 +63,14 @@ static void cuts_an_endless_message_at_a_character(void **state)
 	assert_string_equal(error_message(err) + len - 6, "\xe2\x82\xac...");
 }
 
+static void lets_no_escape_sequence_through(void **state)
+{
+	cleanup_error struct error *err = NULL;
+
+	error_set(&err, ENOENT, "no tag '%s'", "\033[2J\r\xc3\xa4");
+	assert_string_equal(error_message(err), "no tag '?[2J?\xc3\xa4'");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -71,6 +79,7 @@ int main(void)
 		cmocka_unit_test(never_takes_errno_zero_for_success),
 		cmocka_unit_test(works_without_anybody_to_tell),
 		cmocka_unit_test(replaces_an_error_that_is_set_already),
+		cmocka_unit_test(lets_no_escape_sequence_through),
 		cmocka_unit_test(cuts_an_endless_message_at_a_character),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
