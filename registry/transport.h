@@ -1,0 +1,62 @@
+/*
+ * HTTP for everybody in this room: one curl_multi loop in which any number of requests are under way, each of which is
+ * made again by the rules of reference registry.md 1.5 "retry policy" until its answer can be judged.
+ *
+ * The transport follows redirects itself (Authorization and client certificates stay with the origin they were meant
+ * for), waits as long as a server asks, holds back a whole host that says 429, and gives up on a connection on which
+ * nothing moves. What an answer means (401, 404, a digest) is the caller's business.
+ *
+ *	cleanup(http_answer_done) struct http_answer answer = {0};
+ *	rc = transport_perform(transport, &request, &answer, err);	// one, and wait for it
+ *
+ *	transport_start(transport, &request, on_done, job);		// several
+ *	rc = transport_run(transport, err);				// on_done may start further ones
+ */
+#ifndef COOPER_REGISTRY_TRANSPORT_H
+#define COOPER_REGISTRY_TRANSPORT_H
+
+#include "base/error.h"
+#include "registry/client.h"
+#include "registry/http.h"
+
+struct transport;
+
+struct transport_options {
+	const char *user_agent;
+	const char *cert_dir; /* NULL: certs.d */
+	enum tls_verify tls_verify;
+	unsigned retries;
+	int64_t retry_delay_ms;
+	void (*progress)(const char *line, void *context); /* told of long waits; may be NULL */
+	void *progress_context;
+};
+
+/* Texts of the options are copied. libcurl is loaded by the first request. */
+struct transport *transport_new(const struct transport_options *options);
+void transport_free(struct transport *transport);
+CLEANUP_FOR(struct transport, transport_free)
+
+/* rc 0: there is an answer, whatever its status. rc < 0: there is none, *err says why (take it or leave it to be
+ * freed). Both are borrowed for the call. */
+typedef void http_done(void *context, int rc, struct http_answer *answer, struct error **err);
+
+/* Puts a request into the loop; it is borrowed until `done` is called, from transport_run(). */
+void transport_start(struct transport *transport, struct http_request *request, http_done *done, void *context);
+/* Runs the loop until no started request is left. Fails only when the loop itself does; all requests are then
+ * forgotten. */
+int transport_run(struct transport *transport, struct error **err);
+/* Forgets all started requests without calling anybody: whoever started them frees them. */
+void transport_cancel(struct transport *transport);
+/* One request from start to answer. Others go on meanwhile, but are reported later, by transport_run(): so it may be
+ * called from within `done`, to fetch a token. Expected: -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH (no such
+ * name), -EPROTO (no TLS on the other side), -EKEYREJECTED (its certificate is not trusted). */
+int transport_perform(struct transport *transport, struct http_request *request, struct http_answer *answer,
+		      struct error **err);
+
+/* How long to wait before repetition number `attempt` by hand, for those who do not leave it to the transport; -1 when
+ * the retries are used up or the answer (may be NULL) asks for more than HTTP_RETRY_AFTER_MAX_MS. */
+int64_t transport_retry_wait(struct transport *transport, unsigned attempt, const struct http_answer *answer);
+/* True for failures of a connection that may pass. */
+bool transport_is_temporary(int rc);
+
+#endif
