@@ -23,6 +23,7 @@
 #include "builder/container_name.h"
 #include "builder/container_state.h"
 #include "builder/rootfs.h"
+#include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
 
 #define STATE "state.json"

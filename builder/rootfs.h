@@ -4,7 +4,10 @@
  * Three uses: mounted for the user (`cooper mount`, lives as long as the mount namespace of the `cooper unshare`
  * session), opened for a moment by copy and commit, or handed to run_step() as layers. A container that is mounted in
  * this namespace is always used through that mount; one that is mounted in another session is refused (-EBUSY, with
- * the session's pid): two overlays on one upper directory are undefined.
+ * the session's pid): two overlays on one upper directory are undefined. Who has it mounted stands in
+ * containers/<id>/mounted; what a session wrote there that lives no more (builder/session.h) is ignored.
+ *
+ * All of these are called by who holds the container.
  */
 #ifndef COOPER_BUILDER_ROOTFS_H
 #define COOPER_BUILDER_ROOTFS_H
@@ -20,6 +23,11 @@ int rootfs_mount(struct workshop *w, const struct container *c, char **path, str
 int rootfs_umount(struct workshop *w, const struct container *c, bool all, struct error **err);
 /* Where it is mounted in this namespace, newly allocated, or NULL. */
 MUST_CHECK char *rootfs_mounted_path(struct workshop *w, const struct container *c);
+/* For commit: takes the overlay of this session away for a moment and puts it back at the same place, over the layers
+ * that the container then has. -EBUSY when somebody works in it: nothing has changed then. `was_mounted` tells whether
+ * there was anything to put back. */
+int rootfs_suspend(struct workshop *w, const struct container *c, bool *was_mounted, struct error **err);
+int rootfs_resume(struct workshop *w, const struct container *c, struct error **err);
 /* -EBUSY when another live session has it mounted. */
 int rootfs_check_free(struct workshop *w, const struct container *c, struct error **err);
 

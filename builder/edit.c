@@ -1,0 +1,331 @@
+/*
+ * Texts of users to changes of an image_config.
+ */
+#include "builder/edit.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/json.h"
+#include "base/parse.h"
+
+enum { PORT_MAX = 65535, EXPOSED_MAX = 65536 };
+
+int edit_map(struct strlist *map, const char *text, bool from_environment, struct error **err)
+{
+	size_t len = strlen(text);
+	const char *equals = strchr(text, '=');
+	if (strcmp(text, "-") == 0) {
+		strlist_clear(map);
+		return 0;
+	}
+	if (len == 0 || equals == text)
+		return error_set(err, EINVAL, "'%s': the name is missing (use NAME=VALUE)", text);
+	if (equals) {
+		cleanup_free char *key = mem_strndup(text, equals - text);
+		strlist_env_set(map, key, equals + 1);
+		return 0;
+	}
+	if (text[len - 1] == '-') {
+		cleanup_free char *key = mem_strndup(text, len - 1);
+		strlist_env_unset(map, key);
+		return 0;
+	}
+	const char *value = from_environment ? getenv(text) : "";
+	if (value)
+		strlist_env_set(map, text, value);
+	else
+		strlist_env_unset(map, text);
+	return 0;
+}
+
+static void remove_text(struct strlist *list, const char *text)
+{
+	for (size_t i = list->count; i-- > 0;)
+		if (strcmp(list->items[i], text) == 0)
+			strlist_remove(list, i);
+}
+
+static void add_once(struct strlist *set, const char *text)
+{
+	if (!strlist_contains(set, text))
+		strlist_append(set, text);
+	strlist_sort(set);
+}
+
+void edit_set(struct strlist *set, const char *text)
+{
+	size_t len = strlen(text);
+	if (strcmp(text, "-") == 0) {
+		strlist_clear(set);
+	} else if (len > 1 && text[len - 1] == '-') {
+		cleanup_free char *name = mem_strndup(text, len - 1);
+		remove_text(set, name);
+	} else if (len > 0) {
+		add_once(set, text);
+	}
+}
+
+/* "8000-8010/udp" to its ends and protocol. */
+static int parse_ports(const char *text, uint64_t *first, uint64_t *last, char **protocol, struct error **err)
+{
+	const char *slash = strchr(text, '/');
+	cleanup_free char *numbers = slash ? mem_strndup(text, slash - text) : mem_strdup(text);
+	cleanup_free char *kind = mem_strdup(slash ? slash + 1 : "tcp");
+	for (char *c = kind; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	if (strcmp(kind, "tcp") != 0 && strcmp(kind, "udp") != 0 && strcmp(kind, "sctp") != 0)
+		return error_set(err, EINVAL, "port '%s': the protocol is tcp, udp or sctp", text);
+	char *dash = strchr(numbers, '-');
+	if (dash)
+		*dash = '\0';
+	int rc = parse_u64(numbers, PORT_MAX, "port", first, err);
+	if (rc == 0)
+		rc = parse_u64(dash ? dash + 1 : numbers, PORT_MAX, "port", last, err);
+	if (rc == 0 && (*first == 0 || *last < *first))
+		rc = error_set(err, EINVAL, "port '%s': not a port or a range of ports", text);
+	if (rc == 0)
+		*protocol = take_ptr(&kind);
+	return rc;
+}
+
+int edit_ports(struct strlist *ports, const char *text, struct error **err)
+{
+	size_t len = strlen(text);
+	if (strcmp(text, "-") == 0) {
+		strlist_clear(ports);
+		return 0;
+	}
+	bool removes = len > 1 && text[len - 1] == '-';
+	cleanup_free char *range = mem_strndup(text, len - removes);
+	cleanup_free char *protocol = NULL;
+	uint64_t first = 0, last = 0;
+	int rc = parse_ports(range, &first, &last, &protocol, err);
+	for (uint64_t port = first; rc == 0 && port <= last; port++) {
+		cleanup_free char *entry = mem_printf("%llu/%s", (unsigned long long)port, protocol);
+		removes ? remove_text(ports, entry) : add_once(ports, entry);
+	}
+	return rc;
+}
+
+/* True when the text is a JSON array of strings, which then stands in `words`. */
+static bool parse_json_words(const char *text, struct strlist *words)
+{
+	cleanup_json json_t *array = NULL;
+	const char *start = text + strspn(text, " \t\n");
+	if (*start != '[' || json_parse(start, strlen(start), "", &array, NULL) < 0)
+		return false;
+	struct json_place at = json_root("", array);
+	return json_get_strlist(at, words, NULL) == 0;
+}
+
+static void set_shell_form(struct strlist *words, const struct image_config *config, const char *text)
+{
+	strlist_clear(words);
+	if (config->shell.count > 0)
+		strlist_copy(words, &config->shell);
+	else {
+		strlist_append(words, "/bin/sh");
+		strlist_append(words, "-c");
+	}
+	strlist_append(words, text);
+}
+
+int edit_cmd(struct image_config *config, const char *text, struct error **err)
+{
+	cleanup(strlist_done) struct strlist words = {0};
+	if (!parse_json_words(text, &words)) {
+		strlist_clear(&words);
+		int rc = parse_shell_words(text, "--cmd", &words, err);
+		if (rc < 0)
+			return rc;
+	}
+	strlist_copy(&config->cmd, &words);
+	return 0;
+}
+
+int edit_entrypoint(struct image_config *config, const char *text, struct error **err)
+{
+	cleanup(strlist_done) struct strlist words = {0};
+	if (parse_json_words(text, &words))
+		strlist_copy(&config->entrypoint, &words);
+	else if (*text == '\0')
+		strlist_clear(&config->entrypoint);
+	else
+		set_shell_form(&config->entrypoint, config, text);
+	return 0;
+}
+
+int edit_shell(struct image_config *config, const char *text, struct error **err)
+{
+	cleanup(strlist_done) struct strlist words = {0};
+	if (!parse_json_words(text, &words)) {
+		strlist_clear(&words);
+		int rc = parse_shell_words(text, "--shell", &words, err);
+		if (rc < 0)
+			return rc;
+	}
+	strlist_copy(&config->shell, &words);
+	return 0;
+}
+
+int edit_healthcheck(struct image_config *config, const char *text, struct error **err)
+{
+	cleanup(strlist_done) struct strlist test = {0};
+	cleanup(strlist_done) struct strlist words = {0};
+	if (*text == '\0') {
+		strlist_clear(&config->healthcheck.test);
+		config->healthcheck = (struct healthcheck){0};
+		return 0;
+	}
+	if (strcasecmp(text, "NONE") == 0) {
+		strlist_append(&test, "NONE");
+	} else if (strncasecmp(text, "CMD-SHELL ", 10) == 0) {
+		strlist_append(&test, "CMD-SHELL");
+		strlist_append(&test, text + 10);
+	} else if (strncasecmp(text, "CMD ", 4) == 0) {
+		bool is_json = parse_json_words(text + 4, &words);
+		int rc = is_json ? 0 : parse_shell_words(text + 4, "--healthcheck", &words, err);
+		if (rc < 0)
+			return rc;
+		strlist_append(&test, "CMD");
+		strlist_append_all(&test, &words);
+	} else if (parse_json_words(text, &words)) {
+		strlist_copy(&test, &words);
+	} else {
+		strlist_append(&test, "CMD-SHELL");
+		strlist_append(&test, text);
+	}
+	strlist_copy(&config->healthcheck.test, &test);
+	config->healthcheck.is_set = true;
+	return 0;
+}
+
+int edit_stop_signal(struct image_config *config, const char *text, struct error **err)
+{
+	for (const char *c = text; *c; c++)
+		if (!isalnum((unsigned char)*c) && *c != '+' && *c != '-')
+			return error_set(err, EINVAL, "stop signal '%s': not a signal's name or number", text);
+	mem_replace(&config->stop_signal, *text ? text : NULL);
+	return 0;
+}
+
+/* ENV and LABEL: "K=V K2=V2", or the old "K value with spaces". */
+static int apply_pairs(struct strlist *map, const char *rest, struct error **err)
+{
+	cleanup(strlist_done) struct strlist words = {0};
+	int rc = parse_shell_words(rest, "instruction", &words, err);
+	if (rc < 0)
+		return rc;
+	if (words.count > 0 && !strchr(words.items[0], '=')) {
+		const char *value = rest + strcspn(rest, " \t");
+		strlist_env_set(map, words.items[0], value + strspn(value, " \t"));
+		return 0;
+	}
+	for (size_t i = 0; rc == 0 && i < words.count; i++) {
+		if (!strchr(words.items[i], '='))
+			return error_set(err, EINVAL, "'%s': not NAME=VALUE", words.items[i]);
+		rc = edit_map(map, words.items[i], /* from_environment */ false, err);
+	}
+	return rc;
+}
+
+static int apply_env(struct image_config *config, const char *rest, struct error **err)
+{
+	return apply_pairs(&config->env, rest, err);
+}
+
+static int apply_label(struct image_config *config, const char *rest, struct error **err)
+{
+	return apply_pairs(&config->labels, rest, err);
+}
+
+/* CMD and ENTRYPOINT of a Dockerfile: the text form goes to the shell. */
+static int apply_cmd(struct image_config *config, const char *rest, struct error **err)
+{
+	cleanup(strlist_done) struct strlist words = {0};
+	if (parse_json_words(rest, &words))
+		strlist_copy(&config->cmd, &words);
+	else
+		set_shell_form(&config->cmd, config, rest);
+	return 0;
+}
+
+static int apply_expose(struct image_config *config, const char *rest, struct error **err)
+{
+	cleanup(strlist_done) struct strlist words = {0};
+	int rc = parse_shell_words(rest, "EXPOSE", &words, err);
+	for (size_t i = 0; rc == 0 && i < words.count; i++)
+		rc = edit_ports(&config->exposed_ports, words.items[i], err);
+	return rc;
+}
+
+static int apply_volume(struct image_config *config, const char *rest, struct error **err)
+{
+	cleanup(strlist_done) struct strlist words = {0};
+	int rc = parse_json_words(rest, &words) ? 0 : parse_shell_words(rest, "VOLUME", &words, err);
+	for (size_t i = 0; rc == 0 && i < words.count; i++)
+		add_once(&config->volumes, words.items[i]);
+	return rc;
+}
+
+static int apply_user(struct image_config *config, const char *rest, struct error **err)
+{
+	mem_replace(&config->user, rest);
+	return 0;
+}
+
+/* A relative directory is below the one set before. */
+static int apply_workdir(struct image_config *config, const char *rest, struct error **err)
+{
+	cleanup_free char *joined = rest[0] == '/'
+					    ? mem_strdup(rest)
+					    : mem_printf("%s/%s", config->working_dir ? config->working_dir : "", rest);
+	mem_replace(&config->working_dir, joined);
+	return 0;
+}
+
+static int apply_onbuild(struct image_config *config, const char *rest, struct error **err)
+{
+	strlist_append(&config->onbuild, rest);
+	return 0;
+}
+
+static int apply_maintainer(struct image_config *config, const char *rest, struct error **err)
+{
+	mem_replace(&config->author, rest);
+	return 0;
+}
+
+int edit_instruction(struct image_config *config, const char *text, struct error **err)
+{
+	static const struct {
+		const char *name;
+		int (*apply)(struct image_config *config, const char *rest, struct error **err);
+	} instructions[] = {
+		{"ENV", apply_env},
+		{"LABEL", apply_label},
+		{"CMD", apply_cmd},
+		{"ENTRYPOINT", edit_entrypoint},
+		{"EXPOSE", apply_expose},
+		{"USER", apply_user},
+		{"VOLUME", apply_volume},
+		{"WORKDIR", apply_workdir},
+		{"STOPSIGNAL", edit_stop_signal},
+		{"SHELL", edit_shell},
+		{"HEALTHCHECK", edit_healthcheck},
+		{"ONBUILD", apply_onbuild},
+		{"MAINTAINER", apply_maintainer},
+	};
+	size_t word = strcspn(text, " \t=");
+	const char *rest = text + word + strspn(text + word, " \t=");
+	for (size_t i = 0; i < ARRAY_COUNT(instructions); i++)
+		if (strlen(instructions[i].name) == word && strncasecmp(text, instructions[i].name, word) == 0) {
+			int rc = instructions[i].apply(config, rest, err);
+			return rc < 0 ? error_prefix(err, "%s", instructions[i].name) : 0;
+		}
+	return error_set(err, EINVAL, "'%s': not an instruction that changes only the configuration", text);
+}

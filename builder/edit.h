@@ -1,0 +1,31 @@
+/*
+ * Changes to an image's configuration, one function per kind of thing, in the syntax that users write: `cooper config`,
+ * `commit --change`, and later Dockerfile instructions.
+ */
+#ifndef COOPER_BUILDER_EDIT_H
+#define COOPER_BUILDER_EDIT_H
+
+#include "imagefmt/config.h"
+
+/* "K=V" sets, "K" takes the value of our environment (from_environment) or sets it empty, "K-" removes, "-" clears. For
+ * env, labels, annotations. */
+int edit_map(struct strlist *map, const char *text, bool from_environment, struct error **err);
+/* "X" adds, "X-" removes, "-" clears. For volumes. */
+void edit_set(struct strlist *set, const char *text);
+/* "80", "80/udp", "8000-8010/tcp"; "N-" removes; "-" clears. */
+int edit_ports(struct strlist *ports, const char *text, struct error **err);
+/* A JSON array is taken as it is; other text is split like a shell (cmd) or given to /bin/sh -c (entrypoint). Empty
+ * text clears. */
+int edit_cmd(struct image_config *config, const char *text, struct error **err);
+int edit_entrypoint(struct image_config *config, const char *text, struct error **err);
+/* "/bin/bash -c" or a JSON array. */
+int edit_shell(struct image_config *config, const char *text, struct error **err);
+/* "CMD …" (also a JSON array), "CMD-SHELL …", "NONE", a command for the shell; "" removes. */
+int edit_healthcheck(struct image_config *config, const char *text, struct error **err);
+int edit_stop_signal(struct image_config *config, const char *text, struct error **err);
+
+/* One Dockerfile instruction that changes only the configuration: ENV LABEL CMD ENTRYPOINT EXPOSE USER VOLUME WORKDIR
+ * STOPSIGNAL SHELL HEALTHCHECK ONBUILD MAINTAINER. -EINVAL for others. */
+int edit_instruction(struct image_config *config, const char *text, struct error **err);
+
+#endif

@@ -1,0 +1,507 @@
+/*
+ * Layers and upper directory become one root: by an overlay, or, where a container has no layers below, by the upper
+ * directory itself.
+ */
+#include "builder/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/atomicfile.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/tree.h"
+#include "builder/session.h"
+#include "imagefmt/layer.h"
+#include "run/overlay.h"
+
+#define RECORD "mounted"
+#define RECORD_SIZE_MAX ((size_t)64 << 10)
+/* Stands for the session of a root that needs no mount: it is there for everybody. */
+#define NO_SESSION "direct"
+
+/* ---- the record of a mount -------------------------------------------------------------------------------------- */
+
+struct mount_record {
+	char *session; /* NULL: not mounted */
+	int64_t count;
+	char *work; /* directory in scratch, for removal; NULL */
+};
+
+static void mount_record_done(struct mount_record *record)
+{
+	free(record->session);
+	free(record->work);
+	*record = (struct mount_record){0};
+}
+CLEANUP_FOR_VALUE(struct mount_record, mount_record_done)
+
+static char *container_path(struct workshop *w, const struct container *c, const char *name)
+{
+	cleanup_free char *relative = mem_printf("%s/%s", c->id, name);
+
+	return store_path(workshop_store(w), STORE_CONTAINERS, relative);
+}
+
+static int record_save(struct workshop *w, const struct container *c, const struct mount_record *record,
+		       struct error **err)
+{
+	cleanup_close int dir = container_open_dir(w, c, err);
+
+	if (dir < 0)
+		return dir;
+	if (!record->session) {
+		if (unlinkat(dir, RECORD, 0) < 0 && errno != ENOENT)
+			return error_set_errno(err, "forget the mount of container '%s'", c->name);
+		return 0;
+	}
+	cleanup_json json_t *root = json_object();
+	cleanup(buf_done) struct buf text = BUF_INIT(RECORD_SIZE_MAX);
+	json_set_string(root, "session", record->session);
+	json_set_i64(root, "count", record->count);
+	json_set_string_opt(root, "work", record->work);
+	json_format(root, &text);
+	return atomic_file_write(dir, RECORD, 0600, text.data, text.len, /* flags */ 0, err);
+}
+
+/* True when something is mounted at containers/<id>/merged in this mount namespace. */
+static bool is_mount_point(struct workshop *w, const struct container *c)
+{
+	cleanup_free char *path = container_path(w, c, "merged");
+	struct statx stx;
+
+	/* STATX_ATTR_MOUNT_ROOT: Linux 5.8. */
+	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &stx) == 0 &&
+	       (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+static int record_load(struct workshop *w, const struct container *c, struct mount_record *record, struct error **err)
+{
+	cleanup(mount_record_done) struct mount_record read = {0};
+	cleanup_close int dir = container_open_dir(w, c, err);
+	cleanup_json json_t *root = NULL;
+
+	*record = read;
+	if (dir < 0)
+		return dir;
+	int rc = json_load_at(dir, RECORD, RECORD_SIZE_MAX, &root, NULL);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc < 0) /* it is only a hint about a process that may be long gone */
+		return log_debug("container '%s': the record of its mount is unreadable and ignored", c->name), 0;
+	struct json_place at = json_root(RECORD, root);
+	if (json_get_string(json_field(&at, "session"), &read.session, NULL) < 0 ||
+	    json_get_i64(json_field(&at, "count"), &read.count, NULL) < 0 ||
+	    json_get_string(json_field(&at, "work"), &read.work, NULL) < 0 || !read.session)
+		return 0;
+	bool direct = strcmp(read.session, NO_SESSION) == 0;
+	if (!direct && !session_is_alive(w, read.session))
+		return 0;
+	*record = read;
+	read = (struct mount_record){0};
+	return 0;
+}
+
+static bool is_here(struct workshop *w, const struct container *c, const struct mount_record *record)
+{
+	cleanup_free char *current = session_current(w);
+
+	if (!record->session)
+		return false;
+	if (strcmp(record->session, NO_SESSION) == 0)
+		return true;
+	return current && strcmp(record->session, current) == 0 && is_mount_point(w, c);
+}
+
+int rootfs_check_free(struct workshop *w, const struct container *c, struct error **err)
+{
+	cleanup(mount_record_done) struct mount_record record = {0};
+	cleanup_free char *current = session_current(w);
+	int rc = record_load(w, c, &record, err);
+
+	if (rc < 0 || !record.session || strcmp(record.session, NO_SESSION) == 0)
+		return rc;
+	if (current && strcmp(record.session, current) == 0)
+		return 0;
+	const char *pid = strchr(record.session, '-');
+	return error_set(err, EBUSY,
+			 "container '%s' is mounted in another `cooper unshare` session (started by process %s); "
+			 "unmount it there or end that session",
+			 c->name, pid ? pid + 1 : "?");
+}
+
+char *rootfs_mounted_path(struct workshop *w, const struct container *c)
+{
+	cleanup(mount_record_done) struct mount_record record = {0};
+
+	if (record_load(w, c, &record, NULL) < 0 || !is_here(w, c, &record))
+		return NULL;
+	return container_path(w, c, c->config.diff_id_count ? "merged" : "upper");
+}
+
+/* ---- layers ----------------------------------------------------------------------------------------------------- */
+
+void rootfs_layers_done(struct rootfs_layers *layers)
+{
+	for (size_t i = 0; i < layers->lower_count; i++)
+		fd_close(layers->lowers[i]);
+	free(layers->lowers);
+	/* 0 is what a struct holds that was only zeroed, and never a directory. */
+	int *fds[] = {&layers->upper, &layers->scratch, &layers->mounted};
+	for (size_t i = 0; i < ARRAY_COUNT(fds); i++) {
+		if (*fds[i] > 0)
+			fd_close(*fds[i]);
+	}
+	*layers = (struct rootfs_layers){.upper = -1, .scratch = -1, .mounted = -1};
+}
+
+/* The trees of these layers, topmost first. */
+static int open_lowers(struct workshop *w, const struct digest *diff_ids, size_t count, struct rootfs_layers *layers,
+		       struct error **err)
+{
+	layers->lowers = mem_grow(NULL, count ? count : 1, sizeof(*layers->lowers));
+	for (size_t i = count; i-- > 0;) {
+		int fd = layer_open(workshop_store(w), &diff_ids[i], err);
+		if (fd < 0)
+			return fd;
+		layers->lowers[layers->lower_count++] = fd;
+	}
+	return 0;
+}
+
+static int open_upper(struct workshop *w, const struct container *c, struct rootfs_layers *layers, struct error **err)
+{
+	cleanup_close int dir = container_open_dir(w, c, err);
+
+	if (dir < 0)
+		return dir;
+	layers->upper = fd_open_dir(dir, "upper", err);
+	if (layers->upper < 0)
+		return error_prefix(err, "container '%s'", c->name);
+	if (mkdirat(dir, "scratch", 0700) < 0 && errno != EEXIST)
+		return error_set_errno(err, "make a work directory");
+	layers->scratch = fd_open_dir(dir, "scratch", err);
+	return layers->scratch < 0 ? layers->scratch : 0;
+}
+
+static void fill_root(struct rootfs_layers *layers)
+{
+	layers->root = (struct run_root){
+		.lowers = layers->lowers,
+		.lower_count = layers->lower_count,
+		.upper = layers->upper,
+		.scratch = layers->scratch,
+		.mounted = layers->mounted,
+	};
+}
+
+int rootfs_layers_open(struct workshop *w, const struct container *c, struct rootfs_layers *layers, struct error **err)
+{
+	cleanup(rootfs_layers_done) struct rootfs_layers opened = {.upper = -1, .scratch = -1, .mounted = -1};
+	int rc = rootfs_check_free(w, c, err);
+
+	if (rc < 0)
+		return rc;
+	cleanup_free char *path = c->config.diff_id_count ? rootfs_mounted_path(w, c) : NULL;
+	if (path) {
+		opened.mounted = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (opened.mounted < 0)
+			return error_set_errno(err, "%s", path);
+	} else {
+		rc = open_lowers(w, c->config.diff_ids, c->config.diff_id_count, &opened, err);
+		if (rc >= 0)
+			rc = open_upper(w, c, &opened, err);
+		if (rc < 0)
+			return error_prefix(err, "container '%s'", c->name);
+	}
+	fill_root(&opened);
+	*layers = opened;
+	opened = (struct rootfs_layers){.upper = -1, .scratch = -1, .mounted = -1};
+	return 0;
+}
+
+/* ---- mounting for the user -------------------------------------------------------------------------------------- */
+
+/* Mounts the overlay at containers/<id>/merged of this mount namespace. */
+static int mount_merged(struct workshop *w, const struct container *c, char **work, struct error **err)
+{
+	cleanup(rootfs_layers_done) struct rootfs_layers layers = {.upper = -1, .scratch = -1, .mounted = -1};
+	int rc = open_lowers(w, c->config.diff_ids, c->config.diff_id_count, &layers, err);
+
+	if (rc >= 0)
+		rc = open_upper(w, c, &layers, err);
+	if (rc < 0)
+		return rc;
+	cleanup_close int dir = container_open_dir(w, c, err);
+	if (dir < 0)
+		return dir;
+	if (mkdirat(dir, "merged", 0700) < 0 && errno != EEXIST)
+		return error_set_errno(err, "make the place to mount on");
+	cleanup_close int target = fd_open_dir(dir, "merged", err);
+	if (target < 0)
+		return target;
+	struct overlay_spec spec = {.lowers = layers.lowers,
+				    .lower_count = layers.lower_count,
+				    .upper = layers.upper,
+				    .scratch = layers.scratch};
+	return overlay_mount(&spec, target, work, err);
+}
+
+static int mount_here(struct workshop *w, const struct container *c, const char *session, struct error **err)
+{
+	struct mount_record record = {0};
+	cleanup_free char *work = NULL;
+	int rc = mount_merged(w, c, &work, err);
+
+	if (rc < 0)
+		return error_prefix(err, "mount container '%s'", c->name);
+	record = (struct mount_record){.session = (char *)session, .count = 1, .work = work};
+	return record_save(w, c, &record, err);
+}
+
+static int no_session(const struct container *c, struct error **err)
+{
+	return error_set(err, EPERM,
+			 "cannot mount container '%s' using driver overlay in rootless mode. You need to run it in a "
+			 "`cooper unshare` session",
+			 c->name);
+}
+
+int rootfs_mount(struct workshop *w, const struct container *c, char **path, struct error **err)
+{
+	cleanup(mount_record_done) struct mount_record record = {0};
+	bool direct = c->config.diff_id_count == 0;
+	cleanup_free char *session = direct ? mem_strdup(NO_SESSION) : session_current(w);
+
+	if (!session)
+		return no_session(c, err);
+	int rc = rootfs_check_free(w, c, err);
+	if (rc >= 0)
+		rc = record_load(w, c, &record, err);
+	if (rc < 0)
+		return rc;
+	if (is_here(w, c, &record)) {
+		record.count++;
+		rc = record_save(w, c, &record, err);
+	} else if (direct) {
+		rc = record_save(w, c, &(struct mount_record){.session = session, .count = 1}, err);
+	} else {
+		rc = mount_here(w, c, session, err);
+	}
+	if (rc < 0)
+		return rc;
+	*path = container_path(w, c, direct ? "upper" : "merged");
+	return 0;
+}
+
+static void remove_work(struct workshop *w, const struct container *c, const char *work)
+{
+	cleanup_close int dir = container_open_dir(w, c, NULL);
+	cleanup_close int scratch = dir < 0 ? -1 : fd_open_dir(dir, "scratch", NULL);
+
+	/* Left behind it costs an empty directory and goes with the container. */
+	if (scratch >= 0 && work)
+		tree_remove(scratch, work, NULL);
+}
+
+static int unmount(struct workshop *w, const struct container *c, const struct mount_record *record, struct error **err)
+{
+	cleanup_free char *path = container_path(w, c, "merged");
+
+	if (strcmp(record->session, NO_SESSION) == 0)
+		return 0;
+	/* Never MNT_DETACH: the overlay would live on unseen while its upper directory is used by another. */
+	if (umount2(path, UMOUNT_NOFOLLOW) < 0)
+		return error_set_errno(err, "unmount container '%s'", c->name);
+	remove_work(w, c, record->work);
+	return 0;
+}
+
+int rootfs_umount(struct workshop *w, const struct container *c, bool all, struct error **err)
+{
+	cleanup(mount_record_done) struct mount_record record = {0};
+	int rc = record_load(w, c, &record, err);
+
+	if (rc < 0)
+		return rc;
+	if (!is_here(w, c, &record))
+		return error_set(err, EINVAL, "container '%s' is not mounted", c->name);
+	if (!all && record.count > 1) {
+		record.count--;
+		return record_save(w, c, &record, err);
+	}
+	rc = unmount(w, c, &record, err);
+	if (rc < 0)
+		return rc;
+	return record_save(w, c, &(struct mount_record){0}, err);
+}
+
+int rootfs_suspend(struct workshop *w, const struct container *c, bool *was_mounted, struct error **err)
+{
+	cleanup(mount_record_done) struct mount_record record = {0};
+	int rc = record_load(w, c, &record, err);
+
+	if (rc < 0)
+		return rc;
+	*was_mounted = is_here(w, c, &record);
+	/* The record stays: it says that the place is ours, and how often it was mounted. */
+	return *was_mounted ? unmount(w, c, &record, err) : 0;
+}
+
+int rootfs_resume(struct workshop *w, const struct container *c, struct error **err)
+{
+	cleanup(mount_record_done) struct mount_record record = {0};
+	cleanup_free char *session = session_current(w);
+	cleanup_free char *work = NULL;
+	int rc = record_load(w, c, &record, err);
+
+	if (rc < 0)
+		return rc;
+	if (!record.session)
+		return 0;
+	/* A root without layers was its upper directory; with the first layer it needs a mount like all others, which
+	 * is only possible in a session. Elsewhere it is simply not mounted any more. */
+	if (strcmp(record.session, NO_SESSION) == 0 && c->config.diff_id_count) {
+		if (!session)
+			return record_save(w, c, &(struct mount_record){0}, err);
+		mem_replace(&record.session, session);
+	}
+	if (strcmp(record.session, NO_SESSION) == 0)
+		return 0;
+	rc = mount_merged(w, c, &work, err);
+	if (rc < 0)
+		return error_prefix(err, "mount container '%s' again", c->name);
+	mem_replace(&record.work, work);
+	return record_save(w, c, &record, err);
+}
+
+/* ---- opening for a moment --------------------------------------------------------------------------------------- */
+
+struct rootfs {
+	struct workshop *w;
+	int root;
+	char *target; /* where we mounted it, or NULL */
+	char *target_name;
+	int scratch; /* where `work` lies, or -1 */
+	char *work;
+};
+
+int rootfs_fd(const struct rootfs *rootfs)
+{
+	return rootfs->root;
+}
+
+void rootfs_close(struct rootfs *rootfs)
+{
+	if (!rootfs)
+		return;
+	fd_close(rootfs->root);
+	if (rootfs->target) {
+		/* In a mount namespace of ours alone; what cannot be taken away now goes with this process. */
+		if (umount2(rootfs->target, UMOUNT_NOFOLLOW) < 0)
+			log_debug("%s stays mounted until we end: %s", rootfs->target, strerror(errno));
+		else if (rootfs->work && rootfs->scratch >= 0)
+			tree_remove(rootfs->scratch, rootfs->work, NULL);
+		int tmp = store_tmp(workshop_store(rootfs->w), NULL);
+		if (tmp >= 0)
+			unlinkat(tmp, rootfs->target_name, AT_REMOVEDIR);
+	}
+	fd_close(rootfs->scratch);
+	free(rootfs->target);
+	free(rootfs->target_name);
+	free(rootfs->work);
+	free(rootfs);
+}
+
+static struct rootfs *rootfs_new(struct workshop *w)
+{
+	struct rootfs *rootfs = mem_alloc(sizeof(*rootfs));
+
+	rootfs->w = w;
+	rootfs->root = rootfs->scratch = -1;
+	return rootfs;
+}
+
+/* An overlay on a directory in tmp/, for us alone. */
+static int mount_aside(struct rootfs *rootfs, const struct rootfs_layers *layers, struct error **err)
+{
+	struct store *store = workshop_store(rootfs->w);
+	int tmp = store_tmp(store, err);
+
+	if (tmp < 0)
+		return tmp;
+	rootfs->target_name = store_tmp_name(store, "root");
+	if (mkdirat(tmp, rootfs->target_name, 0700) < 0)
+		return error_set_errno(err, "make a place to mount on");
+	cleanup_close int place = fd_open_dir(tmp, rootfs->target_name, err);
+	if (place < 0)
+		return place;
+	if (layers->scratch >= 0) {
+		rootfs->scratch = fcntl(layers->scratch, F_DUPFD_CLOEXEC, 0);
+		if (rootfs->scratch < 0)
+			return error_set_errno(err, "keep the work directory open");
+	}
+	struct overlay_spec spec = {.lowers = layers->lowers,
+				    .lower_count = layers->lower_count,
+				    .upper = layers->upper,
+				    .scratch = layers->scratch};
+	int rc = overlay_mount(&spec, place, &rootfs->work, err);
+	if (rc < 0)
+		return rc;
+	rootfs->target = store_tmp_path(store, rootfs->target_name);
+	rootfs->root = open(rootfs->target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return rootfs->root < 0 ? error_set_errno(err, "%s", rootfs->target) : 0;
+}
+
+int rootfs_open(struct workshop *w, const struct container *c, struct rootfs **rootfs, struct error **err)
+{
+	cleanup(rootfs_close) struct rootfs *opened = rootfs_new(w);
+	cleanup(rootfs_layers_done) struct rootfs_layers layers = {.upper = -1, .scratch = -1, .mounted = -1};
+	/* Layers have to be opened in the mount namespace that the overlay is made in. */
+	int rc = workshop_isolate(w, err);
+
+	if (rc >= 0)
+		rc = rootfs_layers_open(w, c, &layers, err);
+	if (rc < 0)
+		return rc;
+	if (layers.mounted >= 0) {
+		opened->root = take_fd(&layers.mounted);
+	} else if (layers.lower_count == 0) {
+		opened->root = take_fd(&layers.upper);
+	} else {
+		rc = mount_aside(opened, &layers, err);
+		if (rc < 0)
+			return error_prefix(err, "open the root of container '%s'", c->name);
+	}
+	*rootfs = take_ptr(&opened);
+	return 0;
+}
+
+int rootfs_open_image(struct workshop *w, const struct image *image, struct rootfs **rootfs, struct error **err)
+{
+	cleanup(rootfs_close) struct rootfs *opened = rootfs_new(w);
+	cleanup(rootfs_layers_done) struct rootfs_layers layers = {.upper = -1, .scratch = -1, .mounted = -1};
+	int rc = workshop_isolate(w, err);
+
+	if (rc >= 0)
+		rc = open_lowers(w, image->config.diff_ids, image->config.diff_id_count, &layers, err);
+	if (rc < 0)
+		return rc;
+	if (layers.lower_count == 0)
+		return error_set(err, EINVAL, "the image has no layers");
+	/* The kernel wants two lower directories where there is no upper one; one alone is the root already. */
+	if (layers.lower_count == 1)
+		opened->root = take_fd(&layers.lowers[0]);
+	else
+		rc = mount_aside(opened, &layers, err);
+	if (rc < 0)
+		return error_prefix(err, "open the root of the image");
+	*rootfs = take_ptr(&opened);
+	return 0;
+}
