@@ -1,0 +1,148 @@
+/*
+ * The two doors behind which every transport stands, and which of the local ones a location opens.
+ */
+#include "imagefmt/transport.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "imagefmt/transport_internal.h"
+
+struct image_source {
+	const struct image_source_ops *ops;
+	void *state;
+};
+
+struct image_sink {
+	const struct image_sink_ops *ops;
+	void *state;
+};
+
+struct image_source *image_source_new(const struct image_source_ops *ops, void *state)
+{
+	struct image_source *source = mem_alloc(sizeof(*source));
+	*source = (struct image_source){.ops = ops, .state = state};
+	return source;
+}
+
+struct image_sink *image_sink_new(const struct image_sink_ops *ops, void *state)
+{
+	struct image_sink *sink = mem_alloc(sizeof(*sink));
+	*sink = (struct image_sink){.ops = ops, .state = state};
+	return sink;
+}
+
+int image_source_manifest(struct image_source *source, const struct digest *want, struct buf *text, char **media_type,
+			  struct error **err)
+{
+	return source->ops->manifest(source->state, want, text, media_type, err);
+}
+
+int image_source_fetch(struct image_source *source, const struct descriptor *const *blobs, size_t count,
+		       struct store *store, struct error **err)
+{
+	return source->ops->fetch(source->state, blobs, count, store, err);
+}
+
+char *image_source_name(struct image_source *source)
+{
+	return source->ops->name ? source->ops->name(source->state) : NULL;
+}
+
+void image_source_close(struct image_source *source)
+{
+	if (!source)
+		return;
+	source->ops->close(source->state);
+	free(source);
+}
+
+int image_sink_send(struct image_sink *sink, const struct descriptor *const *blobs, size_t count, struct store *store,
+		    struct error **err)
+{
+	return sink->ops->send(sink->state, blobs, count, store, err);
+}
+
+int image_sink_manifest(struct image_sink *sink, const void *text, size_t size, const char *media_type, bool top,
+			struct error **err)
+{
+	return sink->ops->manifest(sink->state, text, size, media_type, top, err);
+}
+
+int image_sink_commit(struct image_sink *sink, struct error **err)
+{
+	return sink->ops->commit(sink->state, err);
+}
+
+void image_sink_close(struct image_sink *sink)
+{
+	if (!sink)
+		return;
+	sink->ops->close(sink->state);
+	free(sink);
+}
+
+int image_source_open_local(const struct location *location, struct store *store, struct image_source **source,
+			    struct error **err)
+{
+	int rc;
+	switch (location->transport) {
+	case TRANSPORT_OCI:
+	case TRANSPORT_OCI_ARCHIVE:
+		rc = layout_source_open(location, store, source, err);
+		break;
+	case TRANSPORT_DOCKER_ARCHIVE:
+		rc = archive_source_open(location, store, source, err);
+		break;
+	case TRANSPORT_DIR:
+		rc = dirlayout_source_open(location, source, err);
+		break;
+	default:
+		return error_set(err, EINVAL, "not a place on this machine's disks");
+	}
+	if (rc < 0) {
+		cleanup_free char *text = location_format(location);
+		return error_prefix(err, "%s", text);
+	}
+	return 0;
+}
+
+int image_sink_open_local(const struct location *location, struct store *store, struct image_sink **sink,
+			  struct error **err)
+{
+	int rc;
+	switch (location->transport) {
+	case TRANSPORT_OCI:
+	case TRANSPORT_OCI_ARCHIVE:
+		rc = layout_sink_open(location, store, sink, err);
+		break;
+	case TRANSPORT_DOCKER_ARCHIVE:
+		rc = archive_sink_open(location, store, sink, err);
+		break;
+	case TRANSPORT_DIR:
+		rc = dirlayout_sink_open(location, sink, err);
+		break;
+	default:
+		return error_set(err, EINVAL, "not a place on this machine's disks");
+	}
+	if (rc < 0) {
+		cleanup_free char *text = location_format(location);
+		return error_prefix(err, "%s", text);
+	}
+	return 0;
+}
+
+enum codec transport_default_codec(enum transport transport)
+{
+	switch (transport) {
+	case TRANSPORT_DOCKER:
+	case TRANSPORT_OCI:
+	case TRANSPORT_OCI_ARCHIVE:
+		return CODEC_GZIP;
+	case TRANSPORT_STORE:
+	case TRANSPORT_DOCKER_ARCHIVE: /* holds plain tars only */
+	case TRANSPORT_DIR:	       /* as skopeo and podman leave it */
+		break;
+	}
+	return CODEC_NONE;
+}
