@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 
 #define TEXT_MAX ((size_t)16 << 20) /* most bytes that one call may make */
+#define PARTS_MAX ((size_t)1 << 20) /* most elements of a list that one call may make */
 
 typedef int function(const struct gotemplate_call *call, json_t **result, struct error **problem);
 
@@ -113,6 +114,28 @@ static int do_join(const struct gotemplate_call *call, json_t **result, struct e
 	return give_text(&text, result, problem);
 }
 
+static void split_characters(const char *text, json_t *parts)
+{
+	const char *end = text + strlen(text);
+	while (text < end && json_array_size(parts) <= PARTS_MAX) {
+		uint32_t character = 0;
+		size_t length = utf8_decode(text, (size_t)(end - text), &character);
+		json_array_append_new(parts, json_stringn(text, length));
+		text += length;
+	}
+}
+
+static void split_at(const char *text, const char *separator, json_t *parts)
+{
+	while (text && json_array_size(parts) <= PARTS_MAX) {
+		const char *end = strstr(text, separator);
+		cleanup_free char *part = mem_strndup(text, end ? (size_t)(end - text) : strlen(text));
+		/* A separator that was cut out of a character leaves bytes that are no text. */
+		json_array_append_new(parts, json_from_bytes(part));
+		text = end ? end + strlen(separator) : NULL;
+	}
+}
+
 /* An empty separator splits between all characters. */
 static int do_split(const struct gotemplate_call *call, json_t **result, struct error **problem)
 {
@@ -123,24 +146,14 @@ static int do_split(const struct gotemplate_call *call, json_t **result, struct 
 		rc = text_arg(call, 1, &separator, problem);
 	if (rc < 0)
 		return rc;
-	json_t *parts = json_array();
-	size_t separator_length = strlen(separator);
-	while (separator_length == 0 && *text) {
-		uint32_t character = 0;
-		size_t length = utf8_decode(text, strlen(text), &character);
-		json_array_append_new(parts, json_stringn(text, length));
-		text += length;
-	}
-	while (separator_length > 0) {
-		const char *end = strstr(text, separator);
-		cleanup_free char *part = mem_strndup(text, end ? (size_t)(end - text) : strlen(text));
-		/* A separator that was cut out of a character leaves bytes that are no text. */
-		json_array_append_new(parts, json_from_bytes(part));
-		if (!end)
-			break;
-		text = end + separator_length;
-	}
-	*result = parts;
+	cleanup_json json_t *parts = json_array();
+	if (*separator)
+		split_at(text, separator, parts);
+	else
+		split_characters(text, parts);
+	if (json_array_size(parts) > PARTS_MAX)
+		return error_set(problem, EINVAL, "makes more than %zu parts", PARTS_MAX);
+	*result = take_ptr(&parts);
 	return 0;
 }
 

@@ -73,6 +73,11 @@ CLEANUP_FOR(struct gotemplate, gotemplate_free)
 /* Sets "template: line:column: …", -EINVAL. */
 int gotemplate_error(const char *text, size_t at, struct error **err, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
+/* Does a quoted string, a character or a number start here? */
+bool gotemplate_is_literal(const char *text);
+/* Its value, with *at moved behind it; or NULL, with *at where it is wrong and *problem saying why. */
+MUST_CHECK json_t *gotemplate_read_literal(const char **at, const char **problem);
+
 /* Is there a function of this name? */
 bool gotemplate_has_function(const char *name);
 
@@ -84,6 +89,7 @@ struct gotemplate_call {
 };
 /* Calls one; `problem` says why it cannot be done (-EINVAL), without a place. The result is a new reference. and, or
  * are not here: they do not evaluate all their arguments. */
+/* -EINVAL when a function is not made for so many arguments. */
 int gotemplate_check_count(const char *name, size_t count, struct error **problem);
 int gotemplate_call(const struct gotemplate_call *call, json_t **result, struct error **problem);
 

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/utf8.h"
-
 #define SPACE " \t\r\n"
 
 struct parser {
@@ -154,167 +152,6 @@ static struct gotemplate_node *add_node(struct gotemplate_nodes *nodes, enum got
 	return node;
 }
 
-/* ---- Literals ---- */
-
-/* `count` digits of a numeric escape. */
-static int read_escape_digits(struct parser *p, unsigned base, size_t count, uint32_t *value)
-{
-	*value = 0;
-	for (size_t i = 0; i < count; i++, p->at++) {
-		const char *digits = "0123456789abcdef0123456789ABCDEF";
-		const char *found = *p->at ? strchr(digits, *p->at) : NULL;
-		if (!found || (size_t)(found - digits) % 16 >= base)
-			return fail(p, "a bad escape");
-		*value = *value * base + (uint32_t)(found - digits) % 16;
-	}
-	return 0;
-}
-
-/* Behind a backslash in a quoted string or character. An escape for a byte appends that byte. */
-static int read_escape(struct parser *p, struct buf *text)
-{
-	static const char names[] = "abfnrtv\\'\"";
-	static const char values[] = "\a\b\f\n\r\t\v\\'\"";
-	char c = *p->at;
-	const char *name = c ? strchr(names, c) : NULL;
-	if (name) {
-		buf_append_char(text, values[name - names]);
-		p->at++;
-		return 0;
-	}
-	bool is_byte = c == 'x' || (c >= '0' && c <= '7');
-	size_t count = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 3;
-	if (!is_byte && c != 'u' && c != 'U')
-		return fail(p, "an unknown escape");
-	if (!is_digit(c))
-		p->at++;
-	uint32_t value = 0;
-	int rc = read_escape_digits(p, is_digit(c) ? 8 : 16, count, &value);
-	if (rc < 0)
-		return rc;
-	if (value == 0 || (is_byte && value > 255))
-		return fail(p, "an escape for a character that no text may hold");
-	if (is_byte) {
-		buf_append_char(text, (char)value);
-		return 0;
-	}
-	char bytes[UTF8_CHAR_MAX];
-	buf_append(text, bytes, utf8_encode(value, bytes));
-	return 0;
-}
-
-/* The inside of '…' or "…", up to and with the closing quote. */
-static int read_quoted(struct parser *p, struct buf *text)
-{
-	char quote = *p->at++;
-	while (*p->at != quote) {
-		if (*p->at == '\0' || *p->at == '\n')
-			return fail(p, "a quote is not closed");
-		char c = *p->at++;
-		if (c != '\\') {
-			buf_append_char(text, c);
-			continue;
-		}
-		int rc = read_escape(p, text);
-		if (rc < 0)
-			return rc;
-	}
-	p->at++;
-	return 0;
-}
-
-/* 'x' is the number of its character, as in Go. */
-static int read_quoted_literal(struct parser *p, json_t **literal)
-{
-	cleanup(buf_done) struct buf text = BUF_INIT(strlen(p->at) + UTF8_CHAR_MAX);
-	bool is_character = *p->at == '\'';
-	int rc = read_quoted(p, &text);
-	if (rc < 0)
-		return rc;
-	if (!is_character) {
-		*literal = json_from_bytes(buf_str(&text));
-		return 0;
-	}
-	uint32_t character = 0;
-	if (text.len == 0 || utf8_decode(text.data, text.len, &character) != text.len)
-		return fail(p, "a character literal needs one character");
-	*literal = json_integer(character);
-	return 0;
-}
-
-static int read_raw_literal(struct parser *p, json_t **literal)
-{
-	const char *end = strchr(p->at + 1, '`');
-	if (!end)
-		return fail(p, "a quote is not closed");
-	cleanup_free char *text = mem_strndup(p->at + 1, (size_t)(end - p->at - 1));
-	*literal = json_from_bytes(text);
-	p->at = end + 1;
-	return 0;
-}
-
-/* The value of a digit, or 16. */
-static unsigned digit_value(char c)
-{
-	const char *digits = "0123456789abcdef0123456789ABCDEF";
-	const char *found = c ? strchr(digits, c) : NULL;
-	return found ? (unsigned)((found - digits) % 16) : 16;
-}
-
-/* The whole word as an integer in decimal, 0x, 0o, 0b or (as Go has it) plain octal; false when it is something else
- * or does not fit. */
-static bool read_integer_word(const char *word, int64_t *value)
-{
-	bool negative = *word == '-';
-	if (*word == '-' || *word == '+')
-		word++;
-	unsigned base = 10;
-	if (word[0] == '0' && word[1] != '\0') {
-		base = strchr("xX", word[1]) ? 16 : strchr("bB", word[1]) ? 2 : 8;
-		word += strchr("xXbBoO", word[1]) ? 2 : 1;
-	}
-	if (*word == '\0')
-		return false;
-	int64_t sum = 0;
-	for (; *word; word++) {
-		if (*word == '_')
-			continue;
-		int digit = (int)digit_value(*word);
-		if (digit >= (int)base || __builtin_mul_overflow(sum, base, &sum) ||
-		    __builtin_add_overflow(sum, negative ? -digit : digit, &sum))
-			return false;
-	}
-	*value = sum;
-	return true;
-}
-
-static int read_number(struct parser *p, json_t **literal)
-{
-	size_t length = *p->at == '-' || *p->at == '+';
-	while (is_name_char(p->at[length]) || p->at[length] == '.' ||
-	       (strchr("+-", p->at[length]) && p->at[length] && strchr("eE", p->at[length - 1]) &&
-		strncmp(p->at, "0x", 2) != 0))
-		length++;
-	cleanup_free char *word = mem_strndup(p->at, length);
-	int64_t integer = 0;
-	if (read_integer_word(word, &integer)) {
-		*literal = json_integer(integer);
-		p->at += length;
-		return 0;
-	}
-	/* A decimal fraction or exponent; an integer that did not fit is not silently made one. */
-	char *end = NULL;
-	double real = strtod(word, &end);
-	json_t *value = *end == '\0' && word[strcspn(word, ".eE")] && word[strspn(word, "+-.eE0123456789")] == '\0'
-				? json_real(real)
-				: NULL;
-	if (!value)
-		return fail(p, "bad number '%s'", word);
-	*literal = value;
-	p->at += length;
-	return 0;
-}
-
 /* ---- Operands and pipes ---- */
 
 static int read_pipe(struct parser *p, struct gotemplate_pipe **pipe);
@@ -375,6 +212,14 @@ static int read_word(struct parser *p, struct gotemplate_operand *operand)
 	return 0;
 }
 
+static int read_literal(struct parser *p, struct gotemplate_operand *operand)
+{
+	const char *problem = NULL;
+	operand->kind = OPERAND_LITERAL;
+	operand->literal = gotemplate_read_literal(&p->at, &problem);
+	return operand->literal ? 0 : fail(p, "%s", problem);
+}
+
 static int read_operand(struct parser *p, struct gotemplate_operand *operand)
 {
 	char c = *p->at;
@@ -387,20 +232,14 @@ static int read_operand(struct parser *p, struct gotemplate_operand *operand)
 		operand->name = read_name(p);
 		return read_fields(p, &operand->fields);
 	}
-	if (is_digit(c) || ((c == '.' || c == '-' || c == '+') && (is_digit(p->at[1]) || p->at[1] == '.'))) {
-		operand->kind = OPERAND_LITERAL;
-		return read_number(p, &operand->literal);
-	}
+	if (gotemplate_is_literal(p->at))
+		return read_literal(p, operand);
 	if (c == '.') {
 		operand->kind = OPERAND_DOT;
 		if (is_name_char(p->at[1]))
 			return read_fields(p, &operand->fields);
 		p->at++;
 		return 0;
-	}
-	if (c == '"' || c == '\'' || c == '`') {
-		operand->kind = OPERAND_LITERAL;
-		return c == '`' ? read_raw_literal(p, &operand->literal) : read_quoted_literal(p, &operand->literal);
 	}
 	if (is_name_char(c))
 		return read_word(p, operand);
