@@ -1,0 +1,246 @@
+/*
+ * cooper commit: a working container becomes an image.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "builder/commit.h"
+#include "builder/copy.h"
+#include "builder/edit.h"
+#include "cmd/flags.h"
+#include "imagefmt/reference.h"
+
+struct commit_flags {
+	const char *format, *iidfile, *timestamp, *source_date_epoch, *rewrite_timestamp, *identity_label, *config,
+		*metadata_file, *created_annotation, *omit_history;
+	bool quiet, squash, rm, omit_timestamp;
+	struct strlist unset_env, changes, add_files, annotations, unset_annotations;
+	struct compression_flags compression;
+	struct registry_flags registry;
+};
+
+#define COMMIT(member) offsetof(struct commit_flags, member)
+static const struct option_spec rows[] = {
+	{"format", 'f', OPTION_TEXT, COMMIT(format), "FORMAT", "oci or docker (default: as said to from)"},
+	{"squash", 0, OPTION_FLAG, COMMIT(squash), NULL, "one layer in all"},
+	{"rm", 0, OPTION_FLAG, COMMIT(rm), NULL, "remove the container afterwards"},
+	{"iidfile", 0, OPTION_TEXT, COMMIT(iidfile), "FILE", "write sha256:ID to FILE"},
+	{"metadata-file", 0, OPTION_TEXT, COMMIT(metadata_file), "FILE", "write names and digests as JSON to FILE"},
+	{"timestamp", 0, OPTION_TEXT, COMMIT(timestamp), "SECONDS",
+	 "time of creation, and of every file of the new layer"},
+	{"source-date-epoch", 0, OPTION_TEXT, COMMIT(source_date_epoch), "SECONDS",
+	 "time of creation (default $SOURCE_DATE_EPOCH)"},
+	{"rewrite-timestamp", 0, OPTION_OPTIONAL, COMMIT(rewrite_timestamp), "BOOL",
+	 "with it, no file of the new layer is younger (default true)", "true"},
+	{"omit-timestamp", 0, OPTION_FLAG, COMMIT(omit_timestamp), NULL, NULL},
+	{"annotation", 0, OPTION_LIST, COMMIT(annotations), "K=V", "annotation of the manifest"},
+	{"unsetannotation", 0, OPTION_LIST, COMMIT(unset_annotations), "K", "leave an annotation out"},
+	{"created-annotation", 0, OPTION_OPTIONAL, COMMIT(created_annotation), "BOOL",
+	 "write org.opencontainers.image.created (default true)", "true"},
+	{"change", 'c', OPTION_LIST, COMMIT(changes), "INSTRUCTION",
+	 "apply a Dockerfile instruction to the configuration"},
+	{"config", 0, OPTION_TEXT, COMMIT(config), "FILE", "take over settings of a JSON configuration"},
+	{"add-file", 0, OPTION_LIST, COMMIT(add_files), "SRC[:DST]", "add a file first"},
+	{"unsetenv", 0, OPTION_LIST, COMMIT(unset_env), "K", "leave a variable out"},
+	{"identity-label", 0, OPTION_OPTIONAL, COMMIT(identity_label), "BOOL", "write a label with cooper's version",
+	 "true"},
+	{"omit-history", 0, OPTION_OPTIONAL, COMMIT(omit_history), "BOOL", "write no history", "true"},
+	{"quiet", 'q', OPTION_FLAG, COMMIT(quiet), NULL, "no progress on standard error"},
+};
+static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
+
+static int read_bool(const char *text, const char *what, bool *value, struct error **err)
+{
+	return text ? parse_bool(text, what, value, err) : 0;
+}
+
+static int read_times(struct command_context *context, const struct commit_flags *flags, struct commit_options *options,
+		      struct error **err)
+{
+	options->timestamp = flags->omit_timestamp ? 0 : -1;
+	options->source_date_epoch = workshop_options(context->workshop)->source_date_epoch;
+	options->rewrite_timestamp = true;
+	if (flags->timestamp && flags->source_date_epoch)
+		return error_set(err, EINVAL, "--timestamp and --source-date-epoch cannot both be given");
+	int rc = 0;
+	if (flags->timestamp)
+		rc = parse_i64(flags->timestamp, 0, INT64_MAX, "--timestamp", &options->timestamp, err);
+	if (rc == 0 && flags->source_date_epoch)
+		rc = parse_i64(flags->source_date_epoch, 0, INT64_MAX, "--source-date-epoch",
+			       &options->source_date_epoch, err);
+	if (rc == 0)
+		rc = read_bool(flags->rewrite_timestamp, "--rewrite-timestamp", &options->rewrite_timestamp, err);
+	return rc;
+}
+
+static int read_flags(struct command_context *context, const struct commit_flags *flags, struct commit_options *options,
+		      struct error **err)
+{
+	*options = (struct commit_options){
+		.squash = flags->squash,
+		.unset_env = &flags->unset_env,
+		.annotations = &flags->annotations,
+		.unset_annotations = &flags->unset_annotations,
+	};
+	int rc = format_flag_read(flags->format, &options->format, &options->has_format, err);
+	if (rc == 0)
+		rc = read_times(context, flags, options, err);
+	if (rc == 0)
+		rc = read_bool(flags->identity_label, "--identity-label", &options->identity_label, err);
+	if (rc == 0)
+		rc = read_bool(flags->omit_history, "--omit-history", &options->omit_history, err);
+	if (rc == 0)
+		rc = read_bool(flags->created_annotation, "--created-annotation", &options->created_annotation, err);
+	return rc;
+}
+
+/* What a Docker configuration in FILE sets replaces what the container has. */
+static int merge_config_file(const char *path, struct image_config *config, struct error **err)
+{
+	cleanup_json json_t *root = NULL;
+	int rc = json_load_at(AT_FDCWD, path, CONFIG_SIZE_MAX, &root, err);
+	if (rc < 0)
+		return error_prefix(err, "--config");
+	struct json_place at = json_root(path, root);
+	cleanup(strlist_done) struct strlist env = {0}, labels = {0}, cmd = {0}, entrypoint = {0};
+	rc = json_get_string(json_field(&at, "User"), &config->user, err);
+	if (rc == 0)
+		rc = json_get_string(json_field(&at, "WorkingDir"), &config->working_dir, err);
+	if (rc == 0)
+		rc = json_get_strlist(json_field(&at, "Env"), &env, err);
+	if (rc == 0)
+		rc = json_get_map(json_field(&at, "Labels"), &labels, err);
+	if (rc == 0)
+		rc = json_get_strlist(json_field(&at, "Cmd"), &cmd, err);
+	if (rc == 0)
+		rc = json_get_strlist(json_field(&at, "Entrypoint"), &entrypoint, err);
+	for (size_t i = 0; rc == 0 && i < env.count; i++)
+		rc = edit_map(&config->env, env.items[i], /* from_environment */ false, err);
+	for (size_t i = 0; rc == 0 && i < labels.count; i++)
+		rc = edit_map(&config->labels, labels.items[i], /* from_environment */ false, err);
+	if (rc == 0 && cmd.count)
+		strlist_copy(&config->cmd, &cmd);
+	if (rc == 0 && entrypoint.count)
+		strlist_copy(&config->entrypoint, &entrypoint);
+	return rc;
+}
+
+static int add_file(struct command_context *context, const struct container *c, const char *text, struct error **err)
+{
+	const char *colon = strchr(text, ':');
+	cleanup_free char *source = colon ? mem_strndup(text, colon - text) : mem_strdup(text);
+	cleanup(strlist_done) struct strlist sources = {0};
+	struct copy_options copy = {.mtime = -1, .keep_archive = true};
+	struct copy_result copied;
+	strlist_append(&sources, source);
+	int rc = copy_into_container(context->workshop, c, &sources, colon ? colon + 1 : source, &copy, &copied, err);
+	return rc < 0 ? error_prefix(err, "--add-file") : 0;
+}
+
+static int prepare(struct command_context *context, const struct commit_flags *flags, struct container *c,
+		   struct error **err)
+{
+	int rc = flags->config ? merge_config_file(flags->config, &c->config, err) : 0;
+	for (size_t i = 0; rc == 0 && i < flags->changes.count; i++)
+		rc = edit_instruction(&c->config, flags->changes.items[i], err);
+	for (size_t i = 0; rc == 0 && i < flags->add_files.count; i++)
+		rc = add_file(context, c, flags->add_files.items[i], err);
+	return rc;
+}
+
+static int send(struct command_context *context, const struct commit_flags *flags, const struct image *image,
+		const char *destination, struct error **err)
+{
+	struct export_options export = {0};
+	struct digest digest;
+	int rc = compression_flags_read(&flags->compression, &export, err);
+	if (rc == 0)
+		rc = registry_flags_read(&flags->registry, flags->quiet, &export.registry, err);
+	if (rc == 0)
+		rc = export_image(context->workshop, image, destination, &export, &digest, err);
+	return rc < 0 ? error_prefix(err, "commit to %s", destination) : 0;
+}
+
+static int write_results(const struct commit_flags *flags, const struct image *image, const char *name,
+			 struct error **err)
+{
+	char id[DIGEST_TEXT_SIZE], digest[DIGEST_TEXT_SIZE];
+	digest_format(&image->entry.id, id);
+	int rc = flags->iidfile ? result_file_write(flags->iidfile, id, err) : 0;
+	if (rc < 0 || !flags->metadata_file)
+		return rc;
+	cleanup_json json_t *root = json_object();
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+	json_set_string(root, "containerimage.config.digest", id);
+	json_set_string(root, "containerimage.digest", digest_format(&image->entry.manifest.digest, digest));
+	json_set_string_opt(root, "image.name", name);
+	json_format_pretty(root, 4, &text);
+	return result_file_write(flags->metadata_file, buf_str(&text), err);
+}
+
+static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
+{
+	const struct commit_flags *flags = values;
+	const char *destination = args->count > 1 ? args->items[1] : NULL;
+	bool is_place = destination && location_has_transport(destination);
+	cleanup(container_done) struct container container = {0};
+	cleanup(image_done) struct image image = {0};
+	cleanup_free char *name = NULL;
+	struct commit_options options;
+	int rc = read_flags(context, flags, &options, err);
+	if (rc == 0 && destination && !is_place)
+		rc = reference_local_name(destination, &name, err);
+	if (rc < 0)
+		return rc;
+	options.name = name;
+	cleanup_close int held = container_acquire(context->workshop, args->items[0], &container, err);
+	if (held < 0)
+		return held;
+	cleanup_close int hold = store_hold(context->store, err);
+	if (hold < 0)
+		return hold;
+	rc = prepare(context, flags, &container, err);
+	if (rc == 0)
+		rc = commit_container(context->workshop, &container, &options, &image, err);
+	if (rc == 0 && is_place)
+		rc = send(context, flags, &image, destination, err);
+	if (rc == 0)
+		rc = write_results(flags, &image, name, err);
+	if (rc == 0 && flags->rm)
+		rc = container_remove(context->workshop, &container, err);
+	if (rc < 0)
+		return rc;
+	char hex[DIGEST_HEX_SIZE];
+	printf("%s\n", digest_hex(&image.entry.id, hex));
+	return 0;
+}
+
+const struct command command_commit = {
+	.name = "commit",
+	.arguments = "[OPTIONS] CONTAINER [IMAGE|PLACE]",
+	.summary = "make an image of a working container",
+	.description =
+		"Prints the image's id. The container stays and goes on from the image. IMAGE is a name (localhost/ "
+		"and :latest are "
+		"added where it has no registry or tag); a place (docker://NAME, oci:DIR[:TAG], oci-archive:FILE, "
+		"docker-archive:FILE, dir:DIR) gets the image as well. Without either the image has no name.\n\n"
+		"The container's changes become one new layer; they are moved, not copied, and compressed only when "
+		"the image "
+		"is pushed or saved.",
+	.examples = "  cooper commit $ctr my-image:1.0\n  cooper commit --rm --squash $ctr oci:./out:latest",
+	.needs = NEEDS_STORE | NEEDS_WORKER,
+	.order = OPTIONS_FIRST,
+	.min_args = 1,
+	.max_args = 2,
+	.options = {{&group, 0},
+		    {&compression_group, offsetof(struct commit_flags, compression)},
+		    {&registry_group, offsetof(struct commit_flags, registry)}},
+	.options_size = sizeof(struct commit_flags),
+	.run = run,
+};

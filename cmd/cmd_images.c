@@ -1,0 +1,287 @@
+/*
+ * cooper images: what is in the store.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "base/pattern.h"
+#include "cmd/command.h"
+#include "cmd/table.h"
+#include "imagefmt/images.h"
+#include "imagefmt/reference.h"
+
+struct images_options {
+	bool quiet, json, no_trunc, no_heading, all, digests, history;
+	const char *format;
+	struct strlist filters;
+};
+
+#define IMAGES(member) offsetof(struct images_options, member)
+static const struct option_spec rows[] = {
+	{"quiet", 'q', OPTION_FLAG, IMAGES(quiet), NULL, "only ids"},
+	{"format", 0, OPTION_TEXT, IMAGES(format), "TEMPLATE", "Go template: .ID .Name .Tag .Digest .Size .Created …"},
+	{"json", 0, OPTION_FLAG, IMAGES(json), NULL, "print JSON"},
+	{"no-trunc", 0, OPTION_FLAG, IMAGES(no_trunc), NULL, "whole ids"},
+	{"noheading", 'n', OPTION_FLAG, IMAGES(no_heading), NULL, "no heading"},
+	{"digests", 0, OPTION_FLAG, IMAGES(digests), NULL, "show the manifests' digests"},
+	{"filter", 'f', OPTION_LIST, IMAGES(filters), "KEY=VALUE",
+	 "since, before, dangling, id, label, reference, readonly, intermediate"},
+	{"history", 0, OPTION_FLAG, IMAGES(history), NULL, NULL},
+	{"all", 'a', OPTION_FLAG, IMAGES(all), NULL, "intermediate images too (the store keeps none)"},
+};
+static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
+
+/* What the filters ask, parsed once. */
+struct filter {
+	int64_t since, before; /* created after, before; INT64_MIN and INT64_MAX when not asked */
+	int dangling;	       /* -1: not asked */
+	const char *id, *reference;
+	struct strlist labels;
+	bool nothing; /* a filter that no image of this store passes */
+};
+
+static int created_of(struct store *store, const char *name, int64_t *created, struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	int rc = images_find(store, name, &entry, err);
+	*created = entry.created;
+	return rc;
+}
+
+static int read_filter(struct store *store, const char *text, struct filter *filter, struct error **err)
+{
+	const char *equals = strchr(text, '=');
+	if (!equals)
+		return error_set(err, EINVAL, "invalid image filter '%s': must be in the format KEY=VALUE", text);
+	const char *value = equals + 1;
+	cleanup_free char *key = mem_strndup(text, equals - text);
+	bool on = false;
+	int rc = 0;
+	if (strcmp(key, "since") == 0 || strcmp(key, "after") == 0)
+		rc = created_of(store, value, &filter->since, err);
+	else if (strcmp(key, "before") == 0)
+		rc = created_of(store, value, &filter->before, err);
+	else if (strcmp(key, "dangling") == 0) {
+		rc = parse_bool(value, "--filter dangling", &on, err);
+		filter->dangling = on;
+	} else if (strcmp(key, "id") == 0)
+		filter->id = value;
+	else if (strcmp(key, "reference") == 0)
+		filter->reference = value;
+	else if (strcmp(key, "label") == 0)
+		strlist_append(&filter->labels, value);
+	else if (strcmp(key, "readonly") == 0 || strcmp(key, "intermediate") == 0) {
+		rc = parse_bool(value, "--filter", &on, err);
+		filter->nothing = filter->nothing || on;
+	} else
+		rc = error_set(err, EINVAL, "invalid image filter '%s': unknown key", text);
+	return rc;
+}
+
+static bool label_matches(const struct strlist *labels, const char *wanted)
+{
+	const char *equals = strchr(wanted, '=');
+	cleanup_free char *key = equals ? mem_strndup(wanted, equals - wanted) : mem_strdup(wanted);
+	const char *value = strlist_env_get(labels, key);
+	return value && (!equals || strcmp(value, equals + 1) == 0);
+}
+
+static bool reference_matches(const struct strlist *names, const char *pattern)
+{
+	for (size_t i = 0; i < names->count; i++) {
+		const char *name = names->items[i];
+		const char *last = strrchr(name, '/');
+		const char *tag = strrchr(last ? last : name, ':');
+		cleanup_free char *untagged = tag ? mem_strndup(name, tag - name) : mem_strdup(name);
+		const char *bare = strrchr(untagged, '/');
+		if (pattern_match(pattern, name) || pattern_match(pattern, untagged) ||
+		    pattern_match(pattern, last ? last + 1 : name) ||
+		    pattern_match(pattern, bare ? bare + 1 : untagged))
+			return true;
+	}
+	return false;
+}
+
+static bool image_passes(const struct filter *filter, const struct image *image)
+{
+	const struct image_entry *entry = &image->entry;
+	char hex[DIGEST_HEX_SIZE];
+	if (filter->nothing || entry->created <= filter->since || entry->created >= filter->before)
+		return false;
+	if (filter->dangling >= 0 && filter->dangling != (entry->names.count == 0))
+		return false;
+	if (filter->id && !text_has_prefix(digest_hex(&entry->id, hex), filter->id))
+		return false;
+	if (filter->reference && !reference_matches(&entry->names, filter->reference))
+		return false;
+	for (size_t i = 0; i < filter->labels.count; i++)
+		if (!label_matches(&image->config.labels, filter->labels.items[i]))
+			return false;
+	return true;
+}
+
+static char *shown_id(const struct images_options *options, const struct digest *id)
+{
+	char hex[DIGEST_HEX_SIZE];
+	digest_hex(id, hex);
+	return options->no_trunc ? mem_printf("sha256:%s", hex) : mem_strndup(hex, 12);
+}
+
+/* One row of the table: an image under one of its names ("" for none). */
+static json_t *make_row(const struct images_options *options, const struct image *image, const char *name, int64_t now)
+{
+	const struct image_entry *entry = &image->entry;
+	cleanup_free char *id = shown_id(options, &entry->id);
+	cleanup_free char *age = format_age(now, entry->created);
+	cleanup_free char *size = format_size(image->size);
+	cleanup_free char *created = format_time(entry->created, 0);
+	char digest[DIGEST_TEXT_SIZE];
+	const char *slash = strrchr(name, '/');
+	const char *tag = strchr(slash ? slash : name, ':');
+	cleanup_free char *repository = tag ? mem_strndup(name, tag - name) : mem_strdup(name);
+	json_t *row = json_object();
+	json_set_string(row, "ID", id);
+	json_set_string(row, "Name", *repository ? repository : "<none>");
+	json_set_string(row, "Tag", tag ? tag + 1 : "<none>");
+	json_set_string(row, "Digest", digest_format(&entry->manifest.digest, digest));
+	json_set_string(row, "Size", size);
+	json_set_string(row, "Created", age);
+	json_set_string(row, "CreatedAt", created);
+	json_set_string(row, "CreatedAtRaw", created);
+	json_set_bool(row, "ReadOnly", false);
+	json_set_string(row, "History", name);
+	return row;
+}
+
+static json_t *make_json(const struct images_options *options, const struct image *image, int64_t now)
+{
+	const struct image_entry *entry = &image->entry;
+	cleanup_free char *id = shown_id(options, &entry->id);
+	cleanup_free char *age = format_age(now, entry->created);
+	cleanup_free char *size = format_size(image->size);
+	cleanup_free char *created = format_time(entry->created, 0);
+	char digest[DIGEST_TEXT_SIZE];
+	json_t *object = json_object();
+	json_set_string(object, "id", id);
+	json_set_strlist(object, "names", &entry->names);
+	json_set_string(object, "digest", digest_format(&entry->manifest.digest, digest));
+	json_set_string(object, "createdat", age);
+	json_set_string(object, "size", size);
+	json_set_i64(object, "created", entry->created);
+	json_set_string(object, "createdatraw", created);
+	json_set_bool(object, "readonly", false);
+	json_set_strlist(object, "history", &entry->names);
+	return object;
+}
+
+/* The image's rows: one per name; with a name asked for, only that one. */
+static void add_rows(const struct images_options *options, const struct image *image, const char *only, int64_t now,
+		     json_t *table, json_t *json)
+{
+	const struct strlist *names = &image->entry.names;
+	json_array_append_new(json, make_json(options, image, now));
+	if (names->count == 0 || options->quiet)
+		json_array_append_new(table, make_row(options, image, names->count ? names->items[0] : "", now));
+	else
+		for (size_t i = 0; i < names->count; i++)
+			if (!only || strcmp(only, names->items[i]) == 0)
+				json_array_append_new(table, make_row(options, image, names->items[i], now));
+}
+
+/* A repository without a tag stands for all its tags. */
+static bool name_is_of(const char *name, const char *asked)
+{
+	const char *slash = strrchr(asked, '/');
+	if (strchr(slash ? slash : asked, ':') || strchr(asked, '@'))
+		return false;
+	size_t len = strlen(asked);
+	const char *prefixes[] = {"", "localhost/", "docker.io/library/", "docker.io/"};
+	for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++)
+		if (text_has_prefix(name, prefixes[i]) && strncmp(name + strlen(prefixes[i]), asked, len) == 0 &&
+		    name[strlen(prefixes[i]) + len] == ':')
+			return true;
+	return false;
+}
+
+static bool image_is_asked(const struct image_entry *entry, const struct image_entry *found, const char *asked)
+{
+	if (!asked)
+		return true;
+	if (found && digest_equal(&entry->id, &found->id))
+		return true;
+	for (size_t i = 0; i < entry->names.count; i++)
+		if (name_is_of(entry->names.items[i], asked))
+			return true;
+	return false;
+}
+
+static int collect(struct command_context *context, const struct images_options *options, const struct filter *filter,
+		   const char *asked, json_t *table, json_t *json, struct error **err)
+{
+	cleanup(image_list_done) struct image_list list = {0};
+	cleanup(image_entry_done) struct image_entry found = {0};
+	cleanup_error struct error *missing = NULL;
+	bool is_found = asked && images_find(context->store, asked, &found, &missing) == 0;
+	int rc = images_list(context->store, &list, err);
+	for (size_t i = 0; rc == 0 && i < list.count; i++) {
+		if (!image_is_asked(&list.items[i], is_found ? &found : NULL, asked))
+			continue;
+		cleanup(image_done) struct image image = {0};
+		if (strcmp(list.items[i].manifest.media_type, MEDIA_OCI_INDEX) == 0 ||
+		    strcmp(list.items[i].manifest.media_type, MEDIA_DOCKER_LIST) == 0) {
+			image.entry = list.items[i];
+			list.items[i] = (struct image_entry){0};
+		} else
+			rc = image_load(context->store, &list.items[i], &image, err);
+		if (rc == 0 && image_passes(filter, &image))
+			add_rows(options, &image, NULL, context->now, table, json);
+	}
+	if (rc == 0 && asked && !is_found && json_array_size(json) == 0) {
+		error_set(err, ENOENT, "%s", error_message(missing));
+		return -ENOENT;
+	}
+	return rc;
+}
+
+static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
+{
+	static const struct table_column columns[] = {
+		{"REPOSITORY", "Name"}, {"TAG", "Tag"}, {"IMAGE ID", "ID"}, {"CREATED", "Created"}, {"SIZE", "Size"}};
+	static const struct table_column with_digests[] = {{"REPOSITORY", "Name"}, {"TAG", "Tag"},
+							   {"DIGEST", "Digest"},   {"IMAGE ID", "ID"},
+							   {"CREATED", "Created"}, {"SIZE", "Size"}};
+	const struct images_options *options = values;
+	struct filter filter = {.since = INT64_MIN, .before = INT64_MAX, .dangling = -1};
+	cleanup_json json_t *table = json_array();
+	cleanup_json json_t *json = json_array();
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < options->filters.count; i++)
+		rc = read_filter(context->store, options->filters.items[i], &filter, err);
+	if (rc == 0)
+		rc = collect(context, options, &filter, args->count ? args->items[0] : NULL, table, json, err);
+	strlist_done(&filter.labels);
+	if (rc < 0)
+		return rc;
+	struct table_options print = {.format = options->format,
+				      .json = options->json,
+				      .quiet = options->quiet,
+				      .no_heading = options->no_heading,
+				      .quiet_field = "ID"};
+	return table_print(&print, options->digests ? with_digests : columns,
+			   options->digests ? ARRAY_COUNT(with_digests) : ARRAY_COUNT(columns), table, json, err);
+}
+
+const struct command command_images = {
+	.name = "images",
+	.arguments = "[OPTIONS] [IMAGE]",
+	.summary = "list images",
+	.examples = "  cooper images -q\n  cooper images --format '{{.Name}}:{{.Tag}}'\n  cooper images --filter "
+		    "dangling=true",
+	.needs = NEEDS_STORE,
+	.max_args = 1,
+	.options = {{&group, 0}},
+	.options_size = sizeof(struct images_options),
+	.run = run,
+};

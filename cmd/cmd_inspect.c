@@ -1,0 +1,121 @@
+/*
+ * cooper inspect: all that is known of a container or an image.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/gotemplate.h"
+#include "builder/rootfs.h"
+#include "cmd/command.h"
+#include "cmd/inspection.h"
+#include "imagefmt/blob.h"
+
+struct inspect_options {
+	const char *type, *format;
+};
+
+#define INSPECT(member) offsetof(struct inspect_options, member)
+static const struct option_spec rows[] = {
+	{"type", 't', OPTION_TEXT, INSPECT(type), "TYPE",
+	 "container, image or manifest (default: the first that has the name)"},
+	{"format", 'f', OPTION_TEXT, INSPECT(format), "TEMPLATE", "print what a Go template makes of it"},
+};
+static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
+
+static int describe_container(struct command_context *context, const char *name, enum spelling spelling, json_t **value,
+			      struct error **err)
+{
+	cleanup(container_done) struct container container = {0};
+	int rc = container_find(context->workshop, name, &container, err);
+	if (rc < 0)
+		return rc;
+	cleanup_free char *path = rootfs_mounted_path(context->workshop, &container);
+	*value = inspect_container(&container, path, spelling);
+	return 0;
+}
+
+static int describe_image(struct command_context *context, const char *name, enum spelling spelling, json_t **value,
+			  struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	cleanup(image_done) struct image image = {0};
+	cleanup(buf_done) struct buf config = BUF_INIT(CONFIG_SIZE_MAX);
+	cleanup(buf_done) struct buf manifest = BUF_INIT(MANIFEST_SIZE_MAX);
+	int rc = images_find(context->store, name, &entry, err);
+	if (rc == 0)
+		rc = image_load(context->store, &entry, &image, err);
+	if (rc == 0)
+		rc = blob_read(context->store, &image.manifest.config.digest, CONFIG_SIZE_MAX, &config, err);
+	if (rc == 0)
+		rc = blob_read(context->store, &image.entry.manifest.digest, MANIFEST_SIZE_MAX, &manifest, err);
+	if (rc == 0)
+		*value = inspect_image(&image, buf_str(&config), buf_str(&manifest), spelling);
+	return rc;
+}
+
+static int describe_manifest(struct command_context *context, const char *name, json_t **value, struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	cleanup(buf_done) struct buf manifest = BUF_INIT(MANIFEST_SIZE_MAX);
+	int rc = images_find(context->store, name, &entry, err);
+	if (rc == 0)
+		rc = blob_read(context->store, &entry.manifest.digest, MANIFEST_SIZE_MAX, &manifest, err);
+	return rc < 0 ? rc : json_parse(buf_str(&manifest), manifest.len, name, value, err);
+}
+
+static int describe(struct command_context *context, const struct inspect_options *options, const char *name,
+		    json_t **value, struct error **err)
+{
+	enum spelling spelling = options->format ? SPELLING_GO : SPELLING_JSON;
+	const char *type = options->type ? options->type : "";
+	if (strcmp(type, "container") == 0)
+		return describe_container(context, name, spelling, value, err);
+	if (strcmp(type, "image") == 0)
+		return describe_image(context, name, spelling, value, err);
+	if (strcmp(type, "manifest") == 0)
+		return describe_manifest(context, name, value, err);
+	if (*type)
+		return error_set(err, EINVAL,
+				 "--type '%s': the only recognized types are container, image and manifest", type);
+	/* No container of that name: it may be an image's. */
+	int rc = describe_container(context, name, spelling, value, NULL);
+	return rc == -ENOENT ? describe_image(context, name, spelling, value, err)
+	       : rc < 0	     ? describe_container(context, name, spelling, value, err)
+			     : 0;
+}
+
+static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
+{
+	const struct inspect_options *options = values;
+	cleanup_json json_t *value = NULL;
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+	int rc = describe(context, options, args->items[0], &value, err);
+	if (rc < 0)
+		return rc;
+	if (!options->format) {
+		json_format_pretty(value, 4, &text);
+		fputs(buf_str(&text), stdout);
+		return 0;
+	}
+	rc = gotemplate_run(options->format, value, /* strict_fields */ true, &text, err);
+	if (rc < 0)
+		return error_prefix(err, "--format");
+	printf("%s\n", buf_str(&text));
+	return 0;
+}
+
+const struct command command_inspect = {
+	.name = "inspect",
+	.arguments = "[--type TYPE] [--format TEMPLATE] NAME",
+	.summary = "tell all about a working container or an image",
+	.description = "Prints JSON with Buildah's names. A template addresses Go's: .FromImageID, .OCIv1.Config.Env, "
+		       ".Docker.Config.Healthcheck, index .OCIv1.Config.Labels \"name\".",
+	.examples = "  cooper inspect --format '{{.OCIv1.Config.Entrypoint}}' $ctr\n"
+		    "  cooper inspect --type image --format '{{.FromImageDigest}}' app",
+	.needs = NEEDS_STORE,
+	.min_args = 1,
+	.options = {{&group, 0}},
+	.options_size = sizeof(struct inspect_options),
+	.run = run,
+};

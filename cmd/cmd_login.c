@@ -1,0 +1,144 @@
+/*
+ * cooper login: checks credentials with a registry and keeps them.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "cmd/flags.h"
+#include "registry/auth.h"
+#include "registry/docker.h"
+
+#define PASSWORD_SIZE_MAX ((size_t)64 << 10)
+
+struct login_options {
+	const char *username, *password;
+	bool password_stdin, get_login, verbose;
+	struct registry_flags registry;
+};
+
+#define LOGIN(member) offsetof(struct login_options, member)
+static const struct option_spec rows[] = {
+	{"username", 'u', OPTION_TEXT, LOGIN(username), "NAME", "user name"},
+	{"password", 'p', OPTION_TEXT, LOGIN(password), "PASSWORD", "password (better: --password-stdin)"},
+	{"password-stdin", 0, OPTION_FLAG, LOGIN(password_stdin), NULL, "read the password from standard input"},
+	{"get-login", 0, OPTION_FLAG, LOGIN(get_login), NULL, "only print the user name that is known"},
+	{"verbose", 'v', OPTION_FLAG, LOGIN(verbose), NULL, "say where the credentials are kept"},
+};
+static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
+
+/* One line from stdin, without echo when it is a terminal. */
+static int read_secret(const char *prompt, bool whole_input, struct buf *secret, struct error **err)
+{
+	struct termios quiet, before;
+	bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+	if (is_terminal) {
+		fprintf(stderr, "%s: ", prompt);
+		quiet = before;
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	}
+	int rc = 0;
+	char c;
+	ssize_t n = 0;
+	while ((n = read(STDIN_FILENO, &c, 1)) == 1 && (whole_input || c != '\n') && !secret->overflow)
+		buf_append_char(secret, c);
+	if (n < 0)
+		rc = error_set_errno(err, "read the %s", prompt);
+	if (is_terminal) {
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+		fprintf(stderr, "\n");
+	}
+	while (secret->len > 0 && (secret->data[secret->len - 1] == '\n' || secret->data[secret->len - 1] == '\r'))
+		secret->data[--secret->len] = '\0';
+	return rc;
+}
+
+static int read_username(const struct login_options *options, struct buf *username, struct error **err)
+{
+	if (options->username) {
+		buf_append_str(username, options->username);
+		return 0;
+	}
+	if (!isatty(STDIN_FILENO))
+		return error_set(err, EINVAL, "a user name is needed: give --username");
+	fprintf(stderr, "Username: ");
+	char c;
+	while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n')
+		buf_append_char(username, c);
+	return username->len ? 0 : error_set(err, EINVAL, "the user name is empty");
+}
+
+static int print_login(const struct login_options *options, const char *registry, struct error **err)
+{
+	cleanup(credentials_done) struct credentials known = {0};
+	int rc = credentials_find(options->registry.authfile, registry, &known, err);
+	if (rc < 0)
+		return rc;
+	if (!known.username)
+		return error_set(err, ENOENT, "not logged into %s", registry);
+	printf("%s\n", known.username);
+	return 0;
+}
+
+static int check_and_store(const struct login_options *options, const char *registry, const char *username,
+			   const char *password, struct error **err)
+{
+	cleanup(registry_client_free) struct registry_client *client = NULL;
+	cleanup_free char *written = NULL;
+	struct registry_options connection;
+	int rc = registry_flags_read(&options->registry, /* quiet */ true, &connection, err);
+	if (rc < 0)
+		return rc;
+	connection.authfile = NULL; /* it may not exist yet: login makes it */
+	rc = registry_client_new(&connection, &client, err);
+	if (rc == 0)
+		rc = registry_check_login(client, registry, username, password, err);
+	if (rc == 0)
+		rc = credentials_store(options->registry.authfile, registry, username, password, &written, err);
+	if (rc < 0)
+		return error_prefix(err, "logging into \"%s\"", registry);
+	if (options->verbose)
+		log_info("credentials are kept in %s", written);
+	printf("Login Succeeded!\n");
+	return 0;
+}
+
+static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
+{
+	const struct login_options *options = values;
+	const char *registry = args->items[0];
+	if (options->get_login)
+		return print_login(options, registry, err);
+	if (options->password && options->password_stdin)
+		return error_set(err, EINVAL, "--password and --password-stdin cannot both be given");
+	cleanup(buf_done) struct buf username = BUF_INIT(PASSWORD_SIZE_MAX);
+	cleanup(buf_done) struct buf password = BUF_INIT(PASSWORD_SIZE_MAX);
+	int rc = read_username(options, &username, err);
+	if (rc == 0 && options->password)
+		buf_append_str(&password, options->password);
+	else if (rc == 0)
+		rc = read_secret("Password", options->password_stdin, &password, err);
+	if (rc == 0)
+		rc = check_and_store(options, registry, buf_str(&username), buf_str(&password), err);
+	buf_wipe(&password);
+	return rc;
+}
+
+const struct command command_login = {
+	.name = "login",
+	.arguments = "[OPTIONS] REGISTRY",
+	.summary = "check and keep credentials for a registry",
+	.description =
+		"The credentials are checked with the registry and written, readable by you alone, to --authfile, "
+		"$REGISTRY_AUTH_FILE, or containers/auth.json under $XDG_RUNTIME_DIR or ~/.config.",
+	.examples = "  echo \"$TOKEN\" | cooper login -u me --password-stdin registry.example.org",
+	.min_args = 1,
+	.options = {{&group, 0}, {&registry_group, offsetof(struct login_options, registry)}},
+	.options_size = sizeof(struct login_options),
+	.run = run,
+};

@@ -1,0 +1,93 @@
+/*
+ * cooper push: an image of the store to a registry, a layout or an archive.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "cmd/flags.h"
+#include "imagefmt/reference.h"
+
+struct push_options {
+	const char *format, *digestfile;
+	bool quiet, all, rm;
+	struct compression_flags compression;
+	struct registry_flags registry;
+};
+
+#define PUSH(member) offsetof(struct push_options, member)
+static const struct option_spec rows[] = {
+	{"format", 'f', OPTION_TEXT, PUSH(format), "FORMAT", "oci or docker (v2s2); default: the image's own"},
+	{"digestfile", 0, OPTION_TEXT, PUSH(digestfile), "FILE", "write the digest of the pushed manifest to FILE"},
+	{"rm", 0, OPTION_FLAG, PUSH(rm), NULL, "remove the image from the store afterwards"},
+	{"all", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
+	{"quiet", 'q', OPTION_FLAG, PUSH(quiet), NULL, "no progress on standard error"},
+};
+static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
+
+static int read_flags(const struct push_options *options, struct export_options *export, struct error **err)
+{
+	int rc = format_flag_read(options->format, &export->format, &export->has_format, err);
+	if (rc == 0)
+		rc = compression_flags_read(&options->compression, export, err);
+	if (rc == 0)
+		rc = registry_flags_read(&options->registry, options->quiet, &export->registry, err);
+	return rc;
+}
+
+static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
+{
+	const struct push_options *options = values;
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	cleanup(image_done) struct image image = {0};
+	struct export_options export = {0};
+	struct digest digest;
+	int rc = read_flags(options, &export, err);
+	if (rc == 0)
+		rc = images_find(context->store, args->items[0], &entry, err);
+	if (rc < 0)
+		return rc;
+	cleanup_free char *own_name = entry.names.count ? mem_strdup(entry.names.items[0]) : NULL;
+	cleanup_free char *asked = NULL;
+	if (args->count < 2 && reference_local_name(args->items[0], &asked, NULL) == 0 &&
+	    strlist_contains(&entry.names, asked))
+		mem_replace(&own_name, asked);
+	const char *destination = args->count > 1 ? args->items[1] : own_name;
+	if (!destination)
+		return error_set(err, EINVAL, "image '%s' has no name: say where to push it", args->items[0]);
+	rc = image_load(context->store, &entry, &image, err);
+	if (rc == 0)
+		rc = export_image(context->workshop, &image, destination, &export, &digest, err);
+	if (rc < 0)
+		return error_prefix(err, "push %s", destination);
+	char text[DIGEST_TEXT_SIZE];
+	digest_format(&digest, text);
+	if (!options->quiet)
+		log_info("pushed %s@%s", destination, text);
+	if (options->digestfile)
+		rc = result_file_write(options->digestfile, text, err);
+	if (rc == 0 && options->rm)
+		rc = images_remove(context->store, &image.entry.id, err);
+	return rc;
+}
+
+const struct command command_push = {
+	.name = "push",
+	.arguments = "[OPTIONS] IMAGE [DESTINATION]",
+	.summary = "send an image to a registry, a layout or an archive",
+	.description =
+		"DESTINATION is a name in a registry or a place: docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG], "
+		"docker-archive:FILE[:NAME], dir:DIR; without it the image's own name is meant. Layers that are there "
+		"already are "
+		"not sent; those that were built here are compressed now.",
+	.examples = "  cooper push app registry.example.org/team/app:1.2\n  cooper push app oci:./layout:v1",
+	.needs = NEEDS_STORE,
+	.order = OPTIONS_FIRST,
+	.min_args = 1,
+	.max_args = 2,
+	.options = {{&group, 0},
+		    {&compression_group, offsetof(struct push_options, compression)},
+		    {&registry_group, offsetof(struct push_options, registry)}},
+	.options_size = sizeof(struct push_options),
+	.run = run,
+};

@@ -1,0 +1,143 @@
+/*
+ * cooper unshare: a program in the user namespace where containers can be mounted.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/env.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "builder/rootfs.h"
+#include "builder/session.h"
+#include "cmd/command.h"
+
+struct unshare_options {
+	struct strlist mounts;
+};
+
+static const struct option_spec rows[] = {
+	{"mount", 'm', OPTION_LIST, offsetof(struct unshare_options, mounts), "[NAME=]CONTAINER",
+	 "mount a container and put its path into the variable NAME"},
+};
+static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
+
+/* Mounts what --mount names; the container's name is the variable's when none is given. */
+static int mount_containers(struct command_context *context, const struct strlist *mounts, struct error **err)
+{
+	for (size_t i = 0; i < mounts->count; i++) {
+		const char *equals = strchr(mounts->items[i], '=');
+		const char *name = equals ? equals + 1 : mounts->items[i];
+		cleanup_free char *variable =
+			equals ? mem_strndup(mounts->items[i], equals - mounts->items[i]) : mem_strdup(name);
+		cleanup_free char *path = NULL;
+		cleanup(container_done) struct container container = {0};
+		cleanup_close int held = container_acquire(context->workshop, name, &container, err);
+		if (held < 0)
+			return held;
+		int rc = rootfs_mount(context->workshop, &container, &path, err);
+		if (rc < 0)
+			return error_prefix(err, "mount '%s'", name);
+		setenv(variable, path, /* overwrite */ 1);
+	}
+	return 0;
+}
+
+static void umount_containers(struct command_context *context, const struct strlist *mounts)
+{
+	for (size_t i = 0; i < mounts->count; i++) {
+		const char *equals = strchr(mounts->items[i], '=');
+		cleanup(container_done) struct container container = {0};
+		cleanup_error struct error *err = NULL;
+		cleanup_close int held =
+			container_acquire(context->workshop, equals ? equals + 1 : mounts->items[i], &container, &err);
+		if (held < 0 || rootfs_umount(context->workshop, &container, /* all */ false, &err) < 0)
+			log_debug("%s", error_message(err)); /* the command has unmounted or removed it itself */
+	}
+}
+
+static void export_environment(struct command_context *context)
+{
+	setenv("CONTAINERS_GRAPHROOT", store_root(context->store), 1);
+	setenv("CONTAINERS_RUNROOT", store_runroot(context->store), 1);
+	setenv("COOPER_ROOT", store_root(context->store), 1);
+	setenv("COOPER_RUNROOT", store_runroot(context->store), 1);
+	setenv("BUILDAH_ISOLATION", "rootless", 1);
+}
+
+/* The terminal sends ^C to the program as well: it decides, we wait for what it does. */
+static void ignore_terminal_signals(void)
+{
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+}
+
+/* Without mounts of ours nothing is left to do afterwards: the program takes our place. */
+static int become(char *const *argv, struct error **err)
+{
+	signal(SIGPIPE, SIG_DFL);
+	execvp(argv[0], argv);
+	int code = errno;
+	error_set(err, code, "'%s': %s", argv[0], strerror(code));
+	fprintf(stderr, "cooper: %s\n", error_message(*err));
+	return code == ENOENT ? 127 : 126;
+}
+
+static int run_and_wait(char *const *argv, struct error **err)
+{
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid < 0)
+		return error_set_errno(err, "start '%s'", argv[0]);
+	if (pid == 0)
+		_exit(become(argv, err));
+	ignore_terminal_signals();
+	int status = 0;
+	int rc = process_wait(pid, &status, err);
+	return rc < 0 ? rc : status;
+}
+
+static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
+{
+	const struct unshare_options *options = values;
+	const char *shell = env_plain("SHELL");
+	char *default_argv[] = {(char *)(shell ? shell : "/bin/sh"), NULL};
+	char *const *argv = args->count ? strlist_argv(args) : default_argv;
+	int session = -1;
+	int rc = session_start(context->workshop, &session, err);
+	if (rc == 0)
+		rc = mount_containers(context, &options->mounts, err);
+	if (rc < 0)
+		return rc;
+	export_environment(context);
+	if (options->mounts.count == 0)
+		return become(argv, err);
+	rc = run_and_wait(argv, err);
+	umount_containers(context, &options->mounts);
+	return rc;
+}
+
+const struct command command_unshare = {
+	.name = "unshare",
+	.arguments = "[--mount [NAME=]CONTAINER] [--] [COMMAND [ARGUMENT...]]",
+	.summary = "run a program where containers can be mounted",
+	.description = "Starts COMMAND (default: $SHELL) in a user namespace in which the caller is root and its "
+		       "subordinate ids exist, and "
+		       "in a mount namespace of its own: there 'cooper mount' works, and files of containers have "
+		       "their true owners. The "
+		       "command's exit status is passed on. Inside of it another unshare changes nothing.\n\n"
+		       "A script may start with the line: #!/usr/bin/env -S cooper unshare sh",
+	.examples = "  cooper unshare sh -c 'cp app $(cooper mount ctr)/usr/bin/'\n  cooper unshare --mount ROOT=ctr "
+		    "sh -c 'ls $ROOT'",
+	.needs = NEEDS_STORE | NEEDS_WORKER,
+	.order = OPTIONS_UNTIL_COMMAND,
+	.command_after = 0,
+	.max_args = SIZE_MAX,
+	.options = {{&group, 0}},
+	.options_size = sizeof(struct unshare_options),
+	.run = run,
+};

@@ -1,0 +1,47 @@
+/*
+ * cooper version: who we are, in Buildah's form.
+ */
+#include "cmd/command.h"
+
+#include <stdio.h>
+#include <sys/utsname.h>
+
+#include "base/json.h"
+
+struct version_options {
+	bool json;
+};
+
+static const struct option_spec rows[] = {
+	{"json", 0, OPTION_FLAG, offsetof(struct version_options, json), NULL, "print JSON"},
+};
+static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
+
+static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
+{
+	const struct version_options *options = values;
+	if (!options->json) {
+		printf("cooper version " COOPER_VERSION " (image-spec 1.1.1, runtime-spec 1.2.1)\n");
+		return 0;
+	}
+	struct utsname machine = {0};
+	uname(&machine);
+	cleanup_json json_t *root = json_object();
+	json_set_string(root, "version", COOPER_VERSION);
+	json_set_string(root, "imageSpec", "1.1.1");
+	json_set_string(root, "runtimeSpec", "1.2.1");
+	json_set_string(root, "osArch", machine.machine);
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+	json_format_pretty(root, 4, &text);
+	fputs(buf_str(&text), stdout);
+	return 0;
+}
+
+const struct command command_version = {
+	.name = "version",
+	.arguments = "[--json]",
+	.summary = "print the version",
+	.options = {{&group, 0}},
+	.options_size = sizeof(struct version_options),
+	.run = run,
+};
