@@ -24,6 +24,8 @@ struct pipeline {
 	struct ring *ring;
 	struct ring_block *block; /* being filled, or NULL */
 	struct hasher *hasher;
+	stream_sink *plain_sink;
+	void *plain_context;
 	bool packs;
 	struct codec_recipe recipe;
 	struct codec_frame frame;
@@ -52,6 +54,8 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **pipel
 
 	if (rc < 0)
 		return rc;
+	p->plain_sink = options->plain_sink;
+	p->plain_context = options->plain_context;
 	p->packs = options->recipe != NULL;
 	if (p->packs)
 		p->recipe = *options->recipe;
@@ -216,14 +220,16 @@ static int process_here(struct pipeline *p, struct error **err)
 
 static void publish(struct pipeline *p)
 {
+	struct ring_block *block = take_ptr(&p->block);
 	struct error *error = NULL;
 	int rc = 0;
 
-	ring_publish(p->ring, p->block);
-	p->block = NULL;
-	if (p->one_processor)
+	if (p->plain_sink != NULL)
+		rc = p->plain_sink(block->data, block->size, p->plain_context, &error);
+	ring_publish(p->ring, block);
+	if (rc == 0 && p->one_processor)
 		rc = process_here(p, &error);
-	else if (!p->has_threads && ring_fill(p->ring) == INLINE_BLOCKS)
+	else if (rc == 0 && !p->has_threads && ring_fill(p->ring) == INLINE_BLOCKS)
 		rc = start_threads(p, &error);
 	if (rc < 0)
 		ring_break(p->ring, rc, error);
@@ -247,7 +253,7 @@ void pipeline_filled(struct pipeline *p, size_t size)
 		publish(p);
 }
 
-void pipeline_write(struct pipeline *p, const void *data, size_t size)
+bool pipeline_write(struct pipeline *p, const void *data, size_t size)
 {
 	const char *next = data;
 
@@ -255,13 +261,14 @@ void pipeline_write(struct pipeline *p, const void *data, size_t size)
 		size_t room_size;
 		char *room = pipeline_room(p, &room_size);
 		if (room == NULL)
-			return;
+			return false;
 		size_t n = size < room_size ? size : room_size;
 		memcpy(room, next, n);
 		pipeline_filled(p, n);
 		next += n;
 		size -= n;
 	}
+	return true;
 }
 
 int pipeline_finish(struct pipeline *p, struct digest *digest, uint64_t *size, struct error **err)

@@ -18,6 +18,8 @@
 struct pipeline;
 
 struct pipeline_options {
+	stream_sink *plain_sink; /* plain bytes, called from the caller's own thread; NULL when nobody wants them */
+	void *plain_context;
 	const struct codec_recipe *recipe; /* NULL when only the digest is wanted */
 	stream_sink *sink;		   /* packed bytes, called from one thread at a time; NULL without a recipe */
 	void *context;
@@ -28,8 +30,8 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **pipel
 char *pipeline_room(struct pipeline *pipeline, size_t *size);
 /* `size` bytes of the room have been filled. */
 void pipeline_filled(struct pipeline *pipeline, size_t size);
-/* Both of the above, for bytes in hand. Once a thread has failed they go nowhere. */
-void pipeline_write(struct pipeline *pipeline, const void *data, size_t size);
+/* Both of the above, for bytes in hand; false when a thread has failed. */
+bool pipeline_write(struct pipeline *pipeline, const void *data, size_t size);
 /* Waits for all threads. *digest and *size are of the plain bytes. */
 int pipeline_finish(struct pipeline *pipeline, struct digest *digest, uint64_t *size, struct error **err);
 /* Without pipeline_finish() before it, stops the threads. */

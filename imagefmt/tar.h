@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 
 #define TAR_BLOCK 512
+#define TAR_DEVICE_MAX 07777777U /* of a major or minor number */
 
 enum tar_type {
 	TAR_FILE = '0',

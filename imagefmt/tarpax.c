@@ -117,7 +117,7 @@ static int take_number(const struct record *record, uint64_t max, uint64_t *numb
 
 static int take_id(const struct record *record, bool *has, uint32_t *id, struct error **err)
 {
-	uint64_t number;
+	uint64_t number = 0;
 
 	*has = record->size > 0;
 	if (!*has)
@@ -212,7 +212,7 @@ static int take_sparse_version(const struct record *record, const char *expected
 /* 0.0: offsets and sizes in records of their own, in turn. */
 static int take_sparse_piece(const struct record *record, struct tar_pax *pax, struct error **err)
 {
-	uint64_t size;
+	uint64_t size = 0;
 
 	if (!pax->has_piece_offset)
 		return bad_record(record, err);
@@ -304,7 +304,7 @@ int tar_pax_parse(struct tar_pax *pax, struct error **err)
 		return 0;
 	/* Some pad the last record's block with NULs inside the size. */
 	while (rc == 0 && at < end && *at != '\0') {
-		struct record record;
+		struct record record = {0};
 		rc = next_record(&at, end, &record, err);
 		if (rc == 0)
 			rc = take_record(&record, pax, err);

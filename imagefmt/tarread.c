@@ -197,7 +197,7 @@ static bool parse_number(const char *field, size_t size, int64_t *value)
 
 static int parse_u32_field(const char *field, size_t size, const char *what, uint32_t *value, struct error **err)
 {
-	int64_t number;
+	int64_t number = 0;
 
 	if (!parse_number(field, size, &number) || number < 0 || number > UINT32_MAX)
 		return error_set(err, EBADMSG, "tar: bad %s", what);
@@ -207,7 +207,7 @@ static int parse_u32_field(const char *field, size_t size, const char *what, uin
 
 static int parse_size_field(const char *field, const char *what, uint64_t *value, struct error **err)
 {
-	int64_t number;
+	int64_t number = 0;
 
 	if (!parse_number(field, sizeof(((struct tar_header *)0)->size), &number) || number < 0)
 		return error_set(err, EBADMSG, "tar: bad %s", what);
@@ -226,7 +226,7 @@ static bool is_zero(const void *block)
 static bool has_good_checksum(const struct tar_header *header)
 {
 	const signed char *bytes = (const signed char *)header;
-	int64_t stored;
+	int64_t stored = 0;
 	int signed_sum = 0;
 
 	if (!parse_number(header->checksum, sizeof(header->checksum), &stored))
@@ -320,7 +320,7 @@ static enum tar_type type_of(const struct tar_header *header, const char *path)
 static int take_numbers(struct tar_reader *r, const struct tar_header *header, struct error **err)
 {
 	struct tar_entry *entry = &r->entry;
-	uint32_t mode;
+	uint32_t mode = 0;
 	int rc = parse_u32_field(header->mode, sizeof(header->mode), "mode", &mode, err);
 
 	if (rc == 0 && !r->pax.has_uid && !r->global.has_uid)
@@ -351,8 +351,8 @@ static int take_numbers(struct tar_reader *r, const struct tar_header *header, s
 static int take_gnu_pieces(struct tar_reader *r, const char *at, size_t count, struct error **err)
 {
 	for (size_t i = 0; i < count; i++, at += sizeof(struct tar_gnu_piece)) {
-		uint64_t offset;
-		uint64_t size;
+		uint64_t offset = 0;
+		uint64_t size = 0;
 
 		if (at[0] == '\0' && at[12] == '\0')
 			return 0;
@@ -412,14 +412,14 @@ static int read_map_number(struct tar_reader *r, uint64_t *value, struct error *
 static int read_sparse_map(struct tar_reader *r, struct error **err)
 {
 	uint64_t start = r->left;
-	uint64_t count;
+	uint64_t count = 0;
 	int rc = read_map_number(r, &count, err);
 
 	if (rc == 0 && count > TAR_SPARSE_ENTRIES_MAX)
 		rc = error_set(err, EBADMSG, "tar: a sparse map of %llu pieces", (unsigned long long)count);
 	for (uint64_t i = 0; rc == 0 && i < count; i++) {
-		uint64_t offset;
-		uint64_t size;
+		uint64_t offset = 0;
+		uint64_t size = 0;
 		rc = read_map_number(r, &offset, err);
 		if (rc == 0)
 			rc = read_map_number(r, &size, err);
@@ -462,7 +462,7 @@ static int begin_sparse(struct tar_reader *r, const struct tar_header *header, s
 
 static int read_long_name(struct tar_reader *r, const struct tar_header *header, struct buf *into, struct error **err)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	int rc = parse_size_field(header->size, "size", &size, err);
 
 	return rc < 0 ? rc : read_extension(r, size, TAR_PATH_MAX, into, err);
@@ -470,7 +470,7 @@ static int read_long_name(struct tar_reader *r, const struct tar_header *header,
 
 static int read_pax(struct tar_reader *r, const struct tar_header *header, struct tar_pax *pax, struct error **err)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	int rc = parse_size_field(header->size, "size", &size, err);
 
 	tar_pax_clear(pax);
@@ -483,7 +483,7 @@ static int read_pax(struct tar_reader *r, const struct tar_header *header, struc
 
 static int skip_volume_label(struct tar_reader *r, const struct tar_header *header, struct error **err)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	int rc = parse_size_field(header->size, "size", &size, err);
 
 	if (rc == 0)

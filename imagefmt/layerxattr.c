@@ -1,0 +1,41 @@
+/* The rules of layerxattr.h. */
+#include "imagefmt/layerxattr.h"
+
+#include <endian.h>
+#include <linux/capability.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/ovlmark.h"
+#include "base/parse.h"
+
+char *layer_xattr_to_tar(const char *name)
+{
+	if (strcmp(name, "security.capability") == 0 || strcmp(name, "security.ima") == 0)
+		return mem_strdup(name);
+	if (!text_has_prefix(name, "user.") || ovlmark_classify(name) == OVLMARK_KERNEL)
+		return NULL;
+	return ovlmark_unescape(name);
+}
+
+char *layer_xattr_to_tree(const char *name)
+{
+	if (strcmp(name, "security.selinux") == 0 || text_has_prefix(name, "trusted.overlay."))
+		return NULL;
+	return ovlmark_escape(name);
+}
+
+void layer_xattr_normalise(const char *name, void *value, size_t *size)
+{
+	uint32_t magic;
+
+	if (strcmp(name, "security.capability") != 0 || *size != XATTR_CAPS_SZ_3)
+		return;
+	memcpy(&magic, value, sizeof(magic));
+	magic = le32toh(magic);
+	if ((magic & VFS_CAP_REVISION_MASK) != VFS_CAP_REVISION_3)
+		return;
+	magic = htole32((magic & ~(uint32_t)VFS_CAP_REVISION_MASK) | VFS_CAP_REVISION_2);
+	memcpy(value, &magic, sizeof(magic));
+	*size = XATTR_CAPS_SZ_2;
+}

@@ -1,0 +1,471 @@
+/*
+ * A tree to a tar: one walk, parents first and names sorted, that reads files straight into the pipeline's blocks. What
+ * decides the speed for small files are the system calls: one open, fstat, flistxattr, read and close for each.
+ */
+#include "imagefmt/pack.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/inodetable_internal.h"
+#include "base/log.h"
+#include "base/ovlmark.h"
+#include "base/owner.h"
+#include "base/parse.h"
+#include "imagefmt/blob.h"
+#include "imagefmt/dirlist.h"
+#include "imagefmt/layerxattr.h"
+#include "imagefmt/pipeline.h"
+#include "imagefmt/tar.h"
+#include "imagefmt/tarread.h"
+
+/* xattr(7): the kernel's limits for a list of names and for one value. */
+#define XATTR_LIST_SIZE ((size_t)64 << 10)
+#define XATTR_VALUE_SIZE ((size_t)64 << 10)
+#define HEADER_MAX ((size_t)64 << 20)
+
+/* A thread of the pipeline has failed: pipeline_finish() has the error. */
+#define BROKEN (-EPIPE)
+
+struct packer {
+	struct pipeline *pipeline;
+	uint64_t entries;
+	struct buf path; /* of the entry at hand, relative, without '/' behind it */
+	struct buf header;
+	struct inode_table links; /* files with several names: the path of the first */
+	char *xattr_list;
+	struct buf xattr_text; /* names and values of the entry's attributes */
+	struct tar_xattr *xattrs;
+	size_t xattr_count;
+	size_t xattr_cap;
+};
+
+static void packer_init(struct packer *p, struct pipeline *pipeline)
+{
+	*p = (struct packer){.pipeline = pipeline};
+	buf_init(&p->path, TAR_PATH_MAX);
+	buf_init(&p->header, HEADER_MAX);
+	buf_init(&p->xattr_text, HEADER_MAX);
+	p->xattr_list = mem_grow(NULL, XATTR_LIST_SIZE, 1);
+}
+
+static void packer_done(struct packer *p)
+{
+	buf_done(&p->path);
+	buf_done(&p->header);
+	buf_done(&p->xattr_text);
+	inode_table_done(&p->links);
+	free(p->xattr_list);
+	free(p->xattrs);
+}
+CLEANUP_FOR_VALUE(struct packer, packer_done)
+
+static int fail_errno(const struct packer *p, const char *what, struct error **err)
+{
+	return error_set_errno(err, "%s '%s'", what, buf_str(&p->path));
+}
+
+static int put(struct packer *p, const void *data, size_t size)
+{
+	return pipeline_write(p->pipeline, data, size) ? 0 : BROKEN;
+}
+
+static int put_entry(struct packer *p, const struct tar_entry *entry)
+{
+	buf_clear(&p->header);
+	tar_format_entry(entry, &p->header);
+	p->entries++;
+	return put(p, p->header.data, p->header.len);
+}
+
+static int put_padding(struct packer *p, uint64_t size)
+{
+	static const char zeros[TAR_BLOCK];
+
+	return put(p, zeros, tar_padding(size));
+}
+
+static struct tar_entry entry_of(const struct packer *p, const struct stat *st, enum tar_type type)
+{
+	return (struct tar_entry){
+		.path = buf_str(&p->path),
+		.type = type,
+		.mode = st->st_mode & 07777,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.mtime = st->st_mtim.tv_sec,
+		.xattrs = p->xattrs,
+		.xattr_count = p->xattr_count,
+	};
+}
+
+/* ---- extended attributes ---- */
+
+/* What the attributes of a file or directory said beside those that go into the tar. */
+struct marks {
+	bool has_owner;
+	bool is_opaque;
+};
+
+static int add_xattr(struct packer *p, int fd, const char *name, const char *tar_name, struct error **err)
+{
+	size_t name_size = strlen(tar_name) + 1;
+	cleanup_free char *value = mem_grow(NULL, XATTR_VALUE_SIZE, 1);
+	ssize_t got = fgetxattr(fd, name, value, XATTR_VALUE_SIZE);
+
+	if (got < 0)
+		return fail_errno(p, "read an extended attribute of", err);
+	if (strchr(tar_name, '=') != NULL)
+		return error_set(err, EINVAL, "'%s': no tar can hold an extended attribute named '%s'",
+				 buf_str(&p->path), tar_name);
+	size_t size = (size_t)got;
+	layer_xattr_normalise(name, value, &size);
+	if (p->xattr_count == p->xattr_cap) {
+		p->xattr_cap = p->xattr_cap == 0 ? 8 : p->xattr_cap * 2;
+		p->xattrs = mem_grow(p->xattrs, p->xattr_cap, sizeof(*p->xattrs));
+	}
+	/* Offsets until all are there: the text may still move. */
+	p->xattrs[p->xattr_count++] = (struct tar_xattr){.size = size};
+	buf_append(&p->xattr_text, tar_name, name_size);
+	buf_append(&p->xattr_text, value, size);
+	return 0;
+}
+
+static void point_xattrs(struct packer *p)
+{
+	const char *at = buf_str(&p->xattr_text);
+
+	for (size_t i = 0; i < p->xattr_count; i++) {
+		p->xattrs[i].name = at;
+		p->xattrs[i].value = at + strlen(at) + 1;
+		at = (const char *)p->xattrs[i].value + p->xattrs[i].size;
+	}
+}
+
+static int read_xattrs(struct packer *p, int fd, struct marks *marks, struct error **err)
+{
+	*marks = (struct marks){0};
+	p->xattr_count = 0;
+	ssize_t size = flistxattr(fd, p->xattr_list, XATTR_LIST_SIZE);
+	if (size < 0 && errno != EOPNOTSUPP)
+		return fail_errno(p, "list the extended attributes of", err);
+	buf_clear(&p->xattr_text);
+	for (const char *name = p->xattr_list; size > 0 && name < p->xattr_list + size; name += strlen(name) + 1) {
+		cleanup_free char *tar_name = layer_xattr_to_tar(name);
+		if (tar_name != NULL) {
+			int rc = add_xattr(p, fd, name, tar_name, err);
+			if (rc < 0)
+				return rc;
+		} else if (strcmp(name, OWNER_XATTR) == 0) {
+			marks->has_owner = true;
+		} else if (ovlmark_classify(name) == OVLMARK_KERNEL) {
+			marks->is_opaque |= ovlmark_is_opaque(fd);
+		}
+	}
+	point_xattrs(p);
+	return 0;
+}
+
+/* Puts what cooper recorded about the owner over what the kernel says. */
+static int read_marks(struct packer *p, int fd, struct stat *st, struct marks *marks, struct error **err)
+{
+	struct owner_record record;
+	int rc = read_xattrs(p, fd, marks, err);
+
+	if (rc < 0 || !marks->has_owner)
+		return rc;
+	rc = owner_get(fd, &record, err);
+	if (rc < 0)
+		return error_prefix(err, "'%s'", buf_str(&p->path));
+	owner_apply(&record, st);
+	return 0;
+}
+
+/* ---- entries ---- */
+
+static int put_device(struct packer *p, const struct stat *st, struct error **err)
+{
+	struct tar_entry entry = entry_of(p, st, S_ISCHR(st->st_mode) ? TAR_CHARDEV : TAR_BLOCKDEV);
+
+	if (major(st->st_rdev) > TAR_DEVICE_MAX || minor(st->st_rdev) > TAR_DEVICE_MAX)
+		return error_set(err, EINVAL, "'%s': no tar can hold the device %u:%u", buf_str(&p->path),
+				 major(st->st_rdev), minor(st->st_rdev));
+	entry.major = major(st->st_rdev);
+	entry.minor = minor(st->st_rdev);
+	return put_entry(p, &entry);
+}
+
+static int changed_meanwhile(const struct packer *p, struct error **err)
+{
+	return error_set(err, EIO, "'%s' changed while it was read", buf_str(&p->path));
+}
+
+/* Where there is room, one byte more than the file should have is asked for: so a file that has grown shows itself
+ * without another system call. */
+static int put_data(struct packer *p, int fd, uint64_t size, struct error **err)
+{
+	uint64_t left = size;
+	bool saw_end = false;
+
+	while (left > 0 || !saw_end) {
+		size_t room_size;
+		char spare;
+		char *room = &spare;
+		if (left > 0) {
+			room = pipeline_room(p->pipeline, &room_size);
+			if (room == NULL)
+				return BROKEN;
+		} else {
+			room_size = 1;
+		}
+		size_t want = left < room_size ? (size_t)left + 1 : room_size;
+		ssize_t n = read(fd, room, want);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail_errno(p, "read", err);
+		if ((uint64_t)n > left || (n == 0 && left > 0))
+			return changed_meanwhile(p, err);
+		saw_end = (size_t)n < want;
+		left -= (uint64_t)n;
+		if (n > 0)
+			pipeline_filled(p->pipeline, (size_t)n);
+	}
+	return put_padding(p, size);
+}
+
+static int put_hardlink(struct packer *p, const struct stat *st, const char *first)
+{
+	struct tar_entry entry = entry_of(p, st, TAR_HARDLINK);
+
+	entry.link = first;
+	entry.xattr_count = 0; /* the file has said it */
+	return put_entry(p, &entry);
+}
+
+/* The path under which this file has been written before, or NULL. */
+static const char *seen_before(struct packer *p, const struct stat *st)
+{
+	return st->st_nlink > 1 ? inode_table_visit(&p->links, st, buf_str(&p->path)) : NULL;
+}
+
+static int put_file(struct packer *p, int dirfd, const char *name, struct error **err)
+{
+	/* O_NONBLOCK: should a FIFO have taken the name meanwhile. */
+	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct marks marks;
+	struct stat st;
+
+	if (fd < 0)
+		return fail_errno(p, "open", err);
+	if (fstat(fd, &st) < 0)
+		return fail_errno(p, "stat", err);
+	if (!S_ISREG(st.st_mode))
+		return changed_meanwhile(p, err);
+	const char *first = seen_before(p, &st);
+	if (first != NULL)
+		return put_hardlink(p, &st, first);
+	uint64_t size = (uint64_t)st.st_size;
+	int rc = read_marks(p, fd, &st, &marks, err);
+	if (rc < 0)
+		return rc;
+	if (!S_ISREG(st.st_mode))
+		return put_device(p, &st, err);
+	struct tar_entry entry = entry_of(p, &st, TAR_FILE);
+	entry.size = size;
+	rc = put_entry(p, &entry);
+	return rc == 0 && size > 0 ? put_data(p, fd, size, err) : rc;
+}
+
+static int put_symlink(struct packer *p, int dirfd, const char *name, const struct stat *st, struct error **err)
+{
+	cleanup_free char *target = mem_alloc(PATH_MAX + 1);
+	struct tar_entry entry = entry_of(p, st, TAR_SYMLINK);
+
+	if (readlinkat(dirfd, name, target, PATH_MAX) < 0)
+		return fail_errno(p, "read the link", err);
+	entry.link = target;
+	return put_entry(p, &entry);
+}
+
+/* ".wh.name" beside where `name` was: says that the layers below have nothing there. */
+static int put_whiteout(struct packer *p, size_t name_at)
+{
+	cleanup_free char *path = mem_printf("%.*s" LAYER_WHITEOUT_PREFIX "%s", (int)name_at, buf_str(&p->path),
+					     buf_str(&p->path) + name_at);
+
+	return put_entry(p, &(struct tar_entry){.path = path, .type = TAR_FILE});
+}
+
+static int put_other(struct packer *p, int dirfd, const char *name, size_t name_at, struct error **err)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_errno(p, "stat", err);
+	p->xattr_count = 0; /* user.* is for files and directories; the kernel keeps none that we want on others */
+	if (ovlmark_is_whiteout(&st))
+		return put_whiteout(p, name_at);
+	if (S_ISSOCK(st.st_mode)) {
+		log_debug("'%s' is a socket and left out of the layer", buf_str(&p->path));
+		return 0;
+	}
+	const char *first = seen_before(p, &st);
+	if (first != NULL)
+		return put_hardlink(p, &st, first);
+	if (S_ISLNK(st.st_mode))
+		return put_symlink(p, dirfd, name, &st, err);
+	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
+		return put_device(p, &st, err);
+	if (!S_ISFIFO(st.st_mode))
+		return changed_meanwhile(p, err);
+	struct tar_entry entry = entry_of(p, &st, TAR_FIFO);
+	return put_entry(p, &entry);
+}
+
+static int put_children(struct packer *p, int dirfd, struct error **err);
+
+static int put_directory(struct packer *p, int dirfd, const char *name, struct error **err)
+{
+	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct marks marks;
+	struct stat st;
+
+	if (fd < 0)
+		return fail_errno(p, "open", err);
+	if (fstat(fd, &st) < 0)
+		return fail_errno(p, "stat", err);
+	int rc = read_marks(p, fd, &st, &marks, err);
+	if (rc < 0)
+		return rc;
+	buf_append_char(&p->path, '/');
+	struct tar_entry entry = entry_of(p, &st, TAR_DIRECTORY);
+	rc = put_entry(p, &entry);
+	if (rc == 0 && marks.is_opaque) {
+		cleanup_free char *path = mem_printf("%s" LAYER_WHITEOUT_OPAQUE, buf_str(&p->path));
+		rc = put_entry(p, &(struct tar_entry){.path = path, .type = TAR_FILE});
+	}
+	return rc < 0 ? rc : put_children(p, fd, err);
+}
+
+static int put_child(struct packer *p, int dirfd, const struct dir_name *child, size_t name_at, struct error **err)
+{
+	unsigned char type = child->type;
+	struct stat st;
+
+	if (text_has_prefix(child->name, LAYER_WHITEOUT_PREFIX))
+		return error_set(err, EINVAL,
+				 "'%s' cannot be in a layer: names that begin with '" LAYER_WHITEOUT_PREFIX
+				 "' mean that a file was removed",
+				 buf_str(&p->path));
+	if (type == DT_UNKNOWN) {
+		if (fstatat(dirfd, child->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return fail_errno(p, "stat", err);
+		type = IFTODT(st.st_mode);
+	}
+	if (type == DT_REG)
+		return put_file(p, dirfd, child->name, err);
+	if (type == DT_DIR)
+		return put_directory(p, dirfd, child->name, err);
+	return put_other(p, dirfd, child->name, name_at, err);
+}
+
+/* p->path is the directory's, with '/' behind it, or "" for the root; it is the same again afterwards. */
+static int put_children(struct packer *p, int dirfd, struct error **err)
+{
+	cleanup(dir_list_done) struct dir_list list = {0};
+	size_t name_at = p->path.len;
+	int rc = dir_list_read(dirfd, &list, err);
+
+	if (rc < 0)
+		return error_prefix(err, "'%s'", buf_str(&p->path));
+	for (size_t i = 0; rc == 0 && i < list.count; i++) {
+		buf_append_str(&p->path, list.names[i].name);
+		if (p->path.overflow)
+			return error_set(err, ENAMETOOLONG, "the path '%.100s…' is longer than %d bytes",
+					 buf_str(&p->path), TAR_PATH_MAX);
+		rc = put_child(p, dirfd, &list.names[i], name_at, err);
+		p->path.len = name_at;
+		if (p->path.data != NULL)
+			p->path.data[name_at] = '\0';
+	}
+	return rc;
+}
+
+static int pack(int dirfd, const struct pipeline_options *options, struct pack_result *result, struct error **err)
+{
+	static const char zeros[2 * TAR_BLOCK];
+	cleanup(pipeline_free) struct pipeline *pipeline = NULL;
+	cleanup(packer_done) struct packer p = {0};
+	/* Its own open file: the caller's may stand anywhere in the directory. */
+	cleanup_close int root = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return error_set_errno(err, "open the layer's tree");
+	int rc = pipeline_new(options, &pipeline, err);
+	if (rc < 0)
+		return rc;
+	packer_init(&p, pipeline);
+	rc = put_children(&p, root, err);
+	if (rc < 0 && rc != BROKEN)
+		return rc;
+	if (rc == 0)
+		rc = put(&p, zeros, sizeof(zeros));
+	struct pack_result packed = {.entries = p.entries};
+	rc = pipeline_finish(pipeline, &packed.diff_id, &packed.size, err);
+	if (rc < 0)
+		return rc;
+	*result = packed;
+	return 0;
+}
+
+int pack_tree(int dirfd, pack_sink *sink, void *context, struct pack_result *result, struct error **err)
+{
+	return pack(dirfd, &(struct pipeline_options){.plain_sink = sink, .plain_context = context}, result, err);
+}
+
+static int write_to_blob(const void *data, size_t size, void *context, struct error **err)
+{
+	return blob_writer_write(context, data, size, err);
+}
+
+int pack_to_blob(struct store *store, int dirfd, enum codec codec, int level, const struct digest *want,
+		 struct pack_result *result, struct pack_blob *blob, struct error **err)
+{
+	cleanup(blob_writer_free) struct blob_writer *writer = NULL;
+	struct codec_recipe recipe;
+	struct pack_result packed;
+	int rc = codec_recipe_init(codec, level, &recipe, err);
+
+	if (rc == 0)
+		rc = blob_writer_new(store, /* want */ NULL, BLOB_SIZE_UNKNOWN, &writer, err);
+	if (rc < 0)
+		return rc;
+	struct pipeline_options options = {.recipe = &recipe, .sink = write_to_blob, .context = writer};
+	rc = pack(dirfd, &options, &packed, err);
+	if (rc < 0)
+		return rc;
+	if (want != NULL && !digest_equal(want, &packed.diff_id)) {
+		char wanted[DIGEST_TEXT_SIZE];
+		char got[DIGEST_TEXT_SIZE];
+		return error_set(err, EBADMSG, "the layer %s has changed on disk: it now packs to %s",
+				 digest_format(want, wanted), digest_format(&packed.diff_id, got));
+	}
+	struct pack_blob made = {0};
+	rc = blob_writer_commit(writer, &made.digest, &made.size, err);
+	if (rc < 0)
+		return rc;
+	memcpy(made.codec, recipe.name, sizeof(made.codec));
+	*result = packed;
+	*blob = made;
+	return 0;
+}
