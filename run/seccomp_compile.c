@@ -1,6 +1,7 @@
 /*
  * Policy in, BPF out: the only file that knows libseccomp. It is loaded when a program has to be made, which is once
- * for each kind of step: three architectures cost about 10 ms, where a whole step costs 3.
+ * for each kind of step: three architectures of a user's profile cost it 10 ms and more, where a whole step costs 3.
+ * For cooper's own list it only tells the numbers of the calls.
  */
 #include "run/seccomp_policy.h"
 
@@ -18,6 +19,7 @@
 #include "base/log.h"
 #include "run/seccomp_cache.h"
 #include "run/seccomp_gate.h"
+#include "run/seccomp_table.h"
 
 #define FUNCTIONS(X)                         \
 	X(seccomp_init)                      \
@@ -120,14 +122,35 @@ static int add_rule(struct compiler *c, const struct seccomp_policy *policy, con
 	return 0;
 }
 
-/* The number that the kernel sees. Where there is socketcall, libseccomp answers "socket" with a number of its own,
- * which stands for both ways; Linux 4.3 gave them the call itself, 359. */
+/* What socketcall and ipc did on i386 and s390 alone until Linux 4.3 and 5.1, and the calls that came then: libseccomp
+ * answers these names with numbers of its own, which stand for both ways. */
+static const struct {
+	const char *name;
+	int number;
+} demultiplexed[] = {
+	{"socket", 359},  {"socketpair", 360}, {"bind", 361},	    {"connect", 362},	  {"listen", 363},
+	{"accept4", 364}, {"getsockopt", 365}, {"setsockopt", 366}, {"getsockname", 367}, {"getpeername", 368},
+	{"sendto", 369},  {"sendmsg", 370},    {"recvfrom", 371},   {"recvmsg", 372},	  {"shutdown", 373},
+	{"semget", 393},  {"semctl", 394},     {"shmget", 395},	    {"shmctl", 396},	  {"shmat", 397},
+	{"shmdt", 398},	  {"msgget", 399},     {"msgsnd", 400},	    {"msgrcv", 401},	  {"msgctl", 402},
+};
+
+/* The number that the kernel sees; negative when there is no such call. */
 static int kernel_number(struct compiler *c, uint32_t arch, const char *name)
 {
-	bool has_socketcall = arch == SCMP_ARCH_X86 || arch == SCMP_ARCH_S390 || arch == SCMP_ARCH_S390X;
-	if (has_socketcall && strcmp(name, "socket") == 0)
-		return 359;
-	return c->library.seccomp_syscall_resolve_name_arch(arch, name);
+	int number = c->library.seccomp_syscall_resolve_name_arch(arch, name);
+	if (number >= 0 || (arch != SCMP_ARCH_X86 && arch != SCMP_ARCH_S390 && arch != SCMP_ARCH_S390X))
+		return number;
+	for (size_t i = 0; i < ARRAY_COUNT(demultiplexed); i++)
+		if (strcmp(demultiplexed[i].name, name) == 0)
+			return demultiplexed[i].number;
+	return number;
+}
+
+/* libseccomp's tokens are the kernel's, but x32 has one of its own. */
+static uint32_t audit_arch(uint32_t arch)
+{
+	return arch == SCMP_ARCH_X32 ? SCMP_ARCH_X86_64 : arch;
 }
 
 static int largest_known(struct compiler *c, uint32_t arch, const struct strlist *known)
@@ -146,8 +169,7 @@ static void write_gates(struct compiler *c, const struct seccomp_policy *policy,
 	struct seccomp_numbers numbers[ARCHES_MAX];
 	for (size_t i = 0; i < c->arch_count; i++) {
 		uint32_t arch = c->arches[i];
-		/* libseccomp's tokens are the kernel's, but x32 has one of its own. */
-		numbers[i].audit_arch = arch == SCMP_ARCH_X32 ? SCMP_ARCH_X86_64 : arch;
+		numbers[i].audit_arch = audit_arch(arch);
 		numbers[i].bound = largest_known(c, arch, &policy->known);
 		for (size_t g = 0; g < policy->gate_count; g++)
 			numbers[i].gates[g] = kernel_number(c, arch, policy->gates[g]->name);
@@ -169,20 +191,47 @@ static int export_program(struct compiler *c, struct buf *program, struct error 
 	return fd_read_all(fd, program, err);
 }
 
+static void write_table(struct compiler *c, const struct seccomp_policy *policy, struct buf *program)
+{
+	cleanup_free struct seccomp_call *calls = mem_grow(NULL, policy->rule_count * c->arch_count, sizeof(*calls));
+	size_t count = 0;
+	for (size_t a = 0; a < c->arch_count; a++) {
+		for (size_t i = 0; i < policy->rule_count; i++) {
+			const struct seccomp_rule *rule = &policy->rules[i];
+			int number = kernel_number(c, c->arches[a], rule->name);
+			if (number >= 0)
+				calls[count++] =
+					(struct seccomp_call){audit_arch(c->arches[a]), (uint32_t)number, rule->action};
+		}
+	}
+	seccomp_table_write(calls, count, policy->default_action, program);
+}
+
+static int write_rules(struct compiler *c, const struct seccomp_policy *policy, struct buf *program, struct error **err)
+{
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		int rc = add_rule(c, policy, &policy->rules[i], err);
+		if (rc < 0)
+			return rc;
+	}
+	return export_program(c, program, err);
+}
+
 int seccomp_compile(const struct seccomp_policy *policy, struct buf *program, struct buf *maker, struct error **err)
 {
 	cleanup(compiler_done) struct compiler c = {0};
 	int rc = compiler_init(&c, policy, err);
 	if (rc == 0)
 		rc = add_arches(&c, policy, err);
-	for (size_t i = 0; rc == 0 && i < policy->rule_count; i++)
-		rc = add_rule(&c, policy, &policy->rules[i], err);
 	if (rc < 0)
 		return rc;
 
 	cleanup(buf_done) struct buf made = BUF_INIT(BUF_MAX_DEFAULT);
 	write_gates(&c, policy, &made);
-	rc = export_program(&c, &made, err);
+	if (policy->is_table)
+		write_table(&c, policy, &made);
+	else
+		rc = write_rules(&c, policy, &made, err);
 	if (rc < 0)
 		return rc;
 	size_t instructions = made.len / sizeof(struct sock_filter);

@@ -275,6 +275,7 @@ void seccomp_default_policy(const struct seccomp_subject *subject, struct seccom
 		strlist_split(&nested, nested_calls, ' ');
 
 	policy->default_action = REFUSE(ENOSYS);
+	policy->is_table = true;
 	for (const char *const *arch = seccomp_compat_arches; *arch; arch++)
 		strlist_append(&policy->arches, *arch);
 	for (size_t i = 0; i < ARRAY_COUNT(allowed); i++)

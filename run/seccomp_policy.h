@@ -72,6 +72,9 @@ struct seccomp_policy {
 	/* A call with a number above all of these gets ENOSYS whatever the default: it is newer than the author of the
 	 * list, and programs fall back on ENOSYS but not on EPERM. Empty = no such bound. */
 	struct strlist known;
+	/* No rule has conditions, and what socketcall and ipc stand for is named beside them: seccomp_table.h will do.
+	 */
+	bool is_table;
 };
 
 /* Whom the filter is for: what a list of rules may depend on. */
