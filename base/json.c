@@ -45,14 +45,6 @@ static bool depth_is_bounded(const char *text, size_t size)
 	return true;
 }
 
-/* jansson's message quotes the document: what could steer a terminal is replaced. */
-static void blunt_control_characters(char *text)
-{
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
-}
-
 int json_parse(const char *text, size_t size, const char *what, json_t **root, struct error **err)
 {
 	if (size == 0)
@@ -63,10 +55,8 @@ int json_parse(const char *text, size_t size, const char *what, json_t **root, s
 		return error_set(err, EINVAL, "%s: nested deeper than %d levels", what, JSON_DEPTH_MAX);
 	json_error_t problem;
 	json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
-	if (!value) {
-		blunt_control_characters(problem.text);
+	if (!value)
 		return error_set(err, EINVAL, "%s: line %d: %s", what, problem.line, problem.text);
-	}
 	*root = value;
 	return 0;
 }
