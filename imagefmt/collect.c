@@ -251,7 +251,7 @@ int images_collect(struct store *store, const struct digest *kept, size_t kept_c
 		rc = sweep_blobs(&marks, DIGEST_SHA256, &total, err);
 	if (rc == 0)
 		rc = sweep_blobs(&marks, DIGEST_SHA512, &total, err);
-	if (collected)
+	if (rc == 0 && collected)
 		*collected = total;
 	return rc;
 }

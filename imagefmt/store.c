@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/tree.h"
+#include "imagefmt/userpath.h"
 
 static const char *const folder_names[STORE_FOLDERS] = {
 	[STORE_OCI] = "oci",	 [STORE_LAYERS] = "layers", [STORE_CONTAINERS] = "containers",
@@ -49,36 +50,6 @@ struct store {
 };
 
 /* ---- Folders -------------------------------------------------------------------------------------------------- */
-
-/* mkdir -p of a path that the user chose: links in it are meant. What is made belongs to the user alone. */
-static int make_dirs(const char *path, struct error **err)
-{
-	cleanup_free char *copy = mem_strdup(path);
-	for (char *slash = strchr(copy + 1, '/');; slash = strchr(slash + 1, '/')) {
-		if (slash)
-			*slash = '\0';
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return error_set_errno(err, "make the directory '%s'", copy);
-		if (!slash)
-			return 0;
-		*slash = '/';
-	}
-}
-
-/* A directory at an absolute path, made when missing. */
-static int open_or_make(const char *path, struct error **err)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT) {
-		int rc = make_dirs(path, err);
-		if (rc < 0)
-			return rc;
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	}
-	if (fd < 0)
-		return error_set_errno(err, "open the directory '%s'", path);
-	return fd;
-}
 
 static int open_or_make_below(int dirfd, const char *name, struct error **err)
 {
@@ -146,7 +117,7 @@ int store_open(const struct store_options *options, struct store **store, struct
 	opened->durable = options->durable;
 	opened->id_map = mem_strdup("");
 
-	int fd = open_or_make(opened->root, err);
+	int fd = userpath_open_dir(opened->root, 0700, err);
 	if (fd < 0)
 		return error_prefix(err, "store '%s'", opened->root);
 	opened->folders[STORE_ROOT] = fd;
@@ -175,7 +146,7 @@ int store_folder(struct store *store, enum store_folder folder, struct error **e
 		return store->folders[folder];
 	int fd;
 	if (folder == STORE_RUN)
-		fd = open_or_make(store->runroot, err);
+		fd = userpath_open_dir(store->runroot, 0700, err);
 	else if (folder == STORE_OCI)
 		fd = open_or_make_oci(store, err);
 	else
