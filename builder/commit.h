@@ -1,6 +1,12 @@
 /*
  * A container becomes an image: its upper directory is moved into the layer store, its configuration written, the image
  * named. Nothing is copied, compressed or visible before it is whole.
+ *
+ * Two cases copy instead, and leave the container as it was: --squash (the new layer is the whole root, which the
+ * container's own upper directory is not), and a container that is mounted in this session and in use there.
+ *
+ * A commit that is killed is finished or taken back, as far as it had come, by the next one who acquires the container:
+ * before the upper directory is moved everything that is to become true is written to commit.json.
  */
 #ifndef COOPER_BUILDER_COMMIT_H
 #define COOPER_BUILDER_COMMIT_H

@@ -1,0 +1,243 @@
+/*
+ * The flow of a commit: the upper directory is put in order and read once, configuration and manifest are written, the
+ * directory is moved.
+ */
+#include "builder/commit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/tree.h"
+#include "builder/commit_internal.h"
+#include "builder/rootfs.h"
+#include "imagefmt/layer.h"
+
+struct commit {
+	struct workshop *w;
+	const struct container *c;
+	const struct commit_options *options;
+	int64_t created; /* seconds */
+	char *created_text;
+};
+
+static int64_t creation_time(struct workshop *w, const struct commit_options *options)
+{
+	if (options->timestamp >= 0)
+		return options->timestamp;
+	return options->source_date_epoch >= 0 ? options->source_date_epoch : workshop_options(w)->now;
+}
+
+/* ---- the tree of the new layer ------------------------------------------------------------------------------------
+ */
+
+static int set_time(const struct tree_entry *entry, void *context, struct error **err)
+{
+	const int64_t *seconds = context;
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = *seconds}};
+
+	if (!*entry->name ? futimens(entry->dirfd, times) < 0
+			  : utimensat(entry->dirfd, entry->name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set_errno(err, "set the time of '%s'", entry->path);
+	return TREE_GO_ON;
+}
+
+/* Makes a finished tree into what a layer is. `lowers` are below it. */
+static int finish_tree(const struct commit *job, int tree, const int *lowers, size_t count, struct pack_result *packed,
+		       struct error **err)
+{
+	const struct commit_options *options = job->options;
+	bool clamp = options->source_date_epoch >= 0 && options->rewrite_timestamp;
+	int rc = pack_normalise(tree, lowers, count, clamp ? options->source_date_epoch : -1, err);
+
+	if (rc >= 0 && options->timestamp >= 0) {
+		int64_t seconds = options->timestamp;
+		rc = tree_walk(tree, set_time, /* after */ NULL, &seconds, err);
+	}
+	if (rc >= 0)
+		rc = pack_tree(tree, /* sink */ NULL, /* context */ NULL, packed, err);
+	return rc;
+}
+
+static int open_lowers(const struct commit *job, int **lowers, size_t *count, struct error **err)
+{
+	const struct image_config *config = &job->c->config;
+
+	*lowers = mem_grow(NULL, config->diff_id_count + 1, sizeof(**lowers));
+	for (size_t i = config->diff_id_count; i-- > 0;) {
+		int fd = layer_open(workshop_store(job->w), &config->diff_ids[i], err);
+		if (fd < 0)
+			return fd;
+		(*lowers)[(*count)++] = fd;
+	}
+	return 0;
+}
+
+static int finish_over_layers(const struct commit *job, int tree, struct pack_result *packed, struct error **err)
+{
+	cleanup_free int *lowers = NULL;
+	size_t count = 0;
+	int rc = open_lowers(job, &lowers, &count, err);
+
+	if (rc >= 0)
+		rc = finish_tree(job, tree, lowers, count, packed, err);
+	for (size_t i = 0; i < count; i++)
+		fd_close(lowers[i]);
+	return rc;
+}
+
+/* ---- moving -------------------------------------------------------------------------------------------------------
+ */
+
+static int commit_by_moving(const struct commit *job, int dir, struct new_image *image, struct container *next,
+			    struct error **err)
+{
+	struct pack_result packed = {0};
+	cleanup_close int upper = fd_open_dir(dir, "upper", err);
+
+	if (upper < 0)
+		return upper;
+	int rc = finish_over_layers(job, upper, &packed, err);
+	if (rc >= 0)
+		rc = commit_next_state(job->c, job->options, &packed, job->created_text, next, err);
+	if (rc >= 0)
+		rc = commit_write_image(job->w, next, job->options, job->created, image, err);
+	if (rc < 0)
+		return rc;
+	return commit_move(job->w, dir, next, &packed, image, err);
+}
+
+/* ---- copying ------------------------------------------------------------------------------------------------------
+ */
+
+/* A layer made of a copy of `from` in tmp/<name>. */
+static int layer_from_copy(const struct commit *job, int from, const char *name, struct new_image *image,
+			   struct error **err)
+{
+	struct store *store = workshop_store(job->w);
+	struct pack_result packed = {0};
+	struct stat st;
+	int tmp = store_tmp(store, err);
+
+	if (tmp < 0)
+		return tmp;
+	if (mkdirat(tmp, name, 0700) < 0 || fstat(from, &st) < 0)
+		return error_set_errno(err, "make a directory for the copy");
+	cleanup_close int tree = fd_open_dir(tmp, name, err);
+	if (tree < 0)
+		return tree;
+	int rc = tree_copy(from, tree, err);
+	if (rc < 0)
+		return rc;
+	const struct timespec times[2] = {st.st_atim, st.st_mtim};
+	if (fchown(tree, st.st_uid, st.st_gid) < 0 || fchmod(tree, st.st_mode & 07777) < 0 || futimens(tree, times) < 0)
+		return error_set_errno(err, "copy the root directory");
+	rc = job->options->squash ? finish_tree(job, tree, /* lowers */ NULL, 0, &packed, err)
+				  : finish_over_layers(job, tree, &packed, err);
+	cleanup(container_done) struct container next = {0};
+	if (rc >= 0)
+		rc = commit_next_state(job->c, job->options, &packed, job->created_text, &next, err);
+	if (rc >= 0)
+		rc = commit_write_image(job->w, &next, job->options, job->created, image, err);
+	if (rc >= 0)
+		rc = layer_adopt(store, name, &packed, err);
+	if (rc >= 0)
+		rc = images_add(store, &image->manifest, &image->id, image->created, image->name, err);
+	return rc;
+}
+
+static int commit_by_copying(const struct commit *job, int from, struct new_image *image, struct error **err)
+{
+	cleanup_free char *name = store_tmp_name(workshop_store(job->w), "commit");
+	int rc = layer_from_copy(job, from, name, image, err);
+	int tmp = store_tmp(workshop_store(job->w), NULL);
+
+	if (tmp >= 0)
+		tree_remove(tmp, name, NULL); /* gone already when it became the layer */
+	return rc;
+}
+
+static int commit_squashed(const struct commit *job, struct new_image *image, struct error **err)
+{
+	cleanup(rootfs_close) struct rootfs *root = NULL;
+	int rc = rootfs_open(job->w, job->c, &root, err);
+
+	return rc < 0 ? rc : commit_by_copying(job, rootfs_fd(root), image, err);
+}
+
+/* ---- the flow -----------------------------------------------------------------------------------------------------
+ */
+
+/* Moves the upper directory, taking the session's mount away for that time; *moved is false when that is not possible
+ * because somebody works in it. */
+static int commit_upper(const struct commit *job, struct new_image *image, struct container *next, bool *moved,
+			struct error **err)
+{
+	bool was_mounted = false;
+	cleanup_error struct error *busy = NULL;
+	cleanup_close int dir = container_open_dir(job->w, job->c, err);
+
+	if (dir < 0)
+		return dir;
+	int rc = rootfs_suspend(job->w, job->c, &was_mounted, &busy);
+	if (rc == -EBUSY) {
+		log_info("container '%s' is mounted and in use, copying its changes instead of moving them",
+			 job->c->name);
+		cleanup_close int upper = fd_open_dir(dir, "upper", err);
+		*moved = false;
+		return upper < 0 ? upper : commit_by_copying(job, upper, image, err);
+	}
+	if (rc < 0) {
+		if (err)
+			*err = take_ptr(&busy);
+		return rc;
+	}
+	*moved = true;
+	rc = commit_by_moving(job, dir, image, next, err);
+	/* Mounted again even after a failure, over whatever layers the container has then. */
+	cleanup_error struct error *again = NULL;
+	if (was_mounted && rootfs_resume(job->w, rc < 0 ? job->c : next, &again) < 0)
+		log_warn("%s; mount it again with `cooper mount`", error_message(again));
+	return rc;
+}
+
+static int load_image(struct workshop *w, const struct digest *id, struct image *image, struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	char text[DIGEST_TEXT_SIZE];
+	int rc = images_find(workshop_store(w), digest_format(id, text), &entry, err);
+
+	return rc < 0 ? rc : image_load(workshop_store(w), &entry, image, err);
+}
+
+int commit_container(struct workshop *w, struct container *c, const struct commit_options *options, struct image *image,
+		     struct error **err)
+{
+	struct commit job = {.w = w, .c = c, .options = options, .created = creation_time(w, options)};
+	cleanup_free char *created_text = format_time(job.created, 0);
+	cleanup(new_image_done) struct new_image made = {0};
+	cleanup(container_done) struct container next = {0};
+	bool moved = false;
+
+	job.created_text = created_text;
+	int rc = rootfs_check_free(w, c, err);
+	if (rc < 0)
+		return rc;
+	cleanup_close int hold = store_hold(workshop_store(w), err);
+	if (hold < 0)
+		return hold;
+	rc = options->squash ? commit_squashed(&job, &made, err) : commit_upper(&job, &made, &next, &moved, err);
+	if (rc < 0)
+		return error_prefix(err, "commit container '%s'", c->name);
+	if (moved) {
+		container_done(c);
+		*c = next;
+		next = (struct container){0};
+	}
+	return load_image(w, &made.id, image, err);
+}

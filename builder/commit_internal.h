@@ -1,0 +1,35 @@
+/*
+ * What the files of a commit share: what it makes (commit_image.c), and how it survives being killed
+ * (commit_journal.c).
+ */
+#ifndef COOPER_BUILDER_COMMIT_INTERNAL_H
+#define COOPER_BUILDER_COMMIT_INTERNAL_H
+
+#include "builder/commit.h"
+
+/* A new image as blobs of the store. */
+struct new_image {
+	struct descriptor manifest;
+	struct digest id;
+	int64_t created;
+	const char *name; /* borrowed, or NULL */
+};
+void new_image_done(struct new_image *image);
+CLEANUP_FOR_VALUE(struct new_image, new_image_done)
+
+/* What `c` will be when the layer is one of its layers: its configuration gains the layer and its history. With
+ * `squash` the layer is the only one. `created` is RFC 3339. */
+int commit_next_state(const struct container *c, const struct commit_options *options, const struct pack_result *layer,
+		      const char *created, struct container *next, struct error **err);
+/* Writes configuration and manifest of the image that `next` is. */
+int commit_write_image(struct workshop *w, const struct container *next, const struct commit_options *options,
+		       int64_t created, struct new_image *image, struct error **err);
+/* A deep copy. */
+int container_copy(const struct container *from, struct container *to, struct error **err);
+
+/* Writes down what the commit will make true, then does it: upper becomes the layer, the image gets its name, the state
+ * is saved, an empty upper is made. */
+int commit_move(struct workshop *w, int dir, const struct container *next, const struct pack_result *layer,
+		const struct new_image *image, struct error **err);
+
+#endif
