@@ -132,6 +132,12 @@ int process_start(const struct process_spec *spec, pid_t *pid, struct error **er
 		return rc;
 	int code = posix_spawnp(&child, spec->program, &plan.actions, &plan.attributes, spec->argv,
 				spec->envp ? spec->envp : environ);
+	/* EACCES may also come from a directory in PATH that is closed to us; the question is whether the program is
+	 * there. */
+	if (code == EACCES && !strchr(spec->program, '/')) {
+		cleanup_free char *found = process_find(spec->program);
+		code = found ? EACCES : ENOENT;
+	}
 	if (code == ENOENT)
 		return error_set(err, ENOENT, "start '%s': no such program", spec->program);
 	if (code != 0)
