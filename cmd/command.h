@@ -18,8 +18,7 @@ enum command_needs {
 struct command_context {
 	struct workshop *workshop; /* NULL without NEEDS_STORE */
 	struct store *store;
-	int64_t now;		     /* seconds since the epoch */
-	const char *registries_conf; /* --registries-conf, or NULL */
+	int64_t now; /* seconds since the epoch */
 };
 
 struct command {

@@ -65,6 +65,9 @@ static int set_up_log(const struct global_options *options, struct error **err)
 	if (rc < 0)
 		return error_prefix(err, "--log-level");
 	log_set_level(options->debug ? LOG_DEBUG : level);
+	if (options->registries_conf)
+		log_warn("--registries-conf: mirrors and short names are not read yet, using registries as they are "
+			 "named");
 	return trace_parse(env_plain("COOPER_TRACE"), err);
 }
 
@@ -140,7 +143,7 @@ static int check_argument_count(const struct command *command, const struct strl
 static int run_command(const struct command *command, const struct global_options *globals, void *options,
 		       const struct strlist *args, struct error **err)
 {
-	struct command_context context = {.now = time(NULL), .registries_conf = globals->registries_conf};
+	struct command_context context = {.now = time(NULL)};
 	int rc = check_argument_count(command, args, err);
 	if (rc == 0 && (command->needs & (NEEDS_STORE | NEEDS_WORKER)))
 		rc = open_workshop(globals, &context, err);
@@ -200,8 +203,11 @@ static int dispatch(int argc, char *const *argv, struct error **err)
 	int rc = option_parse(&parser, argc - 1, argv + 1, &none, err);
 	if (rc < 0)
 		return rc;
-	if (globals.version)
-		return parse_and_run(command_find("version"), 2, (char *[]){"cooper", "version", NULL}, 1, err);
+	if (globals.version) {
+		const struct command *version = command_find("version");
+		cleanup_free void *options = mem_alloc(version->options_size);
+		return run_command(version, &globals, options, &none, err);
+	}
 	help_print_all();
 	return argc > 1 ? 0 : EXIT_COOPER;
 }
@@ -209,6 +215,7 @@ static int dispatch(int argc, char *const *argv, struct error **err)
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would take the statuses of our children */
 	umask(0022);
 	cleanup_error struct error *err = NULL;
 	int rc = dispatch(argc, argv, &err);
