@@ -177,6 +177,14 @@ void ring_break(struct ring *r, int code, struct error *error)
 	error_free(error);
 }
 
+bool ring_is_broken(struct ring *r)
+{
+	pthread_mutex_lock(&r->lock);
+	bool broken = r->broken;
+	pthread_mutex_unlock(&r->lock);
+	return broken;
+}
+
 static void *run_thread(void *context)
 {
 	struct thread *thread = context;

@@ -55,6 +55,8 @@ bool ring_wait_packed(struct ring *ring, struct ring_block *block);
 /* Takes the error (may be NULL); `code` is its negative errno. Later ones are dropped. */
 void ring_break(struct ring *ring, int code, struct error *error);
 
+bool ring_is_broken(struct ring *ring);
+
 /* Starts a thread with all signals blocked. It returns when its work is done or the ring is broken. */
 int ring_start(struct ring *ring, void (*run)(void *context), void *context, struct error **err);
 /* Waits for all threads; 0, or the first failure. */

@@ -32,6 +32,7 @@ struct unpack_result {
 	uint64_t size;	       /* of the tar stream */
 	uint64_t entries;
 	uint64_t recorded; /* entries whose owner or device could only be recorded */
+	uint64_t lost;	   /* links, FIFOs and the like whose owner could not even be recorded */
 };
 
 /* Reads blob_fd from its position to the end. On failure what was written is left for the caller to remove. */
