@@ -6,6 +6,7 @@
 #define COOPER_BUILDER_COMMIT_INTERNAL_H
 
 #include "builder/commit.h"
+#include "imagefmt/pack.h"
 
 /* A new image as blobs of the store. */
 struct new_image {

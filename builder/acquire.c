@@ -1,0 +1,229 @@
+/*
+ * What the user calls an image, and where it then comes from: the store, a file, a registry.
+ */
+#include "builder/acquire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "builder/fetch.h"
+#include "builder/shortname.h"
+#include "registry/docker.h"
+
+int pull_policy_parse(const char *text, enum pull_policy *policy, struct error **err)
+{
+	static const struct {
+		const char *name;
+		enum pull_policy policy;
+	} names[] = {
+		{"", PULL_ALWAYS},	   {"true", PULL_ALWAYS},	{"always", PULL_ALWAYS},
+		{"missing", PULL_MISSING}, {"ifmissing", PULL_MISSING}, {"false", PULL_MISSING},
+		{"never", PULL_NEVER},	   {"newer", PULL_NEWER},	{"ifnewer", PULL_NEWER},
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+		if (strcmp(text, names[i].name) == 0) {
+			*policy = names[i].policy;
+			return 0;
+		}
+	}
+	return error_set(err, EINVAL, "unrecognized pull policy '%s' (one of always, missing, never, newer)", text);
+}
+
+/* ---- from the store -----------------------------------------------------------------------------------------------
+ */
+
+static int from_store(struct workshop *w, const char *name, const struct acquire_options *options, struct image *image,
+		      struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	cleanup(image_done) struct image loaded = {0};
+	int rc = images_find(workshop_store(w), name, &entry, err);
+
+	if (rc >= 0)
+		rc = image_load(workshop_store(w), &entry, &loaded, err);
+	if (rc < 0)
+		return rc;
+	if (options->platform) {
+		cleanup(platform_done) struct platform want = {0};
+		platform_copy(&want, options->platform);
+		platform_complete(&want);
+		if (platform_rank(&want, &loaded.config.platform) == 0) {
+			cleanup_free char *have = platform_format(&loaded.config.platform);
+			return error_set(err, ENOENT, "%s: image not known for that platform (it is for %s)", name,
+					 have);
+		}
+	}
+	if (!options->keep_packed) {
+		rc = fetch_unpack(w, &loaded, err);
+		if (rc < 0)
+			return error_prefix(err, "image '%s'", name);
+	}
+	*image = loaded;
+	loaded = (struct image){0};
+	return 0;
+}
+
+/* ---- from a registry ----------------------------------------------------------------------------------------------
+ */
+
+static int pull_reference(struct workshop *w, struct registry_client *client, const struct reference *ref,
+			  const struct acquire_options *options, struct image *image, struct error **err)
+{
+	cleanup(image_source_close) struct image_source *source = NULL;
+	cleanup_free char *name = reference_format(ref);
+
+	log_info("Trying to pull %s...", name);
+	int rc = registry_source_open(client, ref, &source, err);
+	if (rc >= 0)
+		rc = fetch_image(w, source, name, name, options, image, err);
+	return rc < 0 ? error_prefix(err, "%s", name) : rc;
+}
+
+/* True when the tag stands for what the store has under that name. */
+static bool is_current(struct workshop *w, struct registry_client *client, const struct reference *ref)
+{
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	cleanup_free char *name = reference_format(ref);
+	struct digest remote = {0};
+
+	if (images_find(workshop_store(w), name, &entry, NULL) < 0)
+		return false;
+	/* A tag that names an index is never equal to the manifest that was chosen from it: then it is pulled again, at
+	 * the cost of two small documents. */
+	return registry_resolve(client, ref, &remote, NULL) == 0 && digest_equal(&remote, &entry.manifest.digest);
+}
+
+static int candidates(const struct reference *ref, struct strlist *repositories, struct error **err)
+{
+	if (ref->domain) {
+		strlist_take(repositories, reference_repository(ref));
+		return 0;
+	}
+	return shortname_candidates(ref->path, repositories, err);
+}
+
+/* Tries the places that the name may mean, in order. What is told in the end is why the last one failed, and that there
+ * were others. */
+static int from_registries(struct workshop *w, const char *text, const struct acquire_options *options,
+			   struct image *image, struct error **err)
+{
+	cleanup(reference_done) struct reference ref = {0};
+	cleanup(strlist_done) struct strlist repositories = {0};
+	cleanup(strlist_done) struct strlist reasons = {0};
+	cleanup(registry_client_free) struct registry_client *client = NULL;
+	int code = ENOENT;
+
+	int rc = reference_parse(text, &ref, err);
+	if (rc >= 0)
+		rc = candidates(&ref, &repositories, err);
+	if (rc >= 0)
+		rc = registry_client_new(&options->registry, &client, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < repositories.count; i++) {
+		cleanup(reference_done) struct reference full = {0};
+		cleanup_error struct error *error = NULL;
+		rc = reference_parse(repositories.items[i], &full, &error);
+		if (rc >= 0) {
+			mem_replace(&full.tag, ref.tag);
+			full.digest = ref.digest;
+			reference_add_default_tag(&full);
+			cleanup_free char *name = reference_format(&full);
+			rc = options->policy == PULL_NEWER && is_current(w, client, &full)
+				     ? from_store(w, name, options, image, &error)
+				     : pull_reference(w, client, &full, options, image, &error);
+		}
+		if (rc >= 0)
+			return rc;
+		code = -rc;
+		strlist_append(&reasons, error_message(error));
+	}
+	cleanup_free char *why = strlist_join(&reasons, "; ");
+	return error_set(err, code, "%s", why);
+}
+
+/* ---- from a place that the user names ------------------------------------------------------------------------------
+ */
+
+/* What the image is called in the store when it came from a file: as the user or the archive says, or not at all. */
+static char *local_name(const struct location *location, struct image_source *source)
+{
+	cleanup_free char *own = image_source_name(source);
+	cleanup_free char *name = NULL;
+	const char *text = own;
+
+	if (!text && location->name && location->name[0] != '@')
+		text = location->name;
+	/* Else the place itself, as podman calls it. */
+	cleanup_free char *place = NULL;
+	if (!text && location->transport != TRANSPORT_DOCKER_ARCHIVE && location->path) {
+		const char *path = location->path + strspn(location->path, "/.");
+		place = mem_printf("localhost/%s", path);
+		text = place;
+	}
+	if (!text || reference_local_name(text, &name, NULL) < 0)
+		return NULL;
+	return take_ptr(&name);
+}
+
+static int from_file(struct workshop *w, const char *text, const struct location *location,
+		     const struct acquire_options *options, struct image *image, struct error **err)
+{
+	cleanup(image_source_close) struct image_source *source = NULL;
+	int rc = image_source_open_local(location, workshop_store(w), &source, err);
+
+	if (rc < 0)
+		return rc;
+	cleanup_free char *name = local_name(location, source);
+	return fetch_image(w, source, text, name, options, image, err);
+}
+
+static int from_location(struct workshop *w, const char *text, const struct acquire_options *options,
+			 struct image *image, struct error **err)
+{
+	cleanup(location_done) struct location location = {0};
+	int rc = location_parse(text, &location, err);
+
+	if (rc < 0)
+		return rc;
+	if (location.transport == TRANSPORT_STORE)
+		return from_store(w, location.name, options, image, err);
+	if (location.transport != TRANSPORT_DOCKER)
+		return from_file(w, text, &location, options, image, err);
+	cleanup_free char *name = reference_format(&location.ref);
+	return acquire_image(w, name, options, image, err);
+}
+
+/* ---- the door -----------------------------------------------------------------------------------------------------
+ */
+
+/* Ids are never asked for at a registry, "sha256:…" could be a name there. */
+static bool is_id(const char *text)
+{
+	struct digest digest;
+
+	return digest_parse(text, &digest, NULL) == 0 || (strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64);
+}
+
+int acquire_image(struct workshop *w, const char *name, const struct acquire_options *options, struct image *image,
+		  struct error **err)
+{
+	if (location_has_transport(name))
+		return from_location(w, name, options, image, err);
+
+	bool local = options->policy == PULL_NEVER || is_id(name);
+	if (local || options->policy == PULL_MISSING) {
+		cleanup_error struct error *error = NULL;
+		int rc = from_store(w, name, options, image, &error);
+		if (rc != -ENOENT || local) {
+			if (rc < 0 && err)
+				*err = take_ptr(&error);
+			return rc;
+		}
+	}
+	return from_registries(w, name, options, image, err);
+}

@@ -1,0 +1,277 @@
+/*
+ * From an image source into the store. Nothing is believed that was not checked: sizes and digests of blobs by whoever
+ * writes them, diff_ids while layers are unpacked, manifest against configuration here.
+ */
+#include "builder/fetch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "imagefmt/blob.h"
+#include "imagefmt/layer.h"
+
+#define INDEX_DEPTH_MAX 3
+
+/* ---- the platform -------------------------------------------------------------------------------------------------
+ */
+
+static bool is_attestation(const struct descriptor *entry)
+{
+	if (strlist_env_get(&entry->annotations, "vnd.docker.reference.type"))
+		return true;
+	return entry->platform && entry->platform->os && strcmp(entry->platform->os, "unknown") == 0;
+}
+
+static int no_platform(const struct image_index *index, const struct platform *want, const char *what,
+		       struct error **err)
+{
+	cleanup(strlist_done) struct strlist found = {0};
+	cleanup_free char *wanted = platform_format(want);
+
+	for (size_t i = 0; i < index->manifest_count; i++) {
+		const struct descriptor *entry = &index->manifests[i];
+		if (entry->platform && !is_attestation(entry))
+			strlist_take(&found, platform_format(entry->platform));
+	}
+	cleanup_free char *list = strlist_join(&found, ", ");
+	return error_set(err, ENOENT, "%s: no image for %s (there is: %s)", what, wanted, found.count ? list : "none");
+}
+
+int fetch_choose(const struct image_index *index, const struct platform *want, const char *what, size_t *chosen,
+		 struct error **err)
+{
+	int best = 0;
+
+	for (size_t i = 0; i < index->manifest_count; i++) {
+		const struct descriptor *entry = &index->manifests[i];
+		if (is_attestation(entry))
+			continue;
+		/* An entry that names no platform may be for any: better than nothing, worse than one that fits. */
+		int rank = entry->platform ? platform_rank(want, entry->platform) * 2 : 1;
+		if (rank > best) {
+			best = rank;
+			*chosen = i;
+		}
+	}
+	return best ? 0 : no_platform(index, want, what, err);
+}
+
+static void wanted_platform(const struct acquire_options *options, struct platform *want)
+{
+	if (options->platform) {
+		platform_copy(want, options->platform);
+		platform_complete(want);
+	} else {
+		platform_host(want);
+	}
+}
+
+/* ---- the manifest -------------------------------------------------------------------------------------------------
+ */
+
+struct fetched {
+	struct buf text; /* of the manifest */
+	struct manifest manifest;
+	struct descriptor descriptor;
+};
+
+static void fetched_done(struct fetched *fetched)
+{
+	buf_done(&fetched->text);
+	manifest_done(&fetched->manifest);
+	descriptor_done(&fetched->descriptor);
+}
+CLEANUP_FOR_VALUE(struct fetched, fetched_done)
+
+static int choose_child(const struct buf *text, const struct platform *want, const char *what, struct digest *child,
+			struct error **err)
+{
+	cleanup(image_index_done) struct image_index index = {0};
+	size_t chosen = 0;
+	int rc = image_index_parse(text->data, text->len, what, &index, err);
+
+	if (rc >= 0)
+		rc = fetch_choose(&index, want, what, &chosen, err);
+	if (rc >= 0)
+		*child = index.manifests[chosen].digest;
+	return rc;
+}
+
+/* Goes down from what the source names, through indexes, to the manifest of one image. */
+static int fetch_manifest(struct image_source *source, const struct platform *want, const char *what,
+			  struct fetched *fetched, struct error **err)
+{
+	struct digest child = {0};
+
+	for (int depth = 0; depth < INDEX_DEPTH_MAX; depth++) {
+		cleanup_free char *media_type = NULL;
+		enum manifest_kind kind;
+		buf_clear(&fetched->text);
+		int rc = image_source_manifest(source, digest_is_null(&child) ? NULL : &child, &fetched->text,
+					       &media_type, err);
+		if (rc >= 0)
+			rc = manifest_kind(fetched->text.data, fetched->text.len, media_type, &kind, err);
+		if (rc < 0)
+			return rc;
+		if (kind == MANIFEST_IMAGE)
+			return manifest_parse(fetched->text.data, fetched->text.len, what, &fetched->manifest, err);
+		rc = choose_child(&fetched->text, want, what, &child, err);
+		if (rc < 0)
+			return rc;
+	}
+	return error_set(err, ELOOP, "%s: indexes within indexes, more than %d deep", what, INDEX_DEPTH_MAX);
+}
+
+static int keep_manifest(struct workshop *w, struct fetched *fetched, struct error **err)
+{
+	fetched->descriptor.media_type = mem_strdup(manifest_media_type(&fetched->manifest));
+	fetched->descriptor.size = fetched->text.len;
+	return blob_put(workshop_store(w), fetched->text.data, fetched->text.len, &fetched->descriptor.digest, err);
+}
+
+/* ---- blobs and layers ---------------------------------------------------------------------------------------------
+ */
+
+static bool is_named_before(const struct manifest *m, size_t at)
+{
+	for (size_t i = 0; i < at; i++) {
+		if (digest_equal(&m->layers[i].digest, &m->layers[at].digest))
+			return true;
+	}
+	return digest_equal(&m->config.digest, &m->layers[at].digest);
+}
+
+static int fetch_blobs(struct workshop *w, struct image_source *source, const struct manifest *m, struct error **err)
+{
+	cleanup_free const struct descriptor **blobs = mem_alloc((m->layer_count + 1) * sizeof(*blobs));
+	size_t count = 0;
+
+	blobs[count++] = &m->config;
+	for (size_t i = 0; i < m->layer_count; i++) {
+		enum codec codec;
+		int rc = layer_codec(m->layers[i].media_type, &codec, err);
+		if (rc < 0)
+			return rc;
+		if (!is_named_before(m, i))
+			blobs[count++] = &m->layers[i];
+	}
+	return image_source_fetch(source, blobs, count, workshop_store(w), err);
+}
+
+static int check_config(struct workshop *w, const struct manifest *m, const struct platform *want, const char *what,
+			struct image_config *config, struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(CONFIG_SIZE_MAX);
+	int rc = blob_read(workshop_store(w), &m->config.digest, CONFIG_SIZE_MAX, &text, err);
+
+	if (rc >= 0)
+		rc = image_config_parse(text.data, text.len, what, config, err);
+	if (rc < 0)
+		return rc;
+	if (config->diff_id_count != m->layer_count)
+		return error_set(err, EINVAL, "%s: %zu layers in the manifest, %zu in the configuration", what,
+				 m->layer_count, config->diff_id_count);
+	if (platform_rank(want, &config->platform) == 0) {
+		cleanup_free char *have = platform_format(&config->platform);
+		cleanup_free char *wanted = platform_format(want);
+		log_warn("%s is an image for %s, not for %s; using it all the same", what, have, wanted);
+	}
+	return 0;
+}
+
+struct unpack_job {
+	const struct image_config *config;
+	const struct manifest *manifest;
+};
+
+static int unpack_task(struct workshop *w, void *context, struct buf *result, struct error **err)
+{
+	const struct unpack_job *job = context;
+
+	for (size_t i = 0; i < job->manifest->layer_count; i++) {
+		int rc = layer_unpack(workshop_store(w), &job->config->diff_ids[i], &job->manifest->layers[i], err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Whether there is anything to do that would be worth a user namespace. */
+static bool all_unpacked(struct workshop *w, const struct image_config *config)
+{
+	for (size_t i = 0; i < config->diff_id_count; i++) {
+		cleanup(layer_record_done) struct layer_record record = {0};
+		if (layer_load_record(workshop_store(w), &config->diff_ids[i], &record, NULL) < 0)
+			return false;
+	}
+	return true;
+}
+
+static int unpack_all(struct workshop *w, const struct image_config *config, const struct manifest *m,
+		      struct error **err)
+{
+	struct unpack_job job = {config, m};
+	/* Which trees are good here depends on the id map. */
+	int rc = workshop_idmap(w, /* map */ NULL, err);
+
+	if (rc < 0 || all_unpacked(w, config))
+		return rc;
+	return workshop_call(w, unpack_task, &job, /* result */ NULL, err);
+}
+
+int fetch_unpack(struct workshop *w, const struct image *image, struct error **err)
+{
+	return unpack_all(w, &image->config, &image->manifest, err);
+}
+
+/* ---- the flow -----------------------------------------------------------------------------------------------------
+ */
+
+static int64_t created_seconds(const struct image_config *config)
+{
+	int64_t seconds = 0, nanoseconds = 0;
+
+	if (!config->created || parse_time(config->created, "created", &seconds, &nanoseconds, NULL) < 0)
+		return 0;
+	return seconds;
+}
+
+int fetch_image(struct workshop *w, struct image_source *source, const char *what, const char *name,
+		const struct acquire_options *options, struct image *image, struct error **err)
+{
+	struct store *store = workshop_store(w);
+	cleanup(platform_done) struct platform want = {0};
+	cleanup(fetched_done) struct fetched fetched = {.text = BUF_INIT(MANIFEST_SIZE_MAX)};
+	cleanup(image_config_done) struct image_config config = {0};
+
+	wanted_platform(options, &want);
+	cleanup_close int hold = store_hold(store, err);
+	if (hold < 0)
+		return hold;
+	int rc = fetch_manifest(source, &want, what, &fetched, err);
+	if (rc >= 0)
+		rc = fetch_blobs(w, source, &fetched.manifest, err);
+	if (rc >= 0)
+		rc = check_config(w, &fetched.manifest, &want, what, &config, err);
+	if (rc >= 0 && !options->keep_packed)
+		rc = unpack_all(w, &config, &fetched.manifest, err);
+	if (rc >= 0)
+		rc = keep_manifest(w, &fetched, err);
+	if (rc >= 0)
+		rc = images_add(store, &fetched.descriptor, &fetched.manifest.config.digest, created_seconds(&config),
+				name, err);
+	if (rc < 0)
+		return rc;
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	char digest[DIGEST_TEXT_SIZE];
+	/* By the manifest's digest: another process may have moved the name meanwhile. */
+	cleanup_free char *by_digest = mem_printf("@%s", digest_format(&fetched.descriptor.digest, digest));
+	rc = images_find(store, by_digest, &entry, NULL);
+	if (rc < 0)
+		rc = images_find(store, digest_format(&fetched.manifest.config.digest, digest), &entry, err);
+	return rc < 0 ? rc : image_load(store, &entry, image, err);
+}
