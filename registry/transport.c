@@ -32,9 +32,9 @@ enum exchange_state { EXCHANGE_WAITING, EXCHANGE_ACTIVE, EXCHANGE_FINISHED };
 
 struct exchange {
 	TAILQ_ENTRY(exchange) link;
-	struct transport *transport;
+	struct http_transport *transport;
 	struct http_request *request;
-	http_done *done; /* NULL: somebody waits in transport_perform() */
+	http_done *done; /* NULL: somebody waits in http_transport_perform() */
 	void *context;
 	enum exchange_state state;
 	int64_t due_ms;	  /* while waiting */
@@ -61,7 +61,7 @@ struct host {
 	int64_t quiet_until_ms;
 };
 
-struct transport {
+struct http_transport {
 	struct curl_library curl;
 	bool loaded;
 	CURLM *multi;
@@ -77,7 +77,7 @@ struct transport {
 	void *progress_context;
 };
 
-static int64_t now_ms(void)
+int64_t http_transport_now_ms(void)
 {
 	struct timespec now;
 
@@ -85,9 +85,9 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-struct transport *transport_new(const struct transport_options *options)
+struct http_transport *http_transport_new(const struct http_transport_options *options)
 {
-	struct transport *transport = mem_alloc(sizeof(*transport));
+	struct http_transport *transport = mem_alloc(sizeof(*transport));
 
 	TAILQ_INIT(&transport->exchanges);
 	transport->user_agent = mem_strdup(options->user_agent);
@@ -103,7 +103,7 @@ struct transport *transport_new(const struct transport_options *options)
 /* ---- An exchange's life ------------------------------------------------------------------------------------------ */
 
 /* The list holds the Authorization header as text. */
-static void wipe_header_list(struct transport *transport, struct curl_slist **list)
+static void wipe_header_list(struct http_transport *transport, struct curl_slist **list)
 {
 	for (struct curl_slist *item = *list; item; item = item->next)
 		mem_wipe(item->data, strlen(item->data));
@@ -114,7 +114,7 @@ static void wipe_header_list(struct transport *transport, struct curl_slist **li
 
 static void end_attempt(struct exchange *x)
 {
-	struct transport *transport = x->transport;
+	struct http_transport *transport = x->transport;
 
 	if (x->easy) {
 		transport->curl.curl_multi_remove_handle(transport->multi, x->easy);
@@ -134,7 +134,7 @@ static void exchange_free(struct exchange *x)
 	free(x);
 }
 
-static struct exchange *exchange_add(struct transport *transport, struct http_request *request, http_done *done,
+static struct exchange *exchange_add(struct http_transport *transport, struct http_request *request, http_done *done,
 				     void *context)
 {
 	struct exchange *x = mem_alloc(sizeof(*x));
@@ -144,22 +144,22 @@ static struct exchange *exchange_add(struct transport *transport, struct http_re
 	x->done = done;
 	x->context = context;
 	x->url = mem_strdup(request->url);
-	x->due_ms = now_ms() + request->delay_ms;
+	x->due_ms = http_transport_now_ms() + request->delay_ms;
 	TAILQ_INSERT_TAIL(&transport->exchanges, x, link);
 	return x;
 }
 
-void transport_cancel(struct transport *transport)
+void http_transport_cancel(struct http_transport *transport)
 {
 	while (!TAILQ_EMPTY(&transport->exchanges))
 		exchange_free(TAILQ_FIRST(&transport->exchanges));
 }
 
-void transport_free(struct transport *transport)
+void http_transport_free(struct http_transport *transport)
 {
 	if (!transport)
 		return;
-	transport_cancel(transport);
+	http_transport_cancel(transport);
 	if (transport->multi)
 		transport->curl.curl_multi_cleanup(transport->multi);
 	for (size_t i = 0; i < transport->host_count; i++) {
@@ -181,7 +181,7 @@ static void finish(struct exchange *x, int rc)
 
 /* ---- Hosts ------------------------------------------------------------------------------------------------------- */
 
-static int find_host(struct transport *transport, const char *url, struct host **found, struct error **err)
+static int find_host(struct http_transport *transport, const char *url, struct host **found, struct error **err)
 {
 	cleanup(url_done) struct url parsed = {0};
 	int rc = url_parse(url, &parsed, err);
@@ -239,7 +239,7 @@ static size_t read_body(char *into, size_t size, size_t count, void *context)
 		want = (size_t)got;
 	}
 	x->sent += want;
-	x->moved_ms = now_ms();
+	x->moved_ms = http_transport_now_ms();
 	return want;
 }
 
@@ -259,7 +259,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 	struct exchange *x = context;
 	size_t len = size * count;
 
-	x->moved_ms = now_ms();
+	x->moved_ms = http_transport_now_ms();
 	while (len > 0 && (data[len - 1] == '\r' || data[len - 1] == '\n'))
 		len--;
 	if (len > 5 && strncasecmp(data, "HTTP/", 5) == 0) {
@@ -286,7 +286,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 	size_t len = size * count;
 	long status = 0;
 
-	x->moved_ms = now_ms();
+	x->moved_ms = http_transport_now_ms();
 	x->transport->curl.curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
 	x->answer.status = (int)status;
 	if (!http_answer_is_success(&x->answer)) {
@@ -435,7 +435,7 @@ static void reset_answer(struct exchange *x)
 	x->curl_text[0] = '\0';
 }
 
-static int library_ready(struct transport *transport, struct error **err)
+static int library_ready(struct http_transport *transport, struct error **err)
 {
 	if (!transport->loaded) {
 		int rc = curl_library_load(&transport->curl, err);
@@ -450,7 +450,7 @@ static int library_ready(struct transport *transport, struct error **err)
 
 static int begin_attempt(struct exchange *x, struct host *host, struct error **err)
 {
-	struct transport *transport = x->transport;
+	struct http_transport *transport = x->transport;
 	const struct http_receiver *receiver = x->request->receiver;
 	bool own_origin = url_same_origin(x->request->url, x->url);
 	cleanup(url_done) struct url url = {0};
@@ -475,7 +475,7 @@ static int begin_attempt(struct exchange *x, struct host *host, struct error **e
 	if (code != CURLM_OK)
 		return error_set(err, EIO, "libcurl: %s", transport->curl.curl_multi_strerror(code));
 	x->state = EXCHANGE_ACTIVE;
-	x->moved_ms = now_ms();
+	x->moved_ms = http_transport_now_ms();
 	if (trace_is_on(TRACE_HTTP)) {
 		cleanup_free char *shown = url_redact(x->url);
 		trace(HTTP, "> %s %s%s", x->request->method, shown,
@@ -515,12 +515,12 @@ static int curl_errno(CURLcode code)
 	}
 }
 
-bool transport_is_temporary(int rc)
+bool http_transport_is_temporary(int rc)
 {
 	return rc == -EHOSTUNREACH || rc == -ECONNREFUSED || rc == -ETIMEDOUT || rc == -ECONNRESET || rc == -EPROTO;
 }
 
-int64_t transport_retry_wait(struct transport *transport, unsigned attempt, const struct http_answer *answer)
+int64_t http_transport_retry_wait(struct http_transport *transport, unsigned attempt, const struct http_answer *answer)
 {
 	uint64_t random = 0;
 	int64_t asked = 0;
@@ -529,13 +529,13 @@ int64_t transport_retry_wait(struct transport *transport, unsigned attempt, cons
 		return -1;
 	/* Without randomness every client waits the same, which is what jitter is against; no harm beyond that. */
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
-		random = (uint64_t)now_ms();
+		random = (uint64_t)http_transport_now_ms();
 	if (!answer || !http_retry_after(answer, (int64_t)time(NULL), &asked))
 		return http_backoff(transport->retry_delay_ms, attempt, random);
 	return asked <= HTTP_RETRY_AFTER_MAX_MS ? asked : -1;
 }
 
-static void tell(struct transport *transport, const char *line)
+static void tell(struct http_transport *transport, const char *line)
 {
 	if (transport->progress)
 		transport->progress(line, transport->progress_context);
@@ -556,21 +556,21 @@ static void announce_wait(struct exchange *x, int64_t wait_ms, const char *why)
  * expired); false when there is none left. */
 static bool retry(struct exchange *x, const char *why)
 {
-	struct transport *transport = x->transport;
+	struct http_transport *transport = x->transport;
 	const struct http_answer *answer = x->answer.status > 0 ? &x->answer : NULL;
 
 	if (x->request->flags & HTTP_ONCE)
 		return false;
 	if (x->received >= PROGRESS_WORTH_A_RETRY)
 		x->attempt = 0;
-	int64_t wait = transport_retry_wait(transport, x->attempt + 1, answer);
+	int64_t wait = http_transport_retry_wait(transport, x->attempt + 1, answer);
 	if (wait < 0)
 		return false;
 	x->attempt++;
 	announce_wait(x, wait, why);
 	end_attempt(x);
 	struct host *host = NULL;
-	int64_t until = now_ms() + wait;
+	int64_t until = http_transport_now_ms() + wait;
 	if (x->answer.status == 429 && find_host(transport, x->url, &host, NULL) == 0 && host->quiet_until_ms < until)
 		host->quiet_until_ms = until;
 	free(x->url);
@@ -635,7 +635,7 @@ static void fail_connection(struct exchange *x, CURLcode code)
 	const char *why = x->curl_text[0] ? x->curl_text : x->transport->curl.curl_easy_strerror(code);
 	int number = curl_errno(code);
 
-	if (transport_is_temporary(-number) && retry(x, why))
+	if (http_transport_is_temporary(-number) && retry(x, why))
 		return;
 	error_clear(&x->error);
 	fail(x, error_set(&x->error, number, "%s", why));
@@ -695,11 +695,11 @@ static void judge(struct exchange *x, CURLcode code)
  */
 
 /* Starts what is due; gives the time until the next one is. */
-static int64_t start_due(struct transport *transport)
+static int64_t start_due(struct http_transport *transport)
 {
 	struct exchange *x = NULL;
 	int64_t next = POLL_MS;
-	int64_t now = now_ms();
+	int64_t now = http_transport_now_ms();
 
 	TAILQ_FOREACH(x, &transport->exchanges, link)
 	{
@@ -726,7 +726,7 @@ static int64_t start_due(struct transport *transport)
 	return next;
 }
 
-static void judge_ended(struct transport *transport)
+static void judge_ended(struct http_transport *transport)
 {
 	int left = 0;
 	const CURLMsg *message = NULL;
@@ -743,10 +743,10 @@ static void judge_ended(struct transport *transport)
 }
 
 /* Not curl's own LOW_SPEED_TIME: it would count the minutes that a registry needs to store what it has been sent. */
-static void end_stalled(struct transport *transport)
+static void end_stalled(struct http_transport *transport)
 {
 	struct exchange *x = NULL;
-	int64_t now = now_ms();
+	int64_t now = http_transport_now_ms();
 
 	TAILQ_FOREACH(x, &transport->exchanges, link)
 	{
@@ -763,7 +763,7 @@ static void end_stalled(struct transport *transport)
 	}
 }
 
-static bool has_finished(const struct transport *transport)
+static bool has_finished(const struct http_transport *transport)
 {
 	const struct exchange *x = NULL;
 
@@ -776,7 +776,7 @@ static bool has_finished(const struct transport *transport)
 }
 
 /* One turn: everything that can go on goes on, then it waits for more. */
-static int pump(struct transport *transport, struct error **err)
+static int pump(struct http_transport *transport, struct error **err)
 {
 	int active = 0;
 	int rc = library_ready(transport, err);
@@ -794,7 +794,8 @@ static int pump(struct transport *transport, struct error **err)
 	return code == CURLM_OK ? 0 : error_set(err, EIO, "libcurl: %s", transport->curl.curl_multi_strerror(code));
 }
 
-void transport_start(struct transport *transport, struct http_request *request, http_done *done, void *context)
+void http_transport_start(struct http_transport *transport, struct http_request *request, http_done *done,
+			  void *context)
 {
 	assert(done);
 	exchange_add(transport, request, done, context);
@@ -813,7 +814,7 @@ static void report(struct exchange *x)
 	error_free(ended.error);
 }
 
-static struct exchange *next_finished(struct transport *transport)
+static struct exchange *next_finished(struct http_transport *transport)
 {
 	struct exchange *x = NULL;
 
@@ -825,7 +826,7 @@ static struct exchange *next_finished(struct transport *transport)
 	return NULL;
 }
 
-int transport_run(struct transport *transport, struct error **err)
+int http_transport_run(struct http_transport *transport, struct error **err)
 {
 	while (!TAILQ_EMPTY(&transport->exchanges)) {
 		struct exchange *x = next_finished(transport);
@@ -835,15 +836,15 @@ int transport_run(struct transport *transport, struct error **err)
 		}
 		int rc = pump(transport, err);
 		if (rc < 0) {
-			transport_cancel(transport);
+			http_transport_cancel(transport);
 			return rc;
 		}
 	}
 	return 0;
 }
 
-int transport_perform(struct transport *transport, struct http_request *request, struct http_answer *answer,
-		      struct error **err)
+int http_transport_perform(struct http_transport *transport, struct http_request *request, struct http_answer *answer,
+			   struct error **err)
 {
 	struct exchange *x = exchange_add(transport, request, /* done */ NULL, NULL);
 	int rc = 0;

@@ -7,10 +7,10 @@
  * nothing moves. What an answer means (401, 404, a digest) is the caller's business.
  *
  *	cleanup(http_answer_done) struct http_answer answer = {0};
- *	rc = transport_perform(transport, &request, &answer, err);	// one, and wait for it
+ *	rc = http_transport_perform(transport, &request, &answer, err);	// one, and wait for it
  *
- *	transport_start(transport, &request, on_done, job);		// several
- *	rc = transport_run(transport, err);				// on_done may start further ones
+ *	http_transport_start(transport, &request, on_done, job);		// several
+ *	rc = http_transport_run(transport, err);				// on_done may start further ones
  */
 #ifndef COOPER_REGISTRY_TRANSPORT_H
 #define COOPER_REGISTRY_TRANSPORT_H
@@ -19,9 +19,9 @@
 #include "registry/client.h"
 #include "registry/http.h"
 
-struct transport;
+struct http_transport;
 
-struct transport_options {
+struct http_transport_options {
 	const char *user_agent;
 	const char *cert_dir; /* NULL: certs.d */
 	enum tls_verify tls_verify;
@@ -32,31 +32,34 @@ struct transport_options {
 };
 
 /* Texts of the options are copied. libcurl is loaded by the first request. */
-struct transport *transport_new(const struct transport_options *options);
-void transport_free(struct transport *transport);
-CLEANUP_FOR(struct transport, transport_free)
+struct http_transport *http_transport_new(const struct http_transport_options *options);
+void http_transport_free(struct http_transport *transport);
+CLEANUP_FOR(struct http_transport, http_transport_free)
 
 /* rc 0: there is an answer, whatever its status. rc < 0: there is none, *err says why (take it or leave it to be
  * freed). Both are borrowed for the call. */
 typedef void http_done(void *context, int rc, struct http_answer *answer, struct error **err);
 
-/* Puts a request into the loop; it is borrowed until `done` is called, from transport_run(). */
-void transport_start(struct transport *transport, struct http_request *request, http_done *done, void *context);
+/* Puts a request into the loop; it is borrowed until `done` is called, from http_transport_run(). */
+void http_transport_start(struct http_transport *transport, struct http_request *request, http_done *done,
+			  void *context);
 /* Runs the loop until no started request is left. Fails only when the loop itself does; all requests are then
  * forgotten. */
-int transport_run(struct transport *transport, struct error **err);
+int http_transport_run(struct http_transport *transport, struct error **err);
 /* Forgets all started requests without calling anybody: whoever started them frees them. */
-void transport_cancel(struct transport *transport);
-/* One request from start to answer. Others go on meanwhile, but are reported later, by transport_run(): so it may be
- * called from within `done`, to fetch a token. Expected: -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH (no such
- * name), -EPROTO (no TLS on the other side), -EKEYREJECTED (its certificate is not trusted). */
-int transport_perform(struct transport *transport, struct http_request *request, struct http_answer *answer,
-		      struct error **err);
+void http_transport_cancel(struct http_transport *transport);
+/* One request from start to answer. Others go on meanwhile, but are reported later, by http_transport_run(): so it may
+ * be called from within `done`, to fetch a token. Expected: -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH (no
+ * such name), -EPROTO (no TLS on the other side), -EKEYREJECTED (its certificate is not trusted). */
+int http_transport_perform(struct http_transport *transport, struct http_request *request, struct http_answer *answer,
+			   struct error **err);
 
 /* How long to wait before repetition number `attempt` by hand, for those who do not leave it to the transport; -1 when
  * the retries are used up or the answer (may be NULL) asks for more than HTTP_RETRY_AFTER_MAX_MS. */
-int64_t transport_retry_wait(struct transport *transport, unsigned attempt, const struct http_answer *answer);
+int64_t http_transport_retry_wait(struct http_transport *transport, unsigned attempt, const struct http_answer *answer);
+/* The clock of all waits and expiries here: milliseconds of CLOCK_MONOTONIC. */
+int64_t http_transport_now_ms(void);
 /* True for failures of a connection that may pass. */
-bool transport_is_temporary(int rc);
+bool http_transport_is_temporary(int rc);
 
 #endif
