@@ -1,0 +1,103 @@
+/*
+ * What all requests of one command share.
+ */
+#include "registry/client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "registry/client_internal.h"
+
+#define RETRIES_DEFAULT 3
+#define RETRIES_MAX 100
+#define RETRY_DELAY_DEFAULT_MS 1000
+#define PARALLEL_DEFAULT 4
+#define PARALLEL_MAX 64
+
+/* --creds: split at the first colon, as passwords may have more. */
+static int parse_credentials(const char *text, struct credentials *credentials, struct error **err)
+{
+	const char *colon = strchr(text, ':');
+	size_t user = colon ? (size_t)(colon - text) : strlen(text);
+
+	if (user == 0)
+		return error_set(err, EINVAL, "--creds: no user name (use user:password)");
+	credentials->username = mem_strndup(text, user);
+	credentials->password = mem_strdup(colon ? colon + 1 : "");
+	return 0;
+}
+
+static struct http_transport *make_transport(const struct registry_options *options)
+{
+	struct http_transport_options transport = {
+		.user_agent = options->user_agent ? options->user_agent : "cooper/" COOPER_VERSION,
+		.cert_dir = options->cert_dir && *options->cert_dir ? options->cert_dir : NULL,
+		.tls_verify = options->tls_verify,
+		.retries = options->retries < 0 ? RETRIES_DEFAULT : (unsigned)options->retries,
+		.retry_delay_ms = options->retry_delay_ms > 0 ? options->retry_delay_ms : RETRY_DELAY_DEFAULT_MS,
+		.progress = options->progress,
+		.progress_context = options->progress_context,
+	};
+
+	return http_transport_new(&transport);
+}
+
+int registry_client_new(const struct registry_options *options, struct registry_client **client, struct error **err)
+{
+	cleanup(registry_client_free) struct registry_client *made = mem_alloc(sizeof(*made));
+
+	if (options->retries > RETRIES_MAX)
+		return error_set(err, EINVAL, "--retry %d: more than %d", options->retries, RETRIES_MAX);
+	if (options->credentials) {
+		int rc = parse_credentials(options->credentials, &made->credentials, err);
+		if (rc < 0)
+			return rc;
+	}
+	made->authfile = options->authfile && *options->authfile ? mem_strdup(options->authfile) : NULL;
+	made->tls_verify = options->tls_verify;
+	made->parallel = options->parallel > 0 ? (unsigned)options->parallel : PARALLEL_DEFAULT;
+	if (made->parallel > PARALLEL_MAX)
+		made->parallel = PARALLEL_MAX;
+	made->progress = options->progress;
+	made->progress_context = options->progress_context;
+	made->transport = make_transport(options);
+	*client = take_ptr(&made);
+	return 0;
+}
+
+void registry_client_free(struct registry_client *client)
+{
+	if (!client)
+		return;
+	http_transport_free(client->transport);
+	for (size_t i = 0; i < client->endpoint_count; i++)
+		endpoint_free(client->endpoints[i]);
+	free(client->endpoints);
+	token_cache_done(&client->tokens);
+	credentials_done(&client->credentials);
+	free(client->authfile);
+	free(client);
+}
+
+void client_tell(const struct registry_client *client, const char *fmt, ...)
+{
+	va_list args;
+
+	if (!client->progress)
+		return;
+	va_start(args, fmt);
+	cleanup_free char *line = mem_vprintf(fmt, args);
+	va_end(args);
+	client->progress(line, client->progress_context);
+}
+
+struct endpoint *client_endpoint(struct registry_client *client, const char *domain)
+{
+	for (size_t i = 0; i < client->endpoint_count; i++)
+		if (strcmp(client->endpoints[i]->domain, domain) == 0)
+			return client->endpoints[i];
+	client->endpoints = mem_grow(client->endpoints, client->endpoint_count + 1, sizeof(struct endpoint *));
+	client->endpoints[client->endpoint_count] = endpoint_new(domain);
+	return client->endpoints[client->endpoint_count++];
+}

@@ -1,0 +1,31 @@
+/*
+ * What all conversations of one client share.
+ */
+#ifndef COOPER_REGISTRY_CLIENT_INTERNAL_H
+#define COOPER_REGISTRY_CLIENT_INTERNAL_H
+
+#include "registry/auth.h"
+#include "registry/client.h"
+#include "registry/endpoint.h"
+#include "registry/token.h"
+#include "registry/transport.h"
+
+struct registry_client {
+	char *authfile;			/* NULL: the default ones */
+	struct credentials credentials; /* --creds; nothing set without it */
+	enum tls_verify tls_verify;
+	unsigned parallel;
+	void (*progress)(const char *line, void *context);
+	void *progress_context;
+	struct http_transport *transport;
+	struct endpoint **endpoints; /* each stays where it is: sessions point to them */
+	size_t endpoint_count;
+	struct token_cache tokens;
+};
+
+/* A line for people, if anybody wants to read it. */
+void client_tell(const struct registry_client *client, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The endpoint of a domain, made when first asked for; borrowed. */
+struct endpoint *client_endpoint(struct registry_client *client, const char *domain);
+
+#endif

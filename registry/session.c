@@ -1,0 +1,297 @@
+/*
+ * Authorization of requests: from the challenge of a ping or a 401 to a header, and again when it no longer holds.
+ */
+#include "registry/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "registry/client_internal.h"
+#include "registry/url.h"
+
+struct session {
+	struct registry_client *client;
+	struct endpoint *endpoint;	  /* borrowed from the client */
+	char *path;			  /* NULL: the registry itself */
+	struct strlist scopes;		  /* what we want to do */
+	struct credentials own;		  /* instead of the client's and the files' */
+	struct challenge_list challenges; /* of the last 401; else those of the ping hold */
+	char *authorization;		  /* NULL: none yet, or none needed */
+	char *token;			  /* what of it is a token */
+	int64_t expires_ms;		  /* of the token */
+	unsigned generation;		  /* counts authorizations */
+};
+
+static void wipe(char **secret)
+{
+	if (*secret)
+		mem_wipe(*secret, strlen(*secret));
+	free(take_ptr(secret));
+}
+
+struct session *session_new(struct registry_client *client, const char *domain, const char *path, const char *actions)
+{
+	struct session *session = mem_alloc(sizeof(*session));
+
+	session->client = client;
+	session->endpoint = client_endpoint(client, domain);
+	session->path = mem_strdup(path);
+	if (path)
+		strlist_printf(&session->scopes, "repository:%s:%s", path, actions);
+	return session;
+}
+
+void session_free(struct session *session)
+{
+	if (!session)
+		return;
+	free(session->path);
+	strlist_done(&session->scopes);
+	credentials_done(&session->own);
+	challenge_list_done(&session->challenges);
+	wipe(&session->authorization);
+	wipe(&session->token);
+	free(session);
+}
+
+void session_set_credentials(struct session *session, const char *username, const char *password)
+{
+	credentials_done(&session->own);
+	session->own.username = mem_strdup(username);
+	session->own.password = mem_strdup(password);
+}
+
+int session_ready(struct session *session, struct error **err)
+{
+	return endpoint_settle(session->endpoint, session->client->transport, session->client->tls_verify, err);
+}
+
+char *session_url(const struct session *session, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	cleanup_free char *rest = mem_vprintf(fmt, args);
+	va_end(args);
+	return mem_printf("%s/v2/%s%s%s", session->endpoint->origin, session->path ? session->path : "",
+			  session->path ? "/" : "", rest);
+}
+
+const char *session_origin(const struct session *session)
+{
+	return session->endpoint->origin;
+}
+
+/* ---- From a challenge to a header ----------------------------------------------------------------------------------
+ */
+
+/* Who we are for this repository: read anew each time, because a long build outlives what the files say. */
+static int find_credentials(struct session *session, struct credentials *who, struct error **err)
+{
+	const struct credentials *given = session->own.username ? &session->own : &session->client->credentials;
+
+	if (given->username) {
+		who->username = mem_strdup(given->username);
+		who->password = mem_strdup(given->password);
+		return 0;
+	}
+	cleanup_free char *name = mem_printf("%s%s%s", session->endpoint->domain, session->path ? "/" : "",
+					     session->path ? session->path : "");
+	return credentials_find(session->client->authfile, name, who, err);
+}
+
+static void set_authorization(struct session *session, char *authorization)
+{
+	wipe(&session->authorization);
+	wipe(&session->token);
+	session->authorization = authorization;
+	session->expires_ms = INT64_MAX;
+}
+
+static void use_basic(struct session *session, const struct credentials *who)
+{
+	cleanup_free char *pair = mem_printf("%s:%s", who->username, who->password ? who->password : "");
+	cleanup_free char *encoded = format_base64(pair, strlen(pair));
+
+	set_authorization(session, mem_printf("Basic %s", encoded));
+	mem_wipe(pair, strlen(pair));
+	mem_wipe(encoded, strlen(encoded));
+}
+
+/* Our scopes, and what the challenge asks for beyond them. */
+static void collect_scopes(const struct session *session, const struct challenge *bearer, struct strlist *scopes)
+{
+	cleanup(strlist_done) struct strlist asked = {0};
+	const char *text = challenge_get(bearer, "scope");
+
+	strlist_append_all(scopes, &session->scopes);
+	strlist_split(&asked, text ? text : "", ' ');
+	for (size_t i = 0; i < asked.count; i++) {
+		bool covered = *asked.items[i] == '\0';
+		for (size_t j = 0; j < scopes->count && !covered; j++)
+			covered = token_scope_covers(scopes->items[j], asked.items[i]);
+		if (!covered)
+			strlist_append(scopes, asked.items[i]);
+	}
+}
+
+static int use_bearer(struct session *session, const struct challenge *bearer, const struct credentials *who,
+		      struct error **err)
+{
+	cleanup(strlist_done) struct strlist scopes = {0};
+	char *token = NULL;
+	int64_t expires_ms = INT64_MAX;
+	struct token_question question = {
+		.realm = challenge_get(bearer, "realm"),
+		.service = challenge_get(bearer, "service"),
+		.scopes = &scopes,
+		.credentials = who,
+		.registry_is_https = text_has_prefix(session->endpoint->origin, "https:"),
+	};
+	int rc = 0;
+
+	if (who->registry_token) {
+		token = mem_strdup(who->registry_token);
+	} else if (!question.realm) {
+		return error_set(err, EPROTO, "registry '%s' asks for a token, but does not say from where",
+				 session->endpoint->domain);
+	} else {
+		collect_scopes(session, bearer, &scopes);
+		rc = token_get(&session->client->tokens, session->client->transport, &question, &token, &expires_ms,
+			       err);
+	}
+	if (rc < 0)
+		return rc;
+	set_authorization(session, mem_printf("Bearer %s", token));
+	session->token = token;
+	session->expires_ms = expires_ms;
+	return 0;
+}
+
+/* Makes the header that the present challenges ask for. None that we know how to meet is not an error here: the
+ * registry's answer will be. */
+static int authorize(struct session *session, struct error **err)
+{
+	const struct challenge_list *list =
+		session->challenges.count > 0 ? &session->challenges : &session->endpoint->challenges;
+	const struct challenge *bearer = challenge_find(list, "bearer");
+	cleanup(credentials_done) struct credentials who = {0};
+
+	if (list->count == 0)
+		return 0;
+	int rc = find_credentials(session, &who, err);
+	if (rc < 0)
+		return rc;
+	session->generation++;
+	if (bearer)
+		return use_bearer(session, bearer, &who, err);
+	set_authorization(session, NULL);
+	if (challenge_find(list, "basic") && who.username)
+		use_basic(session, &who);
+	return 0;
+}
+
+/* ---- Calls ---------------------------------------------------------------------------------------------------------
+ */
+
+static void on_answer(void *context, int rc, struct http_answer *answer, struct error **err);
+
+static int send_call(struct session_call *call, struct error **err)
+{
+	struct session *session = call->session;
+	bool ours = url_same_origin(call->request.url, session->endpoint->origin);
+
+	/* A Location may lead to a storage service that has its own ideas of authorization. */
+	http_request_set_authorization(&call->request, ours ? mem_strdup(session->authorization) : NULL);
+	call->generation = session->generation;
+	http_transport_start(session->client->transport, &call->request, on_answer, call);
+	return 0;
+}
+
+int session_start(struct session_call *call, struct error **err)
+{
+	struct session *session = call->session;
+	int rc = session_ready(session, err);
+
+	call->renewed = false;
+	if (rc == 0 && (!session->authorization || session->expires_ms <= http_transport_now_ms()))
+		rc = authorize(session, err);
+	return rc < 0 ? rc : send_call(call, err);
+}
+
+/* The header did not hold. When another call has renewed it meanwhile, that one is tried. */
+static int renew(struct session_call *call, const struct http_answer *answer, struct error **err)
+{
+	struct session *session = call->session;
+	struct challenge_list fresh = {0};
+
+	if (call->generation != session->generation)
+		return 0;
+	endpoint_read_challenges(answer, &fresh);
+	if (fresh.count > 0) { /* a 401 without any leaves those of the ping in force */
+		challenge_list_done(&session->challenges);
+		session->challenges = fresh;
+	}
+	if (session->token)
+		token_forget(&session->client->tokens, session->token);
+	return authorize(session, err);
+}
+
+static void on_answer(void *context, int rc, struct http_answer *answer, struct error **err)
+{
+	struct session_call *call = context;
+
+	if (rc == 0 && answer->status == 401 && !call->renewed &&
+	    url_same_origin(answer->url, call->session->endpoint->origin)) {
+		call->renewed = true;
+		call->request.delay_ms = 0;
+		trace(AUTH, "401, authorizing anew");
+		rc = renew(call, answer, err);
+		if (rc == 0) {
+			send_call(call, err);
+			return;
+		}
+	}
+	call->done(call->context, rc, rc == 0 ? answer : NULL, err);
+}
+
+/* Where the answer of session_perform() goes. */
+struct waiting {
+	int rc;
+	struct http_answer *answer;
+	struct error *error;
+};
+
+static void on_waited(void *context, int rc, struct http_answer *answer, struct error **err)
+{
+	struct waiting *waiting = context;
+
+	waiting->rc = rc;
+	if (rc == 0) {
+		*waiting->answer = *answer;
+		*answer = (struct http_answer){0};
+	} else {
+		waiting->error = take_ptr(err);
+	}
+}
+
+int session_perform(struct session *session, struct http_request *request, struct http_answer *answer,
+		    struct error **err)
+{
+	struct waiting waiting = {.answer = answer};
+	struct session_call call = {.session = session, .request = *request, .done = on_waited, .context = &waiting};
+	int rc = session_start(&call, err);
+
+	if (rc == 0)
+		rc = http_transport_run(session->client->transport, err);
+	if (rc == 0)
+		rc = waiting.rc;
+	if (waiting.error && err)
+		*err = take_ptr(&waiting.error);
+	error_free(waiting.error);
+	*request = call.request; /* still the caller's, with what was added to it */
+	return rc;
+}
