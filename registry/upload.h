@@ -1,0 +1,19 @@
+/*
+ * Blobs of a store into one repository: several at once, those that are there already left out, and an upload that was
+ * cut goes on where the registry says it stands.
+ */
+#ifndef COOPER_REGISTRY_UPLOAD_H
+#define COOPER_REGISTRY_UPLOAD_H
+
+#include "imagefmt/manifest.h"
+#include "imagefmt/store.h"
+#include "registry/session.h"
+
+int upload_blobs(struct registry_client *client, struct session *session, const struct descriptor *const *blobs,
+		 size_t count, struct store *store, struct error **err);
+
+/* An upload's Location as it is to be used: resolved against the address that answered, and back on https when a proxy
+ * in front of the registry made it http on the registry's own host (distribution#970). */
+int upload_location(const char *origin, const char *base, const char *location, char **url, struct error **err);
+
+#endif
