@@ -339,5 +339,7 @@ int bundle_fetch(struct bundle *bundle, const char *name, const struct descripto
 		rc = blob_writer_copy(w, fd, size, err);
 	if (rc == 0)
 		rc = blob_writer_commit(w, /* digest */ NULL, /* size */ NULL, err);
-	return rc < 0 ? error_prefix(err, "fetch '%s'", name) : 0;
+	if (rc < 0)
+		error_prefix(err, "fetch '%s'", name);
+	return rc;
 }

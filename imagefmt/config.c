@@ -288,7 +288,7 @@ static int read_rootfs(struct json_place at, struct image_config *config, struct
 	ssize_t count = json_get_count(diff_ids, err);
 	if (count < 0)
 		return (int)count;
-	if (count > 0 && !json_is_array(diff_ids.value))
+	if (json_is_present(&diff_ids) && !json_is_array(diff_ids.value))
 		return json_error(&diff_ids, err, "not an array");
 	if (count > MANIFEST_LAYERS_MAX)
 		return json_error(&diff_ids, err, "%zd layers, more than the %d allowed", count, MANIFEST_LAYERS_MAX);

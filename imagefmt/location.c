@@ -135,8 +135,10 @@ int location_parse(const char *text, struct location *location, struct error **e
 			continue;
 		cleanup(location_done) struct location parsed = {.transport = transports[i].transport};
 		int rc = parse_rest(text + strlen(transports[i].prefix), &parsed, err);
-		if (rc < 0)
-			return error_prefix(err, "'%s'", text);
+		if (rc < 0) {
+			error_prefix(err, "'%s'", text);
+			return rc;
+		}
 		location_done(location);
 		*location = parsed;
 		parsed = (struct location){0};

@@ -235,8 +235,10 @@ int reference_parse(const char *text, struct reference *ref, struct error **err)
 	int rc = split_suffixes(name, &parsed, err);
 	if (rc == 0)
 		rc = split_name(name, &parsed, err);
-	if (rc < 0)
-		return error_prefix(err, "image name '%.300s'", text);
+	if (rc < 0) {
+		error_prefix(err, "image name '%.300s'", text);
+		return rc; /* also for callers who only branch */
+	}
 
 	reference_done(ref);
 	*ref = parsed;

@@ -102,7 +102,8 @@ int image_source_open_local(const struct location *location, struct store *store
 	}
 	if (rc < 0) {
 		cleanup_free char *text = location_format(location);
-		return error_prefix(err, "%s", text);
+		error_prefix(err, "%s", text);
+		return rc;
 	}
 	return 0;
 }
@@ -127,7 +128,8 @@ int image_sink_open_local(const struct location *location, struct store *store, 
 	}
 	if (rc < 0) {
 		cleanup_free char *text = location_format(location);
-		return error_prefix(err, "%s", text);
+		error_prefix(err, "%s", text);
+		return rc;
 	}
 	return 0;
 }

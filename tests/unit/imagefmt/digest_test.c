@@ -1,0 +1,105 @@
+#include "imagefmt/digest.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define EMPTY_SHA256 "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define ABC_SHA256 "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define ABC_SHA512                                                                                                 \
+	"sha512:"                                                                                                  \
+	"ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423" \
+	"643ce80e2a9ac94fa54ca49f"
+
+static void text_comes_back_as_it_was(void **state)
+{
+	const char *texts[] = {EMPTY_SHA256, ABC_SHA512};
+	for (size_t i = 0; i < 2; i++) {
+		struct digest digest;
+		char text[DIGEST_TEXT_SIZE];
+		assert_int_equal(digest_parse(texts[i], &digest, NULL), 0);
+		assert_string_equal(digest_format(&digest, text), texts[i]);
+		assert_false(digest_is_null(&digest));
+	}
+}
+
+static void refuses_what_could_be_a_path_or_another_algorithm(void **state)
+{
+	const char *texts[] = {
+		"",
+		"sha256",
+		"sha256:",
+		"sha256:abc",
+		"md5:d41d8cd98f00b204e9800998ecf8427e",
+		"sha256:../../etc/passwd",
+		"SHA256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+		"sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855",
+		"sha512:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+		EMPTY_SHA256 "0",
+		EMPTY_SHA256 "\n",
+		" " EMPTY_SHA256,
+	};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct digest digest = {.bytes = {42}};
+		cleanup_error struct error *err = NULL;
+		assert_int_equal(digest_parse(texts[i], &digest, &err), -EINVAL);
+		assert_non_null(err);
+		assert_int_equal(digest.bytes[0], 42); /* untouched */
+	}
+}
+
+static void hashes_the_vectors_of_the_standard(void **state)
+{
+	struct digest digest;
+	char text[DIGEST_TEXT_SIZE];
+	assert_int_equal(digest_of("", 0, &digest, NULL), 0);
+	assert_string_equal(digest_format(&digest, text), EMPTY_SHA256);
+	assert_int_equal(digest_of("abc", 3, &digest, NULL), 0);
+	assert_string_equal(digest_format(&digest, text), ABC_SHA256);
+	assert_int_equal(digest_of_as(DIGEST_SHA512, "abc", 3, &digest, NULL), 0);
+	assert_string_equal(digest_format(&digest, text), ABC_SHA512);
+}
+
+static void a_hasher_is_used_again_after_a_reset(void **state)
+{
+	cleanup(hasher_free) struct hasher *hasher = NULL;
+	struct digest digest;
+	char text[DIGEST_TEXT_SIZE];
+	assert_int_equal(hasher_new(DIGEST_SHA256, &hasher, NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		hasher_update(hasher, "a", 1);
+		hasher_update(hasher, "bc", 2);
+		hasher_finish(hasher, &digest);
+		assert_string_equal(digest_format(&digest, text), ABC_SHA256);
+		hasher_reset(hasher);
+		hasher_update(hasher, "left over", 9);
+		hasher_reset(hasher);
+	}
+}
+
+static void digests_of_two_algorithms_are_never_equal(void **state)
+{
+	struct digest a = {.algorithm = DIGEST_SHA256, .bytes = {1}};
+	struct digest b = {.algorithm = DIGEST_SHA512, .bytes = {1}};
+	assert_false(digest_equal(&a, &b));
+	assert_true(digest_compare(&a, &b) < 0);
+	assert_true(digest_compare(&b, &a) > 0);
+	assert_int_equal(digest_compare(&a, &a), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text_comes_back_as_it_was),
+		cmocka_unit_test(refuses_what_could_be_a_path_or_another_algorithm),
+		cmocka_unit_test(hashes_the_vectors_of_the_standard),
+		cmocka_unit_test(a_hasher_is_used_again_after_a_reset),
+		cmocka_unit_test(digests_of_two_algorithms_are_never_equal),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
