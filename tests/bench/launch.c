@@ -1,0 +1,67 @@
+/*
+ * Runs one command and appends what it cost to a file: microseconds of wall time, of user and of system time of all its
+ * processes, KiB of memory of the largest of them, and its exit status.
+ *
+ *	launch FILE COMMAND [ARGUMENT...]
+ *
+ * In C, because the memory that a process had before exec counts for what it executes (getrusage(2), ru_maxrss): a
+ * shell or Python in this place would give every small command their own size, and their fork would be a part of its
+ * time.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static long long microseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static long long as_microseconds(struct timeval time)
+{
+	return (long long)time.tv_sec * 1000000 + time.tv_usec;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 3) {
+		fprintf(stderr, "usage: launch FILE COMMAND [ARGUMENT...]\n");
+		return 2;
+	}
+	FILE *out = fopen(argv[1], "ae");
+	if (!out) {
+		perror(argv[1]);
+		return 2;
+	}
+	/* What outlives its parent becomes our child, so that its time counts as well. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	long long start = microseconds();
+	pid_t pid = fork();
+	if (pid == 0) {
+		execvp(argv[2], argv + 2);
+		perror(argv[2]);
+		_exit(127);
+	}
+	int status = 0;
+	if (pid < 0 || waitpid(pid, &status, 0) < 0) {
+		perror(argv[2]);
+		return 2;
+	}
+	long long wall = microseconds() - start;
+	/* Orphans that have ended. One that stays (a daemon, a FUSE server) is not waited for. */
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	struct rusage usage;
+	getrusage(RUSAGE_CHILDREN, &usage);
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	fprintf(out, "%lld %lld %lld %ld %d\n", wall, as_microseconds(usage.ru_utime), as_microseconds(usage.ru_stime),
+		usage.ru_maxrss, code);
+	return fclose(out) == 0 ? code : 2;
+}
