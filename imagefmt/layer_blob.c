@@ -1,0 +1,157 @@
+/*
+ * The blob of a layer, for push and save: one that is known and there, or made now. A layer that was committed here is
+ * packed from its tree, which gives its diff_id again; one from a foreign tar comes only out of one of its blobs, whose
+ * tar is then packed anew.
+ */
+#include "imagefmt/layer_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "imagefmt/blob.h"
+#include "imagefmt/codec.h"
+#include "imagefmt/pipeline.h"
+
+/* A recorded blob that is in the store and serves; NULL when there is none. */
+static const struct layer_blob *find_blob(struct store *store, const struct layer_record *record,
+					  const struct codec_recipe *recipe, bool force)
+{
+	for (size_t i = 0; i < record->blob_count; i++) {
+		const struct layer_blob *blob = &record->blobs[i];
+		if (blob->codec != recipe->codec || (force && strcmp(blob->made_by, recipe->name) != 0))
+			continue;
+		if (blob_exists(store, &blob->digest, NULL))
+			return blob;
+	}
+	return NULL;
+}
+
+static const struct layer_blob *any_blob(struct store *store, const struct layer_record *record)
+{
+	for (size_t i = 0; i < record->blob_count; i++)
+		if (blob_exists(store, &record->blobs[i].digest, NULL))
+			return &record->blobs[i];
+	return NULL;
+}
+
+static int write_to_blob(const void *data, size_t size, void *context, struct error **err)
+{
+	return blob_writer_write(context, data, size, err);
+}
+
+/* The plain bytes of a blob into the pipeline. */
+static int feed(int fd, enum codec codec, struct pipeline *pipeline, struct error **err)
+{
+	cleanup(stream_fd_done) struct stream_fd packed;
+	cleanup(inflater_free) struct inflater *inflater = NULL;
+	ssize_t n = 1;
+
+	stream_fd_init(&packed, fd);
+	int rc = inflater_new(codec, stream_fd_next, &packed, &inflater, err);
+	while (rc == 0 && n > 0) {
+		size_t size;
+		char *room = pipeline_room(pipeline, &size);
+		if (room == NULL)
+			return 0; /* pipeline_finish() tells why */
+		n = inflater_read(inflater, room, size, err);
+		if (n < 0)
+			return (int)n;
+		pipeline_filled(pipeline, (size_t)n);
+	}
+	return rc;
+}
+
+/* Packs the tar in `from` by another recipe. */
+static int transcode(struct store *store, const struct layer_blob *from, const struct layer_record *record,
+		     const struct codec_recipe *recipe, struct layer_blob *made, struct error **err)
+{
+	cleanup(blob_writer_free) struct blob_writer *writer = NULL;
+	cleanup(pipeline_free) struct pipeline *pipeline = NULL;
+	cleanup_close int fd = blob_open(store, &from->digest, NULL, err);
+	int rc = fd < 0 ? fd : blob_writer_new(store, /* want */ NULL, BLOB_SIZE_UNKNOWN, &writer, err);
+	struct digest diff_id;
+	uint64_t size;
+
+	if (rc < 0)
+		return rc;
+	struct pipeline_options options = {.recipe = recipe, .sink = write_to_blob, .context = writer};
+	rc = pipeline_new(&options, &pipeline, err);
+	if (rc == 0)
+		rc = feed(fd, from->codec, pipeline, err);
+	if (rc == 0)
+		rc = pipeline_finish(pipeline, &diff_id, &size, err);
+	if (rc < 0)
+		return rc;
+	if (!digest_equal(&diff_id, &record->diff_id)) {
+		char text[DIGEST_TEXT_SIZE];
+		return error_set(err, EBADMSG, "blob %s is damaged", digest_format(&from->digest, text));
+	}
+	return blob_writer_commit(writer, &made->digest, &made->size, err);
+}
+
+static int pack_layer(struct store *store, const struct layer_record *record, int level,
+		      const struct codec_recipe *recipe, struct layer_blob *made, struct error **err)
+{
+	struct pack_result result;
+	struct pack_blob blob;
+	cleanup_close int fs = layer_open(store, &record->diff_id, err);
+	int rc = fs < 0 ? fs : pack_to_blob(store, fs, recipe->codec, level, &record->diff_id, &result, &blob, err);
+
+	if (rc < 0)
+		return rc;
+	made->digest = blob.digest;
+	made->size = blob.size;
+	return 0;
+}
+
+static int make_blob(struct store *store, const struct layer_record *record, int level,
+		     const struct codec_recipe *recipe, struct layer_blob *made, struct error **err)
+{
+	const struct layer_blob *other = any_blob(store, record);
+	char text[DIGEST_TEXT_SIZE];
+	int rc;
+
+	made->codec = recipe->codec;
+	made->made_by = mem_strdup(recipe->name);
+	if (record->recipe == PACK_RECIPE)
+		rc = pack_layer(store, record, level, recipe, made, err);
+	else if (other != NULL)
+		rc = transcode(store, other, record, recipe, made, err);
+	else
+		return error_set(err, ENOENT, "layer %s: the store has no blob of it (pull the image again)",
+				 digest_format(&record->diff_id, text));
+	return rc < 0 ? error_prefix(err, "layer %s", digest_format(&record->diff_id, text)) : 0;
+}
+
+static bool add_blob(struct layer_record *record, const void *context)
+{
+	return layer_record_add_blob(record, context);
+}
+
+int layer_make_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
+		    struct layer_blob *blob, struct error **err)
+{
+	cleanup(layer_record_done) struct layer_record record = {0};
+	cleanup(layer_blob_done) struct layer_blob made = {0};
+	struct codec_recipe recipe;
+	int rc = layer_load_record(store, diff_id, &record, err);
+
+	if (rc == 0)
+		rc = codec_recipe_init(codec, level, &recipe, err);
+	if (rc < 0)
+		return rc;
+	const struct layer_blob *known = find_blob(store, &record, &recipe, force);
+	if (known != NULL) {
+		layer_blob_copy(blob, known);
+		return 0;
+	}
+	rc = make_blob(store, &record, level, &recipe, &made, err);
+	if (rc == 0)
+		rc = layer_change_record(store, diff_id, add_blob, &made, err);
+	if (rc < 0)
+		return rc;
+	*blob = made;
+	made = (struct layer_blob){0};
+	return 0;
+}

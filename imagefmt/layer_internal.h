@@ -1,0 +1,32 @@
+/*
+ * What layer.c (places and trees), layer_record.c and layer_blob.c share.
+ */
+#ifndef COOPER_IMAGEFMT_LAYER_INTERNAL_H
+#define COOPER_IMAGEFMT_LAYER_INTERNAL_H
+
+#include "imagefmt/layer.h"
+
+#include <stdbool.h>
+
+/* ---- layer_record.c ---- */
+/* Of layers/<name> or any directory that holds a record. -ENOENT. */
+int layer_record_load(int dirfd, const char *name, struct layer_record *record, struct error **err);
+/* Writes <name>/record below dirfd, whole or not at all. */
+int layer_record_save(int dirfd, const char *name, const struct layer_record *record, struct error **err);
+/* Adds a copy of the blob, or replaces what is said about it. True when the record changed. */
+bool layer_record_add_blob(struct layer_record *record, const struct layer_blob *blob);
+void layer_blob_copy(struct layer_blob *to, const struct layer_blob *from);
+/* This boot of this machine; "" where /proc does not say. Newly allocated. */
+MUST_CHECK char *layer_boot_id(void);
+
+/* ---- layer.c ---- */
+MUST_CHECK int layer_lock(struct store *store, const struct digest *diff_id, struct error **err);
+/* The name below layers/ of the layer under the store's id map; -ENOENT. Outside the user namespace, where no map is
+ * set, any map's. */
+int layer_find(struct store *store, const struct digest *diff_id, char **name, struct error **err);
+/* Loads the record, lets `change` alter it and writes it back, under the layer's lock. */
+int layer_change_record(struct store *store, const struct digest *diff_id,
+			bool (*change)(struct layer_record *record, const void *context), const void *context,
+			struct error **err);
+
+#endif

@@ -1,0 +1,215 @@
+/*
+ * What a finished upper directory still has of overlayfs and of the moment, and what no tar would give back: taken
+ * away, so that the tree under its name is the one that anybody gets who unpacks its tar.
+ */
+#include "imagefmt/pack.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/ovlmark.h"
+#include "base/owner.h"
+#include "imagefmt/dirlist.h"
+#include "imagefmt/tarread.h"
+
+#define XATTR_LIST_SIZE ((size_t)64 << 10)
+#define OPAQUE_XATTR "user.overlay.opaque"
+
+struct normaliser {
+	const int *lowers;
+	size_t lower_count;
+	int64_t clamp_mtime;
+	struct buf path; /* of the directory or file at hand */
+	char *xattr_list;
+};
+
+static void normaliser_done(struct normaliser *n)
+{
+	buf_done(&n->path);
+	free(n->xattr_list);
+}
+CLEANUP_FOR_VALUE(struct normaliser, normaliser_done)
+
+/* ---- is there a directory of this name below? ---- */
+
+enum lower_verdict { LOWER_HAS_IT, LOWER_SAYS_NOTHING, LOWER_HIDES_IT };
+
+/* One lower tree, as overlayfs would look into it: real directories only, and nothing below an opaque one. */
+static enum lower_verdict look_into(int lower, const char *path)
+{
+	cleanup_close int fd = -1;
+	bool is_opaque = false;
+
+	for (const char *at = path; *at != '\0';) {
+		size_t length = strcspn(at, "/");
+		cleanup_free char *name = mem_strndup(at, length);
+		int next = openat(fd >= 0 ? fd : lower, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return errno == ENOENT && !is_opaque ? LOWER_SAYS_NOTHING : LOWER_HIDES_IT;
+		fd_close(fd);
+		fd = next;
+		is_opaque |= ovlmark_is_opaque(fd);
+		at += length + (at[length] == '/');
+	}
+	return LOWER_HAS_IT;
+}
+
+static bool is_in_lowers(const struct normaliser *n, const char *path)
+{
+	for (size_t i = 0; i < n->lower_count; i++) {
+		enum lower_verdict verdict = look_into(n->lowers[i], path);
+		if (verdict != LOWER_SAYS_NOTHING)
+			return verdict == LOWER_HAS_IT;
+	}
+	return false;
+}
+
+/* ---- one file or directory ---- */
+
+/* Removes all that overlayfs keeps for itself; of its marks only `opaque` is ours to judge. */
+static int drop_bookkeeping(struct normaliser *n, int fd, bool *is_opaque, struct error **err)
+{
+	ssize_t size = flistxattr(fd, n->xattr_list, XATTR_LIST_SIZE);
+
+	*is_opaque = false;
+	if (size < 0 && errno != EOPNOTSUPP)
+		return error_set_errno(err, "'%s': list the attributes", buf_str(&n->path));
+	for (const char *name = n->xattr_list; size > 0 && name < n->xattr_list + size; name += strlen(name) + 1) {
+		if (ovlmark_classify(name) != OVLMARK_KERNEL || strcmp(name, OWNER_XATTR) == 0)
+			continue;
+		if (strcmp(name, OPAQUE_XATTR) == 0 && ovlmark_is_opaque(fd))
+			*is_opaque = true;
+		else if (fremovexattr(fd, name) < 0 && errno != ENODATA)
+			return error_set_errno(err, "'%s': remove '%s'", buf_str(&n->path), name);
+	}
+	return 0;
+}
+
+/* A tar has whole seconds: so has the tree. */
+static int set_time(const struct normaliser *n, int dirfd, const char *name, const struct stat *st, bool force,
+		    struct error **err)
+{
+	bool is_late = n->clamp_mtime >= 0 && st->st_mtim.tv_sec > n->clamp_mtime;
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = st->st_mtim.tv_sec}};
+
+	if (is_late)
+		times[1].tv_sec = n->clamp_mtime;
+	if (!is_late && !force && st->st_mtim.tv_nsec == 0)
+		return 0;
+	if (utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set_errno(err, "'%s': set the time", buf_str(&n->path));
+	return 0;
+}
+
+static int normalise_file(struct normaliser *n, int dirfd, const char *name, struct error **err)
+{
+	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool is_opaque;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set_errno(err, "'%s': open", buf_str(&n->path));
+	int rc = drop_bookkeeping(n, fd, &is_opaque, err);
+	return rc < 0 ? rc : set_time(n, dirfd, name, &st, /* force */ false, err);
+}
+
+static int normalise_other(struct normaliser *n, int dirfd, const char *name, bool *removed, struct error **err)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set_errno(err, "'%s': stat", buf_str(&n->path));
+	if (!S_ISSOCK(st.st_mode))
+		return ovlmark_is_whiteout(&st) ? 0 : set_time(n, dirfd, name, &st, /* force */ false, err);
+	/* A socket is of the process that made it; no tar has them. */
+	if (unlinkat(dirfd, name, 0) < 0)
+		return error_set_errno(err, "'%s': remove the socket", buf_str(&n->path));
+	*removed = true;
+	return 0;
+}
+
+/* ---- the walk ---- */
+
+/* Whether the directories below can have anything of lower layers in them. */
+static int normalise_children(struct normaliser *n, int fd, bool merges, bool *removed, struct error **err);
+
+static int normalise_dir(struct normaliser *n, int dirfd, const char *name, bool merges, struct error **err)
+{
+	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool is_opaque;
+	bool removed = false;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set_errno(err, "'%s': open", buf_str(&n->path));
+	int rc = drop_bookkeeping(n, fd, &is_opaque, err);
+	/* The kernel marks every new directory; where nothing is below, the mark would hide what another parent has. */
+	if (rc == 0 && is_opaque && (!merges || !is_in_lowers(n, buf_str(&n->path))))
+		rc = ovlmark_clear_opaque(fd, err);
+	if (rc == 0)
+		rc = normalise_children(n, fd, merges && !is_opaque, &removed, err);
+	return rc < 0 ? rc : set_time(n, dirfd, name, &st, removed, err);
+}
+
+static int normalise_child(struct normaliser *n, int fd, const struct dir_name *child, bool merges, bool *removed,
+			   struct error **err)
+{
+	unsigned char type = child->type;
+	struct stat st;
+
+	if (type == DT_UNKNOWN) {
+		if (fstatat(fd, child->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return error_set_errno(err, "'%s': stat", buf_str(&n->path));
+		type = IFTODT(st.st_mode);
+	}
+	if (type == DT_DIR)
+		return normalise_dir(n, fd, child->name, merges, err);
+	if (type == DT_REG)
+		return normalise_file(n, fd, child->name, err);
+	return normalise_other(n, fd, child->name, removed, err);
+}
+
+static int normalise_children(struct normaliser *n, int fd, bool merges, bool *removed, struct error **err)
+{
+	cleanup(dir_list_done) struct dir_list list = {0};
+	size_t path_end = n->path.len;
+	int rc = dir_list_read(fd, &list, err);
+
+	for (size_t i = 0; rc == 0 && i < list.count; i++) {
+		if (path_end > 0)
+			buf_append_char(&n->path, '/');
+		buf_append_str(&n->path, list.names[i].name);
+		if (n->path.overflow)
+			return error_set(err, ENAMETOOLONG, "the path '%.100s…' is longer than %d bytes",
+					 buf_str(&n->path), TAR_PATH_MAX);
+		rc = normalise_child(n, fd, &list.names[i], merges, removed, err);
+		n->path.len = path_end;
+		n->path.data[path_end] = '\0';
+	}
+	return rc;
+}
+
+int pack_normalise(int upper, const int *lowers, size_t lower_count, int64_t clamp_mtime, struct error **err)
+{
+	cleanup(normaliser_done) struct normaliser n = {
+		.lowers = lowers, .lower_count = lower_count, .clamp_mtime = clamp_mtime};
+	cleanup_close int root = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool removed = false;
+	bool is_opaque;
+
+	if (root < 0)
+		return error_set_errno(err, "open the upper directory");
+	buf_init(&n.path, TAR_PATH_MAX);
+	n.xattr_list = mem_grow(NULL, XATTR_LIST_SIZE, 1);
+	int rc = drop_bookkeeping(&n, root, &is_opaque, err);
+	if (rc == 0 && is_opaque)
+		rc = ovlmark_clear_opaque(root, err);
+	return rc < 0 ? rc : normalise_children(&n, root, /* merges */ lower_count > 0, &removed, err);
+}
