@@ -1,0 +1,95 @@
+/*
+ * What the files of a copy share. One job is one call of copy_into_container():
+ *
+ *	copy.c		the flow: owner, mode, destination, what each source becomes
+ *	copy_source.c	sources: patterns to paths
+ *	copy_tree.c	files and directories
+ *	copy_archive.c	archives, through libarchive
+ *	copy_place.c	the container's side: everything that is made in its root is made there
+ */
+#ifndef COOPER_BUILDER_COPY_INTERNAL_H
+#define COOPER_BUILDER_COPY_INTERNAL_H
+
+#include "builder/copy.h"
+#include "builder/ignore.h"
+#include "builder/modechange.h"
+
+#include <sys/stat.h>
+
+/* Where the first link to a file went. */
+struct link_slot {
+	dev_t dev;
+	ino_t ino;
+	char *path; /* in the container; NULL: free */
+};
+struct link_table {
+	struct link_slot *slots;
+	size_t size, count;
+};
+
+struct copy_job {
+	struct workshop *w;
+	const struct container *c;
+	const struct copy_options *options;
+	int root;	/* of the container */
+	bool raw_upper; /* the root is the upper directory itself: overlayfs' names are not escaped for us */
+	bool single_id;
+	bool keep_owner; /* sources keep theirs (--from, archives) unless has_owner */
+	bool has_owner;
+	uint32_t uid, gid;
+	struct mode_change mode;
+
+	int source_root;
+	struct ignore_rules context_rules; /* relative to the source root */
+	struct ignore_rules exclude_rules; /* relative to each copied directory */
+	struct link_table links;
+
+	struct strlist digest_lines;
+	size_t files, dirs; /* sources of each kind */
+};
+
+/* ---- copy_place.c ----------------------------------------------------------------------------------------------- */
+
+/* What is to be made. Owner and mode are the source's; the job's options are applied when it is made. */
+struct copy_entry {
+	struct stat st;	  /* st_mode with its type, st_uid, st_gid, st_rdev, st_mtim */
+	const char *link; /* target of a symlink */
+	int attributes;	  /* descriptor whose extended attributes are taken over, or -1 */
+};
+
+/* `path` is absolute in the container, cleaned. Missing parents are made 0755. What is there is replaced, except that a
+ * directory is never replaced by something else (-EISDIR) and stays when a directory comes. */
+int copy_place_directory(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err);
+/* The time of a directory, once nothing more is put into it. */
+void copy_place_directory_time(struct copy_job *job, const char *path, const struct stat *st);
+int copy_place_symlink(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err);
+/* Devices, FIFOs, sockets. */
+int copy_place_node(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err);
+/* Another name for what is at `existing` in the container. */
+int copy_place_hardlink(struct copy_job *job, const char *path, const char *existing, struct error **err);
+/* An empty file, to be filled and then finished. Returns its descriptor. */
+MUST_CHECK int copy_place_file(struct copy_job *job, const char *path, struct error **err);
+int copy_finish_file(struct copy_job *job, const char *path, int fd, const struct copy_entry *entry,
+		     struct error **err);
+/* The directory that is copied into, made when missing: 0755 and root's, or as --chmod and --chown say. */
+int copy_make_destination(struct copy_job *job, const char *path, struct error **err);
+
+/* ---- copy_source.c ---------------------------------------------------------------------------------------------- */
+
+/* Paths in the source root that a pattern (absolute, cleaned) stands for, sorted. None is success. */
+int copy_expand(int root, const char *pattern, struct strlist *paths, struct error **err);
+
+/* ---- copy_tree.c ------------------------------------------------------------------------------------------------ */
+
+/* A file of the source root, open at `fd`, to `path`. */
+int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *path, struct error **err);
+/* The contents of the directory `fd` (`source` in the source root) into the existing directory `path`. */
+int copy_directory(struct copy_job *job, int fd, const char *source, const char *path, struct error **err);
+
+/* ---- copy_archive.c --------------------------------------------------------------------------------------------- */
+
+/* Whether the file is an archive that `add` unpacks. `name` is its file name. The position of fd is 0 afterwards. */
+int copy_is_archive(const struct copy_job *job, int fd, const char *name, bool *is_archive, struct error **err);
+int copy_unpack_archive(struct copy_job *job, int fd, const char *name, const char *path, struct error **err);
+
+#endif

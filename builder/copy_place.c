@@ -1,0 +1,415 @@
+/*
+ * The container's side of a copy. Every path is resolved inside the container's root, and what is made is touched by
+ * directory descriptor and name, so that nothing in the image can lead us out of it.
+ */
+#include "builder/copy_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/ovlmark.h"
+#include "base/owner.h"
+#include "base/parse.h"
+#include "base/rootpath.h"
+#include "base/tree.h"
+
+#define XATTR_LIST_MAX ((size_t)64 << 10)  /* the kernel's XATTR_LIST_MAX */
+#define XATTR_VALUE_MAX ((size_t)64 << 10) /* the kernel's XATTR_SIZE_MAX */
+
+/* ---- paths --------------------------------------------------------------------------------------------------------
+ */
+
+/* --link: the way to the destination is made of directories of its own; a symlink on it is replaced. */
+static int make_own_directories(struct copy_job *job, const char *path, struct error **err)
+{
+	cleanup(strlist_done) struct strlist names = {0};
+	cleanup_close int dir = openat(job->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return error_set_errno(err, "open the container's root");
+	strlist_split(&names, path, '/');
+	for (size_t i = 0; i < names.count; i++) {
+		const char *name = names.items[i];
+		struct stat st;
+		if (!*name)
+			continue;
+		if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode) &&
+		    unlinkat(dir, name, 0) < 0)
+			return error_set_errno(err, "replace '%s'", path);
+		bool made = mkdirat(dir, name, 0755) == 0;
+		if (!made && errno != EEXIST)
+			return error_set_errno(err, "make '%s'", path);
+		int next = fd_open_dir(dir, name, err);
+		if (next < 0)
+			return next;
+		fd_close(dir);
+		dir = next;
+		if (made && fchmod(dir, 0755) < 0)
+			return error_set_errno(err, "make '%s'", path);
+	}
+	return 0;
+}
+
+static int open_parent(struct copy_job *job, const char *path, char **leaf, struct error **err)
+{
+	if (job->options->link) {
+		cleanup_free char *above = mem_strdup(path);
+		char *slash = strrchr(above, '/');
+		if (slash)
+			*slash = '\0';
+		int rc = make_own_directories(job, above, err);
+		if (rc < 0)
+			return rc;
+	}
+	return rootpath_open_parent(job->root, path, /* create */ true, leaf, err);
+}
+
+/* Makes room for something that is no directory. */
+static int clear_leaf(int parent, const char *leaf, const char *path, struct error **err)
+{
+	if (unlinkat(parent, leaf, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == EISDIR)
+		return error_set(err, EISDIR, "cannot put a file in the place of the directory '%s'", path);
+	return error_set_errno(err, "replace '%s'", path);
+}
+
+/* ---- owners, modes, attributes ------------------------------------------------------------------------------------
+ */
+
+static void owner_of(const struct copy_job *job, const struct stat *st, uint32_t *uid, uint32_t *gid)
+{
+	*uid = job->has_owner ? job->uid : job->keep_owner ? st->st_uid : 0;
+	*gid = job->has_owner ? job->gid : job->keep_owner ? st->st_gid : 0;
+}
+
+static int unmapped(uint32_t uid, uint32_t gid, const char *path, struct error **err)
+{
+	return error_set(err, EINVAL,
+			 "'%s' cannot belong to %u:%u, which your subordinate ids do not reach (see /etc/subuid and "
+			 "/etc/subgid)",
+			 path, uid, gid);
+}
+
+/* Where there is one id only, another owner is written down instead of given. */
+static int record_owner(int fd, const struct stat *st, mode_t mode, uint32_t uid, uint32_t gid, const char *path,
+			struct error **err)
+{
+	bool is_device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
+	struct owner_record record = {
+		.uid = uid,
+		.gid = gid,
+		.mode = (is_device ? st->st_mode & S_IFMT : 0) | mode,
+		.major = is_device ? major(st->st_rdev) : 0,
+		.minor = is_device ? minor(st->st_rdev) : 0,
+	};
+
+	if (fd < 0) {
+		log_debug("'%s' belongs to root: the owner %u:%u cannot be kept here", path, uid, gid);
+		return 0;
+	}
+	int rc = owner_set(fd, &record, err);
+	return rc < 0 ? error_prefix(err, "'%s'", path) : 0;
+}
+
+/* Owner first: chown(2) clears the set-id bits. `fd` is -1 for what has no mode (symlinks) or cannot be opened. */
+static int set_owner(struct copy_job *job, int parent, const char *leaf, int fd, const struct stat *st,
+		     const char *path, struct error **err)
+{
+	uint32_t uid, gid;
+
+	owner_of(job, st, &uid, &gid);
+	if (job->single_id)
+		return uid || gid
+			       ? record_owner(fd, st, mode_change_apply(&job->mode, st->st_mode), uid, gid, path, err)
+			       : 0;
+	if (fchownat(parent, leaf, uid, gid, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	return errno == EINVAL ? unmapped(uid, gid, path, err) : error_set_errno(err, "give '%s' its owner", path);
+}
+
+static void times_of(const struct copy_job *job, const struct stat *st, struct timespec times[2])
+{
+	times[0] = (struct timespec){.tv_nsec = UTIME_OMIT};
+	times[1] = (struct timespec){.tv_sec = job->options->mtime >= 0 ? job->options->mtime : st->st_mtim.tv_sec};
+}
+
+static bool is_copied(const char *name)
+{
+	return text_has_prefix(name, "user.") || strcmp(name, "security.capability") == 0;
+}
+
+/* One attribute of a source. Those of overlayfs and of cooper itself are data here, but nothing that a copy would want:
+ * they are left behind. */
+static void copy_attribute(int from, int to, const char *name, const char *path)
+{
+	cleanup_free char *value = mem_alloc(XATTR_VALUE_MAX);
+
+	if (!is_copied(name) || ovlmark_classify(name) != OVLMARK_PLAIN)
+		return;
+	ssize_t size = fgetxattr(from, name, value, XATTR_VALUE_MAX);
+	/* What the file system of the store does not take is no reason to fail: cp(1) -a goes on, too. */
+	if (size < 0 || fsetxattr(to, name, value, (size_t)size, 0) < 0)
+		log_debug("'%s': attribute %s is not copied: %s", path, name, strerror(errno));
+}
+
+static void copy_attributes(int from, int to, const char *path)
+{
+	if (from < 0)
+		return;
+	/* Most files have none; that costs no memory. */
+	ssize_t size = flistxattr(from, NULL, 0);
+	if (size <= 0 || (size_t)size > XATTR_LIST_MAX)
+		return;
+	cleanup_free char *names = mem_alloc((size_t)size + 1);
+	size = flistxattr(from, names, (size_t)size);
+	for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1)
+		copy_attribute(from, to, name, path);
+}
+
+/* ---- files --------------------------------------------------------------------------------------------------------
+ */
+
+int copy_place_file(struct copy_job *job, const char *path, struct error **err)
+{
+	cleanup_free char *leaf = NULL;
+	cleanup_close int parent = open_parent(job, path, &leaf, err);
+
+	if (parent < 0)
+		return parent;
+	int rc = clear_leaf(parent, leaf, path, err);
+	if (rc < 0)
+		return rc;
+	int fd = openat(parent, leaf, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? error_set_errno(err, "make '%s'", path) : fd;
+}
+
+int copy_finish_file(struct copy_job *job, const char *path, int fd, const struct copy_entry *entry, struct error **err)
+{
+	struct timespec times[2];
+	uint32_t uid, gid;
+	mode_t mode = mode_change_apply(&job->mode, entry->st.st_mode);
+
+	owner_of(job, &entry->st, &uid, &gid);
+	if (job->single_id) {
+		int rc = uid || gid ? record_owner(fd, &entry->st, mode, uid, gid, path, err) : 0;
+		if (rc < 0)
+			return rc;
+	} else if (fchown(fd, uid, gid) < 0) {
+		return errno == EINVAL ? unmapped(uid, gid, path, err)
+				       : error_set_errno(err, "give '%s' its owner", path);
+	}
+	if (fchmod(fd, mode) < 0)
+		return error_set_errno(err, "give '%s' its mode", path);
+	copy_attributes(entry->attributes, fd, path);
+	times_of(job, &entry->st, times);
+	if (futimens(fd, times) < 0)
+		return error_set_errno(err, "give '%s' its time", path);
+	return 0;
+}
+
+int copy_place_hardlink(struct copy_job *job, const char *path, const char *existing, struct error **err)
+{
+	cleanup_free char *leaf = NULL, *existing_leaf = NULL;
+	cleanup_close int parent = open_parent(job, path, &leaf, err);
+
+	if (parent < 0)
+		return parent;
+	cleanup_close int existing_parent =
+		rootpath_open_parent(job->root, existing, /* create */ false, &existing_leaf, err);
+	if (existing_parent < 0)
+		return existing_parent;
+	/* A link to itself would take the file away. */
+	if (strcmp(path, existing) == 0)
+		return 0;
+	int rc = clear_leaf(parent, leaf, path, err);
+	if (rc < 0)
+		return rc;
+	if (linkat(existing_parent, existing_leaf, parent, leaf, /* flags */ 0) < 0)
+		return error_set_errno(err, "link '%s' to '%s'", path, existing);
+	return 0;
+}
+
+/* ---- links and nodes ----------------------------------------------------------------------------------------------
+ */
+
+int copy_place_symlink(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err)
+{
+	cleanup_free char *leaf = NULL;
+	struct timespec times[2];
+	cleanup_close int parent = open_parent(job, path, &leaf, err);
+
+	if (parent < 0)
+		return parent;
+	int rc = clear_leaf(parent, leaf, path, err);
+	if (rc < 0)
+		return rc;
+	if (symlinkat(entry->link, parent, leaf) < 0)
+		return error_set_errno(err, "make the link '%s'", path);
+	rc = set_owner(job, parent, leaf, /* fd */ -1, &entry->st, path, err);
+	times_of(job, &entry->st, times);
+	if (rc >= 0 && utimensat(parent, leaf, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set_errno(err, "give '%s' its time", path);
+	return rc;
+}
+
+/* A device that the kernel does not let us make is an empty file with a record of what it should be. */
+static int record_device(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err)
+{
+	struct stat st = entry->st;
+	uint32_t uid, gid;
+	cleanup_close int fd = copy_place_file(job, path, err);
+
+	if (fd < 0)
+		return fd;
+	owner_of(job, &st, &uid, &gid);
+	mode_t mode = mode_change_apply(&job->mode, st.st_mode);
+	int rc = record_owner(fd, &st, mode, uid, gid, path, err);
+	if (rc < 0)
+		return rc;
+	struct timespec times[2];
+	times_of(job, &st, times);
+	if (futimens(fd, times) < 0)
+		return error_set_errno(err, "give '%s' its time", path);
+	return 0;
+}
+
+int copy_place_node(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err)
+{
+	const struct stat *st = &entry->st;
+	bool is_device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
+	cleanup_free char *leaf = NULL;
+	struct timespec times[2];
+
+	if (S_ISSOCK(st->st_mode)) {
+		log_warn("'%s' is a socket and means nothing without its server; not copied", path);
+		return 0;
+	}
+	/* A character device 0:0 in an upper directory would be a whiteout (base/ovlmark.h). */
+	if (is_device && st->st_rdev == 0)
+		return record_device(job, path, entry, err);
+	cleanup_close int parent = open_parent(job, path, &leaf, err);
+	if (parent < 0)
+		return parent;
+	int rc = clear_leaf(parent, leaf, path, err);
+	if (rc < 0)
+		return rc;
+	mode_t mode = mode_change_apply(&job->mode, st->st_mode);
+	if (mknodat(parent, leaf, (st->st_mode & S_IFMT) | 0600, is_device ? st->st_rdev : 0) < 0)
+		return is_device && errno == EPERM ? record_device(job, path, entry, err)
+						   : error_set_errno(err, "make '%s'", path);
+	rc = set_owner(job, parent, leaf, /* fd */ -1, st, path, err);
+	if (rc < 0)
+		return rc;
+	times_of(job, st, times);
+	/* The name was made by us a moment ago and the container is ours alone: nothing to follow. */
+	if (fchmodat(parent, leaf, mode, 0) < 0 || utimensat(parent, leaf, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set_errno(err, "give '%s' its mode", path);
+	return 0;
+}
+
+/* ---- directories --------------------------------------------------------------------------------------------------
+ */
+
+/* Opens the directory that is or comes at parent/leaf. A symlink that leads to a directory inside the root is followed,
+ * unless --link is given. */
+static int make_directory(struct copy_job *job, int parent, const char *leaf, const char *path, struct error **err)
+{
+	struct stat st;
+
+	if (mkdirat(parent, leaf, 0700) == 0)
+		return fd_open_dir(parent, leaf, err);
+	if (errno != EEXIST)
+		return error_set_errno(err, "make '%s'", path);
+	if (fstatat(parent, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set_errno(err, "'%s'", path);
+	if (S_ISLNK(st.st_mode) && job->options->link) {
+		if (unlinkat(parent, leaf, 0) < 0 || mkdirat(parent, leaf, 0700) < 0)
+			return error_set_errno(err, "replace '%s'", path);
+		return fd_open_dir(parent, leaf, err);
+	}
+	int fd = rootpath_open(job->root, path, O_RDONLY | O_DIRECTORY, 0, NULL);
+	if (fd < 0)
+		return error_set(err, ENOTDIR, "cannot put a directory in the place of '%s', which is none", path);
+	return fd;
+}
+
+static int set_directory(struct copy_job *job, int fd, const char *path, const struct copy_entry *entry,
+			 struct error **err)
+{
+	uint32_t uid, gid;
+	mode_t mode = mode_change_apply(&job->mode, entry->st.st_mode);
+
+	owner_of(job, &entry->st, &uid, &gid);
+	if (job->single_id) {
+		int rc = uid || gid ? record_owner(fd, &entry->st, mode, uid, gid, path, err) : owner_clear(fd, err);
+		if (rc < 0)
+			return rc;
+	} else if (fchown(fd, uid, gid) < 0) {
+		return errno == EINVAL ? unmapped(uid, gid, path, err)
+				       : error_set_errno(err, "give '%s' its owner", path);
+	}
+	if (fchmod(fd, mode) < 0)
+		return error_set_errno(err, "give '%s' its mode", path);
+	copy_attributes(entry->attributes, fd, path);
+	return 0;
+}
+
+int copy_place_directory(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err)
+{
+	cleanup_free char *leaf = NULL;
+
+	if (strcmp(path, "/") == 0)
+		return 0;
+	cleanup_close int parent = open_parent(job, path, &leaf, err);
+	if (parent < 0)
+		return parent;
+	cleanup_close int fd = make_directory(job, parent, leaf, path, err);
+	return fd < 0 ? fd : set_directory(job, fd, path, entry, err);
+}
+
+void copy_place_directory_time(struct copy_job *job, const char *path, const struct stat *st)
+{
+	struct timespec times[2];
+	cleanup_close int fd = rootpath_open(job->root, path, O_RDONLY | O_DIRECTORY, 0, NULL);
+
+	times_of(job, st, times);
+	if (fd >= 0)
+		futimens(fd, times);
+}
+
+int copy_make_destination(struct copy_job *job, const char *path, struct error **err)
+{
+	struct stat st;
+	int rc = job->options->link ? make_own_directories(job, path, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	if (rootpath_stat(job->root, path, /* follow */ true, &st, NULL) == 0) {
+		if (S_ISDIR(st.st_mode))
+			return 0;
+		return error_set(err, ENOTDIR, "'%s' is not a directory", path);
+	}
+	struct rootpath_dir made = {
+		.mode = mode_change_apply(&job->mode, S_IFDIR | 0755),
+		.uid = job->uid,
+		.gid = job->gid,
+		.set_owner = job->has_owner && !job->single_id,
+		.mtime = job->options->mtime,
+	};
+	cleanup_close int fd = rootpath_mkdirs(job->root, path, &made, err);
+	if (fd < 0)
+		return fd;
+	if (job->single_id && job->has_owner && (job->uid || job->gid)) {
+		st = (struct stat){.st_mode = S_IFDIR | 0755};
+		return record_owner(fd, &st, made.mode, job->uid, job->gid, path, err);
+	}
+	return 0;
+}

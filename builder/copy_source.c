@@ -1,0 +1,139 @@
+/*
+ * Sources: what a pattern stands for inside the root that it is looked up in.
+ */
+#include "builder/copy_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/pattern.h"
+#include "base/rootpath.h"
+
+#define MATCHES_MAX ((size_t)1000000)
+
+struct expansion {
+	int root;
+	const struct strlist *parts; /* of the pattern */
+	struct strlist *paths;
+};
+
+static bool is_directory(const struct expansion *e, const char *path, bool follow)
+{
+	struct stat st;
+
+	return rootpath_stat(e->root, path, follow, &st, NULL) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The sorted names of a directory; none where there is no directory. */
+static void list_names(const struct expansion *e, const char *path, struct strlist *names)
+{
+	int fd = rootpath_open(e->root, *path ? path : "/", O_RDONLY | O_DIRECTORY, 0, NULL);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir) {
+		fd_close(fd);
+		return;
+	}
+	for (const struct dirent *entry; (entry = readdir(dir));) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			strlist_append(names, entry->d_name);
+	}
+	closedir(dir);
+	strlist_sort(names);
+}
+
+static int expand(const struct expansion *e, const char *prefix, size_t at, struct error **err);
+
+/* prefix/name has matched part `at`. */
+static int matched(const struct expansion *e, const char *prefix, const char *name, size_t at, struct error **err)
+{
+	cleanup_free char *path = mem_printf("%s/%s", prefix, name);
+
+	if (at + 1 < e->parts->count)
+		return is_directory(e, path, /* follow */ true) ? expand(e, path, at + 1, err) : 0;
+	if (e->paths->count >= MATCHES_MAX)
+		return error_set(err, E2BIG, "a pattern stands for more than %zu files", MATCHES_MAX);
+	strlist_append(e->paths, path);
+	return 0;
+}
+
+/* "**": nothing, or any number of directories. Links are not followed, else a loop would never end. */
+static int expand_deep(const struct expansion *e, const char *prefix, size_t at, struct error **err)
+{
+	cleanup(strlist_done) struct strlist names = {0};
+	bool last = at + 1 == e->parts->count;
+	int rc = last ? 0 : expand(e, prefix, at + 1, err);
+
+	list_names(e, prefix, &names);
+	for (size_t i = 0; rc >= 0 && i < names.count; i++) {
+		cleanup_free char *path = mem_printf("%s/%s", prefix, names.items[i]);
+		if (last)
+			rc = matched(e, prefix, names.items[i], at, err);
+		if (rc >= 0 && is_directory(e, path, /* follow */ false))
+			rc = expand_deep(e, path, at, err);
+	}
+	return rc;
+}
+
+static int expand(const struct expansion *e, const char *prefix, size_t at, struct error **err)
+{
+	const char *part = e->parts->items[at];
+
+	if (strcmp(part, "**") == 0)
+		return expand_deep(e, prefix, at, err);
+	if (!pattern_is_glob(part)) {
+		cleanup_free char *path = mem_printf("%s/%s", prefix, part);
+		struct stat st;
+		return rootpath_stat(e->root, path, /* follow */ false, &st, NULL) < 0
+			       ? 0
+			       : matched(e, prefix, part, at, err);
+	}
+	cleanup(strlist_done) struct strlist names = {0};
+	int rc = 0;
+	list_names(e, prefix, &names);
+	for (size_t i = 0; rc >= 0 && i < names.count; i++) {
+		if (pattern_match(part, names.items[i]))
+			rc = matched(e, prefix, names.items[i], at, err);
+	}
+	return rc;
+}
+
+/* "**" may find a path in more than one way. */
+static void drop_doubles(struct strlist *paths)
+{
+	strlist_sort(paths);
+	size_t kept = 0;
+	for (size_t i = 0; i < paths->count; i++) {
+		if (kept && strcmp(paths->items[kept - 1], paths->items[i]) == 0) {
+			mem_replace(&paths->items[i], NULL);
+			continue;
+		}
+		char *path = paths->items[i];
+		paths->items[i] = NULL;
+		paths->items[kept++] = path;
+	}
+	paths->count = kept;
+	if (paths->items)
+		paths->items[kept] = NULL;
+}
+
+int copy_expand(int root, const char *pattern, struct strlist *paths, struct error **err)
+{
+	cleanup(strlist_done) struct strlist parts = {0};
+	struct stat st;
+
+	/* A name that exists as it is written needs no quoting. */
+	if (!pattern_is_glob(pattern) || rootpath_stat(root, pattern, /* follow */ false, &st, NULL) == 0) {
+		strlist_append(paths, pattern);
+		return 0;
+	}
+	strlist_split(&parts, pattern + strspn(pattern, "/"), '/');
+	struct expansion e = {root, &parts, paths};
+	int rc = expand(&e, "", 0, err);
+	drop_doubles(paths);
+	return rc;
+}

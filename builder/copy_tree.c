@@ -1,0 +1,250 @@
+/*
+ * Files and directories from the source root into the container.
+ */
+#include "builder/copy_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/owner.h"
+#include "base/tree.h"
+
+#define LINKS_FIRST 64
+#define LINK_TARGET_MAX ((size_t)PATH_MAX)
+
+/* ---- hard links ---------------------------------------------------------------------------------------------------
+ */
+
+static struct link_slot *find_slot(const struct link_table *table, dev_t dev, ino_t ino)
+{
+	uint64_t hash = ((uint64_t)ino ^ (uint64_t)dev << 40) * UINT64_C(0x9e3779b97f4a7c15);
+	size_t at = (size_t)(hash >> 32) & (table->size - 1);
+
+	while (table->slots[at].path && (table->slots[at].dev != dev || table->slots[at].ino != ino))
+		at = (at + 1) & (table->size - 1);
+	return &table->slots[at];
+}
+
+static void grow_links(struct link_table *table)
+{
+	struct link_table bigger = {.size = table->size ? table->size * 2 : LINKS_FIRST, .count = table->count};
+
+	bigger.slots = mem_alloc(bigger.size * sizeof(*bigger.slots));
+	for (size_t i = 0; i < table->size; i++) {
+		if (table->slots[i].path)
+			*find_slot(&bigger, table->slots[i].dev, table->slots[i].ino) = table->slots[i];
+	}
+	free(table->slots);
+	*table = bigger;
+}
+
+/* Where an earlier link of the file went, borrowed; NULL the first time, when `path` is remembered. */
+static const char *earlier_link(struct link_table *table, const struct stat *st, const char *path)
+{
+	if ((table->count + 1) * 2 > table->size)
+		grow_links(table);
+	struct link_slot *slot = find_slot(table, st->st_dev, st->st_ino);
+	if (slot->path)
+		return slot->path;
+	*slot = (struct link_slot){st->st_dev, st->st_ino, mem_strdup(path)};
+	table->count++;
+	return NULL;
+}
+
+/* ---- what was added, for the digest
+ * ---------------------------------------------------------------------------------- */
+
+static void note(struct copy_job *job, const char *path, const struct stat *st, const char *content)
+{
+	uint32_t uid = job->has_owner ? job->uid : job->keep_owner ? st->st_uid : 0;
+	uint32_t gid = job->has_owner ? job->gid : job->keep_owner ? st->st_gid : 0;
+
+	/* The content stands last: a link's target may hold any byte. */
+	strlist_printf(&job->digest_lines, "%s %o %o %u %u %s", path, (unsigned)(st->st_mode & S_IFMT),
+		       (unsigned)mode_change_apply(&job->mode, st->st_mode), uid, gid, content);
+}
+
+static int hash_file(int fd, char hex[DIGEST_HEX_SIZE], struct error **err)
+{
+	cleanup(hasher_free) struct hasher *hasher = NULL;
+	cleanup_free char *block = mem_alloc((size_t)1 << 16);
+	struct digest digest;
+	int rc = hasher_new(DIGEST_SHA256, &hasher, err);
+
+	if (rc < 0)
+		return rc;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return error_set_errno(err, "read what was copied");
+	for (;;) {
+		ssize_t size = fd_read_full(fd, block, (size_t)1 << 16, err);
+		if (size < 0)
+			return (int)size;
+		if (size == 0)
+			break;
+		hasher_update(hasher, block, (size_t)size);
+	}
+	hasher_finish(hasher, &digest);
+	digest_hex(&digest, hex);
+	return 0;
+}
+
+/* ---- one file -----------------------------------------------------------------------------------------------------
+ */
+
+int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *path, struct error **err)
+{
+	struct copy_entry entry = {.st = *st, .attributes = fd};
+	struct owner_record record;
+	char hex[DIGEST_HEX_SIZE];
+
+	/* A file of an image may stand for something that could not be made here. */
+	if (job->keep_owner && owner_get(fd, &record, NULL) == 0)
+		owner_apply(&record, &entry.st);
+	if (S_ISCHR(entry.st.st_mode) || S_ISBLK(entry.st.st_mode)) {
+		note(job, path, &entry.st, "device");
+		return copy_place_node(job, path, &entry, err);
+	}
+	cleanup_close int to = copy_place_file(job, path, err);
+	if (to < 0)
+		return to;
+	int rc = fd_copy(fd, to, /* copied */ NULL, err);
+	if (rc < 0)
+		return error_prefix(err, "'%s'", path);
+	rc = hash_file(to, hex, err);
+	if (rc < 0)
+		return rc;
+	note(job, path, &entry.st, hex);
+	return copy_finish_file(job, path, to, &entry, err);
+}
+
+/* ---- a directory's contents -----------------------------------------------------------------------------------------
+ */
+
+struct directory_copy {
+	struct copy_job *job;
+	const char *source; /* in the source root */
+	const char *path;   /* in the container */
+};
+
+static char *join(const char *directory, const char *path)
+{
+	if (!*path)
+		return mem_strdup(directory);
+	return mem_printf("%s/%s", strcmp(directory, "/") == 0 ? "" : directory, path);
+}
+
+static bool is_left_out(const struct directory_copy *copy, const char *path)
+{
+	cleanup_free char *source = join(copy->source, path);
+
+	return ignore_rules_match(&copy->job->context_rules, source + strspn(source, "/")) ||
+	       ignore_rules_match(&copy->job->exclude_rules, path);
+}
+
+static int read_link(const struct tree_entry *entry, char **target, struct error **err)
+{
+	cleanup_free char *text = mem_alloc(LINK_TARGET_MAX + 1);
+	ssize_t size = readlinkat(entry->dirfd, entry->name, text, LINK_TARGET_MAX);
+
+	if (size < 0)
+		return error_set_errno(err, "read the link '%s'", entry->path);
+	text[size] = '\0';
+	*target = take_ptr(&text);
+	return 0;
+}
+
+static int copy_one_file(struct copy_job *job, const struct tree_entry *entry, const char *path, struct error **err)
+{
+	struct stat st;
+	/* O_NONBLOCK: it may have become a FIFO since it was looked at. */
+	cleanup_close int fd = openat(entry->dirfd, entry->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set_errno(err, "open '%s'", entry->path);
+	if (fstat(fd, &st) < 0)
+		return error_set_errno(err, "'%s'", entry->path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, EAGAIN, "'%s' changed while it was copied", entry->path);
+	if (st.st_nlink > 1) {
+		const char *earlier = earlier_link(&job->links, &st, path);
+		if (earlier) {
+			note(job, path, &st, "link");
+			return copy_place_hardlink(job, path, earlier, err);
+		}
+	}
+	return copy_file(job, fd, &st, path, err);
+}
+
+static int copy_one_directory(struct copy_job *job, const struct tree_entry *entry, const char *path,
+			      struct error **err)
+{
+	struct copy_entry placed = {.st = *entry->st};
+	struct owner_record record;
+	cleanup_close int fd = openat(entry->dirfd, entry->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	placed.attributes = fd;
+	if (fd >= 0 && job->keep_owner && owner_get(fd, &record, NULL) == 0)
+		owner_apply(&record, &placed.st);
+	note(job, path, &placed.st, "");
+	return copy_place_directory(job, path, &placed, err);
+}
+
+static int visit(const struct tree_entry *entry, void *context, struct error **err)
+{
+	const struct directory_copy *copy = context;
+	struct copy_job *job = copy->job;
+	bool is_dir = S_ISDIR(entry->st->st_mode);
+
+	if (!*entry->path) /* the destination, which is there already */
+		return TREE_GO_ON;
+	if (is_left_out(copy, entry->path)) {
+		bool look_inside = job->context_rules.has_exceptions || job->exclude_rules.has_exceptions;
+		return is_dir && !look_inside ? TREE_SKIP_CHILDREN : TREE_GO_ON;
+	}
+	cleanup_free char *path = join(copy->path, entry->path);
+	struct copy_entry placed = {.st = *entry->st, .attributes = -1};
+	int rc;
+	if (is_dir) {
+		rc = copy_one_directory(job, entry, path, err);
+	} else if (S_ISREG(entry->st->st_mode)) {
+		rc = copy_one_file(job, entry, path, err);
+	} else if (S_ISLNK(entry->st->st_mode)) {
+		cleanup_free char *target = NULL;
+		rc = read_link(entry, &target, err);
+		placed.link = target;
+		if (rc >= 0) {
+			note(job, path, entry->st, target);
+			rc = copy_place_symlink(job, path, &placed, err);
+		}
+	} else {
+		note(job, path, entry->st, "node");
+		rc = copy_place_node(job, path, &placed, err);
+	}
+	return rc < 0 ? rc : TREE_GO_ON;
+}
+
+/* A directory's time is the last thing it gets: what is put into it changes it. */
+static int leave(const struct tree_entry *entry, void *context, struct error **err)
+{
+	const struct directory_copy *copy = context;
+
+	if (*entry->path && !is_left_out(copy, entry->path)) {
+		cleanup_free char *path = join(copy->path, entry->path);
+		copy_place_directory_time(copy->job, path, entry->st);
+	}
+	return TREE_GO_ON;
+}
+
+int copy_directory(struct copy_job *job, int fd, const char *source, const char *path, struct error **err)
+{
+	struct directory_copy copy = {job, source, path};
+
+	return tree_walk(fd, visit, leave, &copy, err);
+}
