@@ -27,7 +27,9 @@ FLAGS_release := -O2
 FLAGS_debug := -Og -g -Werror
 FLAGS_asan := -O1 -g -Werror -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FLAGS_coverage := -O0 -g --coverage
-ifeq ($(filter $(MODE),release debug asan coverage),)
+# Not for MODE=: `make fuzz` sets it, with clang.
+FLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+ifeq ($(filter $(MODE),release debug asan coverage fuzz),)
 $(error MODE is one of release, debug, asan, coverage)
 endif
 IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null | head -n 1))
@@ -52,7 +54,7 @@ ALL_HEADERS := $(foreach f,$(FOLDERS),$(wildcard $(f)/*.h))
 HAVE := $(foreach f,$(FOLDERS),$(if $(call sources,$(f)),$(f)))
 
 .PHONY: all
-all: $(B)/cooper compile_commands.json
+all: $(B)/cooper compile_commands.json ## build/$(MODE)/cooper
 
 $(B)/%.o: %.c
 	$(call say,CC,$<)
@@ -107,5 +109,87 @@ unit: $(UNIT_TESTS)
 -include $(patsubst %.c,$(B)/%.d,$(ALL_SOURCES)) $(addsuffix .d,$(UNIT_TESTS))
 
 .PHONY: clean
-clean:
+clean: ## remove everything that was built
 	rm -rf build compile_commands.json
+
+# ---- Tests, checks, installation ---------------------------------------------------------------------------------------
+# The work is in scripts that can be called by themselves: tests/setup, tests/run, tests/lint, tests/fuzz/run, tests/demo.
+
+.DEFAULT_GOAL := all
+
+.PHONY: help
+help: ## this list
+	@echo 'make [MODE=release|debug|asan|coverage] [V=1] [CC=...] [target]'
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: check
+check: ## all tests, as an unprivileged user (T=part-of-a-name, T=unit, T=cli; MODE=asan; CI=1 lists skips)
+	+@tests/setup build check
+	+@T='$(T)' MODE='$(MODE)' tests/run
+
+.PHONY: demo
+demo: ## make a base, build two images on it, push them, and look at them with skopeo
+	+@tests/setup build demo
+	+@$(MAKE) --no-print-directory
+	@tests/demo $(B)/cooper
+
+# An archive linked as a whole, with nothing behind it but what its folder may know: an upward call does not link.
+LINT_LINKS := $(foreach f,$(HAVE),$(B)/lint/$(f))
+$(B)/lint/main.o: Makefile
+	$(Q)mkdir -p $(@D)
+	$(Q)echo 'int main(void) { return 0; }' | $(CC) $(CFLAGS_ALL) -Wno-missing-prototypes -x c -c -o $@ -
+
+define lint_link_rule
+$(B)/lint/$(1): $(B)/lint/main.o $(call library,$(1)) $(foreach f,$(filter $(HAVE),$(KNOWS_$(1))),$(call library,$(f)))
+	$$(call say,LAYER,$(1))
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $(if $(filter cmd,$(1)),,$(B)/lint/main.o) -Wl,--whole-archive $(call library,$(1)) \
+		-Wl,--no-whole-archive -Wl,--start-group $$(filter-out $(call library,$(1)),$$(filter %.a,$$^)) -Wl,--end-group $$(LIBS)
+endef
+$(foreach f,$(HAVE),$(eval $(call lint_link_rule,$(f))))
+
+.PHONY: lint
+lint: $(LINT_LINKS) ## layers, headers, banned functions, format, scripts
+	@FOLDERS='$(FOLDERS)' $(foreach f,$(FOLDERS),KNOWS_$(f)='$(KNOWS_$(f))') CC='$(CC)' tests/lint
+
+.PHONY: format
+format: ## let clang-format decide
+	clang-format -i $(shell find $(FOLDERS) tests -name '*.[ch]')
+
+FUZZ_SOURCES := $(wildcard tests/fuzz/*_fuzz.c)
+.PHONY: fuzz
+fuzz: ## feed every parser hostile input under the sanitizers (FUZZ_SECONDS=20 for each, T=part-of-a-name)
+	+@$(MAKE) --no-print-directory MODE=fuzz CC='$(CLANG)' \
+		$(foreach s,$(if $(T),$(foreach s,$(FUZZ_SOURCES),$(if $(findstring $(T),$(s)),$(s))),$(FUZZ_SOURCES)),build/fuzz/$(s:.c=))
+	@T='$(T)' tests/fuzz/run build/fuzz/tests/fuzz
+
+$(B)/tests/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $(foreach f,$(HAVE),$(call library,$(f)))
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Wno-missing-prototypes $(LDFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -o $@ $< \
+		-Wl,--start-group $(filter-out $(call library,cmd),$(filter %.a,$^)) -Wl,--end-group $(LIBS)
+-include $(patsubst %.c,$(B)/%.d,$(FUZZ_SOURCES))
+
+.PHONY: bench
+bench: ## measure cooper beside the peers that are installed
+	+@$(MAKE) --no-print-directory MODE=release
+	@tests/bench/run build/release/cooper
+
+.PHONY: stats
+stats: ## sizes of folders, files and functions
+	@FOLDERS='$(FOLDERS)' tests/stats
+
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
+COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+APPARMOR = $(DESTDIR)$(SYSCONFDIR)/apparmor.d
+# Its rule is AppArmor 4's: an older one would fail to load all profiles, and has nothing to allow.
+HAS_APPARMOR_4 = $(wildcard /etc/apparmor.d/abi/4.0)
+
+.PHONY: install
+install: $(B)/cooper ## program, man pages, completion, AppArmor profile (DESTDIR=, PREFIX=/usr/local, SYSCONFDIR=/etc)
+	install -D -m 755 $(B)/cooper $(BINDIR)/cooper
+	$(foreach m,$(wildcard docs/man/*.[1-8]),install -D -m 644 $(m) $(MANDIR)/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)) &&) :
+	$(if $(wildcard contrib/completion/cooper.bash),install -D -m 644 contrib/completion/cooper.bash $(COMPLETIONS)/cooper)
+	$(if $(HAS_APPARMOR_4),install -d $(APPARMOR) && \
+		sed 's,^profile cooper [^ ]*,profile cooper $(PREFIX)/bin/cooper,' contrib/apparmor/cooper >$(APPARMOR)/cooper)
+	$(if $(HAS_APPARMOR_4),$(if $(DESTDIR),,apparmor_parser -r $(APPARMOR)/cooper || echo 'load it with: apparmor_parser -r $(APPARMOR)/cooper'))
