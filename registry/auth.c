@@ -141,7 +141,9 @@ int credentials_find(const char *authfile, const char *repository, struct creden
 	if (named) {
 		/* The words of containers/image, which scripts look for. */
 		if (access(named, F_OK) < 0)
-			return error_set_errno(err, "credential file is not accessible: faccessat %s", named);
+			return error_set(err, ENOENT,
+					 "credential file is not accessible: faccessat %s: no such file or directory",
+					 named);
 		strlist_append(&files, named);
 	} else {
 		default_files(&files);

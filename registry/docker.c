@@ -26,12 +26,15 @@ static int resolve_by_get(struct session *session, const struct reference *ref, 
 			  struct error **err)
 {
 	cleanup(http_answer_done) struct http_answer answer = {0};
+	enum manifest_kind kind = MANIFEST_IMAGE;
 	int rc = ask_manifest(session, "GET", ref, &answer, err);
 
 	if (rc == 0 && !http_answer_is_success(&answer))
-		rc = http_answer_error("GET", &answer, err);
+		rc = session_refused(session, "GET", &answer, err);
 	if (rc == 0)
 		rc = docker_check_manifest(&answer, /* want */ NULL, err);
+	if (rc == 0) /* anything can be hashed: a proxy's login page is no image */
+		rc = manifest_kind(buf_str(&answer.body), answer.body.len, /* media_type */ NULL, &kind, err);
 	return rc < 0 ? rc : digest_of(buf_str(&answer.body), answer.body.len, digest, err);
 }
 

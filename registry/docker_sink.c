@@ -38,9 +38,10 @@ static bool is_there_already(struct docker_sink *sink, const char *url, const st
 	       docker_answer_digest(&answer, &there) && digest_equal(&there, digest);
 }
 
-static int put_failed(const struct http_answer *answer, const char *media_type, struct error **err)
+static int put_failed(const struct docker_sink *sink, const struct http_answer *answer, const char *media_type,
+		      struct error **err)
 {
-	int rc = http_answer_error("PUT", answer, err);
+	int rc = session_refused(sink->session, "PUT", answer, err);
 
 	if (answer->status == 415 || http_answer_has_code(answer, "MANIFEST_INVALID"))
 		return error_hint(err, "the registry may not take %s, see --format", media_type);
@@ -71,7 +72,7 @@ static int put_manifest(struct docker_sink *sink, const char *tag, const void *t
 	if (rc < 0)
 		return rc;
 	if (!http_answer_is_success(&answer))
-		return is_there_already(sink, request.url, &digest) ? 0 : put_failed(&answer, media_type, err);
+		return is_there_already(sink, request.url, &digest) ? 0 : put_failed(sink, &answer, media_type, err);
 	if (docker_answer_digest(&answer, &stored) && stored.algorithm == digest.algorithm &&
 	    !digest_equal(&stored, &digest))
 		return error_set(err, EBADMSG, "the registry stored a manifest with digest %s instead of %s",

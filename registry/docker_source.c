@@ -101,9 +101,7 @@ static int get_manifest(struct docker_source *source, const struct digest *want,
 	docker_accept_manifests(&request);
 	rc = session_perform(source->session, &request, answer, err);
 	if (rc == 0 && !http_answer_is_success(answer))
-		rc = http_answer_error("GET", answer, err);
-	if (rc == -EACCES && answer->status == 401)
-		error_hint(err, "is 'cooper login %s' needed, or the name wrong?", source->ref.domain);
+		rc = session_refused(source->session, "GET", answer, err);
 	return rc;
 }
 

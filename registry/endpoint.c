@@ -96,6 +96,9 @@ int endpoint_settle(struct endpoint *endpoint, struct http_transport *transport,
 		int rc = ping(endpoint, transport, "https", 0, err);
 		if (rc == -EPROTO)
 			error_hint(err, "a registry without TLS needs --tls-verify=false");
+		if (rc == -EKEYREJECTED)
+			error_hint(err, "put its authority's certificate into certs.d/%s/ or a --cert-dir",
+				   endpoint->domain);
 		return rc < 0 ? error_prefix(err, "registry '%s'", endpoint->domain) : 0;
 	}
 	int rc = ping(endpoint, transport, "https", HTTP_ONCE, &https_error);

@@ -151,7 +151,7 @@ static bool conclude(struct fetch_job *job, int rc, const struct http_answer *an
 		return rc == 0 && start_transfer(job, err) == 0;
 	}
 	if (rc == 0 && !http_answer_is_success(answer))
-		rc = http_answer_error("GET", answer, err);
+		rc = session_refused(fetch->session, "GET", answer, err);
 	if (rc == 0)
 		rc = blob_writer_commit(job->writer, NULL, NULL, err);
 	if (rc == -EBADMSG && !job->refetched) {

@@ -258,6 +258,16 @@ static void on_answer(void *context, int rc, struct http_answer *answer, struct 
 	call->done(call->context, rc, rc == 0 ? answer : NULL, err);
 }
 
+int session_refused(const struct session *session, const char *method, const struct http_answer *answer,
+		    struct error **err)
+{
+	int rc = http_answer_error(method, answer, err);
+
+	if (answer->status == 401)
+		return error_hint(err, "is 'cooper login %s' needed, or the name wrong?", session->endpoint->domain);
+	return rc;
+}
+
 /* Where the answer of session_perform() goes. */
 struct waiting {
 	int rc;

@@ -39,6 +39,9 @@ struct session_call {
 
 /* Authorizes and starts it; on failure `done` is not called. */
 int session_start(struct session_call *call, struct error **err);
+/* http_answer_error(), and for a 401 the way out. */
+int session_refused(const struct session *session, const char *method, const struct http_answer *answer,
+		    struct error **err);
 /* One request from start to answer, whatever its status. */
 int session_perform(struct session *session, struct http_request *request, struct http_answer *answer,
 		    struct error **err);

@@ -280,10 +280,8 @@ static int after_head(struct upload_job *job, const struct http_answer *answer, 
 			    digest_format(&job->blob->digest, text));
 		return JOB_IS_DONE;
 	}
-	/* Without credentials that would do, the POST would only say the same. Any other answer (404, 403, 405) is no
-	 * reason not to try. */
-	if (answer->status == 401)
-		return http_answer_error("HEAD", answer, err);
+	/* Any other answer (404, 403, 405, also 401) is no reason not to try; if the POST is refused too, its answer
+	 * has the registry's words, which that to a HEAD cannot have. */
 	cleanup_free char *size = format_size(job->blob->size);
 	client_tell(job->upload->client, "Copying blob %s (%s)", digest_format(&job->blob->digest, text), size);
 	return send_post(job, err);
@@ -294,7 +292,7 @@ static int after_post(struct upload_job *job, const struct http_answer *answer, 
 	if (answer->status == 201)
 		return JOB_IS_DONE;
 	if (answer->status != 202)
-		return http_answer_error("POST", answer, err);
+		return session_refused(job->upload->session, "POST", answer, err);
 	int rc = take_location(job, answer, err);
 	return rc < 0 ? rc : send_bytes(job, err);
 }
