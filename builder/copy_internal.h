@@ -31,8 +31,7 @@ struct copy_job {
 	struct workshop *w;
 	const struct container *c;
 	const struct copy_options *options;
-	int root;	/* of the container */
-	bool raw_upper; /* the root is the upper directory itself: overlayfs' names are not escaped for us */
+	int root; /* of the container */
 	bool single_id;
 	bool keep_owner; /* sources keep theirs (--from, archives) unless has_owner */
 	bool has_owner;
