@@ -1,0 +1,117 @@
+# Many processes, sudden death, a full disk: the store stays whole.
+load lib/common
+
+setup_file() {
+	common_setup_file
+	use_busybox
+}
+
+@test "ten processes committing lose nothing" {
+	for i in $(seq 10); do
+		(
+			ctr=$(cooper from busybox)
+			cooper run "$ctr" sh -c "echo $i >/number"
+			cooper commit -q --rm "$ctr" "par$i" >/dev/null
+		) &
+	done
+	wait
+	for i in $(seq 10); do
+		ctr=$(cooper from "par$i")
+		run cooper run "$ctr" cat /number
+		assert_output_is "$i"
+	done
+}
+
+@test "kill -9 at any moment leaves a store that the next command uses" {
+	ctr=$(cooper from --name killed busybox)
+	cooper run killed sh -c 'i=0; while [ $i -lt 300 ]; do echo $i >/f$i; i=$((i+1)); done'
+	for delay in 0.002 0.005 0.01 0.02 0.03 0.05 0.08 0.12; do
+		cooper commit -q killed "k$delay" >/dev/null 2>&1 &
+		pid=$!
+		sleep "$delay"
+		kill -9 "$pid" 2>/dev/null || :
+		wait "$pid" 2>/dev/null || :
+		run cooper run killed cat /f299
+		assert_output_is 299
+		run cooper images -q
+		assert_succeeds
+	done
+	cooper commit -q killed survived
+	check=$(cooper from survived)
+	run cooper run "$check" sh -c 'ls / | grep -c "^f[0-9]"'
+	assert_output_is 300
+	cooper prune
+	run find "$COOPER_ROOT/tmp" -mindepth 1 -maxdepth 1
+	assert_output_is ""
+}
+
+@test "a killed pull or copy leaves nothing that prune does not reclaim" {
+	cooper push -q busybox "oci:$BATS_TEST_TMPDIR/layout:v1"
+	fresh_store pulled
+	for delay in 0.005 0.01 0.02 0.04 0.08; do
+		cooper pull -q "oci:$BATS_TEST_TMPDIR/layout:v1" >/dev/null 2>&1 &
+		pid=$!
+		sleep "$delay"
+		kill -9 "$pid" 2>/dev/null || :
+		wait "$pid" 2>/dev/null || :
+	done
+	cooper pull -q "oci:$BATS_TEST_TMPDIR/layout:v1"
+	cooper prune
+	run find "$COOPER_ROOT/tmp" -mindepth 1 -maxdepth 1
+	assert_output_is ""
+	remove_store "$COOPER_ROOT"
+}
+
+@test "prune beside working processes removes nothing of theirs" {
+	for i in $(seq 4); do
+		(
+			ctr=$(cooper from busybox)
+			cooper run "$ctr" sh -c "echo p$i >/p"
+			cooper commit -q "$ctr" "prune$i" >/dev/null
+		) &
+		cooper prune >/dev/null
+	done
+	wait
+	for i in $(seq 4); do
+		ctr=$(cooper from "prune$i")
+		run cooper run "$ctr" cat /p
+		assert_output_is "p$i"
+	done
+}
+
+@test "a full disk is an error that names it, and the store stays usable" {
+	mkdir -p "$BATS_TEST_TMPDIR/small"
+	cat >"$BATS_TEST_TMPDIR/script" <<-'EOS'
+	set -e
+	mount -t tmpfs -o size=12m none "$1"
+	export COOPER_ROOT=$1/root COOPER_RUNROOT=$1/run
+	cooper pull -q "$2" >/dev/null
+	ctr=$(cooper from localhost/busybox:latest 2>/dev/null || cooper from "$(cooper images -q | head -n 1)")
+	cooper run "$ctr" dd if=/dev/zero of=/big bs=1M count=40 2>/dev/null && exit 9
+	cooper run "$ctr" rm -f /big
+	cooper run "$ctr" sh -c 'echo fine >/small'
+	cooper commit -q "$ctr" small >/dev/null
+	cooper images -q | wc -l
+	EOS
+	run cooper unshare sh "$BATS_TEST_TMPDIR/script" "$BATS_TEST_TMPDIR/small" "oci-archive:$(busybox_archive)"
+	assert_succeeds
+	[ "${lines[-1]}" -eq 2 ]
+}
+
+@test "the root directory is made when it is missing; one that cannot be is named" {
+	run cooper --root "$BATS_TEST_TMPDIR/new/deep" images -q
+	assert_succeeds
+	run cooper --root /proc/nosuch images
+	assert_fails_with 125 /proc/nosuch
+}
+
+@test "a layer whose tree was lost after a reboot is made again from its blob" {
+	cooper push -q busybox "oci:$BATS_TEST_TMPDIR/layout:v1"
+	fresh_store reboot
+	cooper pull -q "oci:$BATS_TEST_TMPDIR/layout:v1" >/dev/null
+	cooper unshare sh -c "for r in $COOPER_ROOT/layers/*/record; do sed -i 's/\"boot_id\":\"[^\"]*\"/\"boot_id\":\"00000000-0000-0000-0000-000000000000\"/' \$r; rm -f \${r%record}fs/bin/busybox; done"
+	ctr=$(cooper from "$(cooper images -q)")
+	run cooper run "$ctr" echo back
+	assert_output_is back
+	remove_store "$COOPER_ROOT"
+}
