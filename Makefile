@@ -193,3 +193,15 @@ install: $(B)/cooper ## program, man pages, completion, AppArmor profile (DESTDI
 	$(if $(HAS_APPARMOR_4),install -d $(APPARMOR) && \
 		sed 's,^profile cooper [^ ]*,profile cooper $(PREFIX)/bin/cooper,' contrib/apparmor/cooper >$(APPARMOR)/cooper)
 	$(if $(HAS_APPARMOR_4),$(if $(DESTDIR),,apparmor_parser -r $(APPARMOR)/cooper || echo 'load it with: apparmor_parser -r $(APPARMOR)/cooper'))
+
+# ---- Documentation -----------------------------------------------------------------------------------------------------
+# The man pages are made of the tables that also parse options (cmd/help.c), and committed, so that an installation from a
+# cross build has them.
+.PHONY: man
+man: $(B)/cooper ## write docs/man from cooper's own tables
+	@docs/man/generate $(B)/cooper
+
+.PHONY: lint-man
+lint-man: $(B)/cooper
+	@docs/man/generate --check $(B)/cooper
+lint: lint-man
