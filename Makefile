@@ -74,7 +74,7 @@ $(foreach f,$(HAVE),$(eval $(call library_rule,$(f))))
 $(B)/run/init/init: run/init/init.c run/init/protocol.h
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -Os -Wall -Wextra -ffreestanding -fno-stack-protector -fno-pic -fno-pie -no-pie -static -nostdlib \
+	$(Q)$(CC) -std=gnu17 -Os -Wall -Wextra -I. -ffreestanding -fno-stack-protector -fno-pic -fno-pie -no-pie -static -nostdlib \
 		-fno-asynchronous-unwind-tables -Wl,--build-id=none,-z,noexecstack -s -o $@ $<
 $(B)/run/init_image.o: $(B)/run/init/init
 $(B)/run/init_image.o: CPPFLAGS_ALL += -DINIT_IMAGE='"$(B)/run/init/init"'

@@ -6,7 +6,7 @@
  * memory file, so /proc/1/exe is nothing that the step could write (CVE-2019-5736), and under the step's own ids,
  * capabilities and filter.
  */
-#include "protocol.h"
+#include "run/init/protocol.h"
 
 #include <asm/ioctls.h>
 #include <asm/signal.h>
