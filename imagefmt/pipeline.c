@@ -199,7 +199,7 @@ static int process_here(struct pipeline *p, struct error **err)
 			rc = add_packer(p, err);
 	}
 	/* What each kind releases it has taken: none of these waits. */
-	while (rc == 0 && ring_fill(p->ring) > 0) {
+	while (rc == 0 && ring_fill(p->ring) > 0 && !ring_is_broken(p->ring)) {
 		block = ring_take(p->ring, HASH);
 		hasher_update(p->hasher, block->data, block->size);
 		ring_release(p->ring, block);

@@ -38,13 +38,13 @@ struct tartree {
 	struct error *error; /* of the last unpacking */
 };
 
-static int tartree_sink(const void *data, size_t size, void *context, struct error **err)
+static inline int tartree_sink(const void *data, size_t size, void *context, struct error **err)
 {
 	buf_append(context, data, size);
 	return 0;
 }
 
-static struct digest tartree_digest(int dirfd)
+static inline struct digest tartree_digest(int dirfd)
 {
 	struct pack_result result;
 
@@ -52,7 +52,7 @@ static struct digest tartree_digest(int dirfd)
 	return result.diff_id;
 }
 
-static int tartree_setup(void **state)
+static inline int tartree_setup(void **state)
 {
 	struct tartree *t = mem_alloc(sizeof(*t));
 	const char *tmp = getenv("TMPDIR");
@@ -73,7 +73,7 @@ static int tartree_setup(void **state)
 	return 0;
 }
 
-static int tartree_teardown(void **state)
+static inline int tartree_teardown(void **state)
 {
 	struct tartree *t = *state;
 	struct digest after = tartree_digest(t->outside);
@@ -91,7 +91,7 @@ static int tartree_teardown(void **state)
 }
 
 /* Appends an entry; owner and time are filled in where they are 0. */
-static void put(struct tartree *t, struct tar_entry entry, const char *data)
+static inline void put(struct tartree *t, struct tar_entry entry, const char *data)
 {
 	if (entry.uid == 0)
 		entry.uid = geteuid();
@@ -108,23 +108,23 @@ static void put(struct tartree *t, struct tar_entry entry, const char *data)
 		assert_int_equal(tar_write_data(&t->w, data, entry.size, NULL), 0);
 }
 
-static void put_file(struct tartree *t, const char *path, const char *data)
+static inline void put_file(struct tartree *t, const char *path, const char *data)
 {
 	put(t, (struct tar_entry){.path = path, .type = TAR_FILE}, data);
 }
 
-static void put_dir(struct tartree *t, const char *path)
+static inline void put_dir(struct tartree *t, const char *path)
 {
 	put(t, (struct tar_entry){.path = path, .type = TAR_DIRECTORY}, NULL);
 }
 
-static void put_link(struct tartree *t, enum tar_type type, const char *path, const char *link)
+static inline void put_link(struct tartree *t, enum tar_type type, const char *path, const char *link)
 {
 	put(t, (struct tar_entry){.path = path, .type = type, .link = link}, NULL);
 }
 
 /* Unpacks the bytes so far, with the end of the archive behind them. */
-static int unpack_with(struct tartree *t, const struct unpack_options *options, struct unpack_result *result)
+static inline int unpack_with(struct tartree *t, const struct unpack_options *options, struct unpack_result *result)
 {
 	assert_int_equal(tar_write_end(&t->w, NULL), 0);
 	cleanup_close int fd = fd_from_memory("layer", t->tar.data, t->tar.len, NULL);
@@ -138,21 +138,21 @@ static int unpack_with(struct tartree *t, const struct unpack_options *options, 
 	return rc;
 }
 
-static int unpack(struct tartree *t)
+static inline int unpack(struct tartree *t)
 {
 	struct unpack_result result;
 
 	return unpack_with(t, NULL, &result);
 }
 
-static mode_t type_in(int dirfd, const char *path)
+static inline mode_t type_in(int dirfd, const char *path)
 {
 	struct stat st;
 
 	return fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_mode & S_IFMT : 0;
 }
 
-static void assert_holds(int dirfd, const char *path, const char *text)
+static inline void assert_holds(int dirfd, const char *path, const char *text)
 {
 	cleanup(buf_done) struct buf bytes = BUF_INIT(1 << 20);
 
@@ -161,13 +161,13 @@ static void assert_holds(int dirfd, const char *path, const char *text)
 }
 
 /* False where the file system keeps no user.* attributes. */
-static bool has_user_xattrs(struct tartree *t)
+static inline bool has_user_xattrs(struct tartree *t)
 {
 	return fsetxattr(t->root, "user.probe", "", 0, 0) == 0 && fremovexattr(t->root, "user.probe") == 0;
 }
 
 /* False where character devices 0:0 cannot be made, as some sandboxes have it. */
-static bool has_whiteouts(struct tartree *t)
+static inline bool has_whiteouts(struct tartree *t)
 {
 	return mknodat(t->root, "probe", S_IFCHR, 0) == 0 && unlinkat(t->root, "probe", 0) == 0;
 }
