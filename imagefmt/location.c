@@ -51,7 +51,7 @@ static int parse_docker(const char *rest, struct location *location, struct erro
 		return rc;
 	reference_set_docker_domain(&location->ref);
 	reference_add_default_tag(&location->ref);
-	return 0;
+	return reference_check_length(&location->ref, err);
 }
 
 /* PATH[:NAME]: the first ':' splits, because names hold colons ("localhost/app:1") and paths seldom do. */

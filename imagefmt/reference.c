@@ -202,12 +202,18 @@ static void normalise_docker(struct reference *ref)
 	}
 }
 
+int reference_check_length(const struct reference *ref, struct error **err)
+{
+	size_t len = strlen(ref->path) + (ref->domain ? strlen(ref->domain) + 1 : 0);
+	if (len > NAME_MAX_LENGTH)
+		return error_set(err, EINVAL, "the name is longer than %d characters", NAME_MAX_LENGTH);
+	return 0;
+}
+
 static int split_name(const char *name, struct reference *ref, struct error **err)
 {
 	if (!*name)
 		return error_set(err, EINVAL, "the name is empty");
-	if (strlen(name) > NAME_MAX_LENGTH)
-		return error_set(err, EINVAL, "the name is longer than %d characters", NAME_MAX_LENGTH);
 	if (is_image_id(name))
 		return error_set(err, EINVAL, "this is an image id, not a name");
 
@@ -225,7 +231,7 @@ static int split_name(const char *name, struct reference *ref, struct error **er
 				 path);
 	ref->path = mem_strdup(path);
 	normalise_docker(ref);
-	return 0;
+	return reference_check_length(ref, err);
 }
 
 int reference_parse(const char *text, struct reference *ref, struct error **err)
@@ -289,6 +295,9 @@ int reference_local_name(const char *text, char **name, struct error **err)
 		return rc;
 	if (!ref.domain)
 		ref.domain = mem_strdup("localhost");
+	rc = reference_check_length(&ref, err);
+	if (rc < 0)
+		return rc;
 	reference_add_default_tag(&ref);
 	*name = reference_format(&ref);
 	return 0;

@@ -23,6 +23,8 @@ void reference_copy(struct reference *to, const struct reference *from);
 int reference_parse(const char *text, struct reference *ref, struct error **err);
 /* Adds ":latest" where there is neither tag nor digest. */
 void reference_add_default_tag(struct reference *ref);
+/* -EINVAL when domain and path together are too long: to be asked again by whoever lengthened a parsed name. */
+int reference_check_length(const struct reference *ref, struct error **err);
 /* Makes a short name one of docker.io: "debian" becomes docker.io/library/debian. Others stay as they are. */
 void reference_set_docker_domain(struct reference *ref);
 /* The whole name; with `digest` as well if there is one. */

@@ -129,6 +129,22 @@ static void names_and_tags_have_a_greatest_length(void **state)
 	assert_int_equal(reference_parse(text, &ref, NULL), -EINVAL);
 }
 
+static void what_is_put_before_a_name_counts_for_its_length(void **state)
+{
+	char path[256];
+	cleanup_free char *name = NULL;
+	cleanup(location_done) struct location location = {0};
+	cleanup(reference_done) struct reference ref = {0};
+	memset(path, 'a', sizeof(path));
+	path[250] = '\0';
+	cleanup_free char *place = mem_printf("docker://%s", path);
+	cleanup_free char *full = mem_printf("docker.io/%.240s", path);
+	assert_int_equal(reference_parse(path, &ref, NULL), 0);
+	assert_int_equal(reference_parse(full, &ref, NULL), -EINVAL); /* library/ */
+	assert_int_equal(reference_local_name(path, &name, NULL), -EINVAL);
+	assert_int_equal(location_parse(place, &location, NULL), -EINVAL);
+}
+
 static void a_name_comes_back_whole(void **state)
 {
 	const char *texts[] = {"debian", "debian:12", "quay.io/a/b:t@" DIGEST, "localhost:5000/x@" DIGEST};
@@ -236,6 +252,7 @@ int main(void)
 		cmocka_unit_test(dockers_registry_has_many_names),
 		cmocka_unit_test(refuses_what_is_no_name),
 		cmocka_unit_test(names_and_tags_have_a_greatest_length),
+		cmocka_unit_test(what_is_put_before_a_name_counts_for_its_length),
 		cmocka_unit_test(a_name_comes_back_whole),
 		cmocka_unit_test(the_store_keeps_full_names),
 		cmocka_unit_test(places_come_apart_at_their_first_colon),
