@@ -1,0 +1,52 @@
+/*
+ * What the files of a step share: step.c fills the run_spec, step_files.c writes the texts of /etc, step_mounts.c opens
+ * what is mounted.
+ */
+#ifndef COOPER_BUILDER_STEP_INTERNAL_H
+#define COOPER_BUILDER_STEP_INTERNAL_H
+
+#include "builder/containersconf.h"
+#include "builder/rootfs.h"
+#include "builder/settings_parse.h"
+#include "builder/step.h"
+
+/* Everything that a run_spec only borrows. */
+struct step {
+	struct workshop *w;
+	const struct container *c;
+	const struct step_options *options;
+	struct settings settings;
+	struct containers_conf conf;
+	struct rootfs_layers layers;
+	struct strlist env;
+	struct security security;
+	struct buf seccomp;
+	struct run_limit *limits;
+	char *hosts, *resolv_conf, *hostname_file, *containerenv;
+	struct run_device *devices;
+	size_t device_count;
+	struct strlist owned; /* texts that mounts and devices point at */
+	struct run_mount *mounts;
+	size_t mount_count;
+	struct rootfs **roots; /* of mounts with from= */
+	size_t root_count;
+	int *fds; /* of mounts and locks */
+	size_t fd_count;
+	struct strlist temporary; /* directories in tmp/, of private caches */
+};
+
+/* ---- step_files.c ------------------------------------------------------------------------------------------------ */
+
+/* /etc/resolv.conf of the step; NULL in *text for --dns none. */
+int step_resolv_conf(const struct step *step, enum run_network network, char **text, struct error **err);
+/* /etc/hosts; NULL for --no-hosts. */
+int step_hosts(const struct step *step, enum run_network network, const char *hostname, char **text,
+	       struct error **err);
+char *step_containerenv(const struct step *step);
+
+/* ---- step_mounts.c ----------------------------------------------------------------------------------------------- */
+
+/* Opens what --volume and --mount name and appends it to step->mounts. */
+int step_mounts(struct step *step, struct error **err);
+
+#endif

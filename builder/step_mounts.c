@@ -1,0 +1,354 @@
+/*
+ * What --volume and --mount name, opened. A source inside an image or another container is opened inside its root and
+ * held as a descriptor from then on (CVE-2024-1753, CVE-2024-9675): nothing that changes its path later matters.
+ */
+#include "builder/step_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/rootpath.h"
+#include "base/tree.h"
+#include "builder/acquire.h"
+#include "imagefmt/digest.h"
+
+#define CACHE_MODE 0755
+
+static void keep_fd(struct step *step, int fd)
+{
+	step->fds = mem_grow(step->fds, step->fd_count + 1, sizeof(*step->fds));
+	step->fds[step->fd_count++] = fd;
+}
+
+static const char *keep_text(struct step *step, const char *text)
+{
+	if (!text)
+		return NULL;
+	strlist_append(&step->owned, text);
+	return step->owned.items[step->owned.count - 1];
+}
+
+static void add_mount(struct step *step, const struct run_mount *mount)
+{
+	step->mounts = mem_grow(step->mounts, step->mount_count + 1, sizeof(*step->mounts));
+	step->mounts[step->mount_count++] = *mount;
+}
+
+/* ---- sources ------------------------------------------------------------------------------------------------------
+ */
+
+static int open_from(struct step *step, const char *name, int *root, struct error **err)
+{
+	cleanup(container_done) struct container c = {0};
+	struct rootfs *rootfs = NULL;
+	int rc;
+
+	if (container_find(step->w, name, &c, NULL) == 0) {
+		rc = rootfs_open(step->w, &c, &rootfs, err);
+	} else {
+		cleanup(image_done) struct image image = {0};
+		struct acquire_options options = {.policy = PULL_MISSING};
+		rc = acquire_image(step->w, name, &options, &image, err);
+		if (rc >= 0)
+			rc = rootfs_open_image(step->w, &image, &rootfs, err);
+	}
+	if (rc < 0)
+		return error_prefix(err, "--mount from=%s", name);
+	step->roots = mem_grow(step->roots, step->root_count + 1, sizeof(*step->roots));
+	step->roots[step->root_count++] = rootfs;
+	*root = rootfs_fd(rootfs);
+	return 0;
+}
+
+/* The user's own path; relative ones are relative to --contextdir, or to our working directory. */
+static int open_host(struct step *step, const char *path, struct error **err)
+{
+	const char *context = step->options->contextdir;
+
+	if (path[0] == '/' || !context) {
+		int fd = open(path, O_PATH | O_CLOEXEC);
+		return fd < 0 ? error_set_errno(err, "'%s'", path) : fd;
+	}
+	cleanup_close int root = open(context, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return error_set_errno(err, "--contextdir %s", context);
+	return rootpath_open(root, path, O_PATH, 0, err);
+}
+
+static int open_source(struct step *step, const struct mount_setting *setting, struct error **err)
+{
+	const char *path = setting->source ? setting->source : "/";
+	int fd;
+
+	if (setting->from) {
+		int root = -1;
+		int rc = open_from(step, setting->from, &root, err);
+		if (rc < 0)
+			return rc;
+		fd = rootpath_open(root, path, O_PATH, 0, err);
+	} else {
+		fd = open_host(step, path, err);
+	}
+	if (fd >= 0)
+		keep_fd(step, fd);
+	return fd;
+}
+
+/* ---- kinds --------------------------------------------------------------------------------------------------------
+ */
+
+static void base_mount(struct step *step, const struct mount_setting *setting, struct run_mount *mount)
+{
+	*mount = (struct run_mount){
+		.type = RUN_MOUNT_BIND,
+		.flags = setting->flags,
+		.source_fd = -1,
+		.target = keep_text(step, setting->target),
+		.propagation = setting->propagation,
+		.size = setting->size,
+		.mode = setting->mode,
+		.upper = -1,
+		.work = -1,
+	};
+}
+
+/* Changes to a directory that is mounted writable by --mount are thrown away, as in Dockerfiles; --volume writes
+ * through. */
+static int add_bind(struct step *step, const struct mount_setting *setting, bool discard_writes, struct error **err)
+{
+	struct run_mount mount;
+	struct stat st;
+	int fd = open_source(step, setting, err);
+
+	if (fd < 0)
+		return fd;
+	base_mount(step, setting, &mount);
+	mount.source_fd = fd;
+	if (discard_writes && !(setting->flags & RUN_MOUNT_READ_ONLY)) {
+		if (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
+			return error_set(
+				err, EINVAL,
+				"--mount target=%s: only a directory can be mounted rw (what is written is thrown "
+				"away); use --volume to write to the file itself",
+				setting->target);
+		mount.type = RUN_MOUNT_OVERLAY;
+	}
+	add_mount(step, &mount);
+	return 0;
+}
+
+static int open_own_directory(struct step *step, const char *path, int *fd, struct error **err)
+{
+	if (!path)
+		return 0;
+	*fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0)
+		return error_set_errno(err, "--volume: '%s'", path);
+	keep_fd(step, *fd);
+	return 0;
+}
+
+static int add_overlay(struct step *step, const struct mount_setting *setting, struct error **err)
+{
+	struct run_mount mount;
+	int fd = open_source(step, setting, err);
+
+	if (fd < 0)
+		return fd;
+	base_mount(step, setting, &mount);
+	mount.type = RUN_MOUNT_OVERLAY;
+	mount.source_fd = fd;
+	int rc = open_own_directory(step, setting->upper, &mount.upper, err);
+	if (rc >= 0)
+		rc = open_own_directory(step, setting->work, &mount.work, err);
+	if (rc >= 0)
+		add_mount(step, &mount);
+	return rc;
+}
+
+/* ---- caches -------------------------------------------------------------------------------------------------------
+ */
+
+/* A cache's name on disk: whatever the id is, it is one component and no other cache's. */
+static int cache_name(const struct mount_setting *setting, char hex[DIGEST_HEX_SIZE], struct error **err)
+{
+	cleanup_free char *text =
+		mem_printf("%s\n%s\n%s", setting->id ? setting->id : setting->target,
+			   setting->from ? setting->from : "", setting->source ? setting->source : "");
+	struct digest digest;
+	int rc = digest_of(text, strlen(text), &digest, err);
+
+	if (rc >= 0)
+		digest_hex(&digest, hex);
+	return rc;
+}
+
+static int open_caches(struct step *step, struct error **err)
+{
+	int cache = store_folder(workshop_store(step->w), STORE_CACHE, err);
+
+	if (cache < 0)
+		return cache;
+	if (mkdirat(cache, "mounts", 0700) < 0 && errno != EEXIST)
+		return error_set_errno(err, "make the directory of caches");
+	int fd = fd_open_dir(cache, "mounts", err);
+	if (fd >= 0)
+		keep_fd(step, fd);
+	return fd;
+}
+
+/* A new cache starts with what `from` has, or empty. */
+static int fill_cache(struct step *step, const struct mount_setting *setting, int fd, struct error **err)
+{
+	mode_t mode = setting->mode ? setting->mode : CACHE_MODE;
+
+	if (setting->from) {
+		int root = -1;
+		int rc = open_from(step, setting->from, &root, err);
+		if (rc < 0)
+			return rc;
+		cleanup_close int source =
+			rootpath_open(root, setting->source ? setting->source : "/", O_RDONLY | O_DIRECTORY, 0, err);
+		if (source < 0)
+			return source;
+		rc = tree_copy(source, fd, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (fchown(fd, setting->uid, setting->gid) < 0)
+		return error_set_errno(err, "give the cache for '%s' to %u:%u", setting->target, setting->uid,
+				       setting->gid);
+	return fchmod(fd, mode) < 0 ? error_set_errno(err, "set the mode of the cache for '%s'", setting->target) : 0;
+}
+
+/* Opens the cache, made in tmp/ and renamed when it is new, so that nobody sees one that is half filled. */
+static int open_cache(struct step *step, const struct mount_setting *setting, int caches, const char *name,
+		      struct error **err)
+{
+	int fd = fd_open_dir(caches, name, NULL);
+
+	if (fd >= 0 || fd != -ENOENT)
+		return fd >= 0 ? fd : fd_open_dir(caches, name, err);
+	int tmp = store_tmp(workshop_store(step->w), err);
+	if (tmp < 0)
+		return tmp;
+	cleanup_free char *made = store_tmp_name(workshop_store(step->w), "cache");
+	if (mkdirat(tmp, made, 0700) < 0)
+		return error_set_errno(err, "make the cache for '%s'", setting->target);
+	cleanup_close int dir = fd_open_dir(tmp, made, err);
+	int rc = dir < 0 ? dir : fill_cache(step, setting, dir, err);
+	if (rc < 0)
+		return rc;
+	if (renameat(tmp, made, caches, name) == 0)
+		return take_fd(&dir);
+	/* Another step was faster. */
+	tree_remove(tmp, made, NULL);
+	return fd_open_dir(caches, name, err);
+}
+
+/* A cache of this step alone: the common one while nobody else has it, else one that is thrown away. */
+static int lock_cache(struct step *step, const struct mount_setting *setting, const char *hex, bool *taken,
+		      struct error **err)
+{
+	cleanup_free char *what = mem_printf("the cache for '%s'", setting->target);
+	enum lock_wait wait = setting->sharing == CACHE_PRIVATE ? LOCK_TRY : LOCK_WAIT;
+	enum lock_mode mode = setting->sharing == CACHE_SHARED ? LOCK_SHARED : LOCK_EXCLUSIVE;
+	cleanup_error struct error *error = NULL;
+	int lock = store_lock(workshop_store(step->w), "cache", hex, mode, wait, what, &error);
+
+	*taken = lock >= 0;
+	if (lock >= 0) {
+		keep_fd(step, lock);
+		return 0;
+	}
+	if (lock == -EWOULDBLOCK)
+		return 0;
+	if (err)
+		*err = take_ptr(&error);
+	return lock;
+}
+
+static int add_cache(struct step *step, const struct mount_setting *setting, struct error **err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	struct run_mount mount;
+	bool taken = false;
+	int rc = cache_name(setting, hex, err);
+
+	if (rc >= 0)
+		rc = lock_cache(step, setting, hex, &taken, err);
+	if (rc < 0)
+		return rc;
+	int place = taken ? open_caches(step, err) : store_tmp(workshop_store(step->w), err);
+	if (place < 0)
+		return place;
+	cleanup_free char *own = taken ? NULL : store_tmp_name(workshop_store(step->w), "private-cache");
+	if (own)
+		strlist_append(&step->temporary, own);
+	int fd = open_cache(step, setting, place, own ? own : hex, err);
+	if (fd < 0)
+		return fd;
+	keep_fd(step, fd);
+	base_mount(step, setting, &mount);
+	mount.source_fd = fd;
+	mount.mode = 0;
+	add_mount(step, &mount);
+	return 0;
+}
+
+/* ---- all ----------------------------------------------------------------------------------------------------------
+ */
+
+static int add_setting(struct step *step, const struct mount_setting *setting, bool discard_writes, struct error **err)
+{
+	struct run_mount mount;
+
+	switch (setting->kind) {
+	case MOUNT_BIND:
+		return add_bind(step, setting, discard_writes, err);
+	case MOUNT_OVERLAY:
+		return add_overlay(step, setting, err);
+	case MOUNT_CACHE:
+		return add_cache(step, setting, err);
+	case MOUNT_TMPFS:
+		base_mount(step, setting, &mount);
+		mount.type = RUN_MOUNT_TMPFS;
+		add_mount(step, &mount);
+		return 0;
+	}
+	return error_set(err, EINVAL, "a mount of an unknown kind");
+}
+
+static int add_volumes(struct step *step, const struct strlist *volumes, struct error **err)
+{
+	for (size_t i = 0; i < volumes->count; i++) {
+		cleanup(mount_setting_done) struct mount_setting setting = {0};
+		int rc = volume_parse(volumes->items[i], &setting, err);
+		if (rc >= 0)
+			rc = add_setting(step, &setting, /* discard_writes */ false, err);
+		if (rc < 0)
+			return error_prefix(err, "volume %s", volumes->items[i]);
+	}
+	return 0;
+}
+
+int step_mounts(struct step *step, struct error **err)
+{
+	int rc = add_volumes(step, &step->conf.volumes, err);
+
+	if (rc >= 0)
+		rc = add_volumes(step, &step->settings.volumes, err);
+	for (size_t i = 0; rc >= 0 && i < step->settings.mounts.count; i++) {
+		cleanup(mount_setting_done) struct mount_setting setting = {0};
+		rc = mount_parse(step->settings.mounts.items[i], &setting, err);
+		if (rc >= 0)
+			rc = add_setting(step, &setting, /* discard_writes */ true, err);
+	}
+	return rc;
+}
