@@ -182,18 +182,21 @@ BINDIR = $(DESTDIR)$(PREFIX)/bin
 MANDIR = $(DESTDIR)$(PREFIX)/share/man
 COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 APPARMOR = $(DESTDIR)$(SYSCONFDIR)/apparmor.d
-# Its rule is AppArmor 4's: an older one would fail to load all profiles, and has nothing to allow.
-HAS_APPARMOR_4 = $(wildcard /etc/apparmor.d/abi/4.0)
 
+# The profile is written in AppArmor 4's language: an older one would fail to load it, and has nothing to allow.
 .PHONY: install
 install: $(B)/cooper ## program, man pages, completion, AppArmor profile (DESTDIR=, PREFIX=/usr/local, SYSCONFDIR=/etc)
-	install -D -m 755 $(B)/cooper $(BINDIR)/cooper
-	$(foreach m,$(wildcard docs/man/*.[1-8]),install -D -m 644 $(m) $(MANDIR)/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)) &&) :
-	$(if $(wildcard contrib/completion/cooper.bash),install -D -m 644 contrib/completion/cooper.bash $(COMPLETIONS)/cooper)
-	$(if $(HAS_APPARMOR_4),install -d $(APPARMOR) && \
-		sed 's,^profile cooper [^ ]*,profile cooper $(PREFIX)/bin/cooper,' contrib/apparmor/cooper >$(APPARMOR)/cooper)
-	$(if $(HAS_APPARMOR_4),$(if $(DESTDIR),,apparmor_parser -r $(APPARMOR)/cooper || echo 'load it with: apparmor_parser -r $(APPARMOR)/cooper'))
-
+	$(call say,INSTALL,$(BINDIR)/cooper)
+	$(Q)install -D -m 755 $(B)/cooper $(BINDIR)/cooper
+	$(call say,INSTALL,$(MANDIR))
+	$(Q)for page in docs/man/*.[1-8]; do \
+		test ! -e "$$page" || install -D -m 644 "$$page" "$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; done
+	$(Q)test ! -e contrib/completion/cooper.bash || \
+		install -D -m 644 contrib/completion/cooper.bash $(COMPLETIONS)/cooper
+	$(Q)test ! -e /etc/apparmor.d/abi/4.0 || { install -d $(APPARMOR) && \
+		sed 's,^profile cooper [^ ]*,profile cooper $(PREFIX)/bin/cooper,' contrib/apparmor/cooper >$(APPARMOR)/cooper && \
+		{ test -n '$(DESTDIR)' || apparmor_parser -r $(APPARMOR)/cooper || \
+			echo 'load it as root with: apparmor_parser -r $(APPARMOR)/cooper'; }; }
 # ---- Documentation -----------------------------------------------------------------------------------------------------
 # The man pages are made of the tables that also parse options (cmd/help.c), and committed, so that an installation from a
 # cross build has them.
