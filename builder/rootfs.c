@@ -101,7 +101,7 @@ static int record_load(struct workshop *w, const struct container *c, struct mou
 	    json_get_string(json_field(&at, "work"), &read.work, NULL) < 0 || !read.session)
 		return 0;
 	bool direct = strcmp(read.session, NO_SESSION) == 0;
-	if (!direct && !session_is_alive(w, read.session))
+	if (!direct && !unshare_session_is_alive(w, read.session))
 		return 0;
 	*record = read;
 	read = (struct mount_record){0};
@@ -110,7 +110,7 @@ static int record_load(struct workshop *w, const struct container *c, struct mou
 
 static bool is_here(struct workshop *w, const struct container *c, const struct mount_record *record)
 {
-	cleanup_free char *current = session_current(w);
+	cleanup_free char *current = unshare_session_current(w);
 
 	if (!record->session)
 		return false;
@@ -122,7 +122,7 @@ static bool is_here(struct workshop *w, const struct container *c, const struct 
 int rootfs_check_free(struct workshop *w, const struct container *c, struct error **err)
 {
 	cleanup(mount_record_done) struct mount_record record = {0};
-	cleanup_free char *current = session_current(w);
+	cleanup_free char *current = unshare_session_current(w);
 	int rc = record_load(w, c, &record, err);
 
 	if (rc < 0 || !record.session || strcmp(record.session, NO_SESSION) == 0)
@@ -277,7 +277,7 @@ int rootfs_mount(struct workshop *w, const struct container *c, char **path, str
 {
 	cleanup(mount_record_done) struct mount_record record = {0};
 	bool direct = c->config.diff_id_count == 0;
-	cleanup_free char *session = direct ? mem_strdup(NO_SESSION) : session_current(w);
+	cleanup_free char *session = direct ? mem_strdup(NO_SESSION) : unshare_session_current(w);
 
 	if (!session)
 		return no_session(c, err);
@@ -357,7 +357,7 @@ int rootfs_suspend(struct workshop *w, const struct container *c, bool *was_moun
 int rootfs_resume(struct workshop *w, const struct container *c, struct error **err)
 {
 	cleanup(mount_record_done) struct mount_record record = {0};
-	cleanup_free char *session = session_current(w);
+	cleanup_free char *session = unshare_session_current(w);
 	cleanup_free char *work = NULL;
 	int rc = record_load(w, c, &record, err);
 

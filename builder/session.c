@@ -24,7 +24,7 @@ static char *namespace_name(void)
 	return mem_printf("mnt%llu", (unsigned long long)st.st_ino);
 }
 
-char *session_current(struct workshop *w)
+char *unshare_session_current(struct workshop *w)
 {
 	const char *name = env_plain(SESSION_VARIABLE);
 	cleanup_free char *prefix = namespace_name();
@@ -37,9 +37,9 @@ char *session_current(struct workshop *w)
 	return mem_strdup(name);
 }
 
-int session_start(struct workshop *w, int *fd, struct error **err)
+int unshare_session_start(struct workshop *w, int *fd, struct error **err)
 {
-	cleanup_free char *current = session_current(w);
+	cleanup_free char *current = unshare_session_current(w);
 	if (current) {
 		*fd = -1;
 		return 0;
@@ -61,7 +61,7 @@ int session_start(struct workshop *w, int *fd, struct error **err)
 	return 0;
 }
 
-bool session_is_alive(struct workshop *w, const char *name)
+bool unshare_session_is_alive(struct workshop *w, const char *name)
 {
 	int locks = store_folder(workshop_store(w), STORE_LOCKS, NULL);
 	if (locks < 0 || strchr(name, '/'))

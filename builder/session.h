@@ -16,10 +16,10 @@
 
 /* Begins a session in this process's mount namespace (the process is inside). The lock's descriptor is left open for
  * all descendants; a caller that goes on alone closes it. A no-op inside a session, giving -1 in *fd. */
-int session_start(struct workshop *workshop, int *fd, struct error **err);
+int unshare_session_start(struct workshop *workshop, int *fd, struct error **err);
 /* The session that this process stands in, newly allocated, or NULL. */
-MUST_CHECK char *session_current(struct workshop *workshop);
+MUST_CHECK char *unshare_session_current(struct workshop *workshop);
 /* True while a process of that session lives. The lock file of a dead one is removed. */
-bool session_is_alive(struct workshop *workshop, const char *name);
+bool unshare_session_is_alive(struct workshop *workshop, const char *name);
 
 #endif

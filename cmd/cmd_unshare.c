@@ -108,7 +108,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	char *default_argv[] = {(char *)(shell ? shell : "/bin/sh"), NULL};
 	char *const *argv = args->count ? strlist_argv(args) : default_argv;
 	int session = -1;
-	int rc = session_start(context->workshop, &session, err);
+	int rc = unshare_session_start(context->workshop, &session, err);
 	if (rc == 0)
 		rc = mount_containers(context, &options->mounts, err);
 	if (rc < 0)
