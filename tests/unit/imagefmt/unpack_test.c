@@ -1,0 +1,265 @@
+/* Marks of removal in both their meanings, the formats of others, records of owners, and the digests that are given. */
+#include "tests/unit/imagefmt/tartree.h"
+
+#include "base/ovlmark.h"
+#include "base/owner.h"
+
+static bool is_whiteout(int dirfd, const char *path)
+{
+	struct stat st;
+
+	return fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && ovlmark_is_whiteout(&st);
+}
+
+static bool is_opaque(int dirfd, const char *path)
+{
+	cleanup_close int fd = fd_open_dir(dirfd, path, NULL);
+
+	return fd >= 0 && ovlmark_is_opaque(fd);
+}
+
+static int unpack_plain(struct tartree *t)
+{
+	struct unpack_result result;
+
+	return unpack_with(t, &(struct unpack_options){.plain = true}, &result);
+}
+
+static void marks_become_overlayfs_own(void **state)
+{
+	struct tartree *t = *state;
+
+	if (!has_whiteouts(t) || !has_user_xattrs(t))
+		skip();
+	put_file(t, "a/.wh.gone", "");
+	put_dir(t, "b");
+	put_file(t, "b/.wh..wh..opq", "");
+	put_file(t, "b/new", "x");
+	put_file(t, ".wh..wh.plnk/1.2", "aufs");
+	assert_int_equal(unpack(t), 0);
+	assert_true(is_whiteout(t->root, "a/gone"));
+	assert_true(is_opaque(t->root, "b"));
+	assert_false(is_opaque(t->root, "a"));
+	assert_int_equal(type_in(t->root, ".wh..wh.plnk"), 0);
+}
+
+/* "Whiteout files MUST only apply to resources in lower/parent layers" (OCI image-spec layer.md). */
+static void what_the_layer_brings_wins_in_any_order(void **state)
+{
+	struct tartree *t = *state;
+
+	if (!has_whiteouts(t) || !has_user_xattrs(t))
+		skip();
+	put_file(t, "f1", "x");
+	put_file(t, ".wh.f1", "");
+	put_file(t, ".wh.f2", "");
+	put_file(t, "f2", "x");
+	put_dir(t, "d1");
+	put_file(t, ".wh.d1", "");
+	put_file(t, ".wh.d2", "");
+	put_dir(t, "d2");
+	put_file(t, ".wh.d3", "");
+	put_file(t, "d3/implied", "x");
+	assert_int_equal(unpack(t), 0);
+	assert_holds(t->root, "f1", "x");
+	assert_holds(t->root, "f2", "x");
+	assert_true(is_opaque(t->root, "d1"));
+	assert_true(is_opaque(t->root, "d2"));
+	assert_true(is_opaque(t->root, "d3"));
+	assert_holds(t->root, "d3/implied", "x");
+}
+
+static void plain_marks_remove(void **state)
+{
+	struct tartree *t = *state;
+
+	put_file(t, "d/old", "x");
+	put_file(t, "d/sub/old", "x");
+	put_file(t, "gone/deep/file", "x");
+	put_file(t, "kept", "x");
+	assert_int_equal(unpack_plain(t), 0);
+	put_file(t, "d/sub/new", "x");
+	put_file(t, "d/.wh..wh..opq", "");
+	put_file(t, "d/after", "x");
+	put_file(t, ".wh.gone", "");
+	put_file(t, ".wh.never-was", "");
+	put_file(t, "kept", "y");
+	put_file(t, ".wh.kept", "");
+	assert_int_equal(unpack_plain(t), 0);
+	assert_int_equal(type_in(t->root, "d/old"), 0);
+	assert_int_equal(type_in(t->root, "d/sub/old"), 0);
+	assert_holds(t->root, "d/sub/new", "x");
+	assert_holds(t->root, "d/after", "x");
+	assert_int_equal(type_in(t->root, "gone"), 0);
+	assert_holds(t->root, "kept", "y");
+}
+
+static void plain_marks_do_not_follow_symlinks(void **state)
+{
+	struct tartree *t = *state;
+
+	put_link(t, TAR_SYMLINK, "l", "../outside");
+	put_link(t, TAR_SYMLINK, "m", "../outside/secret");
+	assert_int_equal(unpack_plain(t), 0);
+	put_file(t, ".wh.l", "");
+	put_file(t, ".wh.m", "");
+	assert_int_equal(unpack_plain(t), 0);
+	assert_int_equal(type_in(t->root, "l"), 0);
+}
+
+static void entries_replace_what_stands_there(void **state)
+{
+	struct tartree *t = *state;
+	struct stat st;
+
+	put_file(t, "d/x", "x");
+	put_file(t, "d", "now a file");
+	put_file(t, "f", "file");
+	put_dir(t, "f");
+	put_file(t, "f/x", "x");
+	put_dir(t, "same");
+	put_file(t, "same/x", "x");
+	put(t, (struct tar_entry){.path = "same", .type = TAR_DIRECTORY, .mode = 0700, .mtime = 42}, NULL);
+	assert_int_equal(unpack(t), 0);
+	assert_holds(t->root, "d", "now a file");
+	assert_holds(t->root, "f/x", "x");
+	assert_holds(t->root, "same/x", "x");
+	assert_int_equal(fstatat(t->root, "same", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(st.st_mtim.tv_sec, 42);
+}
+
+static void the_root_entry_sets_the_root(void **state)
+{
+	struct tartree *t = *state;
+	struct stat st;
+
+	put(t, (struct tar_entry){.path = "./", .type = TAR_DIRECTORY, .mode = 0711, .mtime = 7}, NULL);
+	put_file(t, "./x", "x");
+	assert_int_equal(unpack(t), 0);
+	assert_int_equal(fstat(t->root, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0711);
+	assert_int_equal(st.st_mtim.tv_sec, 7);
+}
+
+static void parents_that_are_missing_are_made_alike(void **state)
+{
+	struct tartree *t = *state;
+	struct stat st;
+
+	put_file(t, "a/b/c", "x");
+	assert_int_equal(unpack(t), 0);
+	assert_int_equal(fstatat(t->root, "a", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0755);
+	assert_int_equal(st.st_mtim.tv_sec, 1700000000);
+	assert_int_equal(st.st_mtim.tv_nsec, 0);
+}
+
+static void odd_times_are_kept_or_clamped(void **state)
+{
+	struct tartree *t = *state;
+	struct stat st;
+
+	put(t, (struct tar_entry){.path = "old", .type = TAR_FILE, .mtime = -100}, "x");
+	put(t, (struct tar_entry){.path = "far", .type = TAR_FILE, .mtime = INT64_MAX}, "x");
+	put(t, (struct tar_entry){.path = "past", .type = TAR_FILE, .mtime = INT64_MIN + 1}, "x");
+	assert_int_equal(unpack(t), -EBADMSG); /* 19 digits are no time */
+	put(t, (struct tar_entry){.path = "old", .type = TAR_FILE, .mtime = -100}, "x");
+	put(t, (struct tar_entry){.path = "far", .type = TAR_FILE, .mtime = 99999999999999}, "x");
+	assert_int_equal(unpack(t), 0);
+	assert_int_equal(fstatat(t->root, "old", &st, 0), 0);
+	assert_int_equal(st.st_mtim.tv_sec, -100);
+	assert_int_equal(fstatat(t->root, "far", &st, 0), 0);
+	assert_true(st.st_mtim.tv_sec > 2000000000);
+}
+
+static void owners_that_cannot_be_given_are_recorded(void **state)
+{
+	struct tartree *t = *state;
+	struct unpack_result result;
+	struct owner_record record;
+
+	if (geteuid() == 0 || !has_user_xattrs(t))
+		skip(); /* root can give any */
+	put(t, (struct tar_entry){.path = "f", .type = TAR_FILE, .uid = 42, .gid = 43, .mode = 04711}, "x");
+	put(t, (struct tar_entry){.path = "l", .type = TAR_SYMLINK, .link = "f", .uid = 42}, NULL);
+	assert_int_equal(unpack_with(t, &(struct unpack_options){.single_id = true}, &result), 0);
+	assert_int_equal(result.recorded, 1);
+	assert_int_equal(result.lost, 1);
+	cleanup_close int fd = openat(t->root, "f", O_PATH | O_CLOEXEC);
+	assert_int_equal(owner_get(fd, &record, NULL), 0);
+	assert_int_equal(record.uid, 42);
+	assert_int_equal(record.gid, 43);
+	assert_int_equal(record.mode, 04711);
+	put(t, (struct tar_entry){.path = "f", .type = TAR_FILE, .uid = 42}, "x");
+	assert_true(unpack(t) < 0);
+	assert_non_null(strstr(error_message(t->error), "mapped"));
+}
+
+static void the_digest_covers_what_is_behind_the_end(void **state)
+{
+	struct tartree *t = *state;
+	struct unpack_result result;
+	struct digest expected;
+
+	put_file(t, "a", "a");
+	assert_int_equal(tar_write_end(&t->w, NULL), 0);
+	buf_append(&t->tar, "trailing bytes", 14);
+	assert_int_equal(digest_of(t->tar.data, t->tar.len, &expected, NULL), 0);
+	cleanup_close int fd = fd_from_memory("layer", t->tar.data, t->tar.len, NULL);
+	assert_int_equal(unpack_layer(fd, CODEC_NONE, t->root, NULL, &result, NULL), 0);
+	assert_true(digest_equal(&result.diff_id, &expected));
+	assert_int_equal(result.size, t->tar.len);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(unpack_verify(fd, CODEC_NONE, NULL, &result, NULL), 0);
+	assert_true(digest_equal(&result.diff_id, &expected));
+}
+
+/* Large enough for the threads; damage in the middle must end them all. */
+static void large_layers_go_through_the_ring(void **state)
+{
+	struct tartree *t = *state;
+	struct unpack_result result;
+	cleanup_free char *data = mem_alloc((5 << 20) + 1);
+
+	for (size_t i = 0; i < 5 << 20; i++)
+		data[i] = (char)('a' + i % 23 + i / 100000 % 3);
+	for (int i = 0; i < 4; i++) {
+		cleanup_free char *name = mem_printf("f%d", i);
+		put_file(t, name, data);
+	}
+	cleanup(buf_done) struct buf copy = BUF_INIT((size_t)1 << 28);
+	buf_append(&copy, t->tar.data, t->tar.len);
+	assert_int_equal(unpack(t), 0);
+	assert_int_equal(tree_remove(t->root, "f0", NULL), 0);
+	memset(copy.data + (5 << 20) + 2 * TAR_BLOCK, 'x', 5 << 10);
+	cleanup_close int fd = fd_from_memory("layer", copy.data, copy.len, NULL);
+	int rc = unpack_layer(fd, CODEC_NONE, t->root, NULL, &result, NULL);
+	assert_true(rc == 0 || rc == -EBADMSG);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(unpack_layer(fd, CODEC_ZSTD, t->root, NULL, &result, NULL), -EBADMSG);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(unpack_verify(fd, CODEC_NONE, &(struct unpack_options){.max_bytes = 1000}, &result, NULL),
+			 -EFBIG);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, tartree_setup, tartree_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(marks_become_overlayfs_own),
+		T(what_the_layer_brings_wins_in_any_order),
+		T(plain_marks_remove),
+		T(plain_marks_do_not_follow_symlinks),
+		T(entries_replace_what_stands_there),
+		T(the_root_entry_sets_the_root),
+		T(parents_that_are_missing_are_made_alike),
+		T(odd_times_are_kept_or_clamped),
+		T(owners_that_cannot_be_given_are_recorded),
+		T(the_digest_covers_what_is_behind_the_end),
+		T(large_layers_go_through_the_ring),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
