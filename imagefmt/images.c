@@ -4,8 +4,10 @@
 #include "imagefmt/images.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/atomicfile.h"
 #include "base/fd.h"
@@ -59,6 +61,23 @@ int images_load_table(struct store *store, struct image_index *table, struct err
 	return 0;
 }
 
+/* The new table is written in tmp/, where what a killed process leaves is swept, and takes the old one's place whole.
+ */
+static int replace_table(struct store *store, const struct buf *text, struct error **err)
+{
+	int oci = store_folder(store, STORE_OCI, err);
+	int tmp = oci < 0 ? oci : store_tmp(store, err);
+	if (tmp < 0)
+		return tmp;
+	cleanup_free char *name = store_tmp_name(store, "index");
+	int rc = atomic_file_write(tmp, name, 0600, text->data, text->len, ATOMIC_FILE_SYNC, err);
+	if (rc < 0)
+		return rc;
+	if (renameat(tmp, name, oci, "index.json") < 0 || fsync(oci) < 0)
+		return error_set_errno(err, "replace the table of images");
+	return 0;
+}
+
 static int save_table(struct store *store, const struct image_index *table, struct error **err)
 {
 	/* One byte more than a reader takes, to see that it would not. */
@@ -66,8 +85,7 @@ static int save_table(struct store *store, const struct image_index *table, stru
 	image_index_format(table, &text);
 	if (text.overflow || text.len > MANIFEST_SIZE_MAX)
 		return error_set(err, EFBIG, "store '%s': too many images for one index", store_root(store));
-	return atomic_file_write(store_folder(store, STORE_OCI, NULL), "index.json", 0600, text.data, text.len,
-				 ATOMIC_FILE_SYNC, err);
+	return replace_table(store, &text, err);
 }
 
 static int lock_table(struct store *store, struct error **err)
