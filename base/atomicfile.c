@@ -82,14 +82,28 @@ int atomic_file_fd(const struct atomic_file *file)
 	return file->fd;
 }
 
+/* Renames the temporary. NFS and some FUSE file systems know no RENAME_NOREPLACE (EINVAL, rename(2)): there a second
+ * name, which link(2) gives only where none is, and then the first one is removed. */
+static int give_name(const struct atomic_file *file, bool replace)
+{
+	if (renameat2(file->dirfd, file->temporary, file->dirfd, file->name, replace ? 0 : RENAME_NOREPLACE) == 0)
+		return 0;
+	if (replace || errno != EINVAL)
+		return -1;
+	if (linkat(file->dirfd, file->temporary, file->dirfd, file->name, 0) < 0)
+		return -1;
+	/* If this fails a temporary is left for the sweeper; the file has its name. */
+	unlinkat(file->dirfd, file->temporary, 0);
+	return 0;
+}
+
 int atomic_file_commit(struct atomic_file *file, unsigned flags, struct error **err)
 {
 	bool sync = flags & ATOMIC_FILE_SYNC;
 
 	if (sync && fsync(file->fd) < 0)
 		return error_set_errno(err, "write '%s': fsync", file->name);
-	if (renameat2(file->dirfd, file->temporary, file->dirfd, file->name,
-		      flags & ATOMIC_FILE_NO_REPLACE ? RENAME_NOREPLACE : 0) < 0)
+	if (give_name(file, /* replace */ !(flags & ATOMIC_FILE_NO_REPLACE)) < 0)
 		return error_set_errno(err, "write '%s'", file->name);
 	free(take_ptr(&file->temporary));
 	if (sync && fsync(file->dirfd) < 0)
@@ -119,9 +133,7 @@ int atomic_file_write(int dirfd, const char *path, mode_t mode, const void *data
 	if (rc < 0)
 		return rc;
 	rc = fd_write_all(file->fd, data, size, err);
-	if (rc < 0) {
-		error_prefix(err, "write '%s'", path);
-		return rc;
-	}
+	if (rc < 0)
+		return error_prefix(err, "write '%s'", path);
 	return atomic_file_commit(file, flags, err);
 }

@@ -24,6 +24,8 @@ enum atomic_file_flags {
 /* `path` is relative to dirfd; the last component is the name it will get, never followed as a symlink. */
 int atomic_file_open(int dirfd, const char *path, mode_t mode, struct atomic_file **file, struct error **err);
 int atomic_file_fd(const struct atomic_file *file); /* borrowed */
+/* Gives it its name. A failure leaves what was there before, with one exception: when only the directory's fsync fails,
+ * everybody sees the new file already, and no more is unknown than which of the two a power loss would leave. */
 int atomic_file_commit(struct atomic_file *file, unsigned flags, struct error **err);
 void atomic_file_free(struct atomic_file *file);
 CLEANUP_FOR(struct atomic_file, atomic_file_free)

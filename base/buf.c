@@ -3,6 +3,8 @@
  */
 #include "base/buf.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +15,18 @@ void buf_init(struct buf *b, size_t max)
 	*b = BUF_INIT(max);
 }
 
+/* As it was before the first byte. */
+static void make_empty(struct buf *b)
+{
+	*b = (struct buf){.max = b->max, .secret = b->secret};
+}
+
 void buf_done(struct buf *b)
 {
+	if (b->secret)
+		mem_wipe(b->data, b->cap);
 	free(b->data);
-	*b = BUF_INIT(b->max);
+	make_empty(b);
 }
 
 void buf_wipe(struct buf *b)
@@ -34,6 +44,22 @@ void buf_clear(struct buf *b)
 		b->data[0] = '\0';
 }
 
+static void grow(struct buf *b, size_t cap)
+{
+	if (!b->secret) {
+		b->data = mem_grow(b->data, cap, 1);
+	} else {
+		/* realloc(3) may move the bytes and leave the old ones in freed memory. */
+		char *data = mem_grow(NULL, cap, 1);
+		if (b->data)
+			memcpy(data, b->data, b->len + 1);
+		mem_wipe(b->data, b->cap);
+		free(b->data);
+		b->data = data;
+	}
+	b->cap = cap;
+}
+
 /* Makes room for `more` bytes and the NUL. Doubling past SIZE_MAX ends in mem_grow(), as every impossible size does. */
 static void reserve(struct buf *b, size_t more)
 {
@@ -44,8 +70,7 @@ static void reserve(struct buf *b, size_t more)
 	size_t cap = b->cap ? b->cap : BUF_CAP_FIRST;
 	while (cap < need)
 		cap = cap > SIZE_MAX / 2 ? SIZE_MAX : cap * 2;
-	b->data = mem_grow(b->data, cap, 1);
-	b->cap = cap;
+	grow(b, cap);
 }
 
 /* What still fits is kept, so that the beginning of a long output can be shown. */
@@ -73,10 +98,32 @@ void buf_append_char(struct buf *b, char c)
 	buf_append(b, &c, 1);
 }
 
+/* Formats behind the bytes that are there, with no text in between. */
+static void print_in_place(struct buf *b, const char *fmt, va_list args)
+{
+	va_list again;
+
+	va_copy(again, args);
+	int len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	assert(len >= 0); /* only a character that the locale does not have, or INT_MAX bytes, fails */
+	size_t more = (size_t)len;
+	if (more > b->max - b->len) {
+		b->overflow = true;
+		more = b->max - b->len;
+	}
+	reserve(b, more);
+	vsnprintf(b->data + b->len, more + 1, fmt, args);
+	b->len += more;
+}
+
 void buf_vprintf(struct buf *b, const char *fmt, va_list args)
 {
+	if (b->secret) {
+		print_in_place(b, fmt, args);
+		return;
+	}
 	cleanup_free char *text = mem_vprintf(fmt, args);
-
 	buf_append_str(b, text);
 }
 
@@ -98,6 +145,6 @@ char *buf_take(struct buf *b)
 {
 	char *text = b->data ? b->data : mem_alloc(1);
 
-	*b = BUF_INIT(b->max);
+	make_empty(b);
 	return text;
 }

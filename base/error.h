@@ -24,7 +24,10 @@ struct error;
 int error_set(struct error **err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The same, with ": <strerror(errno)>" appended and -errno returned. Reads errno before anything else. */
 int error_set_errno(struct error **err, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Puts "text: " before the message of *err and returns its code, negative (-EIO when err is NULL or not set). */
+/* Puts "text: " before the message of *err and returns its code, negative. When err is NULL, it returns the code that
+ * error_set() or error_set_errno() returned last in this thread: so that `return error_prefix(err, …)` right behind a
+ * failure gives the same code to who only branches (a clean-up that fails in between would change it). -EIO when err is
+ * not NULL but nothing was set. */
 int error_prefix(struct error **err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Appends the way out: " (hint)". Returns as error_prefix(). */
 int error_hint(struct error **err, const char *fmt, ...) PRINTF_LIKE(2, 3);

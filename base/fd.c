@@ -66,10 +66,8 @@ ssize_t fd_read_full(int fd, void *data, size_t size, struct error **err)
 	return (ssize_t)total;
 }
 
-int fd_read_all(int fd, struct buf *into, struct error **err)
+static int read_in_chunks(int fd, char *chunk, struct buf *into, struct error **err)
 {
-	cleanup_free char *chunk = mem_grow(NULL, READ_CHUNK, 1);
-
 	for (;;) {
 		ssize_t got = fd_read_full(fd, chunk, READ_CHUNK, err);
 		if (got < 0)
@@ -80,6 +78,16 @@ int fd_read_all(int fd, struct buf *into, struct error **err)
 		if ((size_t)got < READ_CHUNK)
 			return 0;
 	}
+}
+
+int fd_read_all(int fd, struct buf *into, struct error **err)
+{
+	cleanup_free char *chunk = mem_grow(NULL, READ_CHUNK, 1);
+	int rc = read_in_chunks(fd, chunk, into, err);
+
+	if (into->secret)
+		mem_wipe(chunk, READ_CHUNK);
+	return rc;
 }
 
 int fd_read_file(int dirfd, const char *path, struct buf *into, struct error **err)
@@ -97,9 +105,18 @@ int fd_read_file(int dirfd, const char *path, struct buf *into, struct error **e
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, EINVAL, "'%s' is not a regular file", path);
 	int rc = fd_read_all(fd, into, err);
-	if (rc < 0)
-		error_prefix(err, "'%s'", path);
-	return rc; /* the code of fd_read_all(), also when nobody wants the text */
+	return rc < 0 ? error_prefix(err, "'%s'", path) : 0;
+}
+
+int fd_read_user_file(const char *path, struct buf *into, struct error **err)
+{
+	/* A directory is opened as well; then read(2) says so. */
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return error_set_errno(err, "open '%s'", path);
+	int rc = fd_read_all(fd, into, err);
+	return rc < 0 ? error_prefix(err, "'%s'", path) : 0;
 }
 
 bool fd_clone(int from, int to, uint64_t *copied)

@@ -32,8 +32,12 @@ int fd_write_all(int fd, const void *data, size_t size, struct error **err);
 ssize_t fd_read_full(int fd, void *data, size_t size, struct error **err);
 /* Appends all that is left to read; -EFBIG when the buffer's limit is passed. */
 int fd_read_all(int fd, struct buf *into, struct error **err);
-/* Reads dirfd/path (a regular file, not followed when it is a symlink) whole. -ENOENT, -EFBIG. */
+/* Reads dirfd/path (a regular file, not followed when it is a symlink) whole: for files of ours. -ENOENT, -EFBIG. */
 int fd_read_file(int dirfd, const char *path, struct buf *into, struct error **err);
+/* Reads a file that the user or the administrator named, or keeps in a known place: symlinks are followed (Kubernetes
+ * mounts Secrets as links, dotfile managers make them), and a pipe (`<(…)` of a shell) or /dev/null is as good as a
+ * file. Never for a path that comes out of an image or a context. -ENOENT, -EISDIR, -EFBIG. */
+int fd_read_user_file(const char *path, struct buf *into, struct error **err);
 /* Copies the rest of `from` to `to`: FICLONE when both are whole files, then copy_file_range, then read/write.
  * Gives the bytes copied. */
 int fd_copy(int from, int to, uint64_t *copied, struct error **err);

@@ -70,6 +70,15 @@ int json_load_at(int dirfd, const char *path, size_t max, json_t **root, struct 
 	return json_parse(buf_str(&text), text.len, path, root, err);
 }
 
+int json_load_user(const char *path, size_t max, json_t **root, struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(max);
+	int rc = fd_read_user_file(path, &text, err);
+	if (rc < 0)
+		return rc;
+	return json_parse(buf_str(&text), text.len, path, root, err);
+}
+
 /* ---- Places ---- */
 
 struct json_place json_root(const char *document, const json_t *value)

@@ -25,8 +25,10 @@ void json_decref_cleanup(json_t **value);
 /* Parses text of `size` bytes: duplicate keys, trailing bytes, NULs and a depth over 64 are -EINVAL. `what` names the
  * document in the error. */
 int json_parse(const char *text, size_t size, const char *what, json_t **root, struct error **err);
-/* Reads and parses dirfd/path; -ENOENT, -EFBIG past max bytes. */
+/* Reads and parses dirfd/path, a file of ours as fd_read_file() reads it; -ENOENT, -EFBIG past max bytes. */
 int json_load_at(int dirfd, const char *path, size_t max, json_t **root, struct error **err);
+/* The same for a file of the user's, as fd_read_user_file() reads it. */
+int json_load_user(const char *path, size_t max, json_t **root, struct error **err);
 
 struct json_place {
 	const char *document;		 /* what the root is, for errors */

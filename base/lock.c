@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -58,6 +59,24 @@ static bool is_current(int dirfd, const char *path, int fd)
 	       by_path.st_dev == held.st_dev && by_path.st_ino == held.st_ino;
 }
 
+/* flock(2) asks for no right to write: to share, a file that can be read is enough. */
+static int open_lock(int dirfd, const char *path, enum lock_mode mode, const char *what, struct error **err)
+{
+	int fd = openat(dirfd, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		return fd;
+	if ((errno != EROFS && errno != EACCES) || mode != LOCK_SHARED)
+		return error_set_errno(err, "open the lock of %s", what);
+	int code = errno;
+	fd = openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOENT)
+		return error_set(err, code, "%s has no lock yet, and it cannot be made here: %s", what, strerror(code));
+	return error_set_errno(err, "open the lock of %s", what);
+}
+
 int lock_take(int dirfd, const char *path, enum lock_mode mode, enum lock_wait wait, const char *what,
 	      struct error **err)
 {
@@ -65,9 +84,9 @@ int lock_take(int dirfd, const char *path, enum lock_mode mode, enum lock_wait w
 	bool said = false;
 
 	for (;;) {
-		cleanup_close int fd = openat(dirfd, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		cleanup_close int fd = open_lock(dirfd, path, mode, what, err);
 		if (fd < 0)
-			return error_set_errno(err, "open the lock of %s", what);
+			return fd;
 		int rc = wait == LOCK_TRY ? lock_now(fd, operation | LOCK_NB)
 					  : lock_patiently(fd, operation, &said, what);
 		if (rc == -EWOULDBLOCK)

@@ -2,6 +2,9 @@
  * Locks between processes: flock(2) on a file made for it, held by a descriptor, so that death frees them.
  * The lock files stay; an object that is removed for good removes its lock file while holding it exclusively
  * (lock_take() notices and takes the new file).
+ *
+ * In a store that we may only read, a shared lock is taken on a file that is there already: it keeps those who can
+ * write from removing what we read. Where there is none it is -EROFS or -EACCES, not a lock that nobody sees.
  */
 #ifndef COOPER_BASE_LOCK_H
 #define COOPER_BASE_LOCK_H

@@ -16,11 +16,11 @@
  * overlayfs itself does inside a mount (overlayfs.rst, "Nested overlayfs mounts"); ours follows the same rule. */
 static const struct {
 	const char *prefix;
-	const char *escaped; /* NULL: such data is not kept at all */
+	const char *escaped;
 } reserved[] = {
 	{"user.overlay.", "user.overlay.overlay."},
 	{"user.cooper.", "user.cooper.cooper."},
-	{"trusted.overlay.", NULL},
+	{"trusted.overlay.", "trusted.overlay.overlay."},
 };
 
 static bool has_prefix(const char *text, const char *prefix)
@@ -70,7 +70,7 @@ int ovlmark_clear_opaque(int fd, struct error **err)
 enum ovlmark_xattr ovlmark_classify(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_COUNT(reserved); i++) {
-		if (reserved[i].escaped && has_prefix(name, reserved[i].escaped))
+		if (has_prefix(name, reserved[i].escaped))
 			return OVLMARK_ESCAPED;
 		if (has_prefix(name, reserved[i].prefix))
 			return OVLMARK_KERNEL;
@@ -81,7 +81,7 @@ enum ovlmark_xattr ovlmark_classify(const char *name)
 char *ovlmark_escape(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_COUNT(reserved); i++) {
-		if (reserved[i].escaped && has_prefix(name, reserved[i].prefix))
+		if (has_prefix(name, reserved[i].prefix))
 			return mem_printf("%s%s", reserved[i].escaped, name + strlen(reserved[i].prefix));
 	}
 	return mem_strdup(name);
@@ -90,7 +90,7 @@ char *ovlmark_escape(const char *name)
 char *ovlmark_unescape(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_COUNT(reserved); i++) {
-		if (reserved[i].escaped && has_prefix(name, reserved[i].escaped))
+		if (has_prefix(name, reserved[i].escaped))
 			return mem_printf("%s%s", reserved[i].prefix, name + strlen(reserved[i].escaped));
 	}
 	return mem_strdup(name);

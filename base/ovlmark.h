@@ -26,7 +26,8 @@ enum ovlmark_xattr {
 	OVLMARK_ESCAPED, /* data, under the name that ovlmark_unescape() gives */
 };
 enum ovlmark_xattr ovlmark_classify(const char *name);
-/* The name under which data is kept: itself, or the escaped form for user.overlay.* and user.cooper.*. Heap. */
+/* The name under which data is kept: itself, or the escaped form for user.overlay.*, trusted.overlay.* and
+ * user.cooper.*. Never a name that is OVLMARK_KERNEL. Heap. */
 MUST_CHECK char *ovlmark_escape(const char *name);
 MUST_CHECK char *ovlmark_unescape(const char *name);
 

@@ -106,9 +106,12 @@ static int plan_fds(struct plan *plan, const struct process_spec *spec, struct e
 	return 0;
 }
 
+enum grouping { GROUP_OURS, GROUP_OWN };
+
 /* The child starts as if from a shell: nothing blocked, nothing ignored, whatever we do with signals. */
-static void plan_signals(struct plan *plan)
+static void plan_attributes(struct plan *plan, enum grouping grouping)
 {
+	short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
 	sigset_t all;
 	sigset_t none;
 
@@ -116,34 +119,44 @@ static void plan_signals(struct plan *plan)
 	sigemptyset(&none);
 	must(posix_spawnattr_setsigdefault(&plan->attributes, &all));
 	must(posix_spawnattr_setsigmask(&plan->attributes, &none));
-	must(posix_spawnattr_setflags(&plan->attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK));
+	if (grouping == GROUP_OWN) {
+		must(posix_spawnattr_setpgroup(&plan->attributes, 0));
+		flags |= POSIX_SPAWN_SETPGROUP;
+	}
+	must(posix_spawnattr_setflags(&plan->attributes, flags));
 }
 
-int process_start(const struct process_spec *spec, pid_t *pid, struct error **err)
+/* What to execute. Only process_find() searches PATH, so that what it found is what is started. */
+static char *path_of(const char *program)
 {
+	return strchr(program, '/') ? mem_strdup(program) : process_find(program);
+}
+
+static int start(const struct process_spec *spec, enum grouping grouping, pid_t *pid, struct error **err)
+{
+	cleanup_free char *path = path_of(spec->program);
+	if (!path)
+		return error_set(err, ENOENT, "start '%s': no such program", spec->program);
 	cleanup(plan_done) struct plan plan = {0};
 	pid_t child;
 
 	must(posix_spawn_file_actions_init(&plan.actions));
 	must(posix_spawnattr_init(&plan.attributes));
-	plan_signals(&plan);
+	plan_attributes(&plan, grouping);
 	int rc = plan_fds(&plan, spec, err);
 	if (rc < 0)
 		return rc;
-	int code = posix_spawnp(&child, spec->program, &plan.actions, &plan.attributes, spec->argv,
-				spec->envp ? spec->envp : environ);
-	/* EACCES may also come from a directory in PATH that is closed to us; the question is whether the program is
-	 * there. */
-	if (code == EACCES && !strchr(spec->program, '/')) {
-		cleanup_free char *found = process_find(spec->program);
-		code = found ? EACCES : ENOENT;
-	}
-	if (code == ENOENT)
-		return error_set(err, ENOENT, "start '%s': no such program", spec->program);
+	int code = posix_spawn(&child, path, &plan.actions, &plan.attributes, spec->argv,
+			       spec->envp ? spec->envp : environ);
 	if (code != 0)
 		return error_set(err, code, "start '%s': %s", spec->program, strerror(code));
 	*pid = child;
 	return 0;
+}
+
+int process_start(const struct process_spec *spec, pid_t *pid, struct error **err)
+{
+	return start(spec, GROUP_OURS, pid, err);
 }
 
 int process_wait(pid_t pid, int *status, struct error **err)
@@ -171,6 +184,7 @@ struct tap {
 
 struct run {
 	pid_t pid; /* 0 before the start and after the wait */
+	enum grouping grouping;
 	int pidfd; /* readable once it has ended; -1 where the kernel has none */
 	int input;
 	struct tap taps[2]; /* stdout, stderr */
@@ -184,13 +198,19 @@ static void close_now(int *fd)
 	*fd = -1;
 }
 
+/* With its group, when it has one: its pid stays taken until it is waited for, and so does the group's number. */
+static void kill_child(const struct run *run)
+{
+	kill(run->grouping == GROUP_OWN ? -run->pid : run->pid, SIGKILL);
+}
+
 /* A child that is still there is not left behind: not running, and not as a zombie. */
 static void run_done(struct run *run)
 {
 	int status;
 
 	if (run->pid > 0) {
-		kill(run->pid, SIGKILL);
+		kill_child(run);
 		process_wait(run->pid, &status, /* err */ NULL);
 	}
 	fd_close(run->pidfd);
@@ -241,7 +261,7 @@ static int run_start(struct run *run, const struct process_spec *spec, const voi
 	struct process_spec child = *spec;
 	child.fds = run->fds;
 	child.fd_count = run->fd_count;
-	int rc = process_start(&child, &run->pid, err);
+	int rc = start(&child, run->grouping, &run->pid, err);
 	for (size_t i = 0; i < ARRAY_COUNT(run->taps); i++)
 		close_now(&run->taps[i].child_fd);
 	if (rc == 0)
@@ -251,12 +271,10 @@ static int run_start(struct run *run, const struct process_spec *spec, const voi
 
 /* Takes what is there now; past the buffer's limit it is read and dropped, so that the child does not stand still.
  * Bounded by what the largest pipe holds: a child that never stops writing must not keep us from the clock. */
-static void drain(struct tap *tap)
+static void read_available(struct tap *tap, char *chunk)
 {
-	char chunk[READ_CHUNK];
-
 	for (int i = 0; i < DRAIN_CHUNKS && tap->fd >= 0; i++) {
-		ssize_t got = read(tap->fd, chunk, sizeof(chunk));
+		ssize_t got = read(tap->fd, chunk, READ_CHUNK);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 && errno == EAGAIN)
@@ -266,6 +284,15 @@ static void drain(struct tap *tap)
 		else
 			buf_append(tap->into, chunk, (size_t)got);
 	}
+}
+
+static void drain(struct tap *tap)
+{
+	char chunk[READ_CHUNK];
+
+	read_available(tap, chunk);
+	if (tap->into && tap->into->secret)
+		mem_wipe(chunk, sizeof(chunk));
 }
 
 static int64_t now_ms(void)
@@ -322,7 +349,11 @@ int process_run(const struct process_spec *spec, const void *input, size_t input
 		struct buf *errors, int timeout_ms, struct process_result *result, struct error **err)
 {
 	cleanup(run_done) struct run run = {
-		.pidfd = -1, .input = -1, .taps = {{.fd = -1, .child_fd = -1}, {.fd = -1, .child_fd = -1}}};
+		.grouping = timeout_ms > 0 ? GROUP_OWN : GROUP_OURS,
+		.pidfd = -1,
+		.input = -1,
+		.taps = {{.fd = -1, .child_fd = -1}, {.fd = -1, .child_fd = -1}},
+	};
 	struct process_result ended = {0};
 
 	int rc = open_tap(&run, STDOUT_FILENO, out, err);
@@ -334,7 +365,7 @@ int process_run(const struct process_spec *spec, const void *input, size_t input
 		return rc;
 	if (!collect(&run, timeout_ms > 0 ? now_ms() + timeout_ms : -1)) {
 		ended.timed_out = true;
-		kill(run.pid, SIGKILL);
+		kill_child(&run);
 	}
 	rc = process_wait(run.pid, &ended.status, err);
 	run.pid = 0;

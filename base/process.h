@@ -25,7 +25,7 @@ struct process_spec {
 };
 
 /* Starts it (vfork semantics: safe and cheap whatever our size). *pid is to be waited for. -ENOENT when there is no
- * such program. */
+ * such program. It stays in our process group: what talks to the terminal may read from it and gets its ^C. */
 int process_start(const struct process_spec *spec, pid_t *pid, struct error **err);
 /* Waits. The exit status as a shell counts it: 0..255, 128+N for a signal. */
 int process_wait(pid_t pid, int *status, struct error **err);
@@ -36,7 +36,9 @@ struct process_result {
 };
 
 /* Starts it, feeds `input` to its stdin, collects stdout and stderr (each up to its buffer's limit; NULL discards), and
- * waits up to timeout_ms (0: for ever). */
+ * waits up to timeout_ms (0: for ever). When the time is over it is killed with all that it started. For that it runs
+ * in a process group of its own, in the terminal's background, where reading from the terminal stops it: what may ask
+ * the user gets no timeout. */
 int process_run(const struct process_spec *spec, const void *input, size_t input_size, struct buf *out,
 		struct buf *errors, int timeout_ms, struct process_result *result, struct error **err);
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -154,12 +155,61 @@ static int pop(struct walk *walk, struct error **err)
 	return verdict;
 }
 
+static struct stat stat_of(const struct statx *x)
+{
+	return (struct stat){
+		.st_dev = makedev(x->stx_dev_major, x->stx_dev_minor),
+		.st_ino = x->stx_ino,
+		.st_mode = x->stx_mode,
+		.st_nlink = x->stx_nlink,
+		.st_uid = x->stx_uid,
+		.st_gid = x->stx_gid,
+		.st_rdev = makedev(x->stx_rdev_major, x->stx_rdev_minor),
+		.st_size = (off_t)x->stx_size,
+		.st_blksize = (blksize_t)x->stx_blksize,
+		.st_blocks = (blkcnt_t)x->stx_blocks,
+		.st_atim = {.tv_sec = x->stx_atime.tv_sec, .tv_nsec = x->stx_atime.tv_nsec},
+		.st_mtim = {.tv_sec = x->stx_mtime.tv_sec, .tv_nsec = x->stx_mtime.tv_nsec},
+		.st_ctim = {.tv_sec = x->stx_ctime.tv_sec, .tv_nsec = x->stx_ctime.tv_nsec},
+	};
+}
+
+/* What stands under a name, and whether it is mounted there: one call for both (STATX_ATTR_MOUNT_ROOT, statx(2), Linux
+ * 5.8). Where the kernel does not say, or a seccomp profile that is older than statx answers EPERM, another device than
+ * that of the directory around it (NULL: not known) gives a mounted directory away; a bind mount from the same file
+ * system is then not noticed. */
+static int stat_entry(int dirfd, const char *name, const struct stat *around, struct stat *st, bool *is_mount)
+{
+	struct statx x;
+
+	if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &x) == 0) {
+		*st = stat_of(&x);
+		*is_mount = x.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+		if (x.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
+			return 0;
+	} else if (errno != EPERM || fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) < 0) {
+		return -1;
+	}
+	*is_mount = around && S_ISDIR(st->st_mode) && st->st_dev != around->st_dev;
+	return 0;
+}
+
+/* Makes the directory that was just visited the innermost level. */
+static int enter(struct walk *walk, const struct tree_entry *entry, struct error **err)
+{
+	int fd = openat(entry->dirfd, entry->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? TREE_GO_ON : error_set_errno(err, "open directory '%s'", entry->path);
+	return push(walk, fd, entry->st, (size_t)(entry->name - entry->path), err);
+}
+
 /* Visits one name of the innermost level and enters it when it is a directory. */
 static int visit_name(struct walk *walk, const char *name, struct error **err)
 {
 	const struct level *level = &walk->levels[walk->depth - 1];
-	int dirfd = level->fd;
 	struct stat st;
+	bool is_mount;
 
 	set_path(walk, level->path_len);
 	if (level->path_len > 0)
@@ -170,16 +220,14 @@ static int visit_name(struct walk *walk, const char *name, struct error **err)
 		return error_set(err, ENAMETOOLONG, "the tree is too deep: its paths have more than %zu bytes",
 				 TREE_PATH_MAX);
 	const char *path = buf_str(&walk->path);
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (stat_entry(level->fd, name, &level->st, &st, &is_mount) < 0)
 		return errno == ENOENT ? TREE_GO_ON : error_set_errno(err, "stat '%s'", path);
-	struct tree_entry entry = {.path = path, .name = path + name_at, .dirfd = dirfd, .st = &st};
+	struct tree_entry entry = {
+		.path = path, .name = path + name_at, .dirfd = level->fd, .st = &st, .is_mount = is_mount};
 	int verdict = walk->visit(&entry, walk->context, err);
-	if (verdict != TREE_GO_ON || !S_ISDIR(st.st_mode))
-		return verdict == TREE_SKIP_CHILDREN ? TREE_GO_ON : verdict;
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? TREE_GO_ON : error_set_errno(err, "open directory '%s'", path);
-	return push(walk, fd, &st, name_at, err);
+	if (verdict != TREE_GO_ON || !S_ISDIR(st.st_mode) || is_mount)
+		return verdict;
+	return enter(walk, &entry, err);
 }
 
 int tree_walk(int dirfd, tree_visit *visit, tree_visit *after, void *context, struct error **err)
@@ -231,6 +279,8 @@ static int remove_entry(const struct tree_entry *entry, void *context, struct er
 {
 	if (*entry->path == '\0')
 		return TREE_GO_ON;
+	if (entry->is_mount)
+		return error_set(err, EBUSY, "'%s' is a mount point", entry->path);
 	if (S_ISDIR(entry->st->st_mode)) {
 		open_up(entry->dirfd, entry->name, entry->st->st_mode);
 		return TREE_GO_ON;
@@ -253,9 +303,13 @@ static int remove_dir(const struct tree_entry *entry, void *context, struct erro
 int tree_remove(int dirfd, const char *name, struct error **err)
 {
 	struct stat st;
+	bool is_mount;
 
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (stat_entry(dirfd, name, /* around */ NULL, &st, &is_mount) < 0)
 		return errno == ENOENT ? 0 : error_set_errno(err, "remove '%s'", name);
+	/* rmdir(2) would refuse it in the end, when it is empty. */
+	if (is_mount)
+		return error_set(err, EBUSY, "remove '%s': it is a mount point", name);
 	if (!S_ISDIR(st.st_mode)) {
 		if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
 			return error_set_errno(err, "remove '%s'", name);
@@ -266,10 +320,8 @@ int tree_remove(int dirfd, const char *name, struct error **err)
 	if (fd < 0)
 		return errno == ENOENT ? 0 : error_set_errno(err, "remove '%s'", name);
 	int rc = tree_walk(fd, remove_entry, remove_dir, NULL, err);
-	if (rc < 0) {
-		error_prefix(err, "remove '%s'", name);
-		return rc;
-	}
+	if (rc < 0)
+		return error_prefix(err, "remove '%s'", name);
 	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return error_set_errno(err, "remove directory '%s'", name);
 	return 0;
@@ -290,6 +342,8 @@ static int measure_entry(const struct tree_entry *entry, void *context, struct e
 	if (*entry->path == '\0')
 		return TREE_GO_ON;
 	measure->usage.entries++;
+	if (entry->is_mount)
+		return TREE_GO_ON;
 	if (!S_ISDIR(st->st_mode) && st->st_nlink > 1 && inode_table_visit(&measure->seen, st, entry->path))
 		return TREE_GO_ON;
 	if (S_ISREG(st->st_mode))

@@ -1,5 +1,7 @@
 /*
- * Directory trees of our own: walking in a fixed order, copying, removing, measuring. Nothing here follows a symlink.
+ * Directory trees of our own: walking in a fixed order, copying, removing, measuring. Nothing here follows a symlink,
+ * and nothing leaves the mount that the root is on (the root itself may be where it is mounted): what is mounted below
+ * belongs to somebody else.
  */
 #ifndef COOPER_BASE_TREE_H
 #define COOPER_BASE_TREE_H
@@ -15,6 +17,7 @@ struct tree_entry {
 	const char *name; /* its last component */
 	int dirfd;	  /* the directory that holds it: with `name` this is how to open it; for "" the root itself */
 	const struct stat *st;
+	bool is_mount; /* something is mounted here: st is about that, and a directory is not entered */
 };
 
 /* What the visitor answers, or a negative errno that ends the walk and is returned. */
@@ -24,17 +27,21 @@ typedef int tree_visit(const struct tree_entry *entry, void *context, struct err
 
 /* Visits everything below dirfd, parents first, each directory's entries sorted bytewise. The root is visited first
  * as "". Descriptors are bounded by depth, names by directory; a directory that vanishes on the way is skipped.
- * `after` (may be NULL) is called for each directory once its children are done. */
+ * `after` (may be NULL) is called for each directory that was entered, once its children are done. */
 int tree_walk(int dirfd, tree_visit *visit, tree_visit *after, void *context, struct error **err);
 
 /* Removes dirfd/name and everything below, also directories with mode 000 (overlayfs' work directories are). Missing
- * is success. */
+ * is success. A mount, here or below, is -EBUSY with its path, before anything inside of it is touched; what was walked
+ * before it is gone. */
 int tree_remove(int dirfd, const char *name, struct error **err);
 
 /* Copies everything below `from` into the existing directory `to`: type, mode, owner, times (ns), xattrs (all that can
- * be read), hard links, holes, devices where permitted (0:0 always). Data by reflink where the file system has it. */
+ * be read), hard links, holes, devices where permitted (0:0 always). Sockets are left out. A mount
+ * becomes an empty directory (0755) or file (0644) of our own: what lies beneath it cannot be seen. Data by reflink
+ * where the file system has it. */
 int tree_copy(int from, int to, struct error **err);
 
+/* Of a mount only the entry counts. */
 struct tree_usage {
 	uint64_t bytes;	 /* apparent size of regular files, hard links once */
 	uint64_t blocks; /* bytes on disk */

@@ -220,9 +220,7 @@ static int copy_file(struct copier *copier, const struct tree_entry *entry, stru
 	if (to < 0)
 		return error_set_errno(err, "make the copy of '%s'", entry->path);
 	int rc = copy_contents(from, to, entry->st, err);
-	if (rc < 0)
-		error_prefix(err, "copy '%s'", entry->path);
-	return rc;
+	return rc < 0 ? error_prefix(err, "copy '%s'", entry->path) : 0;
 }
 
 static int copy_symlink(struct copier *copier, const struct tree_entry *entry, struct error **err)
@@ -270,10 +268,26 @@ static int make_entry(struct copier *copier, const struct tree_entry *entry, str
 	case S_IFLNK:
 		return copy_symlink(copier, entry, err);
 	case S_IFSOCK:
-		return LEFT_OUT; /* without its server it is nothing */
+		log_debug("'%s' is a socket, nothing without its server: leaving it out", entry->path);
+		return LEFT_OUT;
 	default:
 		return copy_node(copier, entry, err);
 	}
+}
+
+static int make_mount_point(struct copier *copier, const struct tree_entry *entry, struct error **err)
+{
+	cleanup_close int fd = -1;
+
+	if (S_ISDIR(entry->st->st_mode)) {
+		if (mkdirat(copier->dirfd, entry->name, 0755) == 0 || errno == EEXIST)
+			return TREE_SKIP_CHILDREN;
+	} else {
+		fd = openat(copier->dirfd, entry->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		if (fd >= 0)
+			return TREE_GO_ON;
+	}
+	return error_set_errno(err, "make the mount point '%s'", entry->path);
 }
 
 /* A further name of a file that was copied under `first`. */
@@ -301,6 +315,8 @@ static int copy_entry(const struct tree_entry *entry, void *context, struct erro
 	int rc = go_to(copier, dir, err);
 	if (rc < 0)
 		return rc;
+	if (entry->is_mount)
+		return make_mount_point(copier, entry, err);
 	if (!S_ISDIR(entry->st->st_mode) && entry->st->st_nlink > 1) {
 		const char *first = inode_table_visit(&copier->links, entry->st, entry->path);
 		if (first)

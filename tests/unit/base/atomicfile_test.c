@@ -1,6 +1,7 @@
 #include "tests/unit/base/scratch.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
 
 #include "base/atomicfile.h"
 #include "base/strlist.h"
@@ -78,6 +79,24 @@ static void does_not_replace_when_told_so(void **state)
 	assert_string_equal(text, "1");
 }
 
+static int write_without_noreplace(const struct scratch *dir)
+{
+	CHILD_CHECK(refuse_call(SYS_renameat2, EINVAL));
+	CHILD_CHECK(atomic_file_write(dir->fd, "f", 0600, "1", 1, ATOMIC_FILE_NO_REPLACE, NULL) == 0);
+	CHILD_CHECK(atomic_file_write(dir->fd, "f", 0600, "2", 1, ATOMIC_FILE_NO_REPLACE, NULL) == -EEXIST);
+	return 0;
+}
+
+static void does_not_replace_where_rename_knows_no_flags(void **state)
+{
+	cleanup(scratch_done) struct scratch dir = scratch_make();
+
+	in_child(write_without_noreplace, &dir);
+	assert_names(dir.fd, "f");
+	cleanup_free char *text = text_of(dir.fd, "f");
+	assert_string_equal(text, "1");
+}
+
 static void refuses_what_is_no_name_or_has_no_directory(void **state)
 {
 	cleanup(scratch_done) struct scratch dir = scratch_make();
@@ -94,6 +113,7 @@ int main(void)
 		cmocka_unit_test(vanishes_without_a_commit),
 		cmocka_unit_test(replaces_a_link_and_not_what_it_points_to),
 		cmocka_unit_test(does_not_replace_when_told_so),
+		cmocka_unit_test(does_not_replace_where_rename_knows_no_flags),
 		cmocka_unit_test(refuses_what_is_no_name_or_has_no_directory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,11 +33,24 @@ static void never_takes_errno_zero_for_success(void **state)
 static void works_without_anybody_to_tell(void **state)
 {
 	assert_int_equal(error_set(NULL, EINVAL, "x"), -EINVAL);
-	assert_int_equal(error_prefix(NULL, "x"), -EIO);
 	assert_string_equal(error_message(NULL), "unknown error");
 	assert_int_equal(error_code(NULL), 0);
 	error_clear(NULL);
 	error_free(NULL);
+}
+
+static void keeps_the_code_without_anybody_to_tell(void **state)
+{
+	struct error *none = NULL;
+
+	error_set(NULL, ENOENT, "x");
+	assert_int_equal(error_prefix(NULL, "y"), -ENOENT);
+	assert_int_equal(error_hint(NULL, "z"), -ENOENT);
+	errno = EACCES;
+	error_set_errno(NULL, "x");
+	assert_int_equal(error_prefix(NULL, "y"), -EACCES);
+	/* Who gave a place for the error but got none has not failed for that reason. */
+	assert_int_equal(error_prefix(&none, "y"), -EIO);
 }
 
 static void replaces_an_error_that_is_set_already(void **state)
@@ -78,6 +91,7 @@ int main(void)
 		cmocka_unit_test(appends_what_errno_says),
 		cmocka_unit_test(never_takes_errno_zero_for_success),
 		cmocka_unit_test(works_without_anybody_to_tell),
+		cmocka_unit_test(keeps_the_code_without_anybody_to_tell),
 		cmocka_unit_test(replaces_an_error_that_is_set_already),
 		cmocka_unit_test(lets_no_escape_sequence_through),
 		cmocka_unit_test(cuts_an_endless_message_at_a_character),

@@ -46,6 +46,26 @@ static void reads_no_links_directories_or_fifos(void **state)
 	assert_int_equal(fd_read_file(dir.fd, "none", &text, NULL), -ENOENT);
 }
 
+static void follows_the_links_of_the_user(void **state)
+{
+	cleanup(scratch_done) struct scratch dir = scratch_make();
+	cleanup(buf_done) struct buf text = BUF_INIT(100);
+	cleanup(buf_done) struct buf small = BUF_SECRET(3);
+	cleanup_free char *link = mem_printf("%s/auth.json", dir.path);
+	cleanup_free char *none = mem_printf("%s/none", dir.path);
+
+	put_dir(dir.fd, "..data");
+	put_file(dir.fd, "..data/auth.json", "text");
+	put_link(dir.fd, "auth.json", "..data/auth.json");
+	assert_int_equal(fd_read_user_file(link, &text, NULL), 0);
+	assert_string_equal(buf_str(&text), "text");
+	assert_int_equal(fd_read_user_file("/dev/null", &text, NULL), 0);
+	assert_int_equal(fd_read_user_file(link, &small, NULL), -EFBIG);
+	assert_int_equal(fd_read_user_file("/dev/zero", &small, NULL), -EFBIG);
+	assert_int_equal(fd_read_user_file(dir.path, &text, NULL), -EISDIR);
+	assert_int_equal(fd_read_user_file(none, &text, NULL), -ENOENT);
+}
+
 /* BIG bytes that differ, in an unlinked file at offset 0. */
 static int make_big(const char *where)
 {
@@ -137,6 +157,7 @@ int main(void)
 		cmocka_unit_test(reads_and_writes_whole_through_a_pipe),
 		cmocka_unit_test(reads_a_file_up_to_the_limit),
 		cmocka_unit_test(reads_no_links_directories_or_fifos),
+		cmocka_unit_test(follows_the_links_of_the_user),
 		cmocka_unit_test(copies_within_and_between_file_systems),
 		cmocka_unit_test(copies_the_rest_and_not_more),
 		cmocka_unit_test(copies_files_that_claim_to_be_empty),

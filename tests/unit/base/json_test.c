@@ -191,6 +191,14 @@ static void loads_a_file_up_to_its_limit(void **state)
 	assert_int_equal(json_load_at(dirfd, "f.json", 7, &root, NULL), 0);
 	assert_int_equal(json_load_at(dirfd, "f.json", 6, &other, NULL), -EFBIG);
 	assert_int_equal(json_load_at(dirfd, "g.json", 6, &other, NULL), -ENOENT);
+	cleanup_free char *link = mem_printf("%s/link.json", dir);
+	assert_int_equal(symlinkat("f.json", dirfd, "link.json"), 0);
+	assert_int_equal(json_load_at(dirfd, "link.json", 7, &other, NULL), -ELOOP);
+	cleanup_json json_t *by_link = NULL;
+	assert_int_equal(json_load_user(link, 7, &by_link, NULL), 0);
+	assert_true(json_equal(root, by_link));
+	assert_int_equal(json_load_user(link, 6, &other, NULL), -EFBIG);
+	unlinkat(dirfd, "link.json", 0);
 	unlinkat(dirfd, "f.json", 0);
 	close(dirfd);
 	rmdir(dir);

@@ -107,6 +107,34 @@ static void follows_no_link_to_the_lock(void **state)
 	assert_int_equal(take(dir.fd, LOCK_SHARED, LOCK_TRY), -ELOOP);
 }
 
+static int share_on_a_read_only_file_system(const struct scratch *dir)
+{
+	const unsigned long read_only = MS_REMOUNT | MS_BIND | MS_RDONLY;
+	cleanup_error struct error *err = NULL;
+
+	if (!enter_namespaces() || mount(dir->path, dir->path, NULL, MS_BIND, NULL) < 0 ||
+	    mount(NULL, dir->path, NULL, read_only, NULL) < 0)
+		return CHILD_SKIPS;
+	cleanup_close int dirfd = fd_open_dir(AT_FDCWD, dir->path, NULL);
+	cleanup_close int held = take(dirfd, LOCK_SHARED, LOCK_TRY);
+	CHILD_CHECK(held >= 0);
+	/* It is a lock like any other: through the writable mount it excludes. */
+	CHILD_CHECK(take(dir->fd, LOCK_EXCLUSIVE, LOCK_TRY) == -EWOULDBLOCK);
+	CHILD_CHECK(take(dirfd, LOCK_EXCLUSIVE, LOCK_TRY) == -EROFS);
+	CHILD_CHECK(lock_take(dirfd, "none", LOCK_SHARED, LOCK_TRY, "the store", &err) == -EROFS);
+	CHILD_CHECK(strcmp(error_message(err), "the store has no lock yet, and it cannot be made here: "
+					       "Read-only file system") == 0);
+	return 0;
+}
+
+static void shares_what_it_may_only_read(void **state)
+{
+	cleanup(scratch_done) struct scratch dir = scratch_make();
+
+	put_file(dir.fd, "lock", "");
+	in_child(share_on_a_read_only_file_system, &dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +143,7 @@ int main(void)
 		cmocka_unit_test(waits_until_the_holder_is_dead),
 		cmocka_unit_test(takes_the_new_file_when_the_old_one_was_removed),
 		cmocka_unit_test(says_once_what_it_waits_for),
+		cmocka_unit_test(shares_what_it_may_only_read),
 		cmocka_unit_test(follows_no_link_to_the_lock),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

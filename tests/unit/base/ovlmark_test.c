@@ -48,6 +48,7 @@ static void tells_data_from_bookkeeping(void **state)
 		{"user.cooper.o", OVLMARK_KERNEL},
 		{"user.overlay.overlay.opaque", OVLMARK_ESCAPED},
 		{"user.cooper.cooper.o", OVLMARK_ESCAPED},
+		{"trusted.overlay.overlay.origin", OVLMARK_ESCAPED},
 	};
 
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
@@ -64,6 +65,8 @@ static void keeps_data_under_a_name_that_means_nothing_and_gives_it_back(void **
 		"user.cooper.o",
 		"user.cooper.cooper.o",
 		"user.overlay.",
+		"trusted.overlay.opaque",
+		"trusted.overlay.overlay.opaque",
 		"security.capability",
 	};
 

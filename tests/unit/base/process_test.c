@@ -90,6 +90,36 @@ static void kills_what_takes_too_long_or_never_stops_writing(void **state)
 	}
 }
 
+static void kills_what_the_child_started_as_well(void **state)
+{
+	cleanup(buf_done) struct buf out = BUF_INIT(100);
+	struct process_spec spec = {.program = "sh", .argv = SHELL("sleep 60 & echo $!; wait")};
+	struct process_result result;
+	const struct timespec pause = {.tv_nsec = 10000000};
+
+	alarm(20);
+	assert_int_equal(process_run(&spec, NULL, 0, &out, NULL, 200, &result, NULL), 0);
+	assert_true(result.timed_out);
+	cleanup_free char *stat = mem_printf("/proc/%.*s/stat", (int)out.len - 1, buf_str(&out));
+	/* It is gone, or a zombie until whoever inherited it looks. */
+	for (;;) {
+		cleanup_free char *text = text_of(AT_FDCWD, stat);
+		if (!text || strstr(text, ") Z "))
+			break;
+		nanosleep(&pause, NULL);
+	}
+	alarm(0);
+}
+
+static void stays_in_our_process_group_without_a_timeout(void **state)
+{
+	cleanup(buf_done) struct buf out = BUF_INIT(100);
+	cleanup_free char *group = mem_printf("%d\n", (int)getpgrp());
+
+	run_shell("cut -d ' ' -f 5 /proc/$$/stat", NULL, &out, NULL);
+	assert_string_equal(buf_str(&out), group);
+}
+
 static void says_when_there_is_no_such_program(void **state)
 {
 	cleanup_error struct error *err = NULL;
@@ -169,6 +199,8 @@ int main(void)
 		cmocka_unit_test(goes_on_when_the_output_passes_its_limit),
 		cmocka_unit_test(does_not_wait_for_who_is_left_behind_with_the_pipe),
 		cmocka_unit_test(kills_what_takes_too_long_or_never_stops_writing),
+		cmocka_unit_test(kills_what_the_child_started_as_well),
+		cmocka_unit_test(stays_in_our_process_group_without_a_timeout),
 		cmocka_unit_test(says_when_there_is_no_such_program),
 		cmocka_unit_test(maps_descriptors_that_cross),
 		cmocka_unit_test(starts_with_clean_signals_and_the_given_environment),

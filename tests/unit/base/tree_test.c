@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
@@ -256,6 +257,99 @@ static void does_not_overwrite_when_copying(void **state)
 	assert_string_equal(text, "old");
 }
 
+/* victim/{a,dir/,file}, with source/ mounted on dir and source/precious on file. The child goes there by name: the
+ * scratch directory's descriptor shows the mounts of the parent. */
+static bool mount_below(const struct scratch *dir)
+{
+	return enter_namespaces() && chdir(dir->path) == 0 && mount("source", "victim/dir", NULL, MS_BIND, NULL) == 0 &&
+	       mount("source/precious", "victim/file", NULL, MS_BIND, NULL) == 0;
+}
+
+static void make_mount_points(int dirfd)
+{
+	put_dir(dirfd, "source");
+	put_file(dirfd, "source/precious", "12345");
+	put_dir(dirfd, "victim");
+	put_file(dirfd, "victim/a", "1");
+	put_dir(dirfd, "victim/dir");
+	put_file(dirfd, "victim/file", "");
+	put_dir(dirfd, "copy");
+}
+
+static int remove_below_mounts(const struct scratch *dir)
+{
+	cleanup_error struct error *err = NULL;
+	struct stat st;
+
+	if (!mount_below(dir))
+		return CHILD_SKIPS;
+	CHILD_CHECK(tree_remove(AT_FDCWD, "victim", &err) == -EBUSY);
+	CHILD_CHECK(strcmp(error_message(err), "remove 'victim': 'dir' is a mount point") == 0);
+	CHILD_CHECK(tree_remove(AT_FDCWD, "victim/dir", NULL) == -EBUSY);
+	CHILD_CHECK(tree_remove(AT_FDCWD, "victim/file", NULL) == -EBUSY);
+	CHILD_CHECK(fstatat(AT_FDCWD, "source/precious", &st, 0) == 0 && st.st_size == 5);
+	return 0;
+}
+
+static void removes_nothing_through_a_mount(void **state)
+{
+	cleanup(scratch_done) struct scratch dir = scratch_make();
+
+	make_mount_points(dir.fd);
+	in_child(remove_below_mounts, &dir);
+}
+
+static int measure_and_copy_mounts(const struct scratch *dir)
+{
+	struct tree_usage usage;
+	struct stat st;
+
+	if (!mount_below(dir))
+		return CHILD_SKIPS;
+	cleanup_close int victim = fd_open_dir(AT_FDCWD, "victim", NULL);
+	cleanup_close int copy = fd_open_dir(AT_FDCWD, "copy", NULL);
+	CHILD_CHECK(tree_usage(victim, &usage, NULL) == 0);
+	CHILD_CHECK(usage.entries == 3 && usage.bytes == 1);
+	CHILD_CHECK(tree_copy(victim, copy, NULL) == 0);
+	CHILD_CHECK(fstatat(copy, "dir", &st, 0) == 0 && S_ISDIR(st.st_mode));
+	CHILD_CHECK(fstatat(copy, "dir/precious", &st, 0) < 0);
+	CHILD_CHECK(fstatat(copy, "file", &st, 0) == 0 && S_ISREG(st.st_mode) && st.st_size == 0);
+	/* What is mounted may be the root itself. */
+	cleanup_close int mounted = fd_open_dir(AT_FDCWD, "victim/dir", NULL);
+	CHILD_CHECK(tree_usage(mounted, &usage, NULL) == 0);
+	CHILD_CHECK(usage.entries == 1 && usage.bytes == 5);
+	return 0;
+}
+
+static void measures_and_copies_no_mounts_below_the_root(void **state)
+{
+	cleanup(scratch_done) struct scratch dir = scratch_make();
+
+	make_mount_points(dir.fd);
+	in_child(measure_and_copy_mounts, &dir);
+}
+
+static int remove_below_a_tmpfs(const struct scratch *dir)
+{
+	struct stat st;
+
+	if (!enter_namespaces() || chdir(dir->path) < 0 || mount("none", "victim/dir", "tmpfs", 0, NULL) < 0)
+		return CHILD_SKIPS;
+	CHILD_CHECK(mkdirat(AT_FDCWD, "victim/dir/precious", 0755) == 0);
+	CHILD_CHECK(refuse_call(SYS_statx, EPERM));
+	CHILD_CHECK(tree_remove(AT_FDCWD, "victim", NULL) == -EBUSY);
+	CHILD_CHECK(fstatat(AT_FDCWD, "victim/dir/precious", &st, 0) == 0);
+	return 0;
+}
+
+static void knows_a_mount_by_its_device_where_statx_is_refused(void **state)
+{
+	cleanup(scratch_done) struct scratch dir = scratch_make();
+
+	make_mount_points(dir.fd);
+	in_child(remove_below_a_tmpfs, &dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +363,9 @@ int main(void)
 		cmocka_unit_test(copies_everything_that_makes_up_a_file),
 		cmocka_unit_test(keeps_the_holes_of_a_file),
 		cmocka_unit_test(does_not_overwrite_when_copying),
+		cmocka_unit_test(removes_nothing_through_a_mount),
+		cmocka_unit_test(measures_and_copies_no_mounts_below_the_root),
+		cmocka_unit_test(knows_a_mount_by_its_device_where_statx_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
