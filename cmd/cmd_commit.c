@@ -104,7 +104,7 @@ static int read_flags(struct command_context *context, const struct commit_flags
 static int merge_config_file(const char *path, struct image_config *config, struct error **err)
 {
 	cleanup_json json_t *root = NULL;
-	int rc = json_load_at(AT_FDCWD, path, CONFIG_SIZE_MAX, &root, err);
+	int rc = json_load_user(path, CONFIG_SIZE_MAX, &root, err);
 	if (rc < 0)
 		return error_prefix(err, "--config");
 	struct json_place at = json_root(path, root);

@@ -117,7 +117,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (options->password && options->password_stdin)
 		return error_set(err, EINVAL, "--password and --password-stdin cannot both be given");
 	cleanup(buf_done) struct buf username = BUF_INIT(PASSWORD_SIZE_MAX);
-	cleanup(buf_done) struct buf password = BUF_INIT(PASSWORD_SIZE_MAX);
+	cleanup(buf_done) struct buf password = BUF_SECRET(PASSWORD_SIZE_MAX);
 	int rc = read_username(options, &username, err);
 	if (rc == 0 && options->password)
 		buf_append_str(&password, options->password);

@@ -118,7 +118,7 @@ static int ask(struct auth_lookup *lookup, const char *file, const char *host, s
 
 static int find_in_file(const char *file, const char *repository, struct credentials *credentials, struct error **err)
 {
-	cleanup(buf_done) struct buf text = BUF_INIT(AUTH_FILE_SIZE_MAX);
+	cleanup(buf_done) struct buf text = BUF_SECRET(AUTH_FILE_SIZE_MAX);
 	cleanup(auth_lookup_done) struct auth_lookup lookup = {0};
 	cleanup_free char *host = auth_host(repository);
 	int rc = read_file(file, &text, err);
@@ -229,7 +229,7 @@ CLEANUP_FOR_VALUE(struct auth_edit, auth_edit_done)
 
 static int edit_open(const char *file, struct auth_edit *edit, struct error **err)
 {
-	cleanup(buf_done) struct buf text = BUF_INIT(AUTH_FILE_SIZE_MAX);
+	cleanup(buf_done) struct buf text = BUF_SECRET(AUTH_FILE_SIZE_MAX);
 	char *resolved = realpath(file, NULL);
 
 	edit->path = resolved ? resolved : mem_strdup(file);
@@ -261,7 +261,7 @@ static int edit_open(const char *file, struct auth_edit *edit, struct error **er
 
 static int edit_save(struct auth_edit *edit, struct error **err)
 {
-	cleanup(buf_done) struct buf text = BUF_INIT(AUTH_FILE_SIZE_MAX);
+	cleanup(buf_done) struct buf text = BUF_SECRET(AUTH_FILE_SIZE_MAX);
 
 	json_format_pretty(edit->root, 2, &text);
 	int rc = text.overflow

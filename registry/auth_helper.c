@@ -95,7 +95,7 @@ static int parse_answer(const char *name, const struct buf *output, struct crede
 static int get_by_key(const char *name, const char *key, struct credentials *credentials, struct error **err)
 {
 	cleanup(buf_done) struct buf input = BUF_INIT(HELPER_ANSWER_MAX);
-	cleanup(buf_done) struct buf output = BUF_INIT(HELPER_ANSWER_MAX);
+	cleanup(buf_done) struct buf output = BUF_SECRET(HELPER_ANSWER_MAX);
 	struct process_result result = {0};
 
 	buf_printf(&input, "%s\n", key);
@@ -128,7 +128,7 @@ int auth_helper_store(const char *name, const char *host, const char *username, 
 		      struct error **err)
 {
 	cleanup_json json_t *root = json_object();
-	cleanup(buf_done) struct buf input = BUF_INIT(HELPER_ANSWER_MAX);
+	cleanup(buf_done) struct buf input = BUF_SECRET(HELPER_ANSWER_MAX);
 	cleanup(buf_done) struct buf output = BUF_INIT(HELPER_ANSWER_MAX);
 	struct process_result result = {0};
 

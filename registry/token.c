@@ -186,7 +186,7 @@ static int ask_by_post(struct http_transport *transport, const struct token_ques
 		       struct http_answer *answer, struct error **err)
 {
 	cleanup(http_request_done) struct http_request request = {0};
-	cleanup(buf_done) struct buf form = BUF_INIT(TOKEN_ANSWER_MAX);
+	cleanup(buf_done) struct buf form = BUF_SECRET(TOKEN_ANSWER_MAX);
 
 	make_post(question, &form, &request);
 	int rc = http_transport_perform(transport, &request, answer, err);

@@ -425,7 +425,7 @@ static void reset_answer(struct exchange *x)
 	size_t max = request->answer_max > HTTP_ERROR_BODY_MAX ? request->answer_max : HTTP_ERROR_BODY_MAX;
 
 	http_answer_done(&x->answer);
-	buf_init(&x->answer.body, request->receiver ? HTTP_ERROR_BODY_MAX : max);
+	x->answer.body = BUF_SECRET(request->receiver ? HTTP_ERROR_BODY_MAX : max); /* may be a token */
 	x->answer.url = mem_strdup(x->url);
 	x->sent = 0;
 	x->received = 0;
