@@ -14,6 +14,7 @@
 
 #include "base/library.h"
 #include "base/parse.h"
+#include "imagefmt/sha256.h"
 
 #define FUNCTIONS(X)          \
 	X(EVP_MD_fetch)       \
@@ -194,6 +195,12 @@ int digest_of(const void *data, size_t size, struct digest *digest, struct error
 int digest_of_as(enum digest_algorithm algorithm, const void *data, size_t size, struct digest *digest,
 		 struct error **err)
 {
+	if (algorithm == DIGEST_SHA256 && size <= SHA256_SMALL_MAX) {
+		struct digest small = {.algorithm = DIGEST_SHA256};
+		sha256_small(data, size, small.bytes);
+		*digest = small;
+		return 0;
+	}
 	cleanup(hasher_free) struct hasher *hasher = NULL;
 	int rc = hasher_new(algorithm, &hasher, err);
 	if (rc < 0)

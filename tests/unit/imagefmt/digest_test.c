@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "imagefmt/sha256.h"
+
 #define EMPTY_SHA256 "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define ABC_SHA256 "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define ABC_SHA512                                                                                                 \
@@ -65,6 +67,27 @@ static void hashes_the_vectors_of_the_standard(void **state)
 	assert_string_equal(digest_format(&digest, text), ABC_SHA512);
 }
 
+static void small_and_large_inputs_are_hashed_alike(void **state)
+{
+	static uint8_t data[SHA256_SMALL_MAX + 2];
+	uint32_t seed = 1;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)((seed = seed * 1664525 + 1013904223) >> 24);
+	cleanup(hasher_free) struct hasher *hasher = NULL;
+	assert_int_equal(hasher_new(DIGEST_SHA256, &hasher, NULL), 0);
+	for (size_t size = 0; size <= sizeof(data); size += size < 300 || size >= SHA256_SMALL_MAX - 2 ? 1 : 4091) {
+		struct digest by_library;
+		struct digest by_size;
+		hasher_reset(hasher);
+		hasher_update(hasher, data, size);
+		hasher_finish(hasher, &by_library);
+		assert_int_equal(digest_of(data, size, &by_size, NULL), 0);
+		assert_true(digest_equal(&by_library, &by_size));
+		if (size < SHA256_SMALL_MAX - 2 && size + 4091 > SHA256_SMALL_MAX - 2)
+			size = SHA256_SMALL_MAX - 2 - 4091; /* the border itself, too */
+	}
+}
+
 static void a_hasher_is_used_again_after_a_reset(void **state)
 {
 	cleanup(hasher_free) struct hasher *hasher = NULL;
@@ -98,6 +121,7 @@ int main(void)
 		cmocka_unit_test(text_comes_back_as_it_was),
 		cmocka_unit_test(refuses_what_could_be_a_path_or_another_algorithm),
 		cmocka_unit_test(hashes_the_vectors_of_the_standard),
+		cmocka_unit_test(small_and_large_inputs_are_hashed_alike),
 		cmocka_unit_test(a_hasher_is_used_again_after_a_reset),
 		cmocka_unit_test(digests_of_two_algorithms_are_never_equal),
 	};
