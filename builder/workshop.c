@@ -111,21 +111,6 @@ int workshop_idmap(struct workshop *w, const struct idmap **map, struct error **
 	return 0;
 }
 
-/* Every descriptor of the store is opened again in the mount namespace that we are in now: overlayfs takes no layers of
- * another one. */
-static int reopen_store(struct workshop *w, struct error **err)
-{
-	struct store *store = NULL;
-	int rc = store_open(&w->options.store, &store, err);
-
-	if (rc < 0)
-		return rc;
-	store_close(w->store);
-	w->store = store;
-	tell_store(w);
-	return 0;
-}
-
 int workshop_enter(struct workshop *w, struct error **err)
 {
 	const struct idmap *map = NULL;
@@ -138,7 +123,7 @@ int workshop_enter(struct workshop *w, struct error **err)
 		return rc;
 	w->inside = true;
 	w->isolated = true; /* userns_enter() gives a mount namespace of our own */
-	return reopen_store(w, err);
+	return store_reopen(w->store, err);
 }
 
 int workshop_isolate(struct workshop *w, struct error **err)
@@ -155,7 +140,7 @@ int workshop_isolate(struct workshop *w, struct error **err)
 	if (mount(/* source */ NULL, "/", /* type */ NULL, MS_REC | MS_SLAVE, /* data */ NULL) < 0)
 		return error_set_errno(err, "keep mounts from the session's namespace");
 	w->isolated = true;
-	return reopen_store(w, err);
+	return store_reopen(w->store, err);
 }
 
 /* ---- the worker ------------------------------------------------------------------------------------------------- */
@@ -227,7 +212,6 @@ static int join(struct workshop *w, struct error **err)
 	return 0;
 }
 
-/* The worker's way in. The parent's store is left alone: its directory in tmp/ is the parent's to remove. */
 static int worker_enter(struct workshop *w, struct error **err)
 {
 	int rc = w->user_namespace >= 0 ? join(w, err) : userns_enter(&w->map, err);
@@ -237,12 +221,7 @@ static int worker_enter(struct workshop *w, struct error **err)
 	w->inside = w->isolated = true;
 	/* After the change of identity, which clears it (prctl(2)). */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	w->store = NULL;
-	rc = store_open(&w->options.store, &w->store, err);
-	if (rc < 0)
-		return rc;
-	tell_store(w);
-	return 0;
+	return store_reopen(w->store, err);
 }
 
 static void worker(struct workshop *w, workshop_task *task, void *context, int to)

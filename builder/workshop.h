@@ -37,7 +37,7 @@ int workshop_enter(struct workshop *workshop, struct error **err);
 bool workshop_is_inside(const struct workshop *workshop);
 /* Gives this process, which is inside, a mount namespace that nobody shares with it: what it mounts from here on is
  * gone when it ends. A no-op the second time. Descriptors of directories that were opened before must not become part
- * of an overlay (Linux 6.15 refuses layers of another mount namespace); workshop_store() is opened anew. */
+ * of an overlay (Linux 6.15 refuses layers of another mount namespace); the store opens its own again. */
 int workshop_isolate(struct workshop *workshop, struct error **err);
 
 typedef int workshop_task(struct workshop *workshop, void *context, struct buf *result, struct error **err);

@@ -298,6 +298,28 @@ void store_close(struct store *store)
 	free(store);
 }
 
+int store_reopen(struct store *store, struct error **err)
+{
+	int fd = userpath_open_dir(store->root, 0700, err);
+
+	if (fd < 0)
+		return error_prefix(err, "store '%s'", store->root);
+	for (size_t i = 0; i < STORE_FOLDERS; i++) {
+		fd_close(store->folders[i]);
+		store->folders[i] = -1;
+	}
+	store->folders[STORE_ROOT] = fd;
+	if (store->tmp.pid != getpid())
+		return 0;
+	cleanup_free char *path = mem_printf(TMP_FOLDER "/%s", store->tmp.name);
+	int tmp = fd_open_dir(fd, path, err);
+	if (tmp < 0)
+		return error_prefix(err, "store '%s'", store->root);
+	fd_close(store->tmp.fd);
+	store->tmp.fd = tmp;
+	return 0;
+}
+
 /* ---- Sweeping ------------------------------------------------------------------------------------------------- */
 
 /* Removes tmp/<name> if its process is gone. */

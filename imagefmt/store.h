@@ -32,6 +32,9 @@ struct store_options {
 int store_open(const struct store_options *options, struct store **store, struct error **err);
 void store_close(struct store *store);
 CLEANUP_FOR(struct store, store_close)
+/* Opens all folders again by path, in the mount namespace that the process is in now: a descriptor from another one
+ * cannot become part of an overlay or be mounted on. Locks are kept. */
+int store_reopen(struct store *store, struct error **err);
 const char *store_root(const struct store *store);
 const char *store_runroot(const struct store *store);
 bool store_is_durable(const struct store *store);
