@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/ovlmark.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
@@ -90,9 +91,10 @@ static int make_parent(struct extractor *x, int dirfd, const char *leaf, const c
 
 	if (fd < 0)
 		return fd;
-	int rc = extract_set_owner(x, &(struct extract_place){.fd = fd}, &entry, err);
-	if (rc == 0)
-		rc = extract_dir_later(x, fd, path, length, entry.mode, mtime, err);
+	/* No tar asks for this owner: whoever is not root even in a namespace has it as their own. */
+	if (extract_set_owner(x, &(struct extract_place){.fd = fd}, &entry, /* err */ NULL) < 0)
+		log_debug("the directory '%.*s' does not get root as its owner", (int)length, path);
+	int rc = extract_dir_later(x, fd, path, length, entry.mode, mtime, err);
 	return rc < 0 ? rc : take_fd(&fd);
 }
 

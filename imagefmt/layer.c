@@ -339,11 +339,17 @@ static int unpack_into(struct store *store, const struct digest *diff_id, const 
 	return 0;
 }
 
+/* What is known about a tree before it is made. */
+struct trust {
+	int recipe; /* it packs to its diff_id by this one; 0 when that is not known */
+	bool durable;
+};
+
 /* Unpacks the blob as layers/<name>, under the lock. */
 static int unpack_as(struct store *store, const struct digest *diff_id, const struct descriptor *packed,
-		     const char *name, bool durable, struct error **err)
+		     const char *name, const struct trust *trust, struct error **err)
 {
-	cleanup(layer_record_done) struct layer_record record = {.durable = durable};
+	cleanup(layer_record_done) struct layer_record record = {.recipe = trust->recipe, .durable = trust->durable};
 	cleanup_free char *tmp_name = NULL;
 	int tmp = make_tmp(store, &tmp_name, err);
 
@@ -410,7 +416,8 @@ static int restore(struct store *store, const struct digest *diff_id, const char
 		log_debug("layer %s is unpacked again: it was not on disk when the machine went down",
 			  digest_format(diff_id, text));
 		/* Durable this time: the next start must not do this again. */
-		return unpack_as(store, diff_id, &packed, name, /* durable */ true, err);
+		return unpack_as(store, diff_id, &packed, name,
+				 &(struct trust){.recipe = record->recipe, .durable = true}, err);
 	}
 	return error_set(
 		err, EUCLEAN,
@@ -507,7 +514,7 @@ int layer_unpack(struct store *store, const struct digest *diff_id, const struct
 		return lock;
 	cleanup_free char *name = NULL;
 	rc = place(store, diff_id, &name, err); /* somebody may have been faster */
-	return rc == -ENOENT ? unpack_as(store, diff_id, packed, name, /* durable */ false, err) : rc;
+	return rc == -ENOENT ? unpack_as(store, diff_id, packed, name, &(struct trust){0}, err) : rc;
 }
 
 /* True when layers/<name> can be left as it is. */

@@ -137,7 +137,8 @@ static int normalise_other(struct normaliser *n, int dirfd, const char *name, bo
 
 /* ---- the walk ---- */
 
-/* Whether the directories below can have anything of lower layers in them. */
+/* `merges`: things of lower layers can be seen in this directory. *removed is set when something was taken out of it.
+ */
 static int normalise_children(struct normaliser *n, int fd, bool merges, bool *removed, struct error **err);
 
 static int normalise_dir(struct normaliser *n, int dirfd, const char *name, bool merges, struct error **err)

@@ -1,0 +1,258 @@
+/* Layers in the store: unpacked once, adopted by rename, checked after a restart, packed again on demand. */
+#include "tests/unit/imagefmt/tempstore.h"
+
+#include <errno.h>
+
+#include "imagefmt/blob.h"
+#include "imagefmt/layer.h"
+#include "imagefmt/layer_internal.h"
+
+/* A tree in the store's tmp/, ready to be adopted. */
+static char *make_upper(struct tempstore *t, const char *text, struct pack_result *packed)
+{
+	int tmp = store_tmp(t->store, NULL);
+	char *name = store_tmp_name(t->store, "upper");
+
+	assert_int_equal(mkdirat(tmp, name, 0700), 0);
+	cleanup_close int fd = fd_open_dir(tmp, name, NULL);
+	assert_int_equal(mkdirat(fd, "etc", 0755), 0);
+	cleanup_close int out = openat(fd, "etc/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	assert_int_equal(fd_write_all(out, text, strlen(text), NULL), 0);
+	assert_int_equal(pack_normalise(fd, NULL, 0, 1700000000, NULL), 0);
+	assert_int_equal(pack_tree(fd, NULL, NULL, packed, NULL), 0);
+	return name;
+}
+
+static void adopt(struct tempstore *t, const char *text, struct pack_result *packed)
+{
+	cleanup_free char *name = make_upper(t, text, packed);
+
+	assert_int_equal(layer_adopt(t->store, name, packed, NULL), 0);
+}
+
+static struct descriptor descriptor_of(const struct layer_blob *blob)
+{
+	return (struct descriptor){.media_type = (char *)layer_media_type(FORMAT_OCI, blob->codec),
+				   .digest = blob->digest,
+				   .size = blob->size};
+}
+
+static void assert_has_file(struct tempstore *t, const struct digest *diff_id, const char *text)
+{
+	cleanup(buf_done) struct buf bytes = BUF_INIT(1000);
+	cleanup_close int fs = layer_open(t->store, diff_id, NULL);
+
+	assert_true(fs >= 0);
+	assert_int_equal(fd_read_file(fs, "etc/file", &bytes, NULL), 0);
+	assert_string_equal(buf_str(&bytes), text);
+}
+
+/* Makes the record say that the layer comes from another boot. */
+static void age(struct tempstore *t, const struct digest *diff_id)
+{
+	cleanup(layer_record_done) struct layer_record record = {0};
+	cleanup_free char *name = NULL;
+	int layers = store_folder(t->store, STORE_LAYERS, NULL);
+
+	assert_int_equal(layer_find(t->store, diff_id, &name, NULL), 0);
+	assert_int_equal(layer_record_load(layers, name, &record, NULL), 0);
+	mem_replace(&record.boot_id, "an earlier boot");
+	record.durable = false;
+	assert_int_equal(layer_record_save(layers, name, &record, NULL), 0);
+}
+
+static void damage(struct tempstore *t, const struct digest *diff_id)
+{
+	cleanup_free char *path = layer_tree_path(t->store, diff_id);
+	cleanup_free char *file = mem_printf("%s/etc/file", path);
+
+	write_file(file, "", 0);
+}
+
+static void an_adopted_tree_is_the_layer(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+	cleanup(layer_record_done) struct layer_record record = {0};
+	struct stat st;
+
+	adopt(t, "one", &packed);
+	assert_has_file(t, &packed.diff_id, "one");
+	adopt(t, "one", &packed);
+	assert_has_file(t, &packed.diff_id, "one");
+	assert_int_equal(layer_load_record(t->store, &packed.diff_id, &record, NULL), 0);
+	assert_true(digest_equal(&record.diff_id, &packed.diff_id));
+	assert_int_equal(record.size, packed.size);
+	assert_int_equal(record.recipe, PACK_RECIPE);
+	cleanup_free char *path = layer_tree_path(t->store, &packed.diff_id);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0755);
+}
+
+static void a_layer_is_packed_and_unpacked_again(void **state)
+{
+	struct tempstore *t = *state;
+	const enum codec codecs[] = {CODEC_GZIP, CODEC_ZSTD, CODEC_NONE};
+	struct pack_result packed;
+
+	adopt(t, "two", &packed);
+	for (size_t i = 0; i < ARRAY_COUNT(codecs); i++) {
+		cleanup(layer_blob_done) struct layer_blob blob = {0};
+		cleanup(layer_blob_done) struct layer_blob again = {0};
+		assert_int_equal(layer_make_blob(t->store, &packed.diff_id, codecs[i], -1, false, &blob, NULL), 0);
+		assert_int_equal(layer_make_blob(t->store, &packed.diff_id, codecs[i], -1, true, &again, NULL), 0);
+		assert_true(digest_equal(&blob.digest, &again.digest));
+		assert_int_equal(layer_remove(t->store, &packed.diff_id, NULL), 0);
+		assert_int_equal(layer_open(t->store, &packed.diff_id, NULL), -ENOENT);
+		struct descriptor descriptor = descriptor_of(&blob);
+		assert_int_equal(layer_unpack(t->store, &packed.diff_id, &descriptor, NULL), 0);
+		assert_int_equal(layer_unpack(t->store, &packed.diff_id, &descriptor, NULL), 0);
+		assert_has_file(t, &packed.diff_id, "two");
+		/* It is foreign now: the other codecs are made from its blob. */
+	}
+	cleanup(layer_record_done) struct layer_record record = {0};
+	assert_int_equal(layer_load_record(t->store, &packed.diff_id, &record, NULL), 0);
+	assert_int_equal(record.recipe, 0);
+}
+
+static void a_blob_with_another_tar_is_refused(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result one;
+	struct pack_result two;
+	cleanup(layer_blob_done) struct layer_blob blob = {0};
+	cleanup_error struct error *error = NULL;
+
+	adopt(t, "one", &one);
+	adopt(t, "two", &two);
+	assert_int_equal(layer_make_blob(t->store, &one.diff_id, CODEC_GZIP, -1, false, &blob, NULL), 0);
+	assert_int_equal(layer_remove(t->store, &two.diff_id, NULL), 0);
+	struct descriptor descriptor = descriptor_of(&blob);
+	assert_int_equal(layer_unpack(t->store, &two.diff_id, &descriptor, &error), -EBADMSG);
+	assert_int_equal(layer_open(t->store, &two.diff_id, NULL), -ENOENT);
+}
+
+static void after_a_restart_a_whole_tree_is_marked(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+	cleanup(layer_record_done) struct layer_record record = {0};
+
+	adopt(t, "three", &packed);
+	age(t, &packed.diff_id);
+	assert_has_file(t, &packed.diff_id, "three");
+	assert_int_equal(layer_load_record(t->store, &packed.diff_id, &record, NULL), 0);
+	assert_true(record.durable);
+}
+
+static void after_a_restart_a_broken_tree_is_made_again(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+	cleanup(layer_blob_done) struct layer_blob blob = {0};
+
+	adopt(t, "four", &packed);
+	assert_int_equal(layer_make_blob(t->store, &packed.diff_id, CODEC_GZIP, -1, false, &blob, NULL), 0);
+	age(t, &packed.diff_id);
+	damage(t, &packed.diff_id);
+	assert_has_file(t, &packed.diff_id, "four");
+}
+
+static void a_broken_tree_without_a_blob_is_reported_as_lost(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+	char text[DIGEST_TEXT_SIZE];
+	cleanup_error struct error *error = NULL;
+
+	adopt(t, "five", &packed);
+	age(t, &packed.diff_id);
+	damage(t, &packed.diff_id);
+	assert_int_equal(layer_open(t->store, &packed.diff_id, &error), -EUCLEAN);
+	assert_non_null(strstr(error_message(error), digest_format(&packed.diff_id, text)));
+	/* Committed again, it is whole again. */
+	adopt(t, "five", &packed);
+	assert_has_file(t, &packed.diff_id, "five");
+}
+
+static void a_record_that_was_cut_off_counts_as_unknown(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+	char hex[DIGEST_HEX_SIZE];
+
+	adopt(t, "six", &packed);
+	cleanup_free char *name = mem_printf("store/layers/%s/record", digest_hex(&packed.diff_id, hex));
+	cleanup_free char *path = tempstore_path(t, name);
+	write_file(path, "", 0);
+	assert_int_equal(layer_open(t->store, &packed.diff_id, NULL), -EUCLEAN);
+	adopt(t, "six", &packed);
+	assert_has_file(t, &packed.diff_id, "six");
+}
+
+static void another_id_map_has_a_tree_of_its_own(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+	cleanup(layer_blob_done) struct layer_blob blob = {0};
+	cleanup_free struct digest *all = NULL;
+	size_t count;
+
+	store_set_id_map(t->store, "map one", false);
+	adopt(t, "seven", &packed);
+	assert_int_equal(layer_make_blob(t->store, &packed.diff_id, CODEC_ZSTD, -1, false, &blob, NULL), 0);
+	cleanup_free char *first = layer_tree_path(t->store, &packed.diff_id);
+	store_set_id_map(t->store, "map two", false);
+	assert_int_equal(layer_open(t->store, &packed.diff_id, NULL), -ENOENT);
+	struct descriptor descriptor = descriptor_of(&blob);
+	assert_int_equal(layer_unpack(t->store, &packed.diff_id, &descriptor, NULL), 0);
+	assert_has_file(t, &packed.diff_id, "seven");
+	cleanup_free char *second = layer_tree_path(t->store, &packed.diff_id);
+	assert_string_not_equal(first, second);
+	assert_int_equal(layer_list(t->store, &all, &count, NULL), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(layer_remove(t->store, &packed.diff_id, NULL), 0);
+	store_set_id_map(t->store, "map one", false);
+	assert_int_equal(layer_open(t->store, &packed.diff_id, NULL), -ENOENT);
+}
+
+static void a_durable_layer_is_trusted(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+	cleanup(layer_record_done) struct layer_record record = {0};
+
+	adopt(t, "eight", &packed);
+	assert_int_equal(layer_make_durable(t->store, &packed.diff_id, NULL), 0);
+	assert_int_equal(layer_load_record(t->store, &packed.diff_id, &record, NULL), 0);
+	assert_true(record.durable);
+}
+
+static void a_tree_that_changed_gives_no_blob(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+	cleanup(layer_blob_done) struct layer_blob blob = {0};
+
+	adopt(t, "nine", &packed);
+	damage(t, &packed.diff_id);
+	assert_int_equal(layer_make_blob(t->store, &packed.diff_id, CODEC_GZIP, -1, false, &blob, NULL), -EBADMSG);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test_with_store(an_adopted_tree_is_the_layer),
+		test_with_store(a_layer_is_packed_and_unpacked_again),
+		test_with_store(a_blob_with_another_tar_is_refused),
+		test_with_store(after_a_restart_a_whole_tree_is_marked),
+		test_with_store(after_a_restart_a_broken_tree_is_made_again),
+		test_with_store(a_broken_tree_without_a_blob_is_reported_as_lost),
+		test_with_store(a_record_that_was_cut_off_counts_as_unknown),
+		test_with_store(another_id_map_has_a_tree_of_its_own),
+		test_with_store(a_durable_layer_is_trusted),
+		test_with_store(a_tree_that_changed_gives_no_blob),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
