@@ -17,6 +17,10 @@ struct overlay_spec {
 	int scratch; /* where a fresh work directory is made; on upper's file system */
 };
 
+/* Makes the mount without attaching it anywhere; gives its descriptor. The layers are to be opened in our own mount
+ * namespace. On failure and for *work as overlay_mount(); *work is NULL for a read-only one. */
+MUST_CHECK int overlay_open(const struct overlay_spec *spec, char **work, struct error **err);
+
 /* Mounts it on the directory `target`. -EINVAL or -EPERM when this place cannot hold an overlay's upper (the error says
  * so). The work directory's name is put into *work (newly allocated, relative to scratch) for removal after umount. */
 int overlay_mount(const struct overlay_spec *spec, int target, char **work, struct error **err);

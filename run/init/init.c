@@ -12,6 +12,7 @@
 #include <asm/signal.h>
 #include <asm/unistd.h>
 #include <linux/errno.h>
+#include <linux/fcntl.h>
 #include <linux/limits.h>
 #include <linux/prctl.h>
 #include <linux/wait.h>
@@ -196,6 +197,7 @@ __attribute__((noreturn, used)) void start(long *stack)
 	/* Blocked, they wait for us: the first process of a namespace would otherwise lose what it has no handler for.
 	 */
 	call(__NR_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, SIGNALS_SIZE, 0);
+	call(__NR_fcntl, INIT_CHANNEL, F_SETFD, FD_CLOEXEC, 0, 0);
 	long command = call(__NR_clone, SIGCHLD, 0, 0, 0, 0);
 	if (command == 0)
 		be_command(argv[1], argv + 2, env);

@@ -1,0 +1,83 @@
+/*
+ * The first process of a step while it is set up: what child.c, mounts.c and dev.c share.
+ */
+#ifndef COOPER_RUN_CHILD_INTERNAL_H
+#define COOPER_RUN_CHILD_INTERNAL_H
+
+#include "run/idmap.h"
+#include "run/sources.h"
+#include "run/spec.h"
+#include "run/stubs.h"
+#include "run/user.h"
+
+enum child_namespaces {
+	CHILD_OWN_PID = 1,
+	CHILD_OWN_NET = 2,
+	CHILD_OWN_IPC = 4,
+	CHILD_OWN_UTS = 8,
+	CHILD_OWN_CGROUP = 16,
+	CHILD_LATE_CGROUP = 32, /* its cgroup namespace is made after the parent has moved it into its cgroup */
+};
+
+/* What the parent decides and the child is given by fork. */
+struct child_plan {
+	const struct run_spec *spec;
+	unsigned namespaces; /* enum child_namespaces */
+	const struct sources *sources;
+	bool sealed;	     /* the parent is not dumpable: say READY first */
+	bool has_terminal;
+	int channel;
+	int init;		    /* the memory file */
+	const char *network_helper; /* for RUN_NETWORK_PRIVATE */
+	const struct idmap *map;    /* our ids, as numbers that exist here */
+};
+
+struct child {
+	const struct child_plan *plan;
+	const struct run_spec *spec;
+	int staging;  /* a tmpfs that nobody sees: the place of the root, texts for /etc, an empty directory */
+	int root;     /* the root, mounted and attached, O_PATH */
+	int record;   /* where stubs show up: the upper directory, else the root's own */
+	int empty;    /* staging/empty */
+	int null;     /* the host's /dev/null, checked */
+	int proc;     /* the step's /proc, O_PATH */
+	int terminal; /* the slave of its terminal, or -1 */
+	struct stubs stubs;
+	struct user user;
+};
+
+/* Never returns: it becomes the step's init, or reports and exits. */
+__attribute__((noreturn)) void child_main(const struct child_plan *plan);
+
+/* mounts.c: the root alone; then all that is mounted in it. */
+int mounts_make_root(struct child *child, struct error **err);
+int mounts_fill_root(struct child *child, struct error **err);
+/* A place in the root to mount on, made when missing. The error names the place. */
+MUST_CHECK int mounts_place(struct child *child, const char *path, mode_t type, struct error **err);
+/* Binds the host's device node onto a place, if it is the device it should be (0 = any device). */
+int mounts_bind_device(const char *source, dev_t expected, int target, bool read_only, struct error **err);
+
+/* volumes.c: the mounts that the user asked for. */
+int volumes_mount(struct child *child, struct error **err);
+
+/* dev.c: /dev and what is in it, with the step's terminal. */
+int dev_mount(struct child *child, struct error **err);
+int dev_mount_given(struct child *child, struct error **err);
+
+/* proc.c: /proc, /sys, and what of them the step may not see or write. */
+int proc_mount(struct child *child, struct error **err);
+int sys_mount(struct child *child, struct error **err);
+int proc_mask(struct child *child, struct error **err);
+/* Writes a file below the step's own /proc, which is checked to be one. */
+int proc_write(const struct child *child, const char *path, const char *text, struct error **err);
+
+/* confine.c: who the step is and what it may. In the order in which child.c calls them. */
+int confine_limits(struct child *child, struct error **err);
+int confine_keyring(struct child *child, struct error **err);
+int confine_label(struct child *child, struct error **err);
+int confine_identity(struct child *child, struct error **err);
+int confine_landlock(struct child *child, struct error **err);
+int confine_filter(struct child *child, struct error **err);
+int confine_capabilities(struct child *child, struct error **err);
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * Who a step is and what it may: limits, keyring, security labels, ids, Landlock, the system call filter, capabilities.
+ * Each is called once, by child.c, which says why in that order.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "run/channel.h"
+#include "run/child_internal.h"
+#include "run/limits.h"
+
+int confine_limits(struct child *child, struct error **err)
+{
+	return limits_apply(child->spec->limits, child->spec->limit_count, err);
+}
+
+int confine_keyring(struct child *child, struct error **err)
+{
+	/* Keys of the user's login would be searchable through the session keyring that we inherited (keyctl(2)). A
+	 * kernel or a filter around us without keyrings has none to leak. */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS && errno != EPERM)
+		return error_set_errno(err, "join a new session keyring");
+	return 0;
+}
+
+/* Labels take effect at the next exec, which is the init's. They are written to our own /proc, which proc_write()
+ * checks (CVE-2019-16884: the image must not be able to swallow them). */
+int confine_label(struct child *child, struct error **err)
+{
+	const struct run_spec *spec = child->spec;
+
+	if (spec->apparmor_profile) {
+		cleanup_free char *text = mem_printf("exec %s", spec->apparmor_profile);
+		int rc = proc_write(child, "self/attr/apparmor/exec", text, err);
+		if (rc == -ENOENT && faccessat(child->proc, "self/attr/apparmor", F_OK, 0) < 0)
+			return error_set(err, ENOTSUP, "apparmor=%s: this kernel has no AppArmor",
+					 spec->apparmor_profile);
+		if (rc < 0)
+			return error_prefix(err, "apparmor=%s", spec->apparmor_profile);
+	}
+	if (spec->selinux_label) {
+		if (access("/sys/fs/selinux/enforce", F_OK) < 0)
+			return error_set(err, ENOTSUP, "label=%s: this kernel has no SELinux", spec->selinux_label);
+		int rc = proc_write(child, "self/attr/exec", spec->selinux_label, err);
+		if (rc < 0)
+			return error_prefix(err, "label=%s", spec->selinux_label);
+	}
+	return 0;
+}
+
+/* The numbers that exist in this namespace; others the kernel would refuse with a bare EINVAL. */
+static int check_ids(const struct child *child, struct error **err)
+{
+	const struct idmap *map = child->plan->map;
+	const char *way_out = map->kind == IDMAP_SINGLE ? "; only id 0 is mapped: see /etc/subuid and /etc/subgid" : "";
+
+	if (!idmap_has(&map->uids, child->user.uid))
+		return error_set(err, EINVAL, "user %u is not mapped here%s", child->user.uid, way_out);
+	if (!idmap_has(&map->gids, child->user.gid))
+		return error_set(err, EINVAL, "group %u is not mapped here%s", child->user.gid, way_out);
+	return 0;
+}
+
+static int collect_groups(const struct child *child, gid_t **groups, size_t *count, struct error **err)
+{
+	const struct user *user = &child->user;
+	cleanup_free uint32_t *extra = NULL;
+	size_t extra_count = 0;
+
+	if (child->spec->extra_groups) {
+		int rc = user_find_groups(child->root, child->spec->extra_groups, &extra, &extra_count, err);
+		if (rc < 0)
+			return rc;
+	}
+	*groups = mem_grow(NULL, user->group_count + extra_count + 1, sizeof(**groups));
+	*count = 0;
+	for (size_t i = 0; i < user->group_count; i++)
+		(*groups)[(*count)++] = user->groups[i];
+	for (size_t i = 0; i < extra_count; i++)
+		(*groups)[(*count)++] = extra[i];
+	return 0;
+}
+
+static int set_groups(const struct child *child, struct error **err)
+{
+	cleanup_free gid_t *groups = NULL;
+	size_t count = 0;
+	int rc = collect_groups(child, &groups, &count, err);
+
+	if (rc < 0)
+		return rc;
+	if (child->plan->map->kind == IDMAP_SINGLE) {
+		/* setgroups(2) was given up for the map (user_namespaces(7)). What we came with maps to nothing. */
+		if (count > 0)
+			log_warn("the supplementary groups of user %u cannot be set with a single id, going on "
+				 "without them",
+				 child->user.uid);
+		return 0;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (!idmap_has(&child->plan->map->gids, groups[i]))
+			return error_set(err, EINVAL, "supplementary group %u is not mapped here", groups[i]);
+	/* EPERM: a namespace around us has given it up; then the list is the one we came with. */
+	if (setgroups(count, groups) < 0 && (errno != EPERM || count > 0))
+		return error_set_errno(err, "set the supplementary groups");
+	return 0;
+}
+
+static int set_capabilities(uint64_t permitted, struct error **err)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {
+		{.effective = (uint32_t)permitted, .permitted = (uint32_t)permitted},
+		{.effective = (uint32_t)(permitted >> 32), .permitted = (uint32_t)(permitted >> 32)},
+	};
+
+	if (capset(&header, data) < 0)
+		return error_set_errno(err, "set the capabilities");
+	return 0;
+}
+
+/* The bits of the capabilities that this kernel has, found at its bounding set, which is full in a new namespace. */
+static uint64_t known_capabilities(void)
+{
+	uint64_t known = 0;
+
+	for (int i = 0; i < 64 && prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
+		known |= (uint64_t)1 << i;
+	return known;
+}
+
+int confine_identity(struct child *child, struct error **err)
+{
+	uid_t uid = child->user.uid;
+	gid_t gid = child->user.gid;
+	int rc = check_ids(child, err);
+
+	/* Groups while we are root, the user last: after that nothing of it could be changed. */
+	if (rc == 0)
+		rc = set_groups(child, err);
+	if (rc < 0)
+		return rc;
+	/* The capabilities survive the change, because the filter and the bounding set still need them; the flag itself
+	 * ends at exec. The change clears the effective ones, so they are raised again. */
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+		return error_set_errno(err, "become user %u and group %u", uid, gid);
+	return set_capabilities(known_capabilities(), err);
+}
+
+/* ---- Landlock: scopes, Linux 6.12 (ABI 6). Debian 12's headers are older. ---- */
+
+#define SCOPE_ABSTRACT_UNIX_SOCKET ((uint64_t)1 << 0)
+#define SCOPE_SIGNAL ((uint64_t)1 << 1)
+#define LANDLOCK_ABI_SCOPES 6
+
+struct landlock_ruleset {
+	uint64_t handled_access_fs, handled_access_net, scoped;
+};
+
+int confine_landlock(struct child *child, struct error **err)
+{
+	struct landlock_ruleset rules = {0};
+
+	/* In the host's network namespace the host's abstract sockets (its session bus, X11) could be connected to,
+	 * whatever is mounted (CVE-2020-15257); without a pid namespace its processes could be signalled. */
+	if (!(child->plan->namespaces & CHILD_OWN_NET))
+		rules.scoped |= SCOPE_ABSTRACT_UNIX_SOCKET;
+	if (!(child->plan->namespaces & CHILD_OWN_PID) && !(child->spec->share & RUN_SHARE_PID))
+		rules.scoped |= SCOPE_SIGNAL;
+	if (!rules.scoped)
+		return 0;
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	if (abi < LANDLOCK_ABI_SCOPES) {
+		log_debug("Landlock has no scopes here (%ld): abstract sockets of the host can be reached", abi);
+		return 0;
+	}
+	cleanup_close int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
+	if (ruleset < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+		return error_set_errno(err, "restrict the step by Landlock");
+	return 0;
+}
+
+int confine_filter(struct child *child, struct error **err)
+{
+	const struct run_spec *spec = child->spec;
+	struct sock_fprog program = {
+		.len = (unsigned short)(spec->seccomp_size / sizeof(struct sock_filter)),
+		.filter = (struct sock_filter *)spec->seccomp,
+	};
+
+	if (spec->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set_errno(err, "set no_new_privs");
+	if (!spec->seccomp)
+		return 0;
+	if (spec->seccomp_size > (size_t)BPF_MAXINSNS * sizeof(struct sock_filter))
+		return error_set(err, E2BIG, "the system call filter is longer than the kernel takes");
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+		return error_set_errno(err, "load the system call filter");
+	return 0;
+}
+
+int confine_capabilities(struct child *child, struct error **err)
+{
+	uint64_t wanted = child->spec->capabilities;
+	uint64_t known = known_capabilities();
+
+	for (int i = 0; i < 64 && known >> i; i++) {
+		if (wanted >> i & 1 || !(known >> i & 1))
+			continue;
+		if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
+			return error_set_errno(err, "drop capability %d from the bounding set", i);
+	}
+	/* Inheritable ones would come back through files that have them (CVE-2022-24769). */
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return error_set_errno(err, "clear the ambient capabilities");
+	return set_capabilities(wanted & known, err);
+}

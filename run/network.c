@@ -1,0 +1,199 @@
+/*
+ * Starts and stops the helper of a private network.
+ */
+#include "run/network.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/parse.h"
+#include "base/process.h"
+
+#define PASTA "pasta"
+#define SLIRP "slirp4netns"
+/* Where each forwards queries to the host's resolver: pasta(1) as told by us, slirp4netns(1) by its own rule. */
+#define PASTA_DNS "169.254.1.1"
+#define SLIRP_DNS "10.0.2.3"
+
+#define START_TIMEOUT_MS 15000
+#define START_INTERVAL_MS 4
+#define OUTPUT_MAX ((size_t)2048)
+#define ROUTES_MAX ((size_t)1 << 20)
+
+static bool is_installed(const char *program)
+{
+	cleanup_free char *path = process_find(program);
+
+	return path != NULL;
+}
+
+int network_choose(const char *wanted, const char **helper, struct error **err)
+{
+	static const char *const helpers[] = {PASTA, SLIRP};
+
+	for (size_t i = 0; i < ARRAY_COUNT(helpers); i++) {
+		if (wanted && strcmp(wanted, helpers[i]) != 0)
+			continue;
+		if (is_installed(helpers[i])) {
+			*helper = helpers[i];
+			return 0;
+		}
+		if (wanted)
+			return error_set(err, ENOENT, "network helper '%s' is not installed", wanted);
+	}
+	if (wanted)
+		return error_set(err, EINVAL, "unknown network helper '%s' (pasta or slirp4netns)", wanted);
+	return error_set(err, ENOENT,
+			 "a private network needs pasta (package 'passt') or slirp4netns; neither is installed (use "
+			 "--network host or none)");
+}
+
+/* A line of /proc/PID/net/route or ipv6_route whose interface is not the loopback. Both list one route per line; the
+ * interface is the first word of one and the last of the other. */
+static bool has_route(pid_t target, const char *table)
+{
+	cleanup_free char *path = mem_printf("/proc/%d/net/%s", target, table);
+	cleanup(buf_done) struct buf text = BUF_INIT(ROUTES_MAX);
+	cleanup(strlist_done) struct strlist lines = {0};
+
+	if (fd_read_file(AT_FDCWD, path, &text, NULL) < 0)
+		return false;
+	strlist_split(&lines, buf_str(&text), '\n');
+	for (size_t i = 0; i < lines.count; i++) {
+		const char *line = lines.items[i];
+		const char *last = strrchr(line, ' ');
+
+		if (*line == '\0' || text_has_prefix(line, "Iface") || text_has_prefix(line, "lo\t"))
+			continue;
+		if (last && strcmp(last + 1, "lo") == 0)
+			continue;
+		return true;
+	}
+	return false;
+}
+
+/* --no-map-gw: by default the gateway's address would be the host's loopback. No ports are forwarded. */
+static const char *const pasta_arguments[] = {
+	"--config-net", "--no-map-gw", "--quiet", "--foreground", "-t", "none",		 "-u",
+	"none",		"-T",	       "none",	  "-U",		  "none", "--dns-forward", PASTA_DNS,
+};
+static const char *const slirp_arguments[] = {"--configure", "--mtu=65520", "--disable-host-loopback"};
+
+static void add_arguments(const char *helper, pid_t target, struct strlist *argv)
+{
+	bool is_pasta = strcmp(helper, PASTA) == 0;
+	const char *const *arguments = is_pasta ? pasta_arguments : slirp_arguments;
+	size_t count = is_pasta ? ARRAY_COUNT(pasta_arguments) : ARRAY_COUNT(slirp_arguments);
+
+	strlist_append(argv, helper);
+	for (size_t i = 0; i < count; i++)
+		strlist_append(argv, arguments[i]);
+	strlist_printf(argv, "%d", target);
+	if (!is_pasta)
+		strlist_append(argv, "tap0");
+}
+
+static int report_end(struct network *network, struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(OUTPUT_MAX);
+
+	fd_read_all(network->output, &text, NULL); /* cut off where it is long */
+	while (text.len > 0 && text.data[text.len - 1] == '\n')
+		text.data[--text.len] = '\0';
+	return error_set(err, EIO, "%s has ended: %s", network->name, buf_str(&text));
+}
+
+/* Ready is when there is a route: both helpers set it last, in every version. */
+static int wait_until_ready(struct network *network, pid_t target, struct error **err)
+{
+	const struct timespec pause = {.tv_nsec = START_INTERVAL_MS * 1000000L};
+
+	for (int waited = 0; waited < START_TIMEOUT_MS; waited += START_INTERVAL_MS) {
+		if (has_route(target, "route") || has_route(target, "ipv6_route"))
+			return 0;
+		if (waitpid(network->helper, NULL, WNOHANG) == network->helper) {
+			network->helper = 0;
+			return report_end(network, err);
+		}
+		if (kill(target, 0) < 0)
+			return error_set(err, ESRCH, "the step has ended before its network was up");
+		nanosleep(&pause, NULL);
+	}
+	return error_set(err, ETIMEDOUT, "%s has not configured the network in %d seconds", network->name,
+			 START_TIMEOUT_MS / 1000);
+}
+
+int network_start(const char *helper, pid_t target, struct network *network, struct error **err)
+{
+	cleanup(strlist_done) struct strlist argv = {0};
+	struct network started = {.output = -1, .name = helper};
+	int output[2];
+
+	add_arguments(helper, target, &argv);
+	if (pipe2(output, O_CLOEXEC) < 0)
+		return error_set_errno(err, "make a pipe");
+	started.output = output[0];
+	const struct process_fd fds[] = {{.from = output[1], .to = STDERR_FILENO}};
+	const struct process_spec process = {
+		.program = helper, .argv = strlist_argv(&argv), .fds = fds, .fd_count = ARRAY_COUNT(fds)};
+	int rc = process_start(&process, &started.helper, err);
+	close(output[1]);
+	if (rc == 0)
+		rc = wait_until_ready(&started, target, err);
+	if (rc < 0) {
+		network_stop(&started);
+		return error_prefix(err, "private network");
+	}
+	*network = started;
+	return 0;
+}
+
+void network_stop(struct network *network)
+{
+	fd_close(network->output);
+	network->output = -1;
+	if (network->helper <= 0)
+		return;
+	kill(network->helper, SIGTERM);
+	waitpid(network->helper, NULL, 0);
+	network->helper = 0;
+}
+
+static bool is_loopback(const char *server)
+{
+	return text_has_prefix(server, "127.") || strcmp(server, "::1") == 0;
+}
+
+char *network_resolv_conf(enum run_network network, const char *helper, const char *text)
+{
+	cleanup(strlist_done) struct strlist lines = {0};
+	cleanup(buf_done) struct buf result = BUF_INIT(BUF_MAX_DEFAULT);
+	bool replaced = false;
+
+	if (!text || network != RUN_NETWORK_PRIVATE || !helper)
+		return mem_strdup(text);
+	strlist_split(&lines, text, '\n');
+	for (size_t i = 0; i < lines.count; i++) {
+		cleanup(strlist_done) struct strlist words = {0};
+
+		if (parse_shell_words(lines.items[i], "resolv.conf", &words, NULL) == 0 && words.count == 2 &&
+		    strcmp(words.items[0], "nameserver") == 0 && is_loopback(words.items[1])) {
+			if (!replaced)
+				buf_printf(&result, "nameserver %s\n",
+					   strcmp(helper, PASTA) == 0 ? PASTA_DNS : SLIRP_DNS);
+			replaced = true;
+			continue;
+		}
+		if (i + 1 < lines.count || lines.items[i][0] != '\0')
+			buf_printf(&result, "%s\n", lines.items[i]);
+	}
+	return buf_take(&result);
+}

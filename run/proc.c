@@ -1,0 +1,166 @@
+/*
+ * /proc and /sys of a step, and the parts of them that it may not see or write.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/rootpath.h"
+#include "run/child_internal.h"
+#include "run/mountfd.h"
+
+/* As the OCI runtime-spec's examples and moby have them (oci/defaults.go, DefaultMaskedPaths and DefaultReadonlyPaths):
+ * facts of the machine and switches that no namespace covers. */
+static const char *const masked[] = {
+	"/proc/acpi",	    "/proc/asound",	   "/proc/interrupts",	"/proc/kcore",
+	"/proc/keys",	    "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
+	"/proc/timer_list", "/proc/timer_stats",   "/sys/firmware",	"/sys/devices/virtual/powercap",
+};
+static const char *const read_only[] = {
+	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+};
+
+/* What mount_too_revealing() of the kernel answers where a container's own /proc has masks: then a new one would show
+ * more than the old one. */
+static bool is_too_revealing(int rc)
+{
+	return rc == -EPERM;
+}
+
+/* The host's tree, as the namespace that we come from sees it, with the same locks. */
+static int bind_tree(const char *path, int target, uint64_t attributes, struct error **err)
+{
+	cleanup_close int tree = mountfd_clone(AT_FDCWD, path, MOUNTFD_RECURSIVE, err);
+
+	if (tree < 0)
+		return tree;
+	int rc = attributes ? mountfd_restrict(tree, MOUNTFD_RECURSIVE, attributes, MS_PRIVATE, err) : 0;
+	return rc < 0 ? rc : mountfd_attach(tree, target, err);
+}
+
+static int attach_new(const char *type, uint64_t attributes, int target, struct error **err)
+{
+	cleanup_close int mount = mountfd_new(type, NULL, 0, attributes, err);
+
+	return mount < 0 ? mount : mountfd_attach(mount, target, err);
+}
+
+int proc_mount(struct child *child, struct error **err)
+{
+	cleanup_close int target = mounts_place(child, "/proc", S_IFDIR, err);
+	int rc;
+
+	if (target < 0)
+		return target;
+	/* A new one belongs to the pid namespace of who mounts it, so it needs one of our own. */
+	if (child->plan->namespaces & CHILD_OWN_PID)
+		rc = attach_new("proc", MOUNTFD_SAFE, target, err);
+	else
+		rc = bind_tree("/proc", target, /* attributes */ 0, err);
+	if (is_too_revealing(rc) && child->plan->namespaces & CHILD_OWN_PID)
+		return -ENOTSUP; /* the parent tries again without */
+	if (rc < 0)
+		return error_prefix(err, "/proc");
+	child->proc = rootpath_open(child->root, "/proc", O_PATH | O_DIRECTORY, 0, err);
+	return child->proc < 0 ? child->proc : 0;
+}
+
+int proc_write(const struct child *child, const char *path, const char *text, struct error **err)
+{
+	struct statfs fs;
+	cleanup_close int fd = openat(child->proc, path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set_errno(err, "open '/proc/%s'", path);
+	/* Whoever could put something else in the way would have us write there (CVE-2019-16884, CVE-2025-52881). */
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+		return error_set(err, EINVAL, "'/proc/%s' is not of the kernel's proc", path);
+	if (write(fd, text, strlen(text)) < 0)
+		return error_set_errno(err, "write '/proc/%s'", path);
+	return 0;
+}
+
+/* The step's own cgroup at the place where programs look for their limits; nothing where that cannot be had. */
+static int mount_cgroup(struct child *child, struct error **err)
+{
+	cleanup_close int target = rootpath_open(child->root, "/sys/fs/cgroup", O_PATH | O_DIRECTORY, 0, NULL);
+	bool own = child->plan->namespaces & (CHILD_OWN_CGROUP | CHILD_LATE_CGROUP);
+
+	if (target < 0)
+		return 0; /* a kernel without cgroups */
+	if (own && attach_new("cgroup2", MOUNTFD_SAFE | MOUNT_ATTR_RDONLY, target, NULL) == 0)
+		return 0;
+	if (!own)
+		return 0; /* asked to share the host's: it is there, read-only with all of /sys */
+	cleanup_close int empty = mountfd_clone(child->empty, "", MOUNTFD_ONE, err);
+	return empty < 0 ? empty : mountfd_attach(empty, target, err);
+}
+
+int sys_mount(struct child *child, struct error **err)
+{
+	const uint64_t attributes = MOUNTFD_SAFE | MOUNT_ATTR_RDONLY;
+	cleanup_close int target = mounts_place(child, "/sys", S_IFDIR, err);
+	int rc = -EPERM;
+
+	if (target < 0)
+		return target;
+	/* sysfs shows the network of its namespace; a new one may be had only with that (sysfs_init_fs_context()). */
+	if (child->plan->namespaces & CHILD_OWN_NET)
+		rc = attach_new("sysfs", attributes, target, NULL);
+	if (is_too_revealing(rc))
+		rc = bind_tree("/sys", target, attributes, err);
+	if (rc < 0)
+		return error_prefix(err, "/sys");
+	return mount_cgroup(child, err);
+}
+
+static int mask(struct child *child, const char *path, struct error **err)
+{
+	cleanup_close int target = rootpath_open(child->root, path, O_PATH, 0, NULL);
+	struct stat st;
+
+	if (target < 0 || fstat(target, &st) < 0)
+		return 0; /* this kernel or image has no such thing */
+	cleanup_close int cover = mountfd_clone(S_ISDIR(st.st_mode) ? child->empty : child->null, "", MOUNTFD_ONE, err);
+	int rc = cover < 0 ? cover : mountfd_restrict(cover, MOUNTFD_ONE, MOUNT_ATTR_RDONLY, MS_PRIVATE, err);
+	if (rc == 0)
+		rc = mountfd_attach(cover, target, err);
+	return rc < 0 ? error_prefix(err, "mask '%s'", path) : 0;
+}
+
+static int make_read_only(struct child *child, const char *path, struct error **err)
+{
+	cleanup_close int target = rootpath_open(child->root, path, O_PATH, 0, NULL);
+
+	if (target < 0)
+		return 0;
+	int rc = mountfd_restrict_place(target, MOUNTFD_SAFE | MOUNT_ATTR_RDONLY, err);
+	return rc < 0 ? error_prefix(err, "make '%s' read-only", path) : 0;
+}
+
+static bool is_unmasked(const struct run_spec *spec, const char *path)
+{
+	return spec->unmask && (strlist_contains(spec->unmask, "ALL") || strlist_contains(spec->unmask, "all") ||
+				strlist_contains(spec->unmask, path));
+}
+
+int proc_mask(struct child *child, struct error **err)
+{
+	const struct run_spec *spec = child->spec;
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_COUNT(masked) && rc == 0; i++)
+		if (!is_unmasked(spec, masked[i]))
+			rc = mask(child, masked[i], err);
+	for (size_t i = 0; i < ARRAY_COUNT(read_only) && rc == 0; i++)
+		if (!is_unmasked(spec, read_only[i]))
+			rc = make_read_only(child, read_only[i], err);
+	for (size_t i = 0; spec->mask && i < spec->mask->count && rc == 0; i++)
+		rc = mask(child, spec->mask->items[i], err);
+	return rc;
+}

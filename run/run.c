@@ -1,0 +1,541 @@
+/*
+ * Runs one step: makes its first process, writes its id maps, and stays beside it until everything that it started has
+ * ended and what it was given to stand on is removed. In: a struct run_spec. Out: a status.
+ *
+ * The way of a step: prepare what can be prepared without it; fork it into its namespaces (child.c goes on there);
+ * write maps, say go; watch; wait; clean up. All that is removed afterwards is held by descriptor from before the first
+ * instruction of the step.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/process.h"
+#include "run/cgroup.h"
+#include "run/channel.h"
+#include "run/child_internal.h"
+#include "run/disk.h"
+#include "run/fallback.h"
+#include "run/idmap_internal.h"
+#include "run/init_image.h"
+#include "run/ladder.h"
+#include "run/network.h"
+#include "run/sources.h"
+#include "run/tty.h"
+
+#define CHILDREN_SIZE_MAX ((size_t)1 << 20)
+#define SIGNAL_BASE 128
+#define STATUS_NOT_FOUND 127
+#define STATUS_NOT_EXECUTABLE 126
+
+struct step {
+	const struct run_spec *spec;
+	struct child_plan plan;
+	struct idmap map;
+	pid_t pid;
+	int init;
+	int pidfd;
+	int channel;	   /* our end; -1 when the other has closed */
+	int child_channel; /* the step's end, ours only until the fork */
+	int signals;	   /* signalfd; -1 when signals are not ours */
+	sigset_t mask;	   /* as it was before */
+	struct stubs stubs;
+	struct sources sources;
+	struct tty tty;
+	struct network network;
+	struct cgroup cgroup;
+	struct disk disk;
+	bool is_subreaper;
+	bool wants_no_pid; /* the child says that a fresh /proc is refused */
+	bool is_set_up;
+	int exec_code; /* why the command could not be executed; 0: it could, or it did not come to that */
+	int failure;   /* code of set-up; its text is in the caller's error */
+	char *killed_for;
+};
+
+/* ---- Before ---- */
+
+static int check_spec(const struct run_spec *spec, struct error **err)
+{
+	const struct run_root *root = &spec->root;
+
+	if (!spec->argv || spec->argv->count == 0)
+		return error_set(err, EINVAL, "no command to run");
+	if (root->mounted < 0 && root->upper < 0 && root->lower_count == 0)
+		return error_set(err, EINVAL, "the step has no root");
+	return 0;
+}
+
+static bool has_many_ids(const struct idmap *map)
+{
+	return map->kind != IDMAP_SINGLE;
+}
+
+static int check_rung(const struct step *step, struct error **err)
+{
+	bool own_pid = step->plan.namespaces & CHILD_OWN_PID || step->spec->share & RUN_SHARE_PID;
+	enum rung rung = has_many_ids(&step->map) ? (own_pid ? RUNG_1 : RUNG_1P) : (own_pid ? RUNG_2 : RUNG_2P);
+
+	if (step->spec->min_rung == RUNG_NONE || (int)rung <= step->spec->min_rung)
+		return 0;
+	return error_set(err, ENOTSUP,
+			 "this machine isolates at level %s, --min-isolation asks for %s (see cooper info)",
+			 rung_name(rung), rung_name((enum rung)step->spec->min_rung));
+}
+
+static unsigned choose_namespaces(const struct run_spec *spec, bool with_pid)
+{
+	unsigned namespaces = 0;
+
+	if (with_pid && !(spec->share & RUN_SHARE_PID))
+		namespaces |= CHILD_OWN_PID;
+	if (spec->network != RUN_NETWORK_HOST)
+		namespaces |= CHILD_OWN_NET;
+	if (!(spec->share & RUN_SHARE_IPC))
+		namespaces |= CHILD_OWN_IPC;
+	if (!(spec->share & RUN_SHARE_UTS))
+		namespaces |= CHILD_OWN_UTS;
+	if (!(spec->share & RUN_SHARE_CGROUP))
+		namespaces |= spec->cgroup.is_set ? CHILD_LATE_CGROUP : CHILD_OWN_CGROUP;
+	return namespaces;
+}
+
+static bool wants_terminal(const struct run_spec *spec)
+{
+	switch (spec->terminal) {
+	case RUN_TERMINAL_YES:
+		return true;
+	case RUN_TERMINAL_NO:
+		return false;
+	case RUN_TERMINAL_AUTO:
+		break;
+	}
+	return spec->stdin_fd >= 0 && isatty(spec->stdin_fd);
+}
+
+/* The signals that would end us go to the step; we end when it does. Blocked, they wait in the descriptor. */
+static int take_signals(struct step *step, struct error **err)
+{
+	sigset_t ours;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGHUP);
+	sigaddset(&ours, SIGQUIT);
+	sigaddset(&ours, SIGWINCH);
+	step->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (step->signals < 0 || sigprocmask(SIG_BLOCK, &ours, &step->mask) < 0)
+		return error_set_errno(err, "take signals");
+	return 0;
+}
+
+static int prepare(struct step *step, struct error **err)
+{
+	const struct run_spec *spec = step->spec;
+	int rc = idmap_current(&step->map, err);
+
+	if (rc == 0)
+		rc = check_rung(step, err);
+	if (rc == 0 && spec->network == RUN_NETWORK_PRIVATE)
+		rc = network_choose(spec->network_helper, &step->plan.network_helper, err);
+	if (rc == 0 && spec->cgroup.is_set)
+		rc = cgroup_open(&spec->cgroup, &step->cgroup, err);
+	if (rc == 0 && spec->disk_limit && spec->root.upper >= 0)
+		rc = disk_init(&step->disk, spec->root.upper, spec->disk_limit, err);
+	if (rc == 0)
+		rc = sources_open(spec, &step->sources, err);
+	if (rc == 0)
+		rc = step->init = init_image_open(err);
+	if (rc >= 0)
+		rc = channel_open(&step->channel, &step->child_channel, err);
+	if (rc == 0)
+		rc = take_signals(step, err);
+	if (rc < 0)
+		return rc;
+	if (!(step->plan.namespaces & CHILD_OWN_PID)) {
+		/* What the step leaves behind becomes our child, and is killed as such. */
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+		step->is_subreaper = true;
+	}
+	step->plan.sealed = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1;
+	step->plan.has_terminal = wants_terminal(spec);
+	step->plan.channel = step->child_channel;
+	step->plan.init = step->init;
+	step->plan.map = &step->map;
+	step->plan.sources = &step->sources;
+	return 0;
+}
+
+/* ---- The fork ---- */
+
+static unsigned long clone_flags(unsigned namespaces)
+{
+	unsigned long flags = CLONE_NEWUSER | CLONE_NEWNS;
+
+	flags |= namespaces & CHILD_OWN_PID ? CLONE_NEWPID : 0;
+	flags |= namespaces & CHILD_OWN_NET ? CLONE_NEWNET : 0;
+	flags |= namespaces & CHILD_OWN_IPC ? CLONE_NEWIPC : 0;
+	flags |= namespaces & CHILD_OWN_UTS ? CLONE_NEWUTS : 0;
+	flags |= namespaces & CHILD_OWN_CGROUP ? CLONE_NEWCGROUP : 0;
+	return flags;
+}
+
+/* clone(2) and not clone3(2): it has every flag that is needed here, and container runtimes answer clone3 with ENOSYS
+ * because their filters cannot see its arguments. */
+static int fork_child(struct step *step, struct error **err)
+{
+	unsigned long flags = clone_flags(step->plan.namespaces) | CLONE_PIDFD | SIGCHLD;
+	long pid = syscall(SYS_clone, flags, /* stack: copied */ NULL, &step->pidfd, NULL, NULL);
+
+	if (pid == 0) {
+		close(step->channel); /* or we would not see the parent's end close */
+		child_main(&step->plan);
+	}
+	if (pid < 0)
+		return error_set_errno(err, "make the step's namespaces");
+	step->pid = (pid_t)pid;
+	fd_close(take_fd(&step->child_channel));
+	/* The mounts are the child's now, and end with its namespace. */
+	sources_close(&step->sources);
+	return 0;
+}
+
+static int write_map(const struct step *step, const char *name, const struct id_extents *extents, struct error **err)
+{
+	cleanup_free char *path = mem_printf("/proc/%d/%s", step->pid, name);
+	cleanup_free char *lines = idmap_identity_lines(extents);
+	cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, lines, strlen(lines)) < 0)
+		return error_set_errno(err, "write the step's %s", name);
+	return 0;
+}
+
+/* The child has its namespaces; give it what only we can, and let it go on. */
+static int release_child(struct step *step, struct error **err)
+{
+	int rc = step->plan.sealed ? channel_expect(step->channel, CHANNEL_READY, err) : 0;
+
+	if (rc == 0)
+		rc = write_map(step, "uid_map", &step->map.uids, err);
+	if (rc == 0)
+		rc = write_map(step, "gid_map", &step->map.gids, err);
+	if (rc == 0 && step->cgroup.dir >= 0)
+		rc = cgroup_add(&step->cgroup, step->pid, err);
+	if (rc < 0)
+		return rc;
+	rc = channel_send(step->channel, CHANNEL_GO, 0, NULL, 0, -1);
+	if (rc < 0)
+		return error_set(err, -rc, "start the step's set-up: %s", strerror(-rc));
+	if (step->spec->network != RUN_NETWORK_PRIVATE)
+		return 0;
+	/* While the child mounts, the helper starts. */
+	rc = network_start(step->plan.network_helper, step->pid, &step->network, err);
+	if (rc == 0)
+		channel_send(step->channel, CHANNEL_NETWORK_UP, 0, NULL, 0, -1);
+	return rc;
+}
+
+/* ---- Beside it ---- */
+
+static void kill_step(struct step *step, const char *why)
+{
+	mem_replace(&step->killed_for, why);
+	syscall(SYS_pidfd_send_signal, step->pidfd, SIGKILL, NULL, 0);
+}
+
+static void start_terminal(struct step *step, struct channel_message *message)
+{
+	const struct run_spec *spec = step->spec;
+
+	tty_start(&step->tty, take_fd(&message->fd), spec->stdin_fd,
+		  spec->stdout_fd < 0 ? STDOUT_FILENO : spec->stdout_fd);
+}
+
+static void warn_of(int which)
+{
+	if (which == FALLBACK_PIVOT)
+		fallback_warn(FALLBACK_PIVOT, "pivot_root is refused here, moving the root over '/' instead");
+}
+
+static void hear(struct step *step, struct channel_message *message, struct error **err)
+{
+	switch (message->kind) {
+	case CHANNEL_STUB:
+		if (message->fd >= 0 && message->size == sizeof(struct stub_record))
+			stubs_add(&step->stubs, (const struct stub_record *)(const void *)message->data,
+				  take_fd(&message->fd));
+		break;
+	case CHANNEL_TERMINAL:
+		if (message->fd >= 0)
+			start_terminal(step, message);
+		break;
+	case CHANNEL_WARN:
+		warn_of(message->code);
+		break;
+	case CHANNEL_FAIL:
+		step->failure = error_set(err, message->code > 0 ? message->code : EIO, "%s", message->data);
+		break;
+	case CHANNEL_NO_PROC:
+		step->wants_no_pid = true;
+		break;
+	case CHANNEL_START:
+		step->is_set_up = true;
+		break;
+	case CHANNEL_EXEC:
+		step->exec_code = message->code;
+		break;
+	case CHANNEL_END:
+		fd_close(take_fd(&step->channel));
+		break;
+	default:
+		break;
+	}
+	fd_close(message->fd);
+}
+
+/* Reads what is there to read. */
+static int listen_once(struct step *step, struct error **err)
+{
+	struct channel_message message;
+	int rc = channel_receive(step->channel, &message, err);
+
+	if (rc == 0)
+		hear(step, &message, err);
+	return rc;
+}
+
+static void pass_signals(struct step *step)
+{
+	struct signalfd_siginfo info;
+
+	while (read(step->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGWINCH)
+			tty_resize(&step->tty);
+		else
+			syscall(SYS_pidfd_send_signal, step->pidfd, info.ssi_signo, NULL, 0);
+	}
+}
+
+enum { WATCH_END, WATCH_SIGNALS, WATCH_CHANNEL, WATCH_TTY, WATCH_COUNT = WATCH_TTY + 2 };
+
+/* Until the first process has ended, which it does only when all others of its pid namespace have. */
+static int watch(struct step *step, struct error **err)
+{
+	int timeout = step->disk.limit ? DISK_INTERVAL_MS : -1;
+
+	for (;;) {
+		struct pollfd fds[WATCH_COUNT] = {
+			[WATCH_END] = {.fd = step->pidfd, .events = POLLIN},
+			[WATCH_SIGNALS] = {.fd = step->signals, .events = POLLIN},
+			[WATCH_CHANNEL] = {.fd = step->channel, .events = POLLIN}, /* -1 is passed over */
+		};
+		size_t ttys = tty_poll(&step->tty, fds + WATCH_TTY);
+		int ready = poll(fds, WATCH_TTY + ttys, timeout);
+
+		if (ready < 0 && errno != EINTR)
+			return error_set_errno(err, "wait for the step");
+		if (fds[WATCH_CHANNEL].revents) {
+			int rc = listen_once(step, err);
+			if (rc < 0)
+				return rc;
+			continue; /* all it has to say, before its end is looked at */
+		}
+		if (fds[WATCH_SIGNALS].revents)
+			pass_signals(step);
+		tty_copy(&step->tty, fds + WATCH_TTY, ttys);
+		if (fds[WATCH_END].revents)
+			return 0;
+		if (ready == 0 && !step->killed_for && disk_is_spent(&step->disk))
+			kill_step(step, "it has written more than its disk limit allows");
+	}
+}
+
+/* ---- Afterwards ---- */
+
+static bool is_in_other_namespace(const char *pid, ino_t ours)
+{
+	cleanup_free char *path = mem_printf("/proc/%s/ns/user", pid);
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_ino != ours;
+}
+
+/* Without a pid namespace what the step has left behind is still there, as children of ours by now (we are their
+ * subreaper): those that are not in our user namespace. Each round's dead hand us their children, for the next. */
+static void kill_orphans(void)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/user", &st) < 0)
+		return;
+	for (;;) {
+		cleanup(buf_done) struct buf text = BUF_INIT(CHILDREN_SIZE_MAX);
+		cleanup(strlist_done) struct strlist pids = {0};
+		cleanup_free char *path = mem_printf("/proc/self/task/%ld/children", syscall(SYS_gettid));
+		bool found = false;
+
+		if (fd_read_file(AT_FDCWD, path, &text, NULL) < 0)
+			return;
+		strlist_split(&pids, buf_str(&text), ' ');
+		for (size_t i = 0; i < pids.count; i++) {
+			uint64_t pid = 0;
+			if (parse_u64(pids.items[i], INT32_MAX, "pid", &pid, NULL) < 0 ||
+			    !is_in_other_namespace(pids.items[i], st.st_ino))
+				continue;
+			found = true;
+			kill((pid_t)pid, SIGKILL);
+			waitpid((pid_t)pid, NULL, 0);
+		}
+		if (!found)
+			return;
+	}
+}
+
+/* Takes the first process off the table. Its mounts are gone with it: the kernel unmounts when the last process of the
+ * namespace ends, and this one ends last. */
+static int collect(struct step *step, int *status, struct rusage *usage)
+{
+	*status = -1;
+	if (step->pid <= 0)
+		return 0;
+	while (wait4(step->pid, status, 0, usage) < 0)
+		if (errno != EINTR)
+			return -errno;
+	step->pid = 0;
+	return 0;
+}
+
+static void clean_up(struct step *step)
+{
+	if (step->pid > 0) {
+		int status = 0;
+		syscall(SYS_pidfd_send_signal, step->pidfd, SIGKILL, NULL, 0);
+		collect(step, &status, NULL);
+	}
+	network_stop(&step->network);
+	if (step->is_subreaper) {
+		kill_orphans();
+		prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+	}
+	tty_done(&step->tty);
+	cgroup_close(&step->cgroup);
+	stubs_undo(&step->stubs);
+	sources_remove(&step->sources);
+	if (step->signals >= 0) {
+		/* What came in after the end is for us again. */
+		sigprocmask(SIG_SETMASK, &step->mask, NULL);
+		close(step->signals);
+	}
+	fd_close(step->channel);
+	fd_close(step->child_channel);
+	fd_close(step->pidfd);
+	fd_close(step->init);
+	idmap_done(&step->map);
+	free(step->killed_for);
+}
+CLEANUP_FOR_VALUE(struct step, clean_up)
+
+static char *exec_message(const char *command, int code)
+{
+	if (code == ENOENT && !strchr(command, '/'))
+		return mem_printf("exec '%s': executable file not found in $PATH", command);
+	return mem_printf("exec '%s': %s", command, strerror(code));
+}
+
+static int make_result(const struct step *step, int status, const struct rusage *usage, struct run_result *result,
+		       struct error **err)
+{
+	struct run_result made = {.usage = *usage, .started = step->exec_code == 0};
+
+	made.status = WIFSIGNALED(status) ? SIGNAL_BASE + WTERMSIG(status) : WEXITSTATUS(status);
+	if (step->exec_code) {
+		made.status = step->exec_code == ENOENT || step->exec_code == ENOTDIR ? STATUS_NOT_FOUND
+										      : STATUS_NOT_EXECUTABLE;
+		made.message = exec_message(step->spec->argv->items[0], step->exec_code);
+	} else if (step->killed_for) {
+		made.message = mem_printf("the step was killed: %s", step->killed_for);
+	} else if (made.status == SIGNAL_BASE + SIGKILL && cgroup_was_out_of_memory(&step->cgroup)) {
+		made.message = mem_strdup("the step was killed: it has used more than its memory limit allows");
+	}
+	*result = made;
+	return 0;
+}
+
+/* One attempt. -EAGAIN without an error: a fresh /proc is refused, try without a pid namespace. */
+static int attempt(const struct run_spec *spec, bool with_pid, struct run_result *result, struct error **err)
+{
+	cleanup(clean_up) struct step step = {
+		.spec = spec,
+		.plan = {.spec = spec, .namespaces = choose_namespaces(spec, with_pid)},
+		.init = -1,
+		.pidfd = -1,
+		.channel = -1,
+		.child_channel = -1,
+		.signals = -1,
+		.sources = SOURCES_INIT,
+		.tty = TTY_INIT,
+		.network = {.output = -1},
+		.cgroup = CGROUP_INIT,
+	};
+	struct error *trouble = NULL;
+	struct rusage usage = {0};
+	int status = 0;
+	int rc = prepare(&step, err);
+
+	if (rc == 0)
+		rc = fork_child(&step, err);
+	if (rc < 0)
+		return rc;
+	rc = release_child(&step, &trouble);
+	if (rc < 0)
+		kill_step(&step, "its set-up failed");
+	/* Also after a failure: the child may know better what has happened, and has made places to remove. */
+	int watched = watch(&step, err);
+	if (watched == 0)
+		watched = collect(&step, &status, &usage);
+	if (step.failure < 0 || step.wants_no_pid) {
+		error_free(trouble);
+		return step.wants_no_pid ? -EAGAIN : step.failure;
+	}
+	if (rc < 0) {
+		error_clear(err);
+		rc = error_set(err, -rc, "%s", error_message(trouble));
+		error_free(trouble);
+		return rc;
+	}
+	if (watched < 0)
+		return watched;
+	if (!step.is_set_up)
+		return error_set(err, EIO, "the step's set-up has ended with status %d", status);
+	return make_result(&step, status, &usage, result, err);
+}
+
+int run_step(const struct run_spec *spec, struct run_result *result, struct error **err)
+{
+	bool with_pid = !fallback_is_known(FALLBACK_PROC);
+	int rc = check_spec(spec, err);
+
+	if (rc < 0)
+		return rc;
+	rc = attempt(spec, with_pid, result, err);
+	if (rc != -EAGAIN || !with_pid)
+		return rc;
+	fallback_warn(FALLBACK_PROC, "the kernel refuses a new /proc here (parts of ours are masked), the step shares "
+				     "our processes instead of having its own");
+	return attempt(spec, /* with_pid */ false, result, err);
+}
