@@ -127,7 +127,7 @@ static int read_entry(struct archive_source *source, const char *name, struct er
 	if (rc < 0)
 		return rc;
 	struct json_place images = json_root(INDEX_FILE, root);
-	size_t chosen;
+	size_t chosen = 0;
 	rc = choose_image(&images, name, &chosen, err);
 	if (rc < 0)
 		return rc;

@@ -149,7 +149,7 @@ int outarchive_put_layer(struct outarchive *archive, const char *name, const str
 	cleanup_close int fd = blob_open(store, &layer->digest, NULL, err);
 	if (fd < 0)
 		return fd;
-	uint64_t size;
+	uint64_t size = 0;
 	rc = find_unpacked_size(fd, codec, diff_id, store, &size, err);
 	if (rc < 0)
 		return rc;
