@@ -327,7 +327,7 @@ static int put_symlink(struct copy_job *job, const struct stat *st, const struct
 		return rc;
 	job->files++;
 	struct copy_entry entry = {.st = *st, .link = target, .attributes = -1};
-	strlist_printf(&job->digest_lines, "%s link %s", path, target);
+	strlist_printf(&job->digest_lines, "%s link %s", copy_digest_path(job, path), target);
 	return copy_place_symlink(job, path, &entry, err);
 }
 
@@ -418,6 +418,8 @@ static int put_all(struct copy_job *job, const char *directory, const struct str
 		return error_set(err, EINVAL, "--checksum goes with exactly one http(s) source");
 	rc = find_destination(job, destination, sources.count, &to);
 	cleanup_free char *owned = to.path;
+	/* A file that is given a name of its own is known by what it is, not by that name. */
+	job->prefix = strlen(to.path);
 	if (rc >= 0 && to.into && sources.count)
 		rc = copy_make_destination(job, to.path, err);
 	for (size_t i = 0; rc >= 0 && i < sources.count; i++)

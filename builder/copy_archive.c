@@ -320,8 +320,8 @@ static int unpack_entry(struct unpacking *u, struct error **err)
 		rc = copy_place_node(u->job, path, &entry, err);
 	}
 	if (rc >= 0)
-		strlist_printf(&u->job->digest_lines, "%s %o %u %u %s", path, (unsigned)entry.st.st_mode,
-			       entry.st.st_uid, entry.st.st_gid, content ? content : "");
+		strlist_printf(&u->job->digest_lines, "%s %o %u %u %s", copy_digest_path(u->job, path),
+			       (unsigned)entry.st.st_mode, entry.st.st_uid, entry.st.st_gid, content ? content : "");
 	return rc;
 }
 

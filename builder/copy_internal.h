@@ -14,6 +14,7 @@
 #include "builder/ignore.h"
 #include "builder/modechange.h"
 
+#include <string.h>
 #include <sys/stat.h>
 
 /* Where the first link to a file went. */
@@ -44,6 +45,7 @@ struct copy_job {
 	struct link_table links;
 
 	struct strlist digest_lines;
+	size_t prefix;	    /* of paths in the container: what the digest does not see of them */
 	size_t files, dirs; /* sources of each kind */
 };
 
@@ -72,6 +74,12 @@ int copy_finish_file(struct copy_job *job, const char *path, int fd, const struc
 		     struct error **err);
 /* The directory that is copied into, made when missing: 0755 and root's, or as --chmod and --chown say. */
 int copy_make_destination(struct copy_job *job, const char *path, struct error **err);
+
+/* What the digest knows a path by: relative to the destination. */
+static inline const char *copy_digest_path(const struct copy_job *job, const char *path)
+{
+	return strlen(path) > job->prefix ? path + job->prefix : "";
+}
 
 /* ---- copy_source.c ---------------------------------------------------------------------------------------------- */
 

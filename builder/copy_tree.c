@@ -67,8 +67,9 @@ static void note(struct copy_job *job, const char *path, const struct stat *st, 
 	uint32_t gid = job->has_owner ? job->gid : job->keep_owner ? st->st_gid : 0;
 
 	/* The content stands last: a link's target may hold any byte. */
-	strlist_printf(&job->digest_lines, "%s %o %o %u %u %s", path, (unsigned)(st->st_mode & S_IFMT),
-		       (unsigned)mode_change_apply(&job->mode, st->st_mode), uid, gid, content);
+	strlist_printf(&job->digest_lines, "%s %o %o %u %u %s", copy_digest_path(job, path),
+		       (unsigned)(st->st_mode & S_IFMT), (unsigned)mode_change_apply(&job->mode, st->st_mode), uid, gid,
+		       content);
 }
 
 static int hash_file(int fd, char hex[DIGEST_HEX_SIZE], struct error **err)

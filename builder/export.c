@@ -39,13 +39,6 @@ struct layer_plan {
 	bool *pack;	  /* for each layer: whether it is */
 };
 
-static enum codec wanted_codec(enum transport transport, enum image_format format, const struct export_options *options)
-{
-	enum codec codec = options->has_codec ? options->codec : transport_default_codec(transport);
-
-	return codec;
-}
-
 static int plan_layers(struct workshop *w, enum image_format format, struct layer_plan *plan, bool *any,
 		       struct error **err)
 {
@@ -219,7 +212,7 @@ static int prepare(struct workshop *w, const struct image *image, const struct l
 		   const struct export_options *options, struct outgoing *out, struct error **err)
 {
 	enum image_format format = wanted_format(image, location->transport, options);
-	enum codec codec = wanted_codec(location->transport, format, options);
+	enum codec codec = options->has_codec ? options->codec : transport_default_codec(location->transport);
 
 	int rc = blob_read(workshop_store(w), &image->entry.manifest.digest, MANIFEST_SIZE_MAX, &out->text, err);
 	if (rc >= 0)
@@ -269,6 +262,11 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 	int rc = parse_destination(destination, &location, err);
 	if (rc < 0)
 		return rc;
+	if (location.transport == TRANSPORT_DOCKER_ARCHIVE && options->has_format && options->format == FORMAT_OCI)
+		return error_set(err, EINVAL, "%s: a docker-archive holds Docker's format only", destination);
+	if ((location.transport == TRANSPORT_OCI || location.transport == TRANSPORT_OCI_ARCHIVE) &&
+	    options->has_format && options->format == FORMAT_DOCKER)
+		return error_set(err, EINVAL, "%s: an OCI layout holds the OCI format only", destination);
 	if (location.transport == TRANSPORT_STORE)
 		return name_in_store(w, image, location.name, digest, err);
 	cleanup_close int hold = store_hold(workshop_store(w), err);

@@ -240,6 +240,18 @@ static int64_t created_seconds(const struct image_config *config)
 	return seconds;
 }
 
+/* The image may have many names; the one that it was just asked for by comes first. */
+static void put_first(struct strlist *names, const char *name)
+{
+	for (size_t i = 1; name && i < names->count; i++) {
+		if (strcmp(names->items[i], name) == 0) {
+			strlist_remove(names, i);
+			strlist_insert(names, 0, name);
+			return;
+		}
+	}
+}
+
 int fetch_image(struct workshop *w, struct image_source *source, const char *what, const char *name,
 		const struct acquire_options *options, struct image *image, struct error **err)
 {
@@ -273,5 +285,8 @@ int fetch_image(struct workshop *w, struct image_source *source, const char *wha
 	rc = images_find(store, by_digest, &entry, NULL);
 	if (rc < 0)
 		rc = images_find(store, digest_format(&fetched.manifest.config.digest, digest), &entry, err);
-	return rc < 0 ? rc : image_load(store, &entry, image, err);
+	if (rc < 0)
+		return rc;
+	put_first(&entry.names, name);
+	return image_load(store, &entry, image, err);
 }

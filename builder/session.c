@@ -8,26 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/env.h"
 #include "base/fd.h"
 
 /* "mnt4026532567", or NULL where /proc is not what it should be. */
-static char *namespace_name(void)
+static char *namespace_name(const struct workshop *w)
 {
-	struct stat st;
+	uint64_t inode = workshop_mount_namespace(w);
 
-	if (stat("/proc/self/ns/mnt", &st) < 0)
-		return NULL;
-	return mem_printf("mnt%llu", (unsigned long long)st.st_ino);
+	return inode ? mem_printf("mnt%llu", (unsigned long long)inode) : NULL;
 }
 
 char *unshare_session_current(struct workshop *w)
 {
 	const char *name = env_plain(SESSION_VARIABLE);
-	cleanup_free char *prefix = namespace_name();
+	cleanup_free char *prefix = namespace_name(w);
 
 	if (!workshop_is_inside(w) || !name || !prefix)
 		return NULL;
@@ -44,9 +41,9 @@ int unshare_session_start(struct workshop *w, int *fd, struct error **err)
 		*fd = -1;
 		return 0;
 	}
-	cleanup_free char *prefix = namespace_name();
+	cleanup_free char *prefix = namespace_name(w);
 	if (!prefix)
-		return error_set_errno(err, "/proc/self/ns/mnt");
+		return error_set(err, ENOENT, "/proc/self/ns/mnt cannot be read");
 	/* The pid tells one session from a later one whose namespace got the same inode number. */
 	cleanup_free char *name = mem_printf("%s-%d", prefix, (int)getpid());
 	cleanup_close int lock =

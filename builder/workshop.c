@@ -17,6 +17,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@ struct workshop {
 	bool has_map;
 	bool inside;
 	bool isolated;
+	uint64_t left_namespace; /* the mount namespace that workshop_isolate() left, 0: none */
 	/* Of the first worker, for those that follow; -1 before. */
 	int user_namespace, mount_namespace;
 	char *userns_value;
@@ -126,6 +128,15 @@ int workshop_enter(struct workshop *w, struct error **err)
 	return store_reopen(w->store, err);
 }
 
+uint64_t workshop_mount_namespace(const struct workshop *w)
+{
+	struct stat st;
+
+	if (w->left_namespace)
+		return w->left_namespace;
+	return stat("/proc/self/ns/mnt", &st) < 0 ? 0 : st.st_ino;
+}
+
 int workshop_isolate(struct workshop *w, struct error **err)
 {
 	assert(w->inside);
@@ -134,6 +145,7 @@ int workshop_isolate(struct workshop *w, struct error **err)
 	int rc = workshop_idmap(w, /* map */ NULL, err);
 	if (rc < 0)
 		return rc;
+	w->left_namespace = workshop_mount_namespace(w);
 	if (unshare(CLONE_NEWNS) < 0)
 		return error_set_errno(err, "make a mount namespace");
 	/* Slave, not private: what the user mounts on the host later is still seen. */

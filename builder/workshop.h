@@ -39,6 +39,9 @@ bool workshop_is_inside(const struct workshop *workshop);
  * gone when it ends. A no-op the second time. Descriptors of directories that were opened before must not become part
  * of an overlay (Linux 6.15 refuses layers of another mount namespace); the store opens its own again. */
 int workshop_isolate(struct workshop *workshop, struct error **err);
+/* The inode number of the mount namespace that we came from, whatever workshop_isolate() did since; 0 when /proc does
+ * not tell. */
+uint64_t workshop_mount_namespace(const struct workshop *workshop);
 
 typedef int workshop_task(struct workshop *workshop, void *context, struct buf *result, struct error **err);
 /* Runs task in a worker and brings back its return value, its error, and up to 1 MiB of result bytes (NULL: none). What
