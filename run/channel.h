@@ -18,12 +18,12 @@ enum channel_kind {
 	CHANNEL_READY = 1,	/* child: my maps can be written */
 	CHANNEL_GO = 2,		/* parent: they are written */
 	CHANNEL_NETWORK_UP = 3, /* parent: the helper has configured your network */
-	CHANNEL_STUB = 4, /* child: struct stub_record, with a descriptor */
-	CHANNEL_TERMINAL = 5, /* child: the master of the step's terminal, a descriptor */
-	CHANNEL_WARN = 6,     /* child: code is an enum fallback that has happened */
-	CHANNEL_FAIL = 7,     /* child: code and text; nothing follows */
-	CHANNEL_NO_PROC = 8,  /* child: as FAIL, because a fresh /proc is refused: try without a pid namespace */
-	CHANNEL_START = 9,   /* child: all is set up, the init is next */
+	CHANNEL_STUB = 4,	/* child: struct stub_record, with a descriptor */
+	CHANNEL_TERMINAL = 5,	/* child: the master of the step's terminal, a descriptor */
+	CHANNEL_WARN = 6,	/* child: code is an enum fallback that has happened */
+	CHANNEL_FAIL = 7,	/* child: code and text; nothing follows */
+	CHANNEL_NO_PROC = 8,	/* child: as FAIL, because a fresh /proc is refused: try without a pid namespace */
+	CHANNEL_START = 9,	/* child: all is set up, the init is next */
 	CHANNEL_EXEC = (int)INIT_REPORT_EXEC, /* init: the command could not be executed, code says why */
 };
 

@@ -24,7 +24,7 @@ struct child_plan {
 	const struct run_spec *spec;
 	unsigned namespaces; /* enum child_namespaces */
 	const struct sources *sources;
-	bool sealed;	     /* the parent is not dumpable: say READY first */
+	bool sealed; /* the parent is not dumpable: say READY first */
 	bool has_terminal;
 	int channel;
 	int init;		    /* the memory file */

@@ -82,7 +82,7 @@ static bool has_route(pid_t target, const char *table)
 
 /* --no-map-gw: by default the gateway's address would be the host's loopback. No ports are forwarded. */
 static const char *const pasta_arguments[] = {
-	"--config-net", "--no-map-gw", "--quiet", "--foreground", "-t", "none",		 "-u",
+	"--config-net", "--no-map-gw", "--quiet", "--foreground", "-t",	  "none",	   "-u",
 	"none",		"-T",	       "none",	  "-U",		  "none", "--dns-forward", PASTA_DNS,
 };
 static const char *const slirp_arguments[] = {"--configure", "--mtu=65520", "--disable-host-loopback"};

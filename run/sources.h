@@ -1,7 +1,7 @@
 /*
  * What a step's mounts are made of, taken before the fork: the root and the volumes, as mounts that are attached
- * nowhere yet. A descriptor can be bound only in the mount namespace in which it was opened (mount_namespaces(7)), so the
- * parent makes them and the child, in its own namespace, only decides where they go.
+ * nowhere yet. A descriptor can be bound only in the mount namespace in which it was opened (mount_namespaces(7)), so
+ * the parent makes them and the child, in its own namespace, only decides where they go.
  */
 #ifndef COOPER_RUN_SOURCES_H
 #define COOPER_RUN_SOURCES_H

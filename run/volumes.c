@@ -91,8 +91,8 @@ static int attach_memory(struct child *child, const struct run_mount *mount, con
 	const struct mount_option options[] = {{"mode", mode}, {"size", size}};
 	uint64_t attributes = attributes_of(mount);
 	/* Read-only comes last: what the image has there is copied into it before. */
-	cleanup_close int memory = mountfd_new("tmpfs", options, mount->size ? 2 : 1,
-					       attributes & ~(uint64_t)MOUNT_ATTR_RDONLY, err);
+	cleanup_close int memory =
+		mountfd_new("tmpfs", options, mount->size ? 2 : 1, attributes & ~(uint64_t)MOUNT_ATTR_RDONLY, err);
 	cleanup_close int place = memory < 0 ? memory : mounts_place(child, target, S_IFDIR, err);
 	int rc = 0;
 
