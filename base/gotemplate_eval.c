@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/gotemplate_internal.h"
@@ -180,7 +181,7 @@ static void args_done(struct args *args)
 {
 	for (size_t i = 0; i < args->count; i++)
 		json_decref(args->items[i]);
-	mem_free_cleanup(&args->items);
+	free(args->items);
 }
 CLEANUP_FOR_VALUE(struct args, args_done)
 
@@ -399,6 +400,6 @@ int gotemplate_run(const char *text, const json_t *value, bool strict_fields, st
 	if (rc == 0)
 		rc = count_step(&run, 0);
 	pop_variables(&run, 0);
-	mem_free_cleanup(&run.variables);
+	free(run.variables);
 	return rc;
 }

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -249,7 +250,7 @@ static void append_shortest(double number, struct buf *into)
 	cleanup_free char *digits = NULL;
 	int precision = 0;
 	do {
-		mem_free_cleanup(&digits);
+		free(digits);
 		digits = mem_printf("%.*e", precision, number);
 	} while (strtod(digits, NULL) != number && ++precision < 17);
 	const char *exponent_text = strchr(digits, 'e');

@@ -87,10 +87,10 @@ struct gotemplate_call {
 	json_t *const *args; /* borrowed */
 	size_t count;
 };
-/* Calls one; `problem` says why it cannot be done (-EINVAL), without a place. The result is a new reference. and, or
- * are not here: they do not evaluate all their arguments. */
 /* -EINVAL when a function is not made for so many arguments. */
 int gotemplate_check_count(const char *name, size_t count, struct error **problem);
+/* Calls one; `problem` says why it cannot be done (-EINVAL), without a place. The result is a new reference. and, or
+ * are not here: they do not evaluate all their arguments. */
 int gotemplate_call(const struct gotemplate_call *call, json_t **result, struct error **problem);
 
 /* The keys of a map, in the order that Go prints and ranges over them. */

@@ -6,6 +6,7 @@
 #include "base/gotemplate_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SPACE " \t\r\n"
@@ -91,7 +92,7 @@ static void pipe_free(struct gotemplate_pipe *pipe);
 
 static void operand_done(struct gotemplate_operand *operand)
 {
-	mem_free_cleanup(&operand->name);
+	free(operand->name);
 	json_decref(operand->literal);
 	pipe_free(operand->pipe);
 	strlist_done(&operand->fields);
@@ -101,7 +102,7 @@ static void command_done(struct gotemplate_command *command)
 {
 	for (size_t i = 0; i < command->count; i++)
 		operand_done(&command->operands[i]);
-	mem_free_cleanup(&command->operands);
+	free(command->operands);
 }
 
 static void pipe_free(struct gotemplate_pipe *pipe)
@@ -110,21 +111,21 @@ static void pipe_free(struct gotemplate_pipe *pipe)
 		return;
 	for (size_t i = 0; i < pipe->count; i++)
 		command_done(&pipe->commands[i]);
-	mem_free_cleanup(&pipe->commands);
+	free(pipe->commands);
 	strlist_done(&pipe->variables);
-	mem_free_cleanup(&pipe);
+	free(pipe);
 }
 
 static void nodes_done(struct gotemplate_nodes *nodes)
 {
 	for (size_t i = 0; i < nodes->count; i++) {
 		struct gotemplate_node *node = &nodes->items[i];
-		mem_free_cleanup(&node->text);
+		free(node->text);
 		pipe_free(node->pipe);
 		nodes_done(&node->body);
 		nodes_done(&node->others);
 	}
-	mem_free_cleanup(&nodes->items);
+	free(nodes->items);
 }
 
 void gotemplate_free(struct gotemplate *tree)
@@ -132,7 +133,7 @@ void gotemplate_free(struct gotemplate *tree)
 	if (!tree)
 		return;
 	nodes_done(&tree->nodes);
-	mem_free_cleanup(&tree);
+	free(tree);
 }
 
 /* Adds a zeroed element to an array that grows by doubling; `count` is how many it has. */

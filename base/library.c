@@ -32,9 +32,7 @@ static int fail(const char *soname, struct error **err)
 	const char *package = package_of(soname);
 	int rc = error_set(err, ENOENT, "load the library %s: %s", soname, why ? why : "unknown reason");
 
-	if (package)
-		error_hint(err, "on Debian: apt install %s", package);
-	return rc;
+	return package ? error_hint(err, "on Debian: apt install %s", package) : rc;
 }
 
 int library_load(const char *soname, const char *const *symbols, size_t count, void *table, struct error **err)

@@ -20,7 +20,8 @@
  * -ENOTDIR, -ELOOP. */
 MUST_CHECK int rootpath_open(int rootfd, const char *path, int flags, mode_t mode, struct error **err);
 
-/* Opens a regular file for reading: anything else is -EINVAL, larger than max is -EFBIG. */
+/* Opens a regular file for reading: anything else is -EINVAL, larger than max is -EFBIG. That is its size now, it may
+ * grow: fd_read_all() into a buffer with the same limit reads no more of it. */
 MUST_CHECK int rootpath_open_file(int rootfd, const char *path, uint64_t max, struct error **err);
 
 /* The directory that holds the last component of path (itself not followed), and that component's name, newly
