@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,30 +125,29 @@ static int finish(struct workshop *w, int dir, const struct container *next, con
 	return rc;
 }
 
-/* The moved upper directory as layer_adopt() wants it named: seen from this process's directory in tmp/. It stays with
- * the container until it is a layer, because what lies in tmp/ is swept when its process is gone. */
-static char *moved_path(const struct container *c)
+/* Undoes step 2. */
+static int put_back(int dir)
 {
-	return mem_printf("../../containers/%s/" MOVED, c->id);
+	if (renameat(dir, MOVED "/fs", dir, "upper") < 0 && errno != ENOENT)
+		return -errno;
+	/* What is left is a record of a layer that never was. */
+	tree_remove(dir, MOVED, NULL);
+	return unlinkat(dir, JOURNAL, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int commit_move(struct workshop *w, int dir, const struct container *next, const struct pack_result *layer,
 		const struct new_image *image, struct error **err)
 {
-	cleanup_free char *moved = moved_path(next);
 	int rc = journal_save(dir, next, &layer->diff_id, image, err);
 
 	if (rc < 0)
 		return rc;
-	if (renameat(dir, "upper", dir, MOVED) < 0)
+	if ((mkdirat(dir, MOVED, 0700) < 0 && errno != EEXIST) || renameat(dir, "upper", dir, MOVED "/fs") < 0)
 		return error_set_errno(err, "take the container's changes");
-	rc = store_tmp(workshop_store(w), err);
-	if (rc >= 0)
-		rc = layer_adopt(workshop_store(w), moved, layer, err);
+	rc = layer_adopt_prepared(workshop_store(w), dir, MOVED, layer, err);
 	if (rc < 0) {
 		/* Nothing has changed yet; should this fail, too, the next one who acquires the container does it. */
-		if (renameat(dir, MOVED, dir, "upper") == 0)
-			unlinkat(dir, JOURNAL, 0);
+		put_back(dir);
 		return rc;
 	}
 	return finish(w, dir, next, image, err);
@@ -163,22 +163,19 @@ struct recovery {
 	const struct journal *journal;
 };
 
-/* Removing what layer_adopt() had no need of, and making an upper with an owner, are done inside. */
+/* Making an upper with an owner is done inside. */
 static int recover_task(struct workshop *w, void *context, struct buf *result, struct error **err)
 {
 	const struct recovery *job = context;
-	int rc = tree_remove(job->dir, MOVED, err);
 
-	return rc < 0 ? rc : finish(w, job->dir, &job->journal->next, &job->journal->image, err);
+	return finish(w, job->dir, &job->journal->next, &job->journal->image, err);
 }
 
 static int go_back(int dir, struct error **err)
 {
-	if (is_there(dir, MOVED) && renameat(dir, MOVED, dir, "upper") < 0)
-		return error_set_errno(err, "take back an interrupted commit");
-	if (unlinkat(dir, JOURNAL, 0) < 0)
-		return error_set_errno(err, "take back an interrupted commit");
-	return 0;
+	int rc = put_back(dir);
+
+	return rc < 0 ? error_set(err, -rc, "take back an interrupted commit: %s", strerror(-rc)) : 0;
 }
 
 int container_recover(struct workshop *w, struct container *c, struct error **err)
@@ -194,12 +191,9 @@ int container_recover(struct workshop *w, struct container *c, struct error **er
 	if (rc < 0)
 		return error_prefix(err, "container '%s'", c->name);
 	bool saved = c->config.diff_id_count == journal.next.config.diff_id_count;
-	cleanup(layer_record_done) struct layer_record record = {0};
-	rc = workshop_idmap(w, /* map */ NULL, err);
-	if (rc < 0)
-		return rc;
-	bool has_layer = layer_load_record(workshop_store(w), &journal.diff_id, &record, NULL) == 0;
-	if (!saved && (is_there(dir, "upper") || !has_layer)) {
+	/* The moved tree is whole until it is the layer (step 3 is one rename), so as long as it is here it can go
+	 * back. */
+	if (!saved && (is_there(dir, "upper") || is_there(dir, MOVED "/fs"))) {
 		log_debug("container '%s': an interrupted commit is taken back", c->name);
 		return go_back(dir, err);
 	}

@@ -5,7 +5,7 @@
  *	containers/<id>/upper		the directory that collects changes
  *	containers/<id>/scratch		work directories of overlayfs
  *	containers/<id>/merged		where it is mounted, and `mounted`: by which session (rootfs.h)
- *	containers/<id>/commit, commit.json	a commit on its way (commit.c)
+ *	containers/<id>/commit/fs, commit.json	a commit on its way (commit.c)
  *	containers/by-name/<name>	a symlink that holds the id; it is made first and may dangle after a crash
  */
 #ifndef COOPER_BUILDER_CONTAINER_H

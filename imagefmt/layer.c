@@ -237,31 +237,30 @@ static int sync_tree(int fd, struct error **err)
 	return syncfs(fd) < 0 ? error_set_errno(err, "sync the layer's file system") : 0;
 }
 
-/* Gives the finished directory tmp/<tmp_name> (with `fs` in it) its record and its name. The lock is held; what stood
+/* Gives the finished directory dirfd/<made> (with `fs` in it) its record and its name. The lock is held; what stood
  * under the name is not to be trusted any more. */
-static int publish(struct store *store, const char *tmp_name, const char *name, struct layer_record *record,
+static int publish(struct store *store, int dirfd, const char *made, const char *name, struct layer_record *record,
 		   struct error **err)
 {
 	int layers = store_folder(store, STORE_LAYERS, err);
-	int tmp = layers < 0 ? layers : store_tmp(store, err);
 
-	if (tmp < 0)
-		return tmp;
+	if (layers < 0)
+		return layers;
 	if (store_is_durable(store))
 		record->durable = true;
 	record->id_map = mem_strdup(store_id_map(store));
 	record->boot_id = layer_boot_id();
 	if (record->durable) {
-		int rc = sync_tree(tmp, err);
+		int rc = sync_tree(dirfd, err);
 		if (rc < 0)
 			return rc;
 	}
-	int rc = layer_record_save(tmp, tmp_name, record, err);
+	int rc = layer_record_save(dirfd, made, record, err);
 	if (rc == 0)
 		rc = remove_named(store, name, err);
 	if (rc < 0)
 		return rc;
-	if (renameat2(tmp, tmp_name, layers, name, RENAME_NOREPLACE) < 0)
+	if (renameat2(dirfd, made, layers, name, RENAME_NOREPLACE) < 0)
 		return error_set_errno(err, "put the layer '%s' into its place", name);
 	return record->durable && fsync(layers) < 0 ? error_set_errno(err, "sync the store's layers") : 0;
 }
@@ -363,7 +362,7 @@ static int unpack_as(struct store *store, const struct digest *diff_id, const st
 	if (rc == 0)
 		rc = unpack_into(store, diff_id, packed, fs, &record, err);
 	if (rc == 0)
-		rc = publish(store, tmp_name, name, &record, err);
+		rc = publish(store, tmp, tmp_name, name, &record, err);
 	if (rc < 0)
 		tree_remove(tmp, tmp_name, /* what stays is swept */ NULL);
 	return rc;
@@ -543,7 +542,7 @@ static int adopt_as(struct store *store, int tmp, const char *tree, const struct
 	cleanup_close int fs = fd_open_dir(tmp, fs_name, err);
 	rc = fs < 0 ? fs : reset_root(fs, err);
 	if (rc == 0)
-		rc = publish(store, tmp_name, name, &record, err);
+		rc = publish(store, tmp, tmp_name, name, &record, err);
 	/* On failure the tree goes back: it may be all that is left of a container's work. */
 	if (rc < 0 && renameat(tmp, fs_name, tmp, tree) < 0)
 		log_debug("'%s' stays in the temporary directory", fs_name);
@@ -564,6 +563,40 @@ int layer_adopt(struct store *store, const char *tmp_name, const struct pack_res
 	if (rc == 0 && is_good(store, name))
 		return tree_remove(tmp, tmp_name, err);
 	return adopt_as(store, tmp, tmp_name, packed, name, err);
+}
+
+/* Removes a tree that is not needed: gone in one step, so that nobody takes half of it for all. */
+static int discard(struct store *store, int dirfd, const char *made, struct error **err)
+{
+	int tmp = store_tmp(store, err);
+
+	if (tmp < 0)
+		return tmp;
+	cleanup_free char *trash = store_tmp_name(store, "same-layer");
+	if (renameat(dirfd, made, tmp, trash) < 0)
+		return error_set_errno(err, "discard a layer that is there already");
+	return tree_remove(tmp, trash, err);
+}
+
+int layer_adopt_prepared(struct store *store, int dirfd, const char *made, const struct pack_result *packed,
+			 struct error **err)
+{
+	cleanup(layer_record_done) struct layer_record record = {
+		.diff_id = packed->diff_id, .size = packed->size, .recipe = PACK_RECIPE};
+	cleanup_close int lock = layer_lock(store, &packed->diff_id, err);
+	cleanup_free char *name = NULL;
+
+	if (lock < 0)
+		return lock;
+	int rc = place(store, &packed->diff_id, &name, err);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	if (rc == 0 && is_good(store, name))
+		return discard(store, dirfd, made, err);
+	cleanup_free char *fs_name = mem_printf("%s/fs", made);
+	cleanup_close int fs = fd_open_dir(dirfd, fs_name, err);
+	rc = fs < 0 ? fs : reset_root(fs, err);
+	return rc < 0 ? rc : publish(store, dirfd, made, name, &record, err);
 }
 
 static bool set_durable(struct layer_record *record, const void *context)

@@ -54,6 +54,11 @@ int layer_unpack(struct store *store, const struct digest *diff_id, const struct
  * layer is there already, the directory is removed instead. */
 int layer_adopt(struct store *store, const char *tmp_name, const struct pack_result *packed, struct error **err);
 
+/* The same for dirfd/<made>, which holds the tree as `fs`: moved as it is, so that at every instant the tree is either
+ * still there or the layer's (what lies in tmp/ is lost with its process). On failure it stays. */
+int layer_adopt_prepared(struct store *store, int dirfd, const char *made, const struct pack_result *packed,
+			 struct error **err);
+
 /* The blob of a layer in the wanted codec, for push or save: one that is recorded and present, or packed now from the
  * tree and recorded. CODEC_NONE too makes a real blob. */
 int layer_make_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
