@@ -42,7 +42,8 @@ struct upload_job {
 	char *location;	   /* where the session goes on */
 	uint64_t sent;	   /* what the registry says it has */
 	bool monolithic;   /* all bytes in the PUT */
-	unsigned attempts; /* repetitions so far */
+	bool was_refused;  /* the last bytes were answered with a no, and not cut off */
+	unsigned attempts; /* repetitions so far, since a step was completed */
 	int64_t delay_ms;  /* before the next request */
 	struct session_call call;
 };
@@ -230,8 +231,7 @@ static uint64_t answered_range(const struct http_answer *answer, uint64_t missin
 	return last + 1;
 }
 
-/* "bytes=0-0" and "0-0" mean one byte, and, from registries that have none yet, nothing: then a HEAD of the whole will
- * tell. */
+/* A 200 without the right length is not believed: there are fronts that say 200 to everything. */
 static bool blob_is_there(const struct upload_job *job, const struct http_answer *answer)
 {
 	uint64_t size = 0;
@@ -265,6 +265,7 @@ static int recover(struct upload_job *job, int rc, const struct http_answer *ans
 
 	if (!may_pass && !session_is_lost && !range_is_wrong)
 		return rc < 0 ? rc : http_answer_error(job->call.request.method, answer, err);
+	job->was_refused = rc == 0;
 	int spent = spend_attempt(job, rc, answer, err);
 	if (spent < 0)
 		return spent;
@@ -310,6 +311,7 @@ static int after_patch(struct upload_job *job, const struct http_answer *answer,
 		return rc;
 	if (kept == size) {
 		job->sent = size;
+		job->attempts = 0;
 		return send_put(job, err);
 	}
 	log_debug("the registry kept %llu of %llu bytes, sending all in one request", (unsigned long long)kept,
@@ -333,9 +335,11 @@ static int after_status(struct upload_job *job, const struct http_answer *answer
 	if (!http_answer_is_success(answer))
 		return send_head(job, UPLOAD_CHECK, err);
 	uint64_t kept = answered_range(answer, 0);
-	/* "0-0" is written for no byte as well as for one: with one byte of a larger blob nothing is lost by starting
-	 * anew. */
-	if (kept <= 1 || kept > job->blob->size)
+	/* "0-0" is written for no byte as well as for one. After a refusal it is none, and the session is still good;
+	 * after a cut nothing is lost by starting anew. */
+	if (kept <= 1)
+		kept = 0;
+	if (kept > job->blob->size || (kept == 0 && !job->was_refused))
 		return send_post(job, err);
 	if (http_answer_header(answer, "Location")) {
 		int rc = take_location(job, answer, err);
