@@ -27,7 +27,8 @@ int device_parse(const char *text, char **source, char **target, bool *read_only
 	cleanup(strlist_done) struct strlist parts = {0};
 
 	strlist_split(&parts, text, ':');
-	if (parts.count < 1 || parts.count > 3 || parts.items[0][0] != '/')
+	if (parts.count < 1 || parts.count > 3 || parts.items[0][0] != '/' ||
+	    (parts.count == 3 && parts.items[1][0] != '/'))
 		return error_set(err, EINVAL, "--device '%s': not SOURCE[:TARGET][:rwm]", text);
 	const char *last = parts.items[parts.count - 1];
 	const char *permissions = "rwm";
