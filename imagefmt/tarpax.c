@@ -296,12 +296,12 @@ static int next_record(char **at, char *end, struct record *record, struct error
 
 int tar_pax_parse(struct tar_pax *pax, struct error **err)
 {
-	char *at = pax->text.data;
-	char *end = at + pax->text.len;
 	int rc = 0;
 
 	if (pax->text.len == 0)
 		return 0;
+	char *at = pax->text.data;
+	char *end = at + pax->text.len;
 	/* Some pad the last record's block with NULs inside the size. */
 	while (rc == 0 && at < end && *at != '\0') {
 		struct record record = {0};
