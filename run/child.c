@@ -316,7 +316,7 @@ void child_main(const struct child_plan *plan)
 		rc = become_init(&child, &err);
 	/* Only failures come here. The parent hears what was made before, then why. */
 	stubs_send(&child.stubs, plan->channel, NULL);
-	if (rc == -ENOTSUP && !err)
+	if (child.proc_is_refused)
 		channel_send(plan->channel, CHANNEL_NO_PROC, 0, NULL, 0, -1);
 	else
 		channel_send(plan->channel, CHANNEL_FAIL, -rc, error_message(err), strlen(error_message(err)), -1);

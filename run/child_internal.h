@@ -35,13 +35,14 @@ struct child_plan {
 struct child {
 	const struct child_plan *plan;
 	const struct run_spec *spec;
-	int staging;  /* a tmpfs that nobody sees: the place of the root, texts for /etc, an empty directory */
-	int root;     /* the root, mounted and attached, O_PATH */
-	int record;   /* where stubs show up: the upper directory, else the root's own */
-	int empty;    /* staging/empty */
-	int null;     /* the host's /dev/null, checked */
-	int proc;     /* the step's /proc, O_PATH */
-	int terminal; /* the slave of its terminal, or -1 */
+	int staging;	      /* a tmpfs that nobody sees: the place of the root, texts for /etc, an empty directory */
+	int root;	      /* the root, mounted and attached, O_PATH */
+	int record;	      /* where stubs show up: the upper directory, else the root's own */
+	int empty;	      /* staging/empty */
+	int null;	      /* the host's /dev/null, checked */
+	int proc;	      /* the step's /proc, O_PATH */
+	int terminal;	      /* the slave of its terminal, or -1 */
+	bool proc_is_refused; /* why set-up failed: without a pid namespace of its own it may work */
 	struct stubs stubs;
 	struct user user;
 };

@@ -62,8 +62,7 @@ int proc_mount(struct child *child, struct error **err)
 		rc = attach_new("proc", MOUNTFD_SAFE, target, err);
 	else
 		rc = bind_tree("/proc", target, /* attributes */ 0, err);
-	if (is_too_revealing(rc) && child->plan->namespaces & CHILD_OWN_PID)
-		return -ENOTSUP; /* the parent tries again without */
+	child->proc_is_refused = is_too_revealing(rc) && child->plan->namespaces & CHILD_OWN_PID;
 	if (rc < 0)
 		return error_prefix(err, "/proc");
 	child->proc = rootpath_open(child->root, "/proc", O_PATH | O_DIRECTORY, 0, err);

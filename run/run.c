@@ -476,8 +476,10 @@ static int make_result(const struct step *step, int status, const struct rusage 
 	return 0;
 }
 
-/* One attempt. -EAGAIN without an error: a fresh /proc is refused, try without a pid namespace. */
-static int attempt(const struct run_spec *spec, bool with_pid, struct run_result *result, struct error **err)
+/* One attempt. *proc_is_refused: it came to nothing for want of a fresh /proc, and may succeed without a pid namespace.
+ */
+static int attempt(const struct run_spec *spec, bool with_pid, bool *proc_is_refused, struct run_result *result,
+		   struct error **err)
 {
 	cleanup(clean_up) struct step step = {
 		.spec = spec,
@@ -510,7 +512,8 @@ static int attempt(const struct run_spec *spec, bool with_pid, struct run_result
 		watched = collect(&step, &status, &usage);
 	if (step.failure < 0 || step.wants_no_pid) {
 		error_free(trouble);
-		return step.wants_no_pid ? -EAGAIN : step.failure;
+		*proc_is_refused = step.wants_no_pid;
+		return step.wants_no_pid ? -EPERM : step.failure;
 	}
 	if (rc < 0) {
 		error_clear(err);
@@ -528,14 +531,15 @@ static int attempt(const struct run_spec *spec, bool with_pid, struct run_result
 int run_step(const struct run_spec *spec, struct run_result *result, struct error **err)
 {
 	bool with_pid = !fallback_is_known(FALLBACK_PROC);
+	bool proc_is_refused = false;
 	int rc = check_spec(spec, err);
 
 	if (rc < 0)
 		return rc;
-	rc = attempt(spec, with_pid, result, err);
-	if (rc != -EAGAIN || !with_pid)
+	rc = attempt(spec, with_pid, &proc_is_refused, result, err);
+	if (!proc_is_refused)
 		return rc;
 	fallback_warn(FALLBACK_PROC, "the kernel refuses a new /proc here (parts of ours are masked), the step shares "
 				     "our processes instead of having its own");
-	return attempt(spec, /* with_pid */ false, result, err);
+	return attempt(spec, /* with_pid */ false, &proc_is_refused, result, err);
 }
