@@ -384,10 +384,8 @@ int rootfs_resume(struct workshop *w, const struct container *c, struct error **
 /* ---- opening for a moment --------------------------------------------------------------------------------------- */
 
 struct rootfs {
-	struct workshop *w;
 	int root;
-	char *target; /* where we mounted it, or NULL */
-	char *target_name;
+	int mount;   /* a mount that is attached nowhere and goes with this descriptor; -1: none was needed */
 	int scratch; /* where `work` lies, or -1 */
 	char *work;
 };
@@ -402,72 +400,45 @@ void rootfs_close(struct rootfs *rootfs)
 	if (!rootfs)
 		return;
 	fd_close(rootfs->root);
-	if (rootfs->target) {
-		/* In a mount namespace of ours alone; what cannot be taken away now goes with this process. */
-		if (umount2(rootfs->target, UMOUNT_NOFOLLOW) < 0)
-			log_debug("%s stays mounted until we end: %s", rootfs->target, strerror(errno));
-		else if (rootfs->work && rootfs->scratch >= 0)
-			tree_remove(rootfs->scratch, rootfs->work, NULL);
-		int tmp = store_tmp(workshop_store(rootfs->w), NULL);
-		if (tmp >= 0)
-			unlinkat(tmp, rootfs->target_name, AT_REMOVEDIR);
-	}
+	fd_close(rootfs->mount);
+	if (rootfs->work && rootfs->scratch >= 0)
+		tree_remove(rootfs->scratch, rootfs->work, NULL);
 	fd_close(rootfs->scratch);
-	free(rootfs->target);
-	free(rootfs->target_name);
 	free(rootfs->work);
 	free(rootfs);
 }
 
-static struct rootfs *rootfs_new(struct workshop *w)
+static struct rootfs *rootfs_new(void)
 {
 	struct rootfs *rootfs = mem_alloc(sizeof(*rootfs));
 
-	rootfs->w = w;
-	rootfs->root = rootfs->scratch = -1;
+	rootfs->root = rootfs->mount = rootfs->scratch = -1;
 	return rootfs;
 }
 
-/* An overlay on a directory in tmp/, for us alone. */
-static int mount_aside(struct rootfs *rootfs, const struct rootfs_layers *layers, struct error **err)
+/* An overlay that nobody else sees, neither the session that we may be part of nor the host. */
+static int mount_aside(struct rootfs *rootfs, struct rootfs_layers *layers, struct error **err)
 {
-	struct store *store = workshop_store(rootfs->w);
-	int tmp = store_tmp(store, err);
-
-	if (tmp < 0)
-		return tmp;
-	rootfs->target_name = store_tmp_name(store, "root");
-	if (mkdirat(tmp, rootfs->target_name, 0700) < 0)
-		return error_set_errno(err, "make a place to mount on");
-	cleanup_close int place = fd_open_dir(tmp, rootfs->target_name, err);
-	if (place < 0)
-		return place;
-	if (layers->scratch >= 0) {
-		rootfs->scratch = fcntl(layers->scratch, F_DUPFD_CLOEXEC, 0);
-		if (rootfs->scratch < 0)
-			return error_set_errno(err, "keep the work directory open");
-	}
 	struct overlay_spec spec = {.lowers = layers->lowers,
 				    .lower_count = layers->lower_count,
 				    .upper = layers->upper,
 				    .scratch = layers->scratch};
-	int rc = overlay_mount(&spec, place, &rootfs->work, err);
-	if (rc < 0)
-		return rc;
-	rootfs->target = store_tmp_path(store, rootfs->target_name);
-	rootfs->root = open(rootfs->target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return rootfs->root < 0 ? error_set_errno(err, "%s", rootfs->target) : 0;
+
+	rootfs->mount = overlay_open(&spec, &rootfs->work, err);
+	if (rootfs->mount < 0)
+		return rootfs->mount;
+	rootfs->scratch = take_fd(&layers->scratch);
+	/* The mount's own descriptor is of the O_PATH kind. */
+	rootfs->root = openat(rootfs->mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return rootfs->root < 0 ? error_set_errno(err, "open the root") : 0;
 }
 
 int rootfs_open(struct workshop *w, const struct container *c, struct rootfs **rootfs, struct error **err)
 {
-	cleanup(rootfs_close) struct rootfs *opened = rootfs_new(w);
+	cleanup(rootfs_close) struct rootfs *opened = rootfs_new();
 	cleanup(rootfs_layers_done) struct rootfs_layers layers = {.upper = -1, .scratch = -1, .mounted = -1};
-	/* Layers have to be opened in the mount namespace that the overlay is made in. */
-	int rc = workshop_isolate(w, err);
+	int rc = rootfs_layers_open(w, c, &layers, err);
 
-	if (rc >= 0)
-		rc = rootfs_layers_open(w, c, &layers, err);
 	if (rc < 0)
 		return rc;
 	if (layers.mounted >= 0) {
@@ -485,21 +456,15 @@ int rootfs_open(struct workshop *w, const struct container *c, struct rootfs **r
 
 int rootfs_open_image(struct workshop *w, const struct image *image, struct rootfs **rootfs, struct error **err)
 {
-	cleanup(rootfs_close) struct rootfs *opened = rootfs_new(w);
+	cleanup(rootfs_close) struct rootfs *opened = rootfs_new();
 	cleanup(rootfs_layers_done) struct rootfs_layers layers = {.upper = -1, .scratch = -1, .mounted = -1};
-	int rc = workshop_isolate(w, err);
+	int rc = open_lowers(w, image->config.diff_ids, image->config.diff_id_count, &layers, err);
 
-	if (rc >= 0)
-		rc = open_lowers(w, image->config.diff_ids, image->config.diff_id_count, &layers, err);
 	if (rc < 0)
 		return rc;
 	if (layers.lower_count == 0)
 		return error_set(err, EINVAL, "the image has no layers");
-	/* The kernel wants two lower directories where there is no upper one; one alone is the root already. */
-	if (layers.lower_count == 1)
-		opened->root = take_fd(&layers.lowers[0]);
-	else
-		rc = mount_aside(opened, &layers, err);
+	rc = mount_aside(opened, &layers, err);
 	if (rc < 0)
 		return error_prefix(err, "open the root of the image");
 	*rootfs = take_ptr(&opened);

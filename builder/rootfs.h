@@ -31,7 +31,7 @@ int rootfs_resume(struct workshop *w, const struct container *c, struct error **
 /* -EBUSY when another live session has it mounted. */
 int rootfs_check_free(struct workshop *w, const struct container *c, struct error **err);
 
-/* A root opened for reading and writing inside this process's mount namespace. */
+/* A root opened for reading and writing; where it needs a mount, that is attached nowhere and goes with the struct. */
 struct rootfs;
 int rootfs_open(struct workshop *w, const struct container *c, struct rootfs **rootfs, struct error **err);
 /* The same for an image, read-only (COPY --from, mount --mount from=). */

@@ -8,23 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/env.h"
 #include "base/fd.h"
 
 /* "mnt4026532567", or NULL where /proc is not what it should be. */
-static char *namespace_name(const struct workshop *w)
+static char *namespace_name(void)
 {
-	uint64_t inode = workshop_mount_namespace(w);
+	struct stat st;
 
-	return inode ? mem_printf("mnt%llu", (unsigned long long)inode) : NULL;
+	return stat("/proc/self/ns/mnt", &st) < 0 ? NULL : mem_printf("mnt%llu", (unsigned long long)st.st_ino);
 }
 
 char *unshare_session_current(struct workshop *w)
 {
 	const char *name = env_plain(SESSION_VARIABLE);
-	cleanup_free char *prefix = namespace_name(w);
+	cleanup_free char *prefix = namespace_name();
 
 	if (!workshop_is_inside(w) || !name || !prefix)
 		return NULL;
@@ -41,7 +42,7 @@ int unshare_session_start(struct workshop *w, int *fd, struct error **err)
 		*fd = -1;
 		return 0;
 	}
-	cleanup_free char *prefix = namespace_name(w);
+	cleanup_free char *prefix = namespace_name();
 	if (!prefix)
 		return error_set(err, ENOENT, "/proc/self/ns/mnt cannot be read");
 	/* The pid tells one session from a later one whose namespace got the same inode number. */

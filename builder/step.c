@@ -358,8 +358,6 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 	int rc = settings_check(&step.settings, err);
 	if (rc >= 0)
 		rc = containers_conf_load(&step.conf, err);
-	/* Before the root's layers are opened: opening another root may move us to a mount namespace of our own, and an
-	 * overlay takes no layers from another one. */
 	if (rc >= 0)
 		rc = fill(&step, &spec, err);
 	if (rc >= 0)

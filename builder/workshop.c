@@ -5,7 +5,6 @@
  */
 #include "builder/workshop.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -14,10 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,8 +34,6 @@ struct workshop {
 	struct idmap map;
 	bool has_map;
 	bool inside;
-	bool isolated;
-	uint64_t left_namespace; /* the mount namespace that workshop_isolate() left, 0: none */
 	/* Of the first worker, for those that follow; -1 before. */
 	int user_namespace, mount_namespace;
 	char *userns_value;
@@ -124,34 +119,6 @@ int workshop_enter(struct workshop *w, struct error **err)
 	if (rc < 0)
 		return rc;
 	w->inside = true;
-	w->isolated = true; /* userns_enter() gives a mount namespace of our own */
-	return store_reopen(w->store, err);
-}
-
-uint64_t workshop_mount_namespace(const struct workshop *w)
-{
-	struct stat st;
-
-	if (w->left_namespace)
-		return w->left_namespace;
-	return stat("/proc/self/ns/mnt", &st) < 0 ? 0 : st.st_ino;
-}
-
-int workshop_isolate(struct workshop *w, struct error **err)
-{
-	assert(w->inside);
-	if (w->isolated)
-		return 0;
-	int rc = workshop_idmap(w, /* map */ NULL, err);
-	if (rc < 0)
-		return rc;
-	w->left_namespace = workshop_mount_namespace(w);
-	if (unshare(CLONE_NEWNS) < 0)
-		return error_set_errno(err, "make a mount namespace");
-	/* Slave, not private: what the user mounts on the host later is still seen. */
-	if (mount(/* source */ NULL, "/", /* type */ NULL, MS_REC | MS_SLAVE, /* data */ NULL) < 0)
-		return error_set_errno(err, "keep mounts from the session's namespace");
-	w->isolated = true;
 	return store_reopen(w->store, err);
 }
 
@@ -220,7 +187,7 @@ static int join(struct workshop *w, struct error **err)
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return error_set_errno(err, "become root in the user namespace");
 	setenv(USERNS_VARIABLE, w->userns_value ? w->userns_value : "1", /* overwrite */ 1);
-	w->inside = w->isolated = true;
+	w->inside = true;
 	return 0;
 }
 
@@ -230,7 +197,7 @@ static int worker_enter(struct workshop *w, struct error **err)
 
 	if (rc < 0)
 		return rc;
-	w->inside = w->isolated = true;
+	w->inside = true;
 	/* After the change of identity, which clears it (prctl(2)). */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	return store_reopen(w->store, err);

@@ -35,13 +35,6 @@ int workshop_idmap(struct workshop *workshop, const struct idmap **map, struct e
 
 int workshop_enter(struct workshop *workshop, struct error **err);
 bool workshop_is_inside(const struct workshop *workshop);
-/* Gives this process, which is inside, a mount namespace that nobody shares with it: what it mounts from here on is
- * gone when it ends. A no-op the second time. Descriptors of directories that were opened before must not become part
- * of an overlay (Linux 6.15 refuses layers of another mount namespace); the store opens its own again. */
-int workshop_isolate(struct workshop *workshop, struct error **err);
-/* The inode number of the mount namespace that we came from, whatever workshop_isolate() did since; 0 when /proc does
- * not tell. */
-uint64_t workshop_mount_namespace(const struct workshop *workshop);
 
 typedef int workshop_task(struct workshop *workshop, void *context, struct buf *result, struct error **err);
 /* Runs task in a worker and brings back its return value, its error, and up to 1 MiB of result bytes (NULL: none). What
