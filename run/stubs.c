@@ -210,8 +210,15 @@ int stub_place(struct stubs *stubs, int root, int record, const char *path, mode
 	struct stat st;
 
 	if (place == -ENOENT) {
-		int made = make(stubs, root, record, path, type, err);
-		return made < 0 ? error_prefix(err, "'%s'", path) : made;
+		cleanup_close int made = make(stubs, root, record, path, type, err);
+		if (made < 0)
+			return error_prefix(err, "'%s'", path);
+		/* A link through directories that do not exist still leads nowhere; what is mounted at its end could
+		 * not be found by who masks it. */
+		cleanup_close int again = rootpath_open(root, path, O_PATH, 0, NULL);
+		if (again < 0)
+			return error_set(err, -again, "'%s' in the image is a link that leads nowhere", path);
+		return take_fd(&made);
 	}
 	if (place < 0)
 		return error_set(err, -place, "'%s' in the image: %s", path, strerror(-place));
