@@ -111,8 +111,8 @@ static int mount_ipc(const struct child *child, int dev, struct error **err)
 	cleanup_close int shm = mount_below(dev, "shm", "tmpfs", options, ARRAY_COUNT(options), err);
 	if (shm < 0)
 		return shm;
-	cleanup_close int queues = mount_below(dev, "mqueue", "mqueue", NULL, 0, NULL);
 	/* A kernel without POSIX message queues: an empty directory stays, as on such a host. */
+	fd_close(mount_below(dev, "mqueue", "mqueue", NULL, 0, NULL));
 	return 0;
 }
 

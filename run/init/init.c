@@ -178,10 +178,11 @@ static void reap(long command)
 	}
 }
 
-/* To the whole foreground, as a terminal would; to the process alone while it has no group yet. */
+/* What a terminal would send goes to the whole foreground, as it would from there; SIGTERM to the command alone, which
+ * may have children to end in order. No group yet: to the command. */
 static void pass_on(long command, int number)
 {
-	if (call(__NR_kill, -command, number, 0, 0, 0) == -ESRCH)
+	if (number == SIGTERM || call(__NR_kill, -command, number, 0, 0, 0) == -ESRCH)
 		call(__NR_kill, command, number, 0, 0, 0);
 }
 

@@ -168,13 +168,24 @@ static void follows_links_of_the_image_inside_of_it(void **state)
 {
 	struct image *image = *state;
 
-	assert_int_equal(symlinkat("/tmp/../../../elsewhere", image->root, "dev"), 0);
+	assert_int_equal(symlinkat("../../../elsewhere", image->root, "dev"), 0);
 	place(image, "/dev", S_IFDIR);
 	assert_true(has(image, "elsewhere"));
 	hand_over(image);
 	stubs_undo(&image->held);
 	assert_false(has(image, "elsewhere"));
 	assert_true(has(image, "dev"));
+}
+
+static void refuses_a_link_that_leads_nowhere(void **state)
+{
+	struct image *image = *state;
+
+	assert_int_equal(symlinkat("/missing/../elsewhere", image->root, "dev"), 0);
+	assert_int_equal(stub_place(&image->made, image->root, image->root, "/dev", S_IFDIR, NULL), -ENOENT);
+	hand_over(image);
+	stubs_undo(&image->held);
+	assert_false(has(image, "elsewhere"));
 }
 
 static void refuses_a_place_of_another_type(void **state)
@@ -196,6 +207,7 @@ int main(void)
 		TEST(keeps_the_time_that_the_step_has_left),
 		TEST(does_not_follow_a_parent_that_became_a_link),
 		TEST(follows_links_of_the_image_inside_of_it),
+		TEST(refuses_a_link_that_leads_nowhere),
 		TEST(refuses_a_place_of_another_type),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
