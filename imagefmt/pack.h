@@ -4,6 +4,10 @@
  * needed, entries sorted bytewise, no names of owners, whole seconds, whiteouts as .wh. entries, hard links inside the
  * layer kept. PACK_RECIPE counts the versions of these rules; it stands in every layer's record.
  *
+ * The tree's own root has no entry, as in the layers of containers/storage and Docker: its owner and mode do not
+ * travel. Sockets are left out; a file whose name begins with ".wh." is an error that names it, and so is one that
+ * changes while it is read.
+ *
  * Walk and tar, hashing, compression and writing overlap in threads that end before the function returns, joined by a
  * ring of 1 MiB blocks; small layers use none. Memory stays under 40 MiB for any size.
  */
@@ -26,7 +30,7 @@ struct pack_result {
 	uint64_t entries;
 };
 
-/* Called with consecutive pieces of the tar stream. */
+/* Called with consecutive pieces of the tar stream, from the thread that called pack_tree(). */
 typedef int pack_sink(const void *data, size_t size, void *context, struct error **err);
 
 /* Reads the tree below dirfd; `sink` may be NULL when only the digest is wanted. */
