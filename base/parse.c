@@ -51,7 +51,8 @@ int parse_u64(const char *text, uint64_t max, const char *what, uint64_t *value,
 	uint64_t number = 0;
 	if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0')
 		return error_set(err, EINVAL, "%s '%s': not a number", what, text);
-	if (!read_digits(&text, 10, &number) || number > max)
+	const char *at = text;
+	if (!read_digits(&at, 10, &number) || number > max)
 		return error_set(err, EINVAL, "%s '%s': larger than %" PRIu64, what, text, max);
 	*value = number;
 	return 0;

@@ -161,12 +161,24 @@ void rootfs_layers_done(struct rootfs_layers *layers)
 	*layers = (struct rootfs_layers){.upper = -1, .scratch = -1, .mounted = -1};
 }
 
+/* The same layer may stand in an image twice (two commits without a change). overlayfs refuses that (ELOOP), and the lower
+ * of the two shows nothing that the upper one does not. */
+static bool stands_above(const struct digest *diff_ids, size_t count, size_t at)
+{
+	for (size_t i = at + 1; i < count; i++)
+		if (digest_equal(&diff_ids[i], &diff_ids[at]))
+			return true;
+	return false;
+}
+
 /* The trees of these layers, topmost first. */
 static int open_lowers(struct workshop *w, const struct digest *diff_ids, size_t count, struct rootfs_layers *layers,
 		       struct error **err)
 {
 	layers->lowers = mem_grow(NULL, count ? count : 1, sizeof(*layers->lowers));
 	for (size_t i = count; i-- > 0;) {
+		if (stands_above(diff_ids, count, i))
+			continue;
 		int fd = layer_open(workshop_store(w), &diff_ids[i], err);
 		if (fd < 0)
 			return fd;

@@ -13,6 +13,7 @@
 #include "base/env.h"
 #include "base/fd.h"
 #include "base/parse.h"
+#include "base/rootpath.h"
 #include "base/tree.h"
 #include "builder/step_internal.h"
 #include "run/capability.h"
@@ -31,6 +32,7 @@ static void step_done(struct step *step)
 	strlist_done(&step->env);
 	security_done(&step->security);
 	buf_done(&step->seccomp);
+	free(step->cwd);
 	free(step->limits);
 	free(step->hosts);
 	free(step->resolv_conf);
@@ -300,7 +302,10 @@ static int set_process(struct step *step, struct run_spec *spec, struct error **
 		return rc;
 	spec->argv = step->options->argv;
 	spec->env = &step->env;
-	spec->cwd = s->workingdir && *s->workingdir ? s->workingdir : config->working_dir;
+	const char *cwd = s->workingdir && *s->workingdir ? s->workingdir : config->working_dir;
+	/* As text, like Docker: "/a/../b" is /b whether or not there is an /a. */
+	step->cwd = cwd ? rootpath_clean(cwd) : NULL;
+	spec->cwd = step->cwd;
 	spec->user = s->user && *s->user ? s->user : config->user;
 	spec->extra_groups = &s->group_add;
 	spec->terminal = step->options->terminal;

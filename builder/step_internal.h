@@ -12,6 +12,7 @@
 
 /* Everything that a run_spec only borrows. */
 struct step {
+	char *cwd; /* cleaned; NULL when none was said */
 	struct workshop *w;
 	const struct container *c;
 	const struct step_options *options;

@@ -24,9 +24,12 @@ static int run(struct command_context *context, void *values, const struct strli
 	const struct logout_options *options = values;
 	if (options->all == (args->count > 0))
 		return error_set(err, EINVAL, "name one registry, or give --all");
-	int rc = credentials_erase(options->authfile, options->all ? NULL : args->items[0], err);
+	cleanup_error struct error *failure = NULL;
+	int rc = credentials_erase(options->authfile, options->all ? NULL : args->items[0], &failure);
+	if (rc == -ENOENT && !options->all)
+		return error_set(err, ENOENT, "not logged into %s", args->items[0]);
 	if (rc < 0)
-		return rc;
+		return error_set(err, -rc, "%s", error_message(failure));
 	if (options->all)
 		printf("Removed login credentials for all registries\n");
 	else

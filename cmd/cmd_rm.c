@@ -22,7 +22,7 @@ static int remove_one(struct command_context *context, const char *name, struct 
 	cleanup(container_done) struct container container = {0};
 	cleanup_close int held = container_acquire(context->workshop, name, &container, err);
 	if (held < 0)
-		return error_prefix(err, "removing container \"%s\"", name);
+		return error_prefix(err, "removing");
 	int rc = container_remove(context->workshop, &container, err);
 	if (rc < 0)
 		return error_prefix(err, "removing container \"%s\"", name);

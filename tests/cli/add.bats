@@ -14,9 +14,11 @@ setup_file() {
 	xz -k a.tar
 	bzip2 -k a.tar 2>/dev/null || :
 	zstd -q -k a.tar 2>/dev/null || :
-	python3 -m http.server --bind 127.0.0.1 "$(free_port)" >"$BATS_FILE_TMPDIR/http.log" 2>&1 3>&- &
+	port=$(free_port)
+	python3 -m http.server --bind 127.0.0.1 "$port" >"$BATS_FILE_TMPDIR/http.log" 2>&1 3>&- &
 	echo $! >http.pid
-	for _ in $(seq 100); do grep -q 'port' http.log && break; sleep 0.1; done
+	wait_for "http://127.0.0.1:$port/"
+	echo "$port" >http.port
 }
 
 teardown_file() {
@@ -80,7 +82,7 @@ setup() {
 }
 
 @test "a URL is downloaded: mode 0600, its own name, checked" {
-	url=$(sed -n 's/.*(\(http:[^)]*\)).*/\1/p' http.log | head -n 1)
+	url=http://127.0.0.1:$(cat http.port)
 	cooper add -q "$ctr" "$url/tree/d/file" /u/
 	run cooper run "$ctr" sh -c 'cat /u/file; stat -c %a /u/file'
 	assert_output_is $'hello\n600'

@@ -153,9 +153,13 @@ teardown() {
 	assert_output_has 5242880
 }
 
-@test "a full copy that fails names the file" {
-	mkfifo pipe
-	chmod 000 two
-	run timeout 20 cooper copy "$ctr" two /x
-	[ "$(id -u)" = 0 ] || assert_fails_with 125 two
+@test "a file that cannot be read is named; a FIFO is copied as one" {
+	run cooper copy --contextdir / "$ctr" /etc/shadow /x
+	assert_fails_with 125 /etc/shadow
+	mkdir -p many
+	mkfifo many/pipe
+	run timeout 20 cooper copy -q "$ctr" many /many
+	assert_succeeds
+	run cooper run "$ctr" stat -c %F /many/pipe
+	assert_output_is fifo
 }

@@ -113,7 +113,7 @@ assert len(i["id"])==12 and i["names"]==["localhost/busybox:latest"] and i["dige
 	run cooper rm "${id:0:10}"
 	assert_output_is "$id"
 	run cooper rm nosuch
-	assert_fails_with 125 'removing container "nosuch": container not known'
+	assert_fails_with 125 'container "nosuch": container not known'
 	run cooper rm
 	[ "$status" -eq 125 ]
 	cooper rm --all

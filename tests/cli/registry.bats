@@ -116,8 +116,9 @@ teardown() {
 	cooper push -q --tls-verify=false busybox "$REGISTRY/once:1"
 	fresh_store once
 	cooper from --tls-verify=false "$REGISTRY/once:1" &
+	other=$!
 	cooper from --tls-verify=false "$REGISTRY/once:1"
-	wait
+	wait "$other"
 	digest=$(cooper inspect --type manifest --format '{{(index .layers 0).digest}}' "$REGISTRY/once:1")
 	[ "$(grep -c "GET.*/v2/once/blobs/$digest" "$REGISTRY_LOG")" -eq 1 ]
 	run cooper containers -q

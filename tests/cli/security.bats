@@ -29,7 +29,7 @@ hostile() {
 	for fd in 3 4 5 6 7 8 9 10 11 12; do
 		run cooper run --workingdir "/proc/self/fd/$fd" c -- sh -c 'ls ../../../.. 2>/dev/null; pwd'
 		assert_output_lacks unreachable
-		[[ $output != *work* ]]
+		assert_output_lacks cooper-check
 	done
 }
 

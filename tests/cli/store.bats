@@ -109,7 +109,7 @@ setup_file() {
 	cooper push -q busybox "oci:$BATS_TEST_TMPDIR/layout:v1"
 	fresh_store reboot
 	cooper pull -q "oci:$BATS_TEST_TMPDIR/layout:v1" >/dev/null
-	cooper unshare sh -c "for r in $COOPER_ROOT/layers/*/record; do sed -i 's/\"boot_id\":\"[^\"]*\"/\"boot_id\":\"00000000-0000-0000-0000-000000000000\"/' \$r; rm -f \${r%record}fs/bin/busybox; done"
+	cooper unshare sh -c "for r in $COOPER_ROOT/layers/*/record; do sed -i 's/\"bootId\":\"[^\"]*\"/\"bootId\":\"00000000-0000-0000-0000-000000000000\"/' \$r; rm -f \${r%record}fs/bin/busybox; done"
 	ctr=$(cooper from "$(cooper images -q)")
 	run cooper run "$ctr" echo back
 	assert_output_is back

@@ -49,12 +49,13 @@ works() {
 	skip_unless podman
 	cd "$BATS_TEST_TMPDIR"
 	cooper push -q busybox oci-archive:p.tar:p
-	podman="podman --root $BATS_TEST_TMPDIR/podman --runroot $BATS_TEST_TMPDIR/podman-run --storage-driver vfs"
+	own=$(mktemp -d /tmp/p.XXXXXX) # podman takes no runroot past 50 characters
+	podman="podman --root $own/root --runroot $own/run --storage-driver vfs"
 	$podman load -q -i p.tar >load.out 2>load.err || { cat load.err; false; }
 	run $podman images -q
 	assert_succeeds
 	[ -n "$output" ]
-	cooper unshare rm -rf "$BATS_TEST_TMPDIR/podman" "$BATS_TEST_TMPDIR/podman-run" || podman unshare rm -rf "$BATS_TEST_TMPDIR/podman"
+	cooper unshare rm -rf "$own"
 }
 
 @test "what skopeo wrote is read: dir, docker-archive, compressed layouts" {

@@ -27,6 +27,7 @@ common_setup_file() {
 	export XDG_CONFIG_HOME=$BATS_FILE_TMPDIR/config
 	export XDG_DATA_HOME=$BATS_FILE_TMPDIR/data
 	export REGISTRY_AUTH_FILE=$BATS_FILE_TMPDIR/auth.json
+	echo "{}" >"$REGISTRY_AUTH_FILE"
 	mkdir -p "$XDG_CONFIG_HOME" "$XDG_DATA_HOME"
 }
 
