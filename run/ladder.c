@@ -62,6 +62,7 @@ void ladder_done(struct ladder *ladder)
 struct probe_place {
 	const struct idmap *map;
 	int upper_dir;
+	const char *upper_path; /* the same */
 };
 
 static int result_of(long rc)
@@ -69,76 +70,58 @@ static int result_of(long rc)
 	return rc < 0 ? errno : 0;
 }
 
-static int probe_userns(const struct probe_place *place)
-{
-	struct error *err = NULL;
-
-	if (userns_enter(place->map, &err) == 0)
-		return 0;
-	int code = error_code(err);
-	error_free(err);
-	return code;
-}
+/* Those marked so in the table run inside of a user namespace already. */
 
 static int probe_many_ids(const struct probe_place *place)
 {
-	if (place->map->kind == IDMAP_SINGLE)
-		return EPERM;
-	int code = probe_userns(place);
-	return code ? code : result_of(setgroups(0, NULL));
+	return place->map->kind == IDMAP_SINGLE ? EPERM : result_of(setgroups(0, NULL));
 }
 
 static int probe_namespaces(const struct probe_place *place)
 {
-	int code = probe_userns(place);
-
-	return code ? code : result_of(unshare(CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID));
+	return result_of(unshare(CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID));
 }
 
 static int probe_net(const struct probe_place *place)
 {
-	int code = probe_userns(place);
-
-	return code ? code : result_of(unshare(CLONE_NEWNET));
+	return result_of(unshare(CLONE_NEWNET));
 }
 
 static int probe_mount(const struct probe_place *place)
 {
-	int code = probe_userns(place);
-
-	if (code)
-		return code;
 	int rc = mountfd_new("tmpfs", NULL, 0, MOUNTFD_SAFE, NULL);
+
 	return rc < 0 ? -rc : 0;
 }
 
 /* An overlay as a container would have it: upper and work where containers live. */
-static int probe_overlay(const struct probe_place *place)
+static int try_overlay(int dir)
 {
-	static const char name[] = "probe-overlay";
 	cleanup_free char *work = NULL;
-	int code = probe_userns(place);
 
-	if (code)
-		return code;
-	tree_remove(place->upper_dir, name, NULL);
-	if (mkdirat(place->upper_dir, name, 0700) < 0)
-		return errno;
-	cleanup_close int dir = openat(place->upper_dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0 || mkdirat(dir, "lower", 0700) < 0 || mkdirat(dir, "upper", 0700) < 0)
+	if (mkdirat(dir, "lower", 0700) < 0 || mkdirat(dir, "upper", 0700) < 0)
 		return errno;
 	cleanup_close int lower = openat(dir, "lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_close int upper = openat(dir, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const struct overlay_spec spec = {.lowers = &lower, .lower_count = 1, .upper = upper, .scratch = dir};
-	int rc = overlay_mount(&spec, lower, &work, NULL);
-	/* The mount is detached here and gone with this process; the work directory is free once it is. */
-	if (rc == 0) {
-		char path[FD_PROC_PATH_SIZE];
-		cleanup_close int top = openat(dir, "lower", O_PATH | O_CLOEXEC);
-		umount2(fd_proc_path(top, path), MNT_DETACH);
-	}
-	tree_remove(place->upper_dir, name, NULL);
-	return rc < 0 ? -rc : 0;
+	/* Never attached, so it ends with its descriptor. */
+	cleanup_close int mount = overlay_open(&spec, &work, NULL);
+	return mount < 0 ? -mount : 0;
+}
+
+static int probe_overlay(const struct probe_place *place)
+{
+	cleanup_free char *name = mem_printf("probe-overlay-%d", getpid());
+	/* Opened anew: a descriptor from before the namespace belongs to a mount outside of it, which cannot be used.
+	 */
+	cleanup_close int parent = open(place->upper_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (parent < 0 || mkdirat(parent, name, 0700) < 0)
+		return errno;
+	cleanup_close int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int code = dir < 0 ? errno : try_overlay(dir);
+	tree_remove(parent, name, NULL);
+	return code;
 }
 
 static int wait_for(pid_t pid)
@@ -153,10 +136,6 @@ static int wait_for(pid_t pid)
 
 static int probe_proc(const struct probe_place *place)
 {
-	int code = probe_userns(place);
-
-	if (code)
-		return code;
 	if (unshare(CLONE_NEWPID) < 0)
 		return errno;
 	/* A new proc belongs to the namespace of who mounts it: only a child is in it. */
@@ -170,20 +149,12 @@ static int probe_proc(const struct probe_place *place)
 
 static int probe_rbind_proc(const struct probe_place *place)
 {
-	int code = probe_userns(place);
-
-	if (code)
-		return code;
 	int rc = mountfd_clone(AT_FDCWD, "/proc", MOUNTFD_RECURSIVE, NULL);
 	return rc < 0 ? -rc : 0;
 }
 
 static int probe_pivot(const struct probe_place *place)
 {
-	int code = probe_userns(place);
-
-	if (code)
-		return code;
 	cleanup_close int tmpfs = mountfd_new("tmpfs", NULL, 0, MOUNTFD_SAFE, NULL);
 	cleanup_close int target = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (tmpfs < 0)
@@ -205,8 +176,7 @@ static int probe_mount_setattr(const struct probe_place *place)
 	struct mount_attr attr = {0};
 
 	/* With nothing to set it does nothing, for anybody who may mount. */
-	int code = probe_userns(place);
-	return code ? code : result_of(mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)));
+	return result_of(mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)));
 }
 
 static int probe_filter(const struct probe_place *place)
@@ -283,26 +253,28 @@ enum probe_id {
 
 static const struct {
 	const char *name;
+	bool inside; /* to be tried in a user namespace */
 	int (*run)(const struct probe_place *place);
 	const char *means;
 } probes[PROBE_COUNT] = {
-	[PROBE_USERNS] = {"user namespace", probe_userns, "no containers with namespaces"},
-	[PROBE_MANY_IDS] = {"many ids", probe_many_ids, "one id: packages with users of their own do not install"},
-	[PROBE_NAMESPACES] = {"pid, ipc, uts and cgroup namespaces", probe_namespaces, "no containers with namespaces"},
-	[PROBE_NET] = {"network namespace", probe_net, "--network none and private"},
-	[PROBE_MOUNT] = {"mount", probe_mount, "no containers with namespaces"},
-	[PROBE_OVERLAY] = {"overlay", probe_overlay, "layers are copied instead of mounted"},
-	[PROBE_PROC] = {"fresh /proc", probe_proc, "no pid namespace: a step sees the builder's processes"},
-	[PROBE_RBIND_PROC] = {"shared /proc", probe_rbind_proc, "no /proc in a step"},
-	[PROBE_PIVOT] = {"pivot_root", probe_pivot, "the root is moved instead"},
-	[PROBE_MOUNT_SETATTR] = {"mount_setattr", probe_mount_setattr,
+	[PROBE_USERNS] = {"user namespace", true, NULL, "no containers with namespaces"},
+	[PROBE_MANY_IDS] = {"many ids", true, probe_many_ids, "packages with users of their own do not install"},
+	[PROBE_NAMESPACES] = {"pid, ipc, uts and cgroup namespaces", true, probe_namespaces,
+			      "no containers with namespaces"},
+	[PROBE_NET] = {"network namespace", true, probe_net, "no --network none or private"},
+	[PROBE_MOUNT] = {"mount", true, probe_mount, "no containers with namespaces"},
+	[PROBE_OVERLAY] = {"overlay", true, probe_overlay, "layers are copied instead of mounted"},
+	[PROBE_PROC] = {"fresh /proc", true, probe_proc, "no pid namespace: a step sees the builder's processes"},
+	[PROBE_RBIND_PROC] = {"shared /proc", true, probe_rbind_proc, "no /proc in a step"},
+	[PROBE_PIVOT] = {"pivot_root", true, probe_pivot, "the root is moved instead"},
+	[PROBE_MOUNT_SETATTR] = {"mount_setattr", true, probe_mount_setattr,
 				 "mounts below a volume stay writable (Linux 5.12)"},
-	[PROBE_OPENAT2] = {"openat2", probe_openat2, "paths of images are walked name by name, which is slower"},
-	[PROBE_FILTER] = {"seccomp filter", probe_filter, "no system call filter in a step"},
-	[PROBE_LISTENER] = {"seccomp listener", probe_listener, "no emulation of ids"},
-	[PROBE_PTRACE] = {"ptrace", probe_ptrace, "no translated root"},
-	[PROBE_LANDLOCK] = {"Landlock", probe_landlock, "no translated root"},
-	[PROBE_LANDLOCK_SCOPE] = {"Landlock scopes", probe_landlock_scope,
+	[PROBE_OPENAT2] = {"openat2", false, probe_openat2, "paths of images are walked name by name, which is slower"},
+	[PROBE_FILTER] = {"seccomp filter", false, probe_filter, "no system call filter in a step"},
+	[PROBE_LISTENER] = {"seccomp listener", false, probe_listener, "no emulation of ids"},
+	[PROBE_PTRACE] = {"ptrace", false, probe_ptrace, "no translated root"},
+	[PROBE_LANDLOCK] = {"Landlock", false, probe_landlock, "no translated root"},
+	[PROBE_LANDLOCK_SCOPE] = {"Landlock scopes", false, probe_landlock_scope,
 				  "with --network host a step can reach the host's abstract sockets (Linux 6.12)"},
 };
 _Static_assert(PROBE_COUNT <= LADDER_PROBES_MAX, "the table of results is too small");
@@ -315,6 +287,39 @@ static int run_probe(enum probe_id id, const struct probe_place *place)
 	if (pid == 0)
 		_exit(probes[id].run(place));
 	return pid < 0 ? errno : wait_for(pid);
+}
+
+/* In a child: enters the namespace once, for newuidmap is most of the cost, and tries the rest in it. */
+static void run_inside(const struct probe_place *place, int results)
+{
+	struct error *err = NULL;
+	int codes[PROBE_COUNT] = {0};
+
+	if (userns_enter(place->map, &err) < 0)
+		codes[PROBE_USERNS] = error_code(err);
+	for (size_t i = 0; i < PROBE_COUNT; i++)
+		if (probes[i].inside && probes[i].run)
+			codes[i] = codes[PROBE_USERNS] ? codes[PROBE_USERNS] : run_probe((enum probe_id)i, place);
+	_exit(fd_write_all(results, codes, sizeof(codes), NULL) < 0);
+}
+
+static int find_inside(const struct probe_place *place, int codes[PROBE_COUNT], struct error **err)
+{
+	int results[2];
+
+	if (pipe2(results, O_CLOEXEC) < 0)
+		return error_set_errno(err, "make a pipe");
+	pid_t pid = fork();
+	if (pid == 0)
+		run_inside(place, results[1]);
+	close(results[1]);
+	cleanup_close int from = results[0];
+	if (pid < 0)
+		return error_set_errno(err, "start a process to try the kernel");
+	ssize_t got = fd_read_full(from, codes, PROBE_COUNT * sizeof(codes[0]), err);
+	if (wait_for(pid) != 0 || got != (ssize_t)(PROBE_COUNT * sizeof(codes[0])))
+		return error_set(err, EIO, "the process that tries the kernel has died");
+	return 0;
 }
 
 /* ---- What the results mean ---- */
@@ -361,12 +366,21 @@ static char *choose_remedy(const struct ladder *ladder, const struct idmap *map)
 
 int ladder_find(const struct idmap *map, int upper_dir, struct ladder *ladder, struct error **err)
 {
-	const struct probe_place place = {.map = map, .upper_dir = upper_dir};
+	char self[FD_PROC_PATH_SIZE];
+	cleanup_free char *path = realpath(fd_proc_path(upper_dir, self), NULL);
+	const struct probe_place place = {.map = map, .upper_dir = upper_dir, .upper_path = path ? path : "."};
 	struct ladder found = {.probe_count = PROBE_COUNT};
+	int inside[PROBE_COUNT] = {0};
+	int rc = find_inside(&place, inside, err);
 
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < PROBE_COUNT; i++)
 		found.probes[i] = (struct ladder_probe){
-			.name = probes[i].name, .code = run_probe((enum probe_id)i, &place), .means = probes[i].means};
+			.name = probes[i].name,
+			.code = probes[i].inside ? inside[i] : run_probe((enum probe_id)i, &place),
+			.means = probes[i].means,
+		};
 	found.rung = choose_rung(&found);
 	found.remedy = choose_remedy(&found, map);
 	*ladder = found;
