@@ -22,6 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	cleanup_free char *origin = url_origin(&url);
 	assert(*url.host && !strpbrk(url.host, "@/\\ "));
+	const char *authority = strstr(shown, "://") + 3;
+	assert(authority[strcspn(authority, "@/?#")] != '@');
 	assert(url_parse(origin, &again, NULL) == 0);
 	assert(strcmp(url.host, again.host) == 0 && url.port == again.port && url.https == again.https);
 	assert(url_same_origin(text, origin));

@@ -1,0 +1,224 @@
+/*
+ * What comes after an attempt: a redirect, another one, or the end.
+ */
+#include "registry/transport_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "registry/url.h"
+
+#define REDIRECTS_MAX 10
+#define PROGRESS_WORTH_A_RETRY ((uint64_t)1 << 20)
+
+static void finish(struct exchange *x, int rc)
+{
+	x->rc = rc;
+	x->state = EXCHANGE_FINISHED;
+}
+
+static int curl_errno(CURLcode code)
+{
+	switch (code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return EHOSTUNREACH;
+	case CURLE_COULDNT_CONNECT:
+		return ECONNREFUSED;
+	case CURLE_OPERATION_TIMEDOUT:
+		return ETIMEDOUT;
+	case CURLE_SSL_CONNECT_ERROR:
+		return EPROTO;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_ISSUER_ERROR:
+		return EKEYREJECTED;
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_ERROR:
+	case CURLE_GOT_NOTHING:
+	case CURLE_PARTIAL_FILE:
+	case CURLE_SEND_FAIL_REWIND:
+		return ECONNRESET;
+	default:
+		return EIO;
+	}
+}
+
+bool http_transport_is_temporary(int rc)
+{
+	return rc == -EHOSTUNREACH || rc == -ECONNREFUSED || rc == -ETIMEDOUT || rc == -ECONNRESET || rc == -EPROTO;
+}
+
+int64_t http_transport_retry_wait(struct http_transport *transport, unsigned attempt, const struct http_answer *answer)
+{
+	uint64_t random = 0;
+	int64_t asked = 0;
+
+	if (attempt > transport->retries)
+		return -1;
+	/* Without randomness every client waits the same, which is what jitter is against; no harm beyond that. */
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = (uint64_t)http_transport_now_ms();
+	if (!answer || !http_retry_after(answer, (int64_t)time(NULL), &asked))
+		return http_backoff(transport->retry_delay_ms, attempt, random);
+	return asked <= HTTP_RETRY_AFTER_MAX_MS ? asked : -1;
+}
+
+static void tell(struct http_transport *transport, const char *line)
+{
+	if (transport->progress)
+		transport->progress(line, transport->progress_context);
+	else
+		log_debug("%s", line);
+}
+
+static void announce_wait(struct exchange *x, int64_t wait_ms, const char *why)
+{
+	cleanup_free char *shown = url_redact(x->url);
+	cleanup_free char *line =
+		mem_printf("%s %s: %s, trying again in %.1f s", x->request->method, shown, why, (double)wait_ms / 1000);
+
+	tell(x->transport, line);
+}
+
+bool exchange_retry(struct exchange *x, const char *why)
+{
+	struct http_transport *transport = x->transport;
+	const struct http_answer *answer = x->answer.status > 0 ? &x->answer : NULL;
+
+	if (x->request->flags & HTTP_ONCE)
+		return false;
+	if (x->received >= PROGRESS_WORTH_A_RETRY)
+		x->attempt = 0;
+	int64_t wait = http_transport_retry_wait(transport, x->attempt + 1, answer);
+	if (wait < 0)
+		return false;
+	x->attempt++;
+	announce_wait(x, wait, why);
+	exchange_end_attempt(x);
+	struct host *host = NULL;
+	int64_t until = http_transport_now_ms() + wait;
+	if (x->answer.status == 429 && transport_host(transport, x->url, &host, NULL) == 0 &&
+	    host->quiet_until_ms < until)
+		host->quiet_until_ms = until;
+	free(x->url);
+	x->url = mem_strdup(x->request->url);
+	x->redirects = 0;
+	x->due_ms = until;
+	x->state = EXCHANGE_WAITING;
+	return true;
+}
+
+static bool is_followed(const struct exchange *x)
+{
+	bool reads = strcmp(x->request->method, "GET") == 0 || strcmp(x->request->method, "HEAD") == 0;
+
+	switch (x->answer.status) {
+	case 301:
+	case 302:
+	case 303:
+		return reads; /* others would have to become a GET */
+	case 307:
+	case 308:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int follow(struct exchange *x, struct error **err)
+{
+	const char *location = http_answer_header(&x->answer, "Location");
+	cleanup_free char *target = NULL;
+
+	if (!location)
+		return error_set(err, EPROTO, "HTTP %d without a Location", x->answer.status);
+	if (++x->redirects > REDIRECTS_MAX)
+		return error_set(err, ELOOP, "more than %d redirects", REDIRECTS_MAX);
+	int rc = url_resolve(x->url, location, &target, err);
+	if (rc < 0)
+		return error_prefix(err, "redirect");
+	cleanup_free char *shown = url_redact(target);
+	if (strncasecmp(x->url, "https:", 6) == 0 && strncasecmp(target, "http:", 5) == 0)
+		return error_set(err, EPERM, "a redirect from https to %s is not followed", shown);
+	trace(HTTP, "  redirected to %s", shown);
+	free(x->url);
+	x->url = take_ptr(&target);
+	x->due_ms = 0;
+	x->state = EXCHANGE_WAITING;
+	return 0;
+}
+
+void exchange_fail(struct exchange *x, int rc)
+{
+	cleanup_free char *shown = url_redact(x->url);
+
+	finish(x, error_prefix(&x->error, "%s %s", x->request->method, shown));
+	x->rc = rc;
+}
+
+static void fail_connection(struct exchange *x, CURLcode code)
+{
+	const char *why = x->curl_text[0] ? x->curl_text : x->transport->curl.curl_easy_strerror(code);
+	int number = curl_errno(code);
+
+	if (http_transport_is_temporary(-number) && exchange_retry(x, why))
+		return;
+	error_clear(&x->error);
+	exchange_fail(x, error_set(&x->error, number, "%s", why));
+}
+
+static void judge_answer(struct exchange *x)
+{
+	int rc = 0;
+
+	if (http_status_is_temporary(x->answer.status)) {
+		cleanup_free char *why = mem_printf("HTTP %d", x->answer.status);
+		if (exchange_retry(x, why))
+			return;
+	}
+	if (is_followed(x)) {
+		rc = follow(x, &x->error);
+		if (rc == 0) {
+			exchange_end_attempt(x);
+			return;
+		}
+	} else if (http_answer_is_success(&x->answer)) {
+		rc = exchange_show_head(x); /* an empty body */
+	}
+	if (rc == -EAGAIN && exchange_retry(x, error_message(x->error)))
+		return;
+	if (rc < 0)
+		exchange_fail(x, rc);
+	else
+		finish(x, 0);
+}
+
+void exchange_judge(struct exchange *x, CURLcode code)
+{
+	long status = 0;
+
+	x->transport->curl.curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
+	x->answer.status = (int)status;
+	trace(HTTP, "< %ld (curl %d, %llu sent, %llu received)", status, code, (unsigned long long)x->sent,
+	      (unsigned long long)x->received);
+	if (x->rc < 0) { /* one of ours said no */
+		int rc = x->rc;
+		if (rc == -EAGAIN && exchange_retry(x, error_message(x->error)))
+			return;
+		exchange_fail(x, rc);
+		return;
+	}
+	/* A registry that says no in the middle of an upload closes the connection: the answer counts, not the reset.
+	 */
+	bool refused = status >= 400 && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR);
+	if (code != CURLE_OK && !refused)
+		fail_connection(x, code);
+	else
+		judge_answer(x);
+}
