@@ -42,6 +42,14 @@ static int follow_parent(struct child *child, struct error **err)
 	return 0;
 }
 
+/* The layers are in the root that the parent has made. Hundreds of descriptors would be in the way of the limits. */
+static int close_layers(struct child *child, struct error **err)
+{
+	for (size_t i = 0; i < child->spec->root.lower_count; i++)
+		fd_close(child->spec->root.lowers[i]);
+	return 0;
+}
+
 static int wait_for_maps(struct child *child, struct error **err)
 {
 	int rc = 0;
@@ -206,6 +214,7 @@ static const struct {
 } walk[] = {
 	/* Before anything can be left behind. */
 	{follow_parent},
+	{close_layers},
 	/* Until the maps are written we are nobody: every file would look foreign. */
 	{wait_for_maps},
 	/* Needs the cgroup that the parent has chosen, and comes before /sys shows it. */

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 struct overlay_spec {
-	const int *lowers; /* topmost first, at least one */
+	const int *lowers; /* topmost first, at least one; opened in this mount namespace, as upper and scratch */
 	size_t lower_count;
 	int upper;   /* -1: read-only */
 	int scratch; /* where a fresh work directory is made; on upper's file system */

@@ -13,7 +13,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-/* Where the root comes from. */
+/* Where the root comes from. The descriptors are to be opened after userns_enter(): the kernel mounts only what was
+ * opened in the mount namespace that the caller stands in. That goes for source_fd of mounts, too. */
 struct run_root {
 	/* Either layers under an upper directory, mounted as overlay in the step's own mount namespace … */
 	const int *lowers; /* trees, topmost first; may be none: then `upper` itself is the root */
