@@ -80,7 +80,7 @@ static int pull_reference(struct workshop *w, struct registry_client *client, co
 	int rc = registry_source_open(client, ref, &source, err);
 	if (rc >= 0)
 		rc = fetch_image(w, source, name, name, options, image, err);
-	return rc < 0 ? error_prefix(err, "%s", name) : rc;
+	return rc;
 }
 
 /* True when the tag stands for what the store has under that name. */

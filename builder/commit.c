@@ -15,6 +15,7 @@
 #include "base/parse.h"
 #include "base/tree.h"
 #include "builder/commit_internal.h"
+#include "builder/rootcopy.h"
 #include "builder/rootfs.h"
 #include "imagefmt/layer.h"
 
@@ -98,18 +99,24 @@ static int commit_by_moving(const struct commit *job, int dir, struct new_image 
 			    struct error **err)
 {
 	struct pack_result packed = {0};
+	bool is_copy = rootcopy_exists(dir);
+	int rc = is_copy ? rootcopy_fill_upper(dir, err) : 0;
+	if (rc < 0)
+		return rc;
 	cleanup_close int upper = fd_open_dir(dir, "upper", err);
-
 	if (upper < 0)
 		return upper;
-	int rc = finish_over_layers(job, upper, &packed, err);
+	rc = finish_over_layers(job, upper, &packed, err);
 	if (rc >= 0)
 		rc = commit_next_state(job->c, job->options, &packed, job->created_text, next, err);
 	if (rc >= 0)
 		rc = commit_write_image(job->w, next, job->options, job->created, image, err);
 	if (rc < 0)
 		return rc;
-	return commit_move(job->w, dir, next, &packed, image, err);
+	rc = commit_move(job->w, dir, next, &packed, image, err);
+	/* What has changed is in the layer now. Killed before this, the next commit says it once more, which is no
+	 * harm. */
+	return rc >= 0 && is_copy ? rootcopy_mark(dir, err) : rc;
 }
 
 /* ---- copying ------------------------------------------------------------------------------------------------------

@@ -280,5 +280,5 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 		rc = prepare(w, image, &location, options, &out, err);
 	if (rc >= 0)
 		rc = send_image(w, sink, &out, digest, err);
-	return rc < 0 ? error_prefix(err, "%s", destination) : rc;
+	return rc;
 }

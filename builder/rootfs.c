@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/tree.h"
+#include "builder/rootcopy.h"
 #include "builder/session.h"
 #include "imagefmt/layer.h"
 #include "run/overlay.h"
@@ -136,13 +137,31 @@ int rootfs_check_free(struct workshop *w, const struct container *c, struct erro
 			 c->name, pid ? pid + 1 : "?");
 }
 
+static bool has_copy(struct workshop *w, const struct container *c)
+{
+	cleanup_close int dir = container_open_dir(w, c, NULL);
+
+	return dir >= 0 && rootcopy_exists(dir);
+}
+
+/* A root that is a plain directory is there for everybody, without a mount. */
+static bool is_direct(struct workshop *w, const struct container *c)
+{
+	return c->config.diff_id_count == 0 || has_copy(w, c);
+}
+
+static const char *place_name(struct workshop *w, const struct container *c)
+{
+	return has_copy(w, c) ? ROOTCOPY : c->config.diff_id_count ? "merged" : "upper";
+}
+
 char *rootfs_mounted_path(struct workshop *w, const struct container *c)
 {
 	cleanup(mount_record_done) struct mount_record record = {0};
 
 	if (record_load(w, c, &record, NULL) < 0 || !is_here(w, c, &record))
 		return NULL;
-	return container_path(w, c, c->config.diff_id_count ? "merged" : "upper");
+	return container_path(w, c, place_name(w, c));
 }
 
 /* ---- layers ----------------------------------------------------------------------------------------------------- */
@@ -161,8 +180,8 @@ void rootfs_layers_done(struct rootfs_layers *layers)
 	*layers = (struct rootfs_layers){.upper = -1, .scratch = -1, .mounted = -1};
 }
 
-/* The same layer may stand in an image twice (two commits without a change). overlayfs refuses that (ELOOP), and the lower
- * of the two shows nothing that the upper one does not. */
+/* The same layer may stand in an image twice (two commits without a change). overlayfs refuses that (ELOOP), and the
+ * lower of the two shows nothing that the upper one does not. */
 static bool stands_above(const struct digest *diff_ids, size_t count, size_t at)
 {
 	for (size_t i = at + 1; i < count; i++)
@@ -202,6 +221,78 @@ static int open_upper(struct workshop *w, const struct container *c, struct root
 	return layers->scratch < 0 ? layers->scratch : 0;
 }
 
+/* ---- where overlays are refused ------------------------------------------------------------------------------------
+ */
+
+/* A file in the runroot, which does not outlive the machine's run, tells that an overlay was possible on this file
+ * system: found out once. */
+#define OVERLAY_WORKS "overlay-works"
+
+static bool is_refusal(int rc)
+{
+	return rc == -EINVAL || rc == -EPERM || rc == -ENODEV || rc == -ENOSYS || rc == -EOPNOTSUPP;
+}
+
+/* 0, or what the kernel says against overlays here. */
+static int try_overlay(struct workshop *w, const struct rootfs_layers *layers, struct error **err)
+{
+	int run = store_folder(workshop_store(w), STORE_RUN, NULL);
+	cleanup_free char *work = NULL;
+	struct overlay_spec spec = {.lowers = layers->lowers,
+				    .lower_count = layers->lower_count,
+				    .upper = layers->upper,
+				    .scratch = layers->scratch};
+
+	struct stat st;
+	if (fstat(layers->upper, &st) < 0)
+		return error_set_errno(err, "look at the container's directory");
+	cleanup_free char *mark = mem_printf(OVERLAY_WORKS "-%llx", (unsigned long long)st.st_dev);
+	if (run >= 0 && faccessat(run, mark, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	int mount = overlay_open(&spec, &work, err);
+	if (mount < 0)
+		return mount;
+	fd_close(mount);
+	tree_remove(layers->scratch, work, NULL);
+	/* Without the mark it is tried again next time, which costs a millisecond. */
+	if (run >= 0)
+		fd_close(openat(run, mark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+	return 0;
+}
+
+static int use_copy(struct workshop *w, const struct container *c, struct rootfs_layers *layers, struct error **err)
+{
+	cleanup_close int dir = container_open_dir(w, c, err);
+
+	if (dir < 0)
+		return dir;
+	layers->mounted = fd_open_dir(dir, ROOTCOPY, err);
+	return layers->mounted < 0 ? layers->mounted : 0;
+}
+
+/* Layers and upper; or the copy in their place, which is made when it is seen that there can be no overlay. */
+static int open_trees(struct workshop *w, const struct container *c, struct rootfs_layers *layers, struct error **err)
+{
+	if (has_copy(w, c))
+		return use_copy(w, c, layers, err);
+	int rc = open_lowers(w, c->config.diff_ids, c->config.diff_id_count, layers, err);
+	if (rc >= 0)
+		rc = open_upper(w, c, layers, err);
+	if (rc < 0 || layers->lower_count == 0)
+		return rc;
+	cleanup_error struct error *why = NULL;
+	rc = try_overlay(w, layers, &why);
+	if (!is_refusal(rc)) {
+		if (rc < 0 && err)
+			*err = take_ptr(&why);
+		return rc;
+	}
+	log_warn("%s; copying the layers of container '%s' instead", error_message(why), c->name);
+	cleanup_close int dir = container_open_dir(w, c, err);
+	rc = dir < 0 ? dir : rootcopy_make(dir, layers->lowers, layers->lower_count, layers->upper, err);
+	return rc < 0 ? rc : use_copy(w, c, layers, err);
+}
+
 static void fill_root(struct rootfs_layers *layers)
 {
 	layers->root = (struct run_root){
@@ -220,15 +311,13 @@ int rootfs_layers_open(struct workshop *w, const struct container *c, struct roo
 
 	if (rc < 0)
 		return rc;
-	cleanup_free char *path = c->config.diff_id_count ? rootfs_mounted_path(w, c) : NULL;
+	cleanup_free char *path = is_direct(w, c) ? NULL : rootfs_mounted_path(w, c);
 	if (path) {
 		opened.mounted = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (opened.mounted < 0)
 			return error_set_errno(err, "%s", path);
 	} else {
-		rc = open_lowers(w, c->config.diff_ids, c->config.diff_id_count, &opened, err);
-		if (rc >= 0)
-			rc = open_upper(w, c, &opened, err);
+		rc = open_trees(w, c, &opened, err);
 		if (rc < 0)
 			return error_prefix(err, "container '%s'", c->name);
 	}
@@ -277,23 +366,34 @@ static int mount_here(struct workshop *w, const struct container *c, const char 
 	return record_save(w, c, &record, err);
 }
 
-static int no_session(const struct container *c, struct error **err)
+static int no_session(struct error **err)
 {
-	return error_set(err, EPERM,
-			 "cannot mount container '%s' using driver overlay in rootless mode. You need to run it in a "
-			 "`cooper unshare` session",
-			 c->name);
+	return error_set(
+		err, EPERM,
+		"cannot mount using driver overlay in rootless mode. You need to run it in a `cooper unshare` session");
+}
+
+/* Finds out whether there can be an overlay; afterwards there is a copy if not. */
+static int find_way(struct workshop *w, const struct container *c, struct error **err)
+{
+	cleanup(rootfs_layers_done) struct rootfs_layers layers = {.upper = -1, .scratch = -1, .mounted = -1};
+
+	return rootfs_layers_open(w, c, &layers, err);
 }
 
 int rootfs_mount(struct workshop *w, const struct container *c, char **path, struct error **err)
 {
 	cleanup(mount_record_done) struct mount_record record = {0};
-	bool direct = c->config.diff_id_count == 0;
-	cleanup_free char *session = direct ? mem_strdup(NO_SESSION) : unshare_session_current(w);
+	cleanup_free char *own_session = unshare_session_current(w);
 
-	if (!session)
-		return no_session(c, err);
-	int rc = rootfs_check_free(w, c, err);
+	if (!is_direct(w, c) && !own_session)
+		return no_session(err);
+	int rc = is_direct(w, c) ? 0 : find_way(w, c, err);
+	if (rc < 0)
+		return rc;
+	bool direct = is_direct(w, c);
+	cleanup_free char *session = mem_strdup(direct ? NO_SESSION : own_session);
+	rc = rootfs_check_free(w, c, err);
 	if (rc >= 0)
 		rc = record_load(w, c, &record, err);
 	if (rc < 0)
@@ -308,7 +408,7 @@ int rootfs_mount(struct workshop *w, const struct container *c, char **path, str
 	}
 	if (rc < 0)
 		return rc;
-	*path = container_path(w, c, direct ? "upper" : "merged");
+	*path = container_path(w, c, place_name(w, c));
 	return 0;
 }
 
@@ -379,7 +479,7 @@ int rootfs_resume(struct workshop *w, const struct container *c, struct error **
 		return 0;
 	/* A root without layers was its upper directory; with the first layer it needs a mount like all others, which
 	 * is only possible in a session. Elsewhere it is simply not mounted any more. */
-	if (strcmp(record.session, NO_SESSION) == 0 && c->config.diff_id_count) {
+	if (strcmp(record.session, NO_SESSION) == 0 && !is_direct(w, c)) {
 		if (!session)
 			return record_save(w, c, &(struct mount_record){0}, err);
 		mem_replace(&record.session, session);
@@ -399,7 +499,7 @@ struct rootfs {
 	int root;
 	int mount;   /* a mount that is attached nowhere and goes with this descriptor; -1: none was needed */
 	int scratch; /* where `work` lies, or -1 */
-	char *work;
+	char *work;  /* removed in the end */
 };
 
 int rootfs_fd(const struct rootfs *rootfs)
@@ -445,6 +545,24 @@ static int mount_aside(struct rootfs *rootfs, struct rootfs_layers *layers, stru
 	return rootfs->root < 0 ? error_set_errno(err, "open the root") : 0;
 }
 
+/* The same as a copy in tmp/. */
+static int copy_aside(struct workshop *w, struct rootfs *rootfs, const struct rootfs_layers *layers, struct error **err)
+{
+	struct store *store = workshop_store(w);
+	int tmp = store_tmp(store, err);
+
+	if (tmp < 0)
+		return tmp;
+	rootfs->work = store_tmp_name(store, "root");
+	if (mkdirat(tmp, rootfs->work, 0755) < 0)
+		return error_set_errno(err, "make a directory for the copy");
+	rootfs->scratch = fd_open_dir(tmp, ".", err);
+	if (rootfs->scratch < 0)
+		return rootfs->scratch;
+	rootfs->root = fd_open_dir(tmp, rootfs->work, err);
+	return rootfs->root < 0 ? rootfs->root : rootcopy_merge(layers->lowers, layers->lower_count, rootfs->root, err);
+}
+
 int rootfs_open(struct workshop *w, const struct container *c, struct rootfs **rootfs, struct error **err)
 {
 	cleanup(rootfs_close) struct rootfs *opened = rootfs_new();
@@ -476,7 +594,14 @@ int rootfs_open_image(struct workshop *w, const struct image *image, struct root
 		return rc;
 	if (layers.lower_count == 0)
 		return error_set(err, EINVAL, "the image has no layers");
-	rc = mount_aside(opened, &layers, err);
+	cleanup_error struct error *why = NULL;
+	rc = mount_aside(opened, &layers, &why);
+	if (is_refusal(rc)) {
+		log_warn("%s; copying the layers of the image instead", error_message(why));
+		rc = copy_aside(w, opened, &layers, err);
+	} else if (rc < 0 && err) {
+		*err = take_ptr(&why);
+	}
 	if (rc < 0)
 		return error_prefix(err, "open the root of the image");
 	*rootfs = take_ptr(&opened);
