@@ -17,7 +17,7 @@ setup_file() {
 	port=$(free_port)
 	python3 -m http.server --bind 127.0.0.1 "$port" >"$BATS_FILE_TMPDIR/http.log" 2>&1 3>&- &
 	echo $! >http.pid
-	wait_for "http://127.0.0.1:$port/"
+	wait_for_port "127.0.0.1:$port"
 	echo "$port" >http.port
 }
 

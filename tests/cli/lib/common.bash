@@ -33,7 +33,8 @@ common_setup_file() {
 
 common_teardown_file() {
 	stop_registries
-	remove_store "$COOPER_ROOT" "$COOPER_RUNROOT"
+	# Also what a failed test has left in a store of its own.
+	remove_store "$BATS_FILE_TMPDIR"/root* "$BATS_FILE_TMPDIR"/runroot*
 }
 
 setup_file() {

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -27,6 +28,7 @@
 #include "base/parse.h"
 #include "base/tree.h"
 #include "run/capability.h"
+#include "run/overlay.h"
 #include "run/spec.h"
 #include "run/userns.h"
 
@@ -487,6 +489,87 @@ static void runs_from_a_plain_directory(void **state)
 	assert_int_equal(faccessat(lower, "etc/hosts", F_OK, 0), -1);
 }
 
+static void runs_in_a_container_that_is_mounted(void **state)
+{
+	struct place *place = *state;
+	const struct overlay_spec overlay = {
+		.lowers = &place->lower, .lower_count = 1, .upper = place->upper, .scratch = place->scratch};
+	cleanup_free char *work = NULL;
+	cleanup_free char *path = mem_printf("%s/mounted", place->path);
+	cleanup_close int target = open_dir(place, "mounted");
+
+	assert_int_equal(overlay_mount(&overlay, target, &work, NULL), 0);
+	cleanup_close int mounted = openat(place->dir, "mounted", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	place->spec.root = (struct run_root){.mounted = mounted, .upper = -1, .scratch = -1};
+	expect(place, "touch /made; test -f /etc/hosts && test -d /proc/1 && echo all", 0, "all\n");
+	assert_int_equal(faccessat(mounted, "made", F_OK, 0), 0);
+	assert_int_equal(faccessat(mounted, "proc", F_OK, 0), -1);
+	assert_int_equal(faccessat(mounted, "etc/hosts", F_OK, 0), -1);
+	assert_int_equal(umount2(path, MNT_DETACH), 0);
+}
+
+static void sees_all_of_many_layers(void **state)
+{
+	enum { LAYERS = 520 }; /* more than one overlay takes */
+	struct place *place = *state;
+	int layers[LAYERS];
+
+	for (int i = 0; i < LAYERS; i++) {
+		cleanup_free char *name = mem_printf("layer%d", i);
+		cleanup_free char *file = mem_printf("layer%d/file%d", i, i);
+		layers[i] = open_dir(place, name);
+		assert_true(layers[i] >= 0);
+		assert_int_equal(mknodat(place->dir, file, S_IFREG | 0644, 0), 0);
+	}
+	int last = layers[LAYERS - 1];
+	layers[LAYERS - 1] = place->lower;
+	place->spec.root.lowers = layers;
+	place->spec.root.lower_count = LAYERS;
+	expect(place, "ls / | grep -c file; ls /file0 /file518", 0, "519\n/file0\n/file518\n");
+	layers[LAYERS - 1] = last;
+	for (int i = 0; i < LAYERS; i++)
+		close(layers[i]);
+}
+
+static void gives_a_volume_to_its_user(void **state)
+{
+	struct place *place = *state;
+	cleanup_free char *source = mem_printf("%s/source", place->path);
+	cleanup_close int dir = open_dir(place, "source");
+	const struct run_mount mount = {
+		.type = RUN_MOUNT_BIND, .source = source, .source_fd = -1, .target = "data", .flags = RUN_MOUNT_CHOWN};
+
+	assert_int_equal(mknodat(dir, "file", S_IFREG | 0600, 0), 0);
+	assert_int_equal(symlinkat("/etc/passwd", dir, "link"), 0);
+	place->spec.mounts = &mount;
+	place->spec.mount_count = 1;
+	place->spec.user = "bob";
+	place->spec.cwd = "/etc";
+	expect(place, "stat -c %u:%g /etc/data /etc/data/file /etc/data/link /etc/passwd; pwd", 0,
+	       "1000:1000\n1000:1000\n1000:1000\n0:0\n/etc\n");
+}
+
+static void binds_devices_and_nothing_else_as_devices(void **state)
+{
+	struct place *place = *state;
+	struct run_device device = {.source = "/dev/zero", .target = "/dev/mine"};
+
+	place->spec.devices = &device;
+	place->spec.device_count = 1;
+	expect(place, "dd if=/dev/mine bs=4 count=1 2>/dev/null | wc -c", 0, "4\n");
+	device.source = "/etc/passwd";
+	assert_int_equal(RUN(place, "true"), -ENODEV);
+}
+
+static void has_a_terminal_of_its_own_when_asked(void **state)
+{
+	struct place *place = *state;
+
+	place->spec.terminal = RUN_TERMINAL_YES;
+	expect(place, "test -t 0 && test -t 2 && test -c /dev/console && readlink /proc/self/fd/0", 0,
+	       "/dev/pts/0\r\n");
+}
+
 static void moves_the_root_where_it_may_not_pivot(void **state)
 {
 	struct place *place = *state;
@@ -572,6 +655,11 @@ int main(void)
 		TEST(stops_a_step_that_fills_the_disk),
 		TEST(applies_limits),
 		TEST(runs_from_a_plain_directory),
+		TEST(runs_in_a_container_that_is_mounted),
+		TEST(sees_all_of_many_layers),
+		TEST(gives_a_volume_to_its_user),
+		TEST(binds_devices_and_nothing_else_as_devices),
+		TEST(has_a_terminal_of_its_own_when_asked),
 		TEST(moves_the_root_where_it_may_not_pivot),
 		TEST(refuses_a_label_of_a_kernel_without_it),
 		TEST(runs_when_it_is_sealed),
