@@ -23,6 +23,10 @@
 #define PASTA_DNS "169.254.1.1"
 #define SLIRP_DNS "10.0.2.3"
 
+#define LIFE_FD 3 /* in the helper */
+#define STRING_(x) #x
+#define STRING(x) STRING_(x)
+
 #define START_TIMEOUT_MS 15000
 #define START_INTERVAL_MS 4
 #define OUTPUT_MAX ((size_t)2048)
@@ -85,7 +89,9 @@ static const char *const pasta_arguments[] = {
 	"--config-net", "--no-map-gw", "--quiet", "--foreground", "-t",	  "none",	   "-u",
 	"none",		"-T",	       "none",	  "-U",		  "none", "--dns-forward", PASTA_DNS,
 };
-static const char *const slirp_arguments[] = {"--configure", "--mtu=65520", "--disable-host-loopback"};
+/* --exit-fd: it ends when we do, even by SIGKILL. (pasta notices that its target is gone.) */
+static const char *const slirp_arguments[] = {"--configure", "--mtu=65520", "--disable-host-loopback",
+					      "--exit-fd=" STRING(LIFE_FD)};
 
 static void add_arguments(const char *helper, pid_t target, struct strlist *argv)
 {
@@ -131,21 +137,35 @@ static int wait_until_ready(struct network *network, pid_t target, struct error 
 			 START_TIMEOUT_MS / 1000);
 }
 
-int network_start(const char *helper, pid_t target, struct network *network, struct error **err)
+/* Starts the program with our end of a pipe as its stderr and another as the sign that we live. */
+static int start_helper(struct network *network, pid_t target, struct error **err)
 {
 	cleanup(strlist_done) struct strlist argv = {0};
-	struct network started = {.output = -1, .name = helper};
 	int output[2];
+	int life[2];
 
-	add_arguments(helper, target, &argv);
+	add_arguments(network->name, target, &argv);
 	if (pipe2(output, O_CLOEXEC) < 0)
 		return error_set_errno(err, "make a pipe");
-	started.output = output[0];
-	const struct process_fd fds[] = {{.from = output[1], .to = STDERR_FILENO}};
+	cleanup_close int its_output = output[1];
+	network->output = output[0];
+	if (pipe2(life, O_CLOEXEC) < 0)
+		return error_set_errno(err, "make a pipe");
+	cleanup_close int its_life = life[0];
+	network->life = life[1];
+	const struct process_fd fds[] = {{.from = its_output, .to = STDERR_FILENO}, {.from = its_life, .to = LIFE_FD}};
 	const struct process_spec process = {
-		.program = helper, .argv = strlist_argv(&argv), .fds = fds, .fd_count = ARRAY_COUNT(fds)};
-	int rc = process_start(&process, &started.helper, err);
-	close(output[1]);
+		.program = network->name, .argv = strlist_argv(&argv), .fds = fds, .fd_count = ARRAY_COUNT(fds)};
+	return process_start(&process, &network->helper, err);
+}
+
+int network_start(const char *helper, pid_t target, struct network *network, struct error **err)
+{
+	struct network started = NETWORK_INIT;
+	int rc;
+
+	started.name = helper;
+	rc = start_helper(&started, target, err);
 	if (rc == 0)
 		rc = wait_until_ready(&started, target, err);
 	if (rc < 0) {
@@ -158,13 +178,13 @@ int network_start(const char *helper, pid_t target, struct network *network, str
 
 void network_stop(struct network *network)
 {
+	if (network->helper > 0) {
+		kill(network->helper, SIGTERM);
+		waitpid(network->helper, NULL, 0);
+	}
 	fd_close(network->output);
-	network->output = -1;
-	if (network->helper <= 0)
-		return;
-	kill(network->helper, SIGTERM);
-	waitpid(network->helper, NULL, 0);
-	network->helper = 0;
+	fd_close(network->life);
+	*network = NETWORK_INIT;
 }
 
 static bool is_loopback(const char *server)

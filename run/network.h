@@ -11,8 +11,11 @@
 struct network {
 	pid_t helper; /* 0: none */
 	int output;   /* its stderr */
+	int life;     /* held open while the helper is to live */
 	const char *name;
 };
+
+#define NETWORK_INIT ((struct network){.output = -1, .life = -1})
 
 /* Which helper is meant: what the user named, else the first installed. A static string; -ENOENT names the packages. */
 int network_choose(const char *wanted, const char **helper, struct error **err);

@@ -491,7 +491,7 @@ static int attempt(const struct run_spec *spec, bool with_pid, bool *proc_is_ref
 		.signals = -1,
 		.sources = SOURCES_INIT,
 		.tty = TTY_INIT,
-		.network = {.output = -1},
+		.network = NETWORK_INIT,
 		.cgroup = CGROUP_INIT,
 	};
 	struct error *trouble = NULL;

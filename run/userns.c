@@ -64,6 +64,12 @@ static bool sysctl_is(const char *path, const char *value)
 	return strncmp(buf_str(&text), value, strlen(value)) == 0 && buf_str(&text)[strlen(value)] == '\n';
 }
 
+/* Ubuntu's AppArmor lets the namespace be made and then denies what a root of it does. */
+static bool is_restricted_by_apparmor(void)
+{
+	return sysctl_is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1");
+}
+
 /* Adds what would allow a user namespace here to an error that says that it was refused. */
 static int explain_refusal(struct error **err)
 {
@@ -72,7 +78,7 @@ static int explain_refusal(struct error **err)
 				       "user.max_user_namespaces=28633");
 	if (sysctl_is("/proc/sys/kernel/unprivileged_userns_clone", "0"))
 		return error_hint(err, "run as root: sysctl -w kernel.unprivileged_userns_clone=1");
-	if (sysctl_is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"))
+	if (is_restricted_by_apparmor())
 		return error_hint(err, "AppArmor allows user namespaces only to programs with a profile; install "
 				       "cooper's with make install, or run as root: sysctl -w "
 				       "kernel.apparmor_restrict_unprivileged_userns=0");
@@ -220,7 +226,7 @@ static int leave_namespaces(struct error **err)
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0)
 		return 0;
 	int rc = error_set_errno(err, "make a user namespace");
-	if (err)
+	if (err && !is_restricted_by_apparmor()) /* that is said once, for all of userns_enter() */
 		explain_refusal(err);
 	return rc;
 }
@@ -284,13 +290,10 @@ static void leave_mark(uid_t uid)
 	setenv("_CONTAINERS_ROOTLESS_UID", number, 1);
 }
 
-int userns_enter(const struct idmap *map, struct error **err)
+static int enter(const struct idmap *map, struct error **err)
 {
-	uid_t uid = geteuid();
 	int rc;
 
-	if (userns_is_inside())
-		return 0;
 	if (map->kind == IDMAP_SINGLE) {
 		rc = leave_namespaces(err);
 		if (rc == 0)
@@ -298,10 +301,21 @@ int userns_enter(const struct idmap *map, struct error **err)
 	} else {
 		rc = unshare_with_writers(map, err);
 	}
-	if (rc == 0)
-		rc = become_root(err);
-	if (rc < 0)
+	return rc < 0 ? rc : become_root(err);
+}
+
+int userns_enter(const struct idmap *map, struct error **err)
+{
+	uid_t uid = geteuid();
+
+	if (userns_is_inside())
+		return 0;
+	int rc = enter(map, err);
+	if (rc < 0) {
+		if (err && (rc == -EPERM || rc == -EACCES) && is_restricted_by_apparmor())
+			explain_refusal(err);
 		return rc;
+	}
 	leave_mark(uid);
 	log_debug("in a user namespace with %zu ranges of users and %zu of groups", map->uids.count, map->gids.count);
 	return 0;
