@@ -102,6 +102,14 @@ void mem_wipe(void *data, size_t size)
 		explicit_bzero(data, size);
 }
 
+void mem_free_secret(char **secret)
+{
+	if (*secret)
+		mem_wipe(*secret, strlen(*secret));
+	free(*secret);
+	*secret = NULL;
+}
+
 void mem_free_cleanup(void *slot)
 {
 	void *memory;

@@ -60,6 +60,8 @@ MUST_CHECK char *mem_vprintf(const char *fmt, va_list args) PRINTF_LIKE(1, 0);
 void mem_replace(char **slot, const char *text);
 /* Overwrites secrets so that the compiler cannot drop the stores. */
 void mem_wipe(void *data, size_t size);
+/* Wipes and frees the string in *secret and leaves NULL. */
+void mem_free_secret(char **secret);
 void mem_free_cleanup(void *slot);
 
 #endif

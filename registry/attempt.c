@@ -75,6 +75,7 @@ static size_t read_body(char *into, size_t size, size_t count, void *context)
 		want = (size_t)got;
 	}
 	x->sent += want;
+	x->transport->moved += want;
 	x->moved_ms = http_transport_now_ms();
 	return want;
 }
@@ -142,6 +143,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 	if (rc < 0)
 		return abandon(x, rc);
 	x->received += len;
+	x->transport->moved += len;
 	return len;
 }
 

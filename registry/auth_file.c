@@ -9,19 +9,12 @@
 
 #include "base/parse.h"
 
-static void wipe(char **secret)
-{
-	if (*secret)
-		mem_wipe(*secret, strlen(*secret));
-	free(take_ptr(secret));
-}
-
 void credentials_done(struct credentials *credentials)
 {
-	wipe(&credentials->username);
-	wipe(&credentials->password);
-	wipe(&credentials->identity_token);
-	wipe(&credentials->registry_token);
+	mem_free_secret(&credentials->username);
+	mem_free_secret(&credentials->password);
+	mem_free_secret(&credentials->identity_token);
+	mem_free_secret(&credentials->registry_token);
 	free(take_ptr(&credentials->source));
 }
 
@@ -105,8 +98,8 @@ static int decode_auth(const char *auth, const char *what, struct credentials *c
 		return error_set(err, EINVAL, "%s: no ':' between user and password", what);
 	}
 	size_t user = (size_t)(colon - (char *)data);
-	wipe(&credentials->username);
-	wipe(&credentials->password);
+	mem_free_secret(&credentials->username);
+	mem_free_secret(&credentials->password);
 	credentials->username = mem_strndup(data, user);
 	credentials->password = mem_strndup(colon + 1, size - user - 1);
 	mem_wipe(data, size);
@@ -132,13 +125,13 @@ static int read_entry(const json_t *entry, const char *file, const char *name, s
 		rc = json_get_string(json_field(&at, "registrytoken"), &found.registry_token, err);
 	if (rc == 0 && auth && *auth)
 		rc = decode_auth(auth, what, &found, err);
-	wipe(&auth);
+	mem_free_secret(&auth);
 	if (rc < 0)
 		return rc;
 	if (found.identity_token && *found.identity_token == '\0')
-		wipe(&found.identity_token);
+		mem_free_secret(&found.identity_token);
 	if (found.registry_token && *found.registry_token == '\0')
-		wipe(&found.registry_token);
+		mem_free_secret(&found.registry_token);
 	if (credentials_are_set(&found)) { /* docker leaves {} where a helper has the password */
 		found.source = mem_strdup(file);
 		*credentials = found;

@@ -18,6 +18,9 @@ int registry_sink_open(struct registry_client *client, const struct reference *r
 /* The digest that a tag stands for now (HEAD, or GET where HEAD does not tell). */
 int registry_resolve(struct registry_client *client, const struct reference *ref, struct digest *digest,
 		     struct error **err);
+/* Appends the tags of a repository (tag and digest of `ref` do not matter), in the registry's order. */
+int registry_tags(struct registry_client *client, const struct reference *ref, struct strlist *tags,
+		  struct error **err);
 /* Checks credentials against a registry (its ping and token service). -EACCES when they are refused. */
 int registry_check_login(struct registry_client *client, const char *registry, const char *username,
 			 const char *password, struct error **err);

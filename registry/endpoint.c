@@ -104,8 +104,11 @@ int endpoint_settle(struct endpoint *endpoint, struct http_transport *transport,
 	int rc = ping(endpoint, transport, "https", HTTP_ONCE, &https_error);
 	if (rc == 0)
 		return 0;
-	/* Somebody speaks TLS there but is not who he should be, or answered and said no: then http is no way out. */
-	bool may_fall = http_transport_is_temporary(rc) || (verify == TLS_VERIFY_NO && rc != -ENODEV);
+	/* Somebody speaks TLS there but is not who he should be, does not like who we are (a reset after the
+	 * handshake), or answered and said no: then http is no way out, unless the user has said that anything will do.
+	 */
+	bool may_fall =
+		verify == TLS_VERIFY_NO ? rc != -ENODEV : rc == -ECONNREFUSED || rc == -EPROTO || rc == -ETIMEDOUT;
 	if (may_fall && ping(endpoint, transport, "http", 0, &http_error) == 0) {
 		error_free(https_error);
 		return 0;

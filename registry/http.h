@@ -53,7 +53,8 @@ struct http_body {
 };
 
 enum http_flags {
-	HTTP_ONCE = 1 /* no retries: whoever asks decides what comes next */
+	HTTP_ONCE = 1,	     /* no retries: whoever asks decides what comes next */
+	HTTP_SECRET_BODY = 2 /* not sent on to another origin, whatever a redirect says */
 };
 
 struct http_request {

@@ -25,13 +25,6 @@ struct session {
 	unsigned generation;		  /* counts authorizations */
 };
 
-static void wipe(char **secret)
-{
-	if (*secret)
-		mem_wipe(*secret, strlen(*secret));
-	free(take_ptr(secret));
-}
-
 struct session *session_new(struct registry_client *client, const char *domain, const char *path, const char *actions)
 {
 	struct session *session = mem_alloc(sizeof(*session));
@@ -52,8 +45,8 @@ void session_free(struct session *session)
 	strlist_done(&session->scopes);
 	credentials_done(&session->own);
 	challenge_list_done(&session->challenges);
-	wipe(&session->authorization);
-	wipe(&session->token);
+	mem_free_secret(&session->authorization);
+	mem_free_secret(&session->token);
 	free(session);
 }
 
@@ -105,8 +98,8 @@ static int find_credentials(struct session *session, struct credentials *who, st
 
 static void set_authorization(struct session *session, char *authorization)
 {
-	wipe(&session->authorization);
-	wipe(&session->token);
+	mem_free_secret(&session->authorization);
+	mem_free_secret(&session->token);
 	session->authorization = authorization;
 	session->expires_ms = INT64_MAX;
 }

@@ -18,17 +18,10 @@
 #define TOKEN_MARGIN_MS 5000	       /* on its way a token gets older */
 #define CLIENT_ID "cooper"
 
-static void wipe(char **secret)
-{
-	if (*secret)
-		mem_wipe(*secret, strlen(*secret));
-	free(take_ptr(secret));
-}
-
 static void token_done(struct token *token)
 {
 	free(token->key);
-	wipe(&token->text);
+	mem_free_secret(&token->text);
 }
 
 void token_cache_done(struct token_cache *cache)
@@ -136,6 +129,7 @@ static void make_post(const struct token_question *question, struct buf *form, s
 	append_field(form, "refresh_token", question->credentials->identity_token);
 	http_request_init(request, "POST", mem_strdup(question->realm), TOKEN_ANSWER_MAX);
 	http_request_set_header(request, "Content-Type", "application/x-www-form-urlencoded");
+	request->flags = HTTP_SECRET_BODY;
 	request->body = (struct http_body){.data = form->data, .fd = -1, .size = form->len, .present = true};
 }
 
@@ -160,7 +154,7 @@ static int read_answer(const struct http_answer *answer, int64_t asked_ms, char 
 	if (rc == 0 && (!text || *text == '\0' || strpbrk(text, "\r\n")))
 		rc = error_set(err, EPROTO, "%s: there is none in the answer", what);
 	if (rc < 0) {
-		wipe(&text);
+		mem_free_secret(&text);
 		return rc;
 	}
 	if (seconds < TOKEN_SECONDS_LEAST)
@@ -237,8 +231,8 @@ int token_get(struct token_cache *cache, struct http_transport *transport, const
 		cache->items = mem_grow(cache->items, cache->count + 1, sizeof(*cache->items));
 		cache->items[cache->count++] = (struct token){.key = take_ptr(&key), .text = fresh, .expires_ms = end};
 		kept = &cache->items[cache->count - 1];
-		trace(AUTH, "new token from %s for %lld s", question->realm,
-		      (long long)(end - http_transport_now_ms()) / 1000);
+		cleanup_free char *shown = url_redact(question->realm);
+		trace(AUTH, "new token from %s for %lld s", shown, (long long)(end - http_transport_now_ms()) / 1000);
 	}
 	*token = mem_strdup(kept->text);
 	*expires_ms = kept->expires_ms;

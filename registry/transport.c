@@ -10,11 +10,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/log.h"
+#include "base/parse.h"
 
 #define STALL_MS ((int64_t)60 * 1000)
 #define ANSWER_MS ((int64_t)600 * 1000) /* a registry may think for minutes after the last byte of an upload */
 #define POLL_MS 1000
+#define TELL_MS ((int64_t)30 * 1000)
 
 int64_t http_transport_now_ms(void)
 {
@@ -62,6 +63,10 @@ static struct exchange *exchange_add(struct http_transport *transport, struct ht
 	x->context = context;
 	x->url = mem_strdup(request->url);
 	x->due_ms = http_transport_now_ms() + request->delay_ms;
+	if (TAILQ_EMPTY(&transport->exchanges)) {
+		transport->told_ms = http_transport_now_ms();
+		transport->moved = 0;
+	}
 	TAILQ_INSERT_TAIL(&transport->exchanges, x, link);
 	return x;
 }
@@ -175,6 +180,24 @@ static void end_stalled(struct http_transport *transport)
 	}
 }
 
+/* A log in which nothing happens for minutes is what makes CI systems kill a job. */
+static void tell_progress(struct http_transport *transport)
+{
+	const struct exchange *x = NULL;
+	int64_t now = http_transport_now_ms();
+	unsigned active = 0;
+
+	if (now - transport->told_ms < TELL_MS)
+		return;
+	TAILQ_FOREACH(x, &transport->exchanges, link)
+	active += x->state == EXCHANGE_ACTIVE;
+	cleanup_free char *size = format_size(transport->moved);
+	cleanup_free char *line = mem_printf("Still copying: %s so far, %u under way", size, active);
+	if (transport->progress && active > 0 && transport->moved > 0)
+		transport->progress(line, transport->progress_context);
+	transport->told_ms = now;
+}
+
 static bool has_finished(const struct http_transport *transport)
 {
 	const struct exchange *x = NULL;
@@ -200,6 +223,7 @@ static int pump(struct http_transport *transport, struct error **err)
 	if (code == CURLM_OK) {
 		judge_ended(transport);
 		end_stalled(transport);
+		tell_progress(transport);
 		if (!has_finished(transport))
 			code = transport->curl.curl_multi_poll(transport->multi, NULL, 0, (int)next, NULL);
 	}

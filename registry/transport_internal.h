@@ -51,6 +51,8 @@ struct http_transport {
 	struct exchange_queue exchanges;
 	struct host **hosts;
 	size_t host_count;
+	uint64_t moved;	 /* bytes of bodies, both ways, of all attempts */
+	int64_t told_ms; /* when somebody was last told how it goes */
 	char *user_agent;
 	char *cert_dir;
 	enum tls_verify tls_verify;

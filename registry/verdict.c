@@ -146,6 +146,8 @@ static int follow(struct exchange *x, struct error **err)
 	cleanup_free char *shown = url_redact(target);
 	if (strncasecmp(x->url, "https:", 6) == 0 && strncasecmp(target, "http:", 5) == 0)
 		return error_set(err, EPERM, "a redirect from https to %s is not followed", shown);
+	if ((x->request->flags & HTTP_SECRET_BODY) && !url_same_origin(x->request->url, target))
+		return error_set(err, EPERM, "a redirect to %s is not followed with a secret", shown);
 	trace(HTTP, "  redirected to %s", shown);
 	free(x->url);
 	x->url = take_ptr(&target);

@@ -1,0 +1,81 @@
+/*
+ * The tags of a repository, page by page (OCI distribution-spec "Listing Tags").
+ */
+#include "registry/docker.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "registry/client_internal.h"
+#include "registry/docker_internal.h"
+
+#define PAGE_SIZE_MAX ((size_t)4 << 20)
+#define PAGES_MAX 1000
+
+/* The next page is asked for by the last tag we have, and not by the address in the answer's Link: that address is the
+ * registry's to choose, and could be anybody's. */
+static char *page_url(const struct session *session, const struct strlist *tags)
+{
+	if (tags->count == 0)
+		return session_url(session, "tags/list");
+	return session_url(session, "tags/list?last=%s", tags->items[tags->count - 1]);
+}
+
+static bool is_tag(const char *text)
+{
+	return *text &&
+	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == strlen(text);
+}
+
+static int read_page(const struct http_answer *answer, struct strlist *tags, struct error **err)
+{
+	cleanup_json json_t *root = NULL;
+	cleanup(strlist_done) struct strlist page = {0};
+	int rc = json_parse(buf_str(&answer->body), answer->body.len, "list of tags", &root, err);
+
+	if (rc < 0)
+		return rc;
+	struct json_place at = json_root("list of tags", root);
+	rc = json_get_strlist(json_field(&at, "tags"), &page, err);
+	for (size_t i = 0; rc >= 0 && i < page.count; i++) {
+		if (!is_tag(page.items[i]))
+			return error_set(err, EBADMSG, "list of tags: '%s' is not a tag", page.items[i]);
+		if (!strlist_contains(tags, page.items[i]))
+			strlist_append(tags, page.items[i]);
+	}
+	return rc;
+}
+
+static int ask_page(struct session *session, struct strlist *tags, bool *more, struct error **err)
+{
+	cleanup(http_request_done) struct http_request request = {0};
+	cleanup(http_answer_done) struct http_answer answer = {0};
+	size_t before = tags->count;
+
+	http_request_init(&request, "GET", page_url(session, tags), PAGE_SIZE_MAX);
+	int rc = session_perform(session, &request, &answer, err);
+	if (rc == 0 && !http_answer_is_success(&answer))
+		rc = session_refused(session, "GET", &answer, err);
+	if (rc == 0)
+		rc = read_page(&answer, tags, err);
+	/* A page that brings nothing new ends it, whatever the registry says. */
+	*more = http_answer_header(&answer, "Link") && tags->count > before;
+	return rc;
+}
+
+int registry_tags(struct registry_client *client, const struct reference *ref, struct strlist *tags, struct error **err)
+{
+	cleanup(session_free) struct session *session = NULL;
+	cleanup_free char *name = reference_repository(ref);
+	int rc = docker_check_reference(ref, err);
+
+	if (rc < 0)
+		return rc;
+	session = session_new(client, ref->domain, ref->path, "pull");
+	rc = session_ready(session, err);
+	bool more = true;
+	for (int page = 0; rc == 0 && more && page < PAGES_MAX; page++)
+		rc = ask_page(session, tags, &more, err);
+	return rc < 0 ? error_prefix(err, "tags of %s", name) : 0;
+}
