@@ -23,9 +23,9 @@
 #define PASTA_DNS "169.254.1.1"
 #define SLIRP_DNS "10.0.2.3"
 
-#define LIFE_FD 3 /* in the helper */
-#define STRING_(x) #x
-#define STRING(x) STRING_(x)
+/* In the helper. */
+#define LIFE_FD 3
+#define SLIRP_EXIT_FD "--exit-fd=3"
 
 #define START_TIMEOUT_MS 15000
 #define START_INTERVAL_MS 4
@@ -90,8 +90,7 @@ static const char *const pasta_arguments[] = {
 	"none",		"-T",	       "none",	  "-U",		  "none", "--dns-forward", PASTA_DNS,
 };
 /* --exit-fd: it ends when we do, even by SIGKILL. (pasta notices that its target is gone.) */
-static const char *const slirp_arguments[] = {"--configure", "--mtu=65520", "--disable-host-loopback",
-					      "--exit-fd=" STRING(LIFE_FD)};
+static const char *const slirp_arguments[] = {"--configure", "--mtu=65520", "--disable-host-loopback", SLIRP_EXIT_FD};
 
 static void add_arguments(const char *helper, pid_t target, struct strlist *argv)
 {
