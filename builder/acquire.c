@@ -97,6 +97,48 @@ static bool is_current(struct workshop *w, struct registry_client *client, const
 	return registry_resolve(client, ref, &remote, NULL) == 0 && digest_equal(&remote, &entry.manifest.digest);
 }
 
+/* Every tag of the repository; the image is that of the last one. */
+static int pull_all_tags(struct workshop *w, struct registry_client *client, const struct reference *repository,
+			 const struct acquire_options *options, struct image *image, struct error **err)
+{
+	cleanup(strlist_done) struct strlist tags = {0};
+	int rc = registry_tags(client, repository, &tags, err);
+
+	if (rc < 0)
+		return rc;
+	if (tags.count == 0) {
+		cleanup_free char *name = reference_repository(repository);
+		return error_set(err, ENOENT, "%s has no tags", name);
+	}
+	for (size_t i = 0; i < tags.count; i++) {
+		cleanup(reference_done) struct reference ref = {0};
+		cleanup(image_done) struct image pulled = {0};
+		reference_copy(&ref, repository);
+		mem_replace(&ref.tag, tags.items[i]);
+		rc = pull_reference(w, client, &ref, options, &pulled, err);
+		if (rc < 0)
+			return rc;
+		if (i + 1 == tags.count) {
+			*image = pulled;
+			pulled = (struct image){0};
+		}
+	}
+	return 0;
+}
+
+/* One place that the name may mean. */
+static int try_reference(struct workshop *w, struct registry_client *client, struct reference *ref,
+			 const struct acquire_options *options, struct image *image, struct error **err)
+{
+	if (options->all_tags)
+		return pull_all_tags(w, client, ref, options, image, err);
+	reference_add_default_tag(ref);
+	cleanup_free char *name = reference_format(ref);
+	if (options->policy == PULL_NEWER && is_current(w, client, ref))
+		return from_store(w, name, options, image, err);
+	return pull_reference(w, client, ref, options, image, err);
+}
+
 static int candidates(const struct reference *ref, struct strlist *repositories, struct error **err)
 {
 	if (ref->domain) {
@@ -120,6 +162,8 @@ static int from_registries(struct workshop *w, const char *text, const struct ac
 	int rc = reference_parse(text, &ref, err);
 	if (rc >= 0)
 		rc = candidates(&ref, &repositories, err);
+	if (rc >= 0 && options->all_tags && (ref.tag || !digest_is_null(&ref.digest)))
+		return error_set(err, EINVAL, "'%s': tag can't be used with --all-tags", text);
 	if (rc >= 0)
 		rc = registry_client_new(&options->registry, &client, err);
 	if (rc < 0)
@@ -131,11 +175,7 @@ static int from_registries(struct workshop *w, const char *text, const struct ac
 		if (rc >= 0) {
 			mem_replace(&full.tag, ref.tag);
 			full.digest = ref.digest;
-			reference_add_default_tag(&full);
-			cleanup_free char *name = reference_format(&full);
-			rc = options->policy == PULL_NEWER && is_current(w, client, &full)
-				     ? from_store(w, name, options, image, &error)
-				     : pull_reference(w, client, &full, options, image, &error);
+			rc = try_reference(w, client, &full, options, image, &error);
 		}
 		if (rc >= 0)
 			return rc;
@@ -190,6 +230,8 @@ static int from_location(struct workshop *w, const char *text, const struct acqu
 
 	if (rc < 0)
 		return rc;
+	if (options->all_tags && location.transport != TRANSPORT_DOCKER)
+		return error_set(err, EINVAL, "'%s': --all-tags is for registries", text);
 	if (location.transport == TRANSPORT_STORE)
 		return from_store(w, location.name, options, image, err);
 	if (location.transport != TRANSPORT_DOCKER)
@@ -212,11 +254,13 @@ static bool is_id(const char *text)
 int acquire_image(struct workshop *w, const char *name, const struct acquire_options *options, struct image *image,
 		  struct error **err)
 {
+	if (options->all_tags && options->policy == PULL_NEVER)
+		return error_set(err, EINVAL, "--all-tags asks the registry, --policy never forbids it");
 	if (location_has_transport(name))
 		return from_location(w, name, options, image, err);
 
 	bool local = options->policy == PULL_NEVER || is_id(name);
-	if (local || options->policy == PULL_MISSING) {
+	if (local || (options->policy == PULL_MISSING && !options->all_tags)) {
 		cleanup_error struct error *error = NULL;
 		int rc = from_store(w, name, options, image, &error);
 		if (rc != -ENOENT || local) {

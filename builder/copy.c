@@ -220,7 +220,13 @@ struct destination {
 	bool into; /* it is or becomes a directory, and what comes is put into it */
 };
 
-static int find_destination(struct copy_job *job, const char *text, size_t source_count, struct destination *to)
+static void destination_done(struct destination *to)
+{
+	free(to->path);
+}
+CLEANUP_FOR_VALUE(struct destination, destination_done)
+
+static void find_destination(struct copy_job *job, const char *text, size_t source_count, struct destination *to)
 {
 	const char *cwd = job->c->config.working_dir;
 	struct stat st;
@@ -232,7 +238,6 @@ static int find_destination(struct copy_job *job, const char *text, size_t sourc
 		   strcmp(text, ".") == 0 || source_count > 1 || job->options->parents ||
 		   (rootpath_stat(job->root, to->path, /* follow */ !job->options->link, &st, NULL) == 0 &&
 		    S_ISDIR(st.st_mode));
-	return 0;
 }
 
 static char *inside(const struct destination *to, const char *name)
@@ -409,18 +414,17 @@ static int put_all(struct copy_job *job, const char *directory, const struct str
 		   struct error **err)
 {
 	cleanup(sources_done) struct sources sources = {0};
-	struct destination to = {0};
+	cleanup(destination_done) struct destination to = {0};
 	int rc = expand_sources(job, directory, texts, &sources, err);
 
 	if (rc < 0)
 		return rc;
 	if (job->options->checksum && (sources.count != 1 || !sources.items[0].is_url))
 		return error_set(err, EINVAL, "--checksum goes with exactly one http(s) source");
-	rc = find_destination(job, destination, sources.count, &to);
-	cleanup_free char *owned = to.path;
+	find_destination(job, destination, sources.count, &to);
 	/* A file that is given a name of its own is known by what it is, not by that name. */
 	job->prefix = strlen(to.path);
-	if (rc >= 0 && to.into && sources.count)
+	if (to.into && sources.count)
 		rc = copy_make_destination(job, to.path, err);
 	for (size_t i = 0; rc >= 0 && i < sources.count; i++)
 		rc = sources.items[i].is_url ? put_url(job, &sources.items[i], &to, err)

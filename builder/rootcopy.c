@@ -192,7 +192,6 @@ static void list_done(struct list *list)
 	buf_done(&list->text);
 	free(list->items);
 }
-CLEANUP_FOR_VALUE(struct list, list_done)
 
 static int compare_listed(const void *a, const void *b)
 {
