@@ -237,7 +237,8 @@ static int from_location(struct workshop *w, const char *text, const struct acqu
 	if (location.transport != TRANSPORT_DOCKER)
 		return from_file(w, text, &location, options, image, err);
 	cleanup_free char *name = reference_format(&location.ref);
-	return acquire_image(w, name, options, image, err);
+	/* Parsing has given it a tag, which --all-tags must not see unless the user wrote it. */
+	return acquire_image(w, options->all_tags ? text + strlen("docker://") : name, options, image, err);
 }
 
 /* ---- the door -----------------------------------------------------------------------------------------------------

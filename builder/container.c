@@ -408,11 +408,34 @@ int containers_list(struct workshop *w, struct container_list *list, struct erro
 	return 0;
 }
 
+/* Commits that were interrupted are finished or taken back: what they have made so far is named by nobody else. */
+static int recover_all(struct workshop *w, struct error **err)
+{
+	cleanup(container_list_done) struct container_list list = {0};
+	int containers = store_folder(workshop_store(w), STORE_CONTAINERS, err);
+	int rc = containers < 0 ? containers : containers_list(w, &list, err);
+
+	for (size_t i = 0; rc >= 0 && i < list.count; i++) {
+		cleanup_free char *journal = mem_printf("%s/commit.json", list.items[i].id);
+		cleanup(container_done) struct container c = {0};
+		if (faccessat(containers, journal, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		cleanup_close int lock = container_acquire(w, list.items[i].id, &c, err);
+		if (lock < 0 && lock != -ENOENT)
+			rc = lock;
+		else if (lock < 0) /* removed meanwhile */
+			error_clear(err);
+	}
+	return rc;
+}
+
 int containers_layers(struct workshop *w, struct digest **diff_ids, size_t *count, struct error **err)
 {
 	cleanup(container_list_done) struct container_list list = {0};
-	int rc = containers_list(w, &list, err);
+	int rc = recover_all(w, err);
 
+	if (rc >= 0)
+		rc = containers_list(w, &list, err);
 	if (rc < 0)
 		return rc;
 	size_t total = 0;

@@ -263,10 +263,10 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 	if (rc < 0)
 		return rc;
 	if (location.transport == TRANSPORT_DOCKER_ARCHIVE && options->has_format && options->format == FORMAT_OCI)
-		return error_set(err, EINVAL, "%s: a docker-archive holds Docker's format only", destination);
+		return error_set(err, EINVAL, "a docker-archive holds Docker's format only");
 	if ((location.transport == TRANSPORT_OCI || location.transport == TRANSPORT_OCI_ARCHIVE) &&
 	    options->has_format && options->format == FORMAT_DOCKER)
-		return error_set(err, EINVAL, "%s: an OCI layout holds the OCI format only", destination);
+		return error_set(err, EINVAL, "an OCI layout holds the OCI format only");
 	if (location.transport == TRANSPORT_STORE)
 		return name_in_store(w, image, location.name, digest, err);
 	cleanup_close int hold = store_hold(workshop_store(w), err);

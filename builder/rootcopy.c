@@ -248,7 +248,7 @@ static int copy_directory_attributes(int from, int to, const struct stat *st, co
 	return owner_get(from, &record, NULL) == 0 ? owner_set(to, &record, err) : 0;
 }
 
-/* Makes the directories of `path` up to `size` bytes of it. */
+/* Makes the directory `path` and those above it, with the attributes that they have in the copy. */
 static int link_directories(const struct difference *d, const char *path, struct error **err)
 {
 	for (const char *end = path; *end;) {

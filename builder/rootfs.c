@@ -109,13 +109,18 @@ static int record_load(struct workshop *w, const struct container *c, struct mou
 	return 0;
 }
 
+static bool is_no_session(const struct mount_record *record)
+{
+	return strcmp(record->session, NO_SESSION) == 0;
+}
+
 static bool is_here(struct workshop *w, const struct container *c, const struct mount_record *record)
 {
 	cleanup_free char *current = unshare_session_current(w);
 
 	if (!record->session)
 		return false;
-	if (strcmp(record->session, NO_SESSION) == 0)
+	if (is_no_session(record))
 		return true;
 	return current && strcmp(record->session, current) == 0 && is_mount_point(w, c);
 }
@@ -126,7 +131,7 @@ int rootfs_check_free(struct workshop *w, const struct container *c, struct erro
 	cleanup_free char *current = unshare_session_current(w);
 	int rc = record_load(w, c, &record, err);
 
-	if (rc < 0 || !record.session || strcmp(record.session, NO_SESSION) == 0)
+	if (rc < 0 || !record.session || is_no_session(&record))
 		return rc;
 	if (current && strcmp(record.session, current) == 0)
 		return 0;
@@ -150,9 +155,10 @@ static bool is_direct(struct workshop *w, const struct container *c)
 	return c->config.diff_id_count == 0 || has_copy(w, c);
 }
 
-static const char *place_name(struct workshop *w, const struct container *c)
+/* The name of a root that is a plain directory. */
+static const char *direct_name(struct workshop *w, const struct container *c)
 {
-	return has_copy(w, c) ? ROOTCOPY : c->config.diff_id_count ? "merged" : "upper";
+	return has_copy(w, c) ? ROOTCOPY : "upper";
 }
 
 char *rootfs_mounted_path(struct workshop *w, const struct container *c)
@@ -161,7 +167,7 @@ char *rootfs_mounted_path(struct workshop *w, const struct container *c)
 
 	if (record_load(w, c, &record, NULL) < 0 || !is_here(w, c, &record))
 		return NULL;
-	return container_path(w, c, place_name(w, c));
+	return container_path(w, c, is_no_session(&record) ? direct_name(w, c) : "merged");
 }
 
 /* ---- layers ----------------------------------------------------------------------------------------------------- */
@@ -304,6 +310,16 @@ static void fill_root(struct rootfs_layers *layers)
 	};
 }
 
+/* Where this session has the container's overlay, or NULL. */
+static char *overlay_path(struct workshop *w, const struct container *c)
+{
+	cleanup(mount_record_done) struct mount_record record = {0};
+
+	if (record_load(w, c, &record, NULL) < 0 || !is_here(w, c, &record) || is_no_session(&record))
+		return NULL;
+	return container_path(w, c, "merged");
+}
+
 int rootfs_layers_open(struct workshop *w, const struct container *c, struct rootfs_layers *layers, struct error **err)
 {
 	cleanup(rootfs_layers_done) struct rootfs_layers opened = {.upper = -1, .scratch = -1, .mounted = -1};
@@ -311,7 +327,7 @@ int rootfs_layers_open(struct workshop *w, const struct container *c, struct roo
 
 	if (rc < 0)
 		return rc;
-	cleanup_free char *path = is_direct(w, c) ? NULL : rootfs_mounted_path(w, c);
+	cleanup_free char *path = overlay_path(w, c);
 	if (path) {
 		opened.mounted = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (opened.mounted < 0)
@@ -398,7 +414,8 @@ int rootfs_mount(struct workshop *w, const struct container *c, char **path, str
 		rc = record_load(w, c, &record, err);
 	if (rc < 0)
 		return rc;
-	if (is_here(w, c, &record)) {
+	/* A record of no session may be from before the container had its first layer. */
+	if (is_here(w, c, &record) && is_no_session(&record) == direct) {
 		record.count++;
 		rc = record_save(w, c, &record, err);
 	} else if (direct) {
@@ -408,7 +425,7 @@ int rootfs_mount(struct workshop *w, const struct container *c, char **path, str
 	}
 	if (rc < 0)
 		return rc;
-	*path = container_path(w, c, place_name(w, c));
+	*path = container_path(w, c, direct ? direct_name(w, c) : "merged");
 	return 0;
 }
 
@@ -426,7 +443,7 @@ static int unmount(struct workshop *w, const struct container *c, const struct m
 {
 	cleanup_free char *path = container_path(w, c, "merged");
 
-	if (strcmp(record->session, NO_SESSION) == 0)
+	if (is_no_session(record))
 		return 0;
 	/* Never MNT_DETACH: the overlay would live on unseen while its upper directory is used by another. */
 	if (umount2(path, UMOUNT_NOFOLLOW) < 0)
@@ -469,7 +486,6 @@ int rootfs_suspend(struct workshop *w, const struct container *c, bool *was_moun
 int rootfs_resume(struct workshop *w, const struct container *c, struct error **err)
 {
 	cleanup(mount_record_done) struct mount_record record = {0};
-	cleanup_free char *session = unshare_session_current(w);
 	cleanup_free char *work = NULL;
 	int rc = record_load(w, c, &record, err);
 
@@ -477,14 +493,9 @@ int rootfs_resume(struct workshop *w, const struct container *c, struct error **
 		return rc;
 	if (!record.session)
 		return 0;
-	/* A root without layers was its upper directory; with the first layer it needs a mount like all others, which
-	 * is only possible in a session. Elsewhere it is simply not mounted any more. */
-	if (strcmp(record.session, NO_SESSION) == 0 && !is_direct(w, c)) {
-		if (!session)
-			return record_save(w, c, &(struct mount_record){0}, err);
-		mem_replace(&record.session, session);
-	}
-	if (strcmp(record.session, NO_SESSION) == 0)
+	/* A root that was its upper directory: that is at the same path again, empty, on the layers that there are now.
+	 */
+	if (is_no_session(&record))
 		return 0;
 	rc = mount_merged(w, c, &work, err);
 	if (rc < 0)
