@@ -1,0 +1,60 @@
+/*
+ * A Dockerfile becomes an image: tree to plan, plan to steps, steps to layers, each found in the cache or made.
+ *
+ * The plan holds only what the target needs. Stages that do not depend on each other run at the same time as child
+ * processes; a step's cache key is made of what it reads (the state it starts from, the instruction after expansion,
+ * the contents of its inputs), never of time, machine or secrets.
+ */
+#ifndef COOPER_BUILDER_BUILD_H
+#define COOPER_BUILDER_BUILD_H
+
+#include "builder/acquire.h"
+#include "builder/context.h"
+#include "builder/settings.h"
+#include "dockerfile/dockerfile.h"
+
+struct build_secret {
+	const char *id;
+	const char *file, *variable; /* one of them */
+};
+
+struct build_options {
+	struct build_context *context;
+	const struct dockerfile *file;
+	const struct strlist *named_contexts; /* --build-context "name=where" */
+	const char *target;		      /* NULL: the last stage */
+	const struct strlist *build_args;     /* "K=V", or "K" for our environment's */
+	const struct platform *platform;      /* NULL: this machine's */
+	const struct strlist *labels, *annotations;
+	const struct strlist *names; /* full names in the store */
+	const struct build_secret *secrets;
+	size_t secret_count;
+	const struct strlist *ssh;	 /* "default", "id=socket or key" */
+	const struct settings *settings; /* network, volumes, limits, … of RUN */
+	enum image_format format;
+	enum pull_policy pull;
+	struct registry_options registry;
+	bool no_cache, single_layer /* --layers=false */, squash;
+	const struct strlist *no_cache_stages; /* --no-cache-filter */
+	int jobs;			       /* 0: the machine's cores */
+	int64_t timestamp, source_date_epoch;  /* or -1 */
+	bool rewrite_timestamp;
+	bool git_modes; /* --context-modes=git */
+	bool quiet;
+	/* Lines for people, as they come: "STEP 1/7: FROM alpine", output of RUN is written to stderr as it is. */
+	void (*progress)(const char *line, void *context);
+	void *progress_context;
+};
+
+struct build_result {
+	struct image image;   /* of the target, in the store */
+	size_t steps, cached; /* steps of the plan, and how many came from the cache */
+	int status;	      /* of a RUN that failed: the command's own, 0 otherwise */
+};
+void build_result_done(struct build_result *result);
+CLEANUP_FOR_VALUE(struct build_result, build_result_done)
+
+/* -ECANCELED with result->status set when a RUN failed; the error names the instruction with file, line and excerpt. */
+int build_run(struct workshop *w, const struct build_options *options, struct build_result *result, struct error **err);
+
+#endif

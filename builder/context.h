@@ -1,0 +1,38 @@
+/*
+ * Where a Dockerfile's COPY and ADD take their sources from: a directory of the user's, or one that was made of a tar
+ * archive, a git repository or a download. Its contents are hostile unless it is the user's own directory, and are only
+ * reached through base/rootpath.h.
+ */
+#ifndef COOPER_BUILDER_CONTEXT_H
+#define COOPER_BUILDER_CONTEXT_H
+
+#include "base/buf.h"
+#include "builder/workshop.h"
+#include "dockerfile/ignore.h"
+#include "registry/client.h"
+
+struct build_context;
+
+struct context_options {
+	const char *ignorefile; /* --ignorefile; NULL: found by Docker's rules */
+	const char *dockerfile; /* path of the Dockerfile as given by -f, for <Dockerfile>.dockerignore; NULL */
+	int stdin_fd;		/* for "-" */
+	const struct registry_options *registry; /* for downloads */
+};
+
+/* `where`: a directory, "-" (a tar archive, or a Dockerfile, on stdin), a git URL with "#ref:subdir" or query form, an
+ * http(s) URL of a tar archive or a Dockerfile. -ENOENT, -EINVAL name it. Temporary trees vanish with the context. */
+int build_context_open(struct workshop *w, const char *where, const struct context_options *options,
+		       struct build_context **context, struct error **err);
+void build_context_close(struct build_context *context);
+CLEANUP_FOR(struct build_context, build_context_close)
+/* The root directory (borrowed); -1 when there are no files, only a Dockerfile. */
+int build_context_fd(const struct build_context *context);
+/* What its ignore file excludes; NULL when there is none. Borrowed. */
+const struct ignore *build_context_ignore(const struct build_context *context);
+/* Reads a Dockerfile: `path` inside the context, or outside of it when it is an own directory's; NULL: Containerfile,
+ * then Dockerfile, or the text that came instead of a context. *name is what errors call it. */
+int build_context_read_dockerfile(struct build_context *context, const char *path, struct buf *text, char **name,
+				  struct error **err);
+
+#endif
