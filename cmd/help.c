@@ -179,7 +179,7 @@ void help_print_man_overview(void)
 	printf(".SH ENVIRONMENT\n"
 	       ".TP\n.B COOPER_ROOT, COOPER_RUNROOT\nwhere the store is; default $XDG_DATA_HOME/cooper and "
 	       "$XDG_RUNTIME_DIR/cooper\n"
-	       ".TP\n.B COOPER_ISOLATION, COOPER_FORMAT, COOPER_HISTORY, COOPER_NETWORK, COOPER_RUNTIME\ndefaults of "
+	       ".TP\n.B COOPER_ISOLATION, COOPER_FORMAT, COOPER_HISTORY, COOPER_NETWORK\ndefaults of "
 	       "the options of "
 	       "these names; BUILDAH_ISOLATION and so on are honoured where these are not set\n"
 	       ".TP\n.B COOPER_TRACE\ntopics to trace on standard error: http, run, store, build, auth, all; \\-TOPIC "

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -29,7 +30,7 @@ static const struct option_spec global_rows[] = {
 	{"debug", 0, OPTION_FLAG, GLOBAL(debug), NULL, "the same as --log-level debug"},
 	{"durable", 0, OPTION_FLAG, GLOBAL(durable), NULL, "sync unpacked layers to disk as well as blobs"},
 	{"min-isolation", 0, OPTION_TEXT, GLOBAL(min_rung), "RUNG",
-	 "refuse to run a step below this rung (1, 2, 1p, 2p)"},
+	 "refuse to run a step below this rung (1, 2, 1p, 2p, 3, 4)"},
 	{"registries-conf", 0, OPTION_TEXT, GLOBAL(registries_conf), "FILE", "read this registries.conf"},
 	{"version", 'v', OPTION_FLAG, GLOBAL(version), NULL, "print the version"},
 	{"storage-driver", 0, OPTION_UNNEEDED, 0, "NAME", "accepted for scripts; cooper has one store"},
@@ -65,10 +66,14 @@ static int set_up_log(const struct global_options *options, struct error **err)
 	if (rc < 0)
 		return error_prefix(err, "--log-level");
 	log_set_level(options->debug ? LOG_DEBUG : level);
-	if (options->registries_conf)
-		log_warn("--registries-conf: mirrors and short names are not read yet, using registries as they are "
-			 "named");
 	return trace_parse(env_plain("COOPER_TRACE"), err);
+}
+
+/* The option and the variable of the same meaning (containers-registries.conf(5)) are read in one place below. */
+static void set_registries_conf(const struct global_options *options)
+{
+	if (options->registries_conf)
+		setenv("CONTAINERS_REGISTRIES_CONF", options->registries_conf, /* overwrite */ 1);
 }
 
 static char *default_root(void)
@@ -145,6 +150,7 @@ static int run_command(const struct command *command, const struct global_option
 {
 	struct command_context context = {.now = time(NULL)};
 	int rc = check_argument_count(command, args, err);
+	set_registries_conf(globals);
 	if (rc == 0 && (command->needs & (NEEDS_STORE | NEEDS_WORKER)))
 		rc = open_workshop(globals, &context, err);
 	if (rc == 0 && (command->needs & NEEDS_WORKER))

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,12 +267,11 @@ static int unshare_with_writers(const struct idmap *map, struct error **err)
 	return rc;
 }
 
-/* Our ids are still what they were outside; become root of the new namespace, with no other group's rights. */
+/* Our ids are still what they were outside; become root of the new namespace. The supplementary groups stay, unmapped
+ * but with their rights: what the user may read by a group can still be copied into a container. A step gets those of
+ * its image instead (confine.c). */
 static int become_root(struct error **err)
 {
-	/* Refused for a single id, whose groups are then those we came with (unmapped, so harmless inside). */
-	if (setgroups(0, NULL) < 0 && errno != EPERM)
-		return error_set_errno(err, "drop the supplementary groups");
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return error_set_errno(err, "become root of the user namespace");
 	return 0;
