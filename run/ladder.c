@@ -153,8 +153,11 @@ static int probe_rbind_proc(const struct probe_place *place)
 	return rc < 0 ? -rc : 0;
 }
 
+/* pivot_root(2) moves the root of every process of the mount namespace, and in a session that one is the user's. */
 static int probe_pivot(const struct probe_place *place)
 {
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return errno;
 	cleanup_close int tmpfs = mountfd_new("tmpfs", NULL, 0, MOUNTFD_SAFE, NULL);
 	cleanup_close int target = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (tmpfs < 0)
