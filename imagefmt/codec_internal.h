@@ -20,20 +20,21 @@ struct isal_library {
 	ISAL_FUNCTIONS(LIBRARY_MEMBER)
 };
 
-#define ZLIB_FUNCTIONS(X)                                                                                          \
-	X(deflateInit2_)                                                                                           \
-	X(deflateReset)                                                                                            \
-	X(deflateSetDictionary) X(deflate) X(deflateEnd) X(inflateInit2_) X(inflateReset) X(inflate) X(inflateEnd) \
-		X(crc32) X(crc32_combine)
+#define ZLIB_FUNCTIONS(X)       \
+	X(deflateInit2_)        \
+	X(deflateReset)         \
+	X(deflateSetDictionary) \
+	X(deflate) X(deflateEnd) X(inflateInit2_) X(inflateReset) X(inflate) X(inflateEnd) X(crc32) X(crc32_combine)
 struct zlib_library {
 	ZLIB_FUNCTIONS(LIBRARY_MEMBER)
 };
 
-#define ZSTD_FUNCTIONS(X)                                                                                     \
-	X(ZSTD_createCCtx)                                                                                    \
-	X(ZSTD_freeCCtx)                                                                                      \
-	X(ZSTD_compressCCtx) X(ZSTD_compressBound) X(ZSTD_isError) X(ZSTD_getErrorName) X(ZSTD_createDStream) \
-		X(ZSTD_freeDStream) X(ZSTD_decompressStream)
+#define ZSTD_FUNCTIONS(X)                                                                                    \
+	X(ZSTD_createCCtx)                                                                                   \
+	X(ZSTD_freeCCtx)                                                                                     \
+	X(ZSTD_compressCCtx)                                                                                 \
+	X(ZSTD_compressBound) X(ZSTD_isError) X(ZSTD_getErrorName) X(ZSTD_createDStream) X(ZSTD_freeDStream) \
+		X(ZSTD_decompressStream)
 struct zstd_library {
 	ZSTD_FUNCTIONS(LIBRARY_MEMBER)
 };

@@ -10,9 +10,9 @@
 bool userns_is_inside(void);
 
 /* Makes a user namespace with this map and a mount namespace of its own (its mounts are slaves of the host's), and
- * becomes root in it; supplementary groups are kept, for the files they open. A no-op inside. Sets the environment variable
- * by which programs started from here know (_COOPER_USERNS, and _CONTAINERS_USERNS_CONFIGURED for others'). Errors name
- * the sysctl, package or profile that would help (user.max_user_namespaces,
+ * becomes root in it; supplementary groups are kept, for the files they open. A no-op inside. Sets the environment
+ * variable by which programs started from here know (_COOPER_USERNS, and _CONTAINERS_USERNS_CONFIGURED for others').
+ * Errors name the sysctl, package or profile that would help (user.max_user_namespaces,
  * kernel.apparmor_restrict_unprivileged_userns, uidmap, subuid). */
 int userns_enter(const struct idmap *map, struct error **err);
 
