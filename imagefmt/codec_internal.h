@@ -29,12 +29,12 @@ struct zlib_library {
 	ZLIB_FUNCTIONS(LIBRARY_MEMBER)
 };
 
-#define ZSTD_FUNCTIONS(X)                                                                                    \
-	X(ZSTD_createCCtx)                                                                                   \
-	X(ZSTD_freeCCtx)                                                                                     \
-	X(ZSTD_compressCCtx)                                                                                 \
-	X(ZSTD_compressBound) X(ZSTD_isError) X(ZSTD_getErrorName) X(ZSTD_createDStream) X(ZSTD_freeDStream) \
-		X(ZSTD_decompressStream)
+#define ZSTD_FUNCTIONS(X)     \
+	X(ZSTD_createCCtx)    \
+	X(ZSTD_freeCCtx)      \
+	X(ZSTD_compressCCtx)  \
+	X(ZSTD_compressBound) \
+	X(ZSTD_isError) X(ZSTD_getErrorName) X(ZSTD_createDStream) X(ZSTD_freeDStream) X(ZSTD_decompressStream)
 struct zstd_library {
 	ZSTD_FUNCTIONS(LIBRARY_MEMBER)
 };
