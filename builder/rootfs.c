@@ -102,7 +102,7 @@ static int record_load(struct workshop *w, const struct container *c, struct mou
 	    json_get_string(json_field(&at, "work"), &read.work, NULL) < 0 || !read.session)
 		return 0;
 	bool direct = strcmp(read.session, NO_SESSION) == 0;
-	if (!direct && !unshare_session_is_alive(w, read.session))
+	if (!direct && !unshare_session_is_alive(read.session))
 		return 0;
 	*record = read;
 	read = (struct mount_record){0};
@@ -137,9 +137,9 @@ int rootfs_check_free(struct workshop *w, const struct container *c, struct erro
 		return 0;
 	const char *pid = strchr(record.session, '-');
 	return error_set(err, EBUSY,
-			 "container '%s' is mounted in another `cooper unshare` session (started by process %s); "
+			 "container '%s' is mounted in another `cooper unshare` session (started by process %.*s); "
 			 "unmount it there or end that session",
-			 c->name, pid ? pid + 1 : "?");
+			 c->name, pid ? (int)strspn(pid + 1, "0123456789") : 1, pid ? pid + 1 : "?");
 }
 
 static bool has_copy(struct workshop *w, const struct container *c)

@@ -22,6 +22,17 @@ static char *namespace_name(void)
 	return stat("/proc/self/ns/mnt", &st) < 0 ? NULL : mem_printf("mnt%llu", (unsigned long long)st.st_ino);
 }
 
+/* The pid, in "mnt<inode>-<pid>@<path of the lock>", tells one session from a later one whose namespace got the same
+ * inode number. The path is there because a command of the session may work in another store (--root) than the session
+ * was started with, and who meets the name in that store must find the lock too. */
+
+static const char *lock_path(const char *name)
+{
+	const char *at = strchr(name, '@');
+
+	return at && at[1] == '/' ? at + 1 : NULL;
+}
+
 char *unshare_session_current(struct workshop *w)
 {
 	const char *name = env_plain(SESSION_VARIABLE);
@@ -30,7 +41,7 @@ char *unshare_session_current(struct workshop *w)
 	if (!workshop_is_inside(w) || !name || !prefix)
 		return NULL;
 	size_t size = strlen(prefix);
-	if (strncmp(name, prefix, size) != 0 || name[size] != '-' || strchr(name, '/'))
+	if (strncmp(name, prefix, size) != 0 || name[size] != '-' || !lock_path(name))
 		return NULL;
 	return mem_strdup(name);
 }
@@ -45,32 +56,35 @@ int unshare_session_start(struct workshop *w, int *fd, struct error **err)
 	cleanup_free char *prefix = namespace_name();
 	if (!prefix)
 		return error_set(err, ENOENT, "/proc/self/ns/mnt cannot be read");
-	/* The pid tells one session from a later one whose namespace got the same inode number. */
-	cleanup_free char *name = mem_printf("%s-%d", prefix, (int)getpid());
+	cleanup_free char *id = mem_printf("%s-%d", prefix, (int)getpid());
 	cleanup_close int lock =
-		store_lock(workshop_store(w), "session", name, LOCK_EXCLUSIVE, LOCK_TRY, "the session's lock", err);
+		store_lock(workshop_store(w), "session", id, LOCK_EXCLUSIVE, LOCK_TRY, "the session's lock", err);
 	if (lock < 0)
 		return lock;
 	if (fcntl(lock, F_SETFD, 0) < 0)
 		return error_set_errno(err, "leave the session's lock to what is started");
+	cleanup_free char *file = mem_printf("session-%s", id);
+	cleanup_free char *path = store_path(workshop_store(w), STORE_LOCKS, file);
+	cleanup_free char *name = mem_printf("%s@%s", id, path);
 	if (setenv(SESSION_VARIABLE, name, /* overwrite */ 1) < 0)
 		return error_set_errno(err, "set %s", SESSION_VARIABLE);
 	*fd = take_fd(&lock);
 	return 0;
 }
 
-bool unshare_session_is_alive(struct workshop *w, const char *name)
+bool unshare_session_is_alive(const char *name)
 {
-	int locks = store_folder(workshop_store(w), STORE_LOCKS, NULL);
-	if (locks < 0 || strchr(name, '/'))
+	const char *path = lock_path(name);
+	const char *file = path ? strrchr(path, '/') + 1 : NULL;
+	/* The record of a mount is a file that anything could stand in; what is removed below is a session's lock. */
+	if (!path || strncmp(file, "session-mnt", strlen("session-mnt")) != 0)
 		return false;
-	cleanup_free char *file = mem_printf("session-%s", name);
 	/* Not lock_take(), which would make the file. */
-	cleanup_close int fd = openat(locks, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	cleanup_close int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return false;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return true;
-	unlinkat(locks, file, 0);
+	unlink(path);
 	return false;
 }
