@@ -167,7 +167,7 @@ setup_file() {
 
 @test "--network private by pasta or slirp4netns" {
 	command -v pasta >/dev/null || command -v slirp4netns >/dev/null || skip "neither pasta nor slirp4netns"
-	[ -e /dev/net/tun ] || skip "no /dev/net/tun"
+	[ -r /dev/net/tun ] && [ -w /dev/net/tun ] || skip "/dev/net/tun cannot be used by $(id -un)"
 	run cooper run --network private c -- sh -c 'ls /sys/class/net | wc -l'
 	assert_succeeds
 	[ "${lines[-1]}" -ge 2 ]
