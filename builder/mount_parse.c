@@ -149,14 +149,14 @@ static int kind_parse(const char *text, const char *type, enum mount_kind *kind,
 	return error_set(err, EINVAL, "--mount '%s': type '%s' is not one of bind, tmpfs, cache", text, type);
 }
 
-static int sharing_parse(const char *text, const char *value, enum cache_sharing *sharing, struct error **err)
+static int sharing_parse(const char *text, const char *value, enum mount_sharing *sharing, struct error **err)
 {
 	if (strcmp(value, "shared") == 0)
-		*sharing = CACHE_SHARED;
+		*sharing = SHARING_SHARED;
 	else if (strcmp(value, "locked") == 0)
-		*sharing = CACHE_LOCKED;
+		*sharing = SHARING_LOCKED;
 	else if (strcmp(value, "private") == 0)
-		*sharing = CACHE_PRIVATE;
+		*sharing = SHARING_PRIVATE;
 	else
 		return error_set(err, EINVAL, "--mount '%s': sharing is shared, locked or private", text);
 	return 0;

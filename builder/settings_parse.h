@@ -10,7 +10,7 @@
 
 /* One --volume or --mount, before its source is opened. */
 enum mount_kind { MOUNT_BIND, MOUNT_OVERLAY, MOUNT_TMPFS, MOUNT_CACHE };
-enum cache_sharing { CACHE_SHARED, CACHE_LOCKED, CACHE_PRIVATE };
+enum mount_sharing { SHARING_SHARED, SHARING_LOCKED, SHARING_PRIVATE };
 
 struct mount_setting {
 	enum mount_kind kind;
@@ -23,7 +23,7 @@ struct mount_setting {
 	mode_t mode;	   /* tmpfs and cache; 0 = default */
 	uint32_t uid, gid; /* cache */
 	char *id;	   /* cache; NULL = the target */
-	enum cache_sharing sharing;
+	enum mount_sharing sharing;
 	char *upper, *work; /* of an overlay that keeps its changes; NULL */
 };
 void mount_setting_done(struct mount_setting *mount);

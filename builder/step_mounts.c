@@ -257,8 +257,8 @@ static int lock_cache(struct step *step, const struct mount_setting *setting, co
 		      struct error **err)
 {
 	cleanup_free char *what = mem_printf("the cache for '%s'", setting->target);
-	enum lock_wait wait = setting->sharing == CACHE_PRIVATE ? LOCK_TRY : LOCK_WAIT;
-	enum lock_mode mode = setting->sharing == CACHE_SHARED ? LOCK_SHARED : LOCK_EXCLUSIVE;
+	enum lock_wait wait = setting->sharing == SHARING_PRIVATE ? LOCK_TRY : LOCK_WAIT;
+	enum lock_mode mode = setting->sharing == SHARING_SHARED ? LOCK_SHARED : LOCK_EXCLUSIVE;
 	cleanup_error struct error *error = NULL;
 	int lock = store_lock(workshop_store(step->w), "cache", hex, mode, wait, what, &error);
 

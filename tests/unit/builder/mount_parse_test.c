@@ -87,7 +87,7 @@ static void reads_caches_and_tmpfs(void **state)
 
 	mount_text("target=/c,type=cache,id=x,sharing=locked,mode=0700,uid=5,gid=6", &cache);
 	assert_int_equal(cache.kind, MOUNT_CACHE);
-	assert_int_equal(cache.sharing, CACHE_LOCKED);
+	assert_int_equal(cache.sharing, SHARING_LOCKED);
 	assert_int_equal(cache.mode, 0700);
 	assert_int_equal(cache.uid, 5);
 	assert_int_equal(cache.gid, 6);
