@@ -33,8 +33,10 @@ int heredoc_parse(const char *word, struct heredoc *heredoc);
 void heredoc_done(struct heredoc *heredoc);
 CLEANUP_FOR_VALUE(struct heredoc, heredoc_done)
 
-/* Those that the text of a RUN, COPY or ADD opens, in order; -EINVAL for open quotes. `escape` is the directive's. */
-int heredocs_find(const char *text, char escape, struct heredocs *found, struct error **err);
+/* Those that the text of a RUN, COPY or ADD opens, in order, without their contents. A text whose quotes or variables
+ * BuildKit's word reader does not understand opens none: it may be a shell's that understands more. -EINVAL for a name
+ * with open quotes. */
+int heredocs_find(const char *text, struct heredocs *found, struct error **err);
 
 /* The content as a file or a script gets it: leading tabs of each line removed when strip_tabs. */
 MUST_CHECK char *heredoc_body(const struct heredoc *heredoc);

@@ -66,12 +66,12 @@ struct instruction_command {
 	struct strlist words; /* exec: argv; shell: one text for SHELL, or none */
 };
 
-enum mount_type_written { FILE_MOUNT_BIND, FILE_MOUNT_CACHE, FILE_MOUNT_TMPFS, FILE_MOUNT_SECRET, FILE_MOUNT_SSH };
+enum file_mount_type { FILE_MOUNT_BIND, FILE_MOUNT_CACHE, FILE_MOUNT_TMPFS, FILE_MOUNT_SECRET, FILE_MOUNT_SSH };
 enum cache_sharing { CACHE_SHARED, CACHE_PRIVATE, CACHE_LOCKED };
 
 /* RUN --mount=…. What holds a variable is unset until instruction_expand(). */
 struct file_mount {
-	enum mount_type_written type;
+	enum file_mount_type type;
 	char *from;   /* stage, context or image; NULL: the build context (bind), an empty directory (cache) */
 	char *source; /* as written; NULL: the root */
 	char *target; /* as written; NULL when not given: secret and ssh have a default place */
@@ -88,6 +88,10 @@ struct file_mount {
 	bool has_gid;
 	uint64_t gid;
 };
+
+/* What names a cache, secret or ssh key when `id` does not: a secret's source or the last part of its target, "default"
+ * for ssh, the target for a cache (the planner cleans it and puts WORKDIR before it). */
+MUST_CHECK char *file_mount_id(const struct file_mount *mount);
 
 /* How RUN's here-documents are meant. */
 enum run_script {

@@ -1,0 +1,61 @@
+/*
+ * A logical line cut into keyword, flags and the rest: what every instruction has in common.
+ */
+#ifndef COOPER_DOCKERFILE_STATEMENT_INTERNAL_H
+#define COOPER_DOCKERFILE_STATEMENT_INTERNAL_H
+
+#include "dockerfile/dockerfile.h"
+
+struct statement {
+	char *text;    /* the whole, without blanks around */
+	char *keyword; /* as written */
+	struct strlist flags;
+	char *rest;	      /* "" when there is nothing */
+	bool is_json;	      /* the rest is a list in JSON */
+	struct strlist words; /* then: what it holds */
+};
+
+void statement_done(struct statement *statement);
+CLEANUP_FOR_VALUE(struct statement, statement_done)
+
+/* -EINVAL for a JSON list that holds something else than strings, where JSON is looked for. */
+int statement_parse(const char *line, struct statement *statement, struct error **err);
+/* 1 and the kind, or 0 when there is no such instruction. */
+int instruction_kind_find(const char *keyword, enum instruction_kind *kind);
+/* Could here-documents stand in it? For ONBUILD: in its trigger. */
+bool statement_has_heredocs(const struct statement *statement);
+
+/* A list in JSON: 1 and its strings, 0 when the text is no JSON list, -EINVAL when it is one of something else. */
+int json_words(const char *text, struct strlist *words, struct error **err);
+
+/* Words of ENV, LABEL and ARG: cut at blanks outside of quotes, everything left as written. */
+void quoted_words(const char *text, char escape, struct strlist *words);
+
+enum flag_type { FLAG_TYPE_BOOL, FLAG_TYPE_TEXT, FLAG_TYPE_LIST };
+
+struct flag_spec {
+	const char *name;
+	enum flag_type type;
+};
+
+/* Are all flags known, once there, and of the right form? *culprit is then the one that is not, to be freed. */
+int flags_check(const struct strlist *flags, const struct flag_spec *specs, size_t count, char **culprit,
+		struct error **err);
+/* The value of a text flag, borrowed; NULL when it is not there. */
+const char *flags_text(const struct strlist *flags, const char *name);
+enum flag_state flags_state(const struct strlist *flags, const char *name);
+void flags_list(const struct strlist *flags, const char *name, struct strlist *values);
+
+/* A statement to a value: `heredocs` are those of the line, NULL when it has none. *culprit is the word that is to
+ * blame, to be freed; NULL when it is the whole. */
+int instruction_from_statement(const struct statement *statement, const struct heredocs *heredocs, char escape,
+			       struct instruction **instruction, char **culprit, struct error **err);
+
+/* --mount's value. With LATER, what holds a '$' is not looked at yet. */
+enum mount_values { MOUNT_VALUES_NOW, MOUNT_VALUES_LATER };
+int file_mount_parse(const char *text, const struct expand_scope *scope, struct strlist *unset,
+		     enum mount_values values, struct file_mount *mount, struct error **err);
+void file_mount_done(struct file_mount *mount);
+CLEANUP_FOR_VALUE(struct file_mount, file_mount_done)
+
+#endif
