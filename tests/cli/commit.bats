@@ -149,3 +149,19 @@ layers_of() {
 		assert_succeeds
 	}
 }
+
+@test "file capabilities travel, as every tool writes them" {
+	skip_unless setcap getcap
+	ctr=$(cooper from busybox)
+	# shellcheck disable=SC2016 # expanded inside
+	cooper unshare --mount ROOT="$ctr" sh -c 'cp $ROOT/bin/busybox $ROOT/ping && setcap cap_net_raw+ep $ROOT/ping'
+	cooper commit -q "$ctr" capable
+	cooper push -q -D capable "oci:$BATS_TEST_TMPDIR/layout:v1"
+	grep -rqa SCHILY.xattr.security.capability= "$BATS_TEST_TMPDIR/layout/blobs"
+	fresh_store capable
+	ctr=$(cooper from --quiet "oci:$BATS_TEST_TMPDIR/layout:v1")
+	# shellcheck disable=SC2016
+	run cooper unshare --mount ROOT="$ctr" sh -c 'getcap $ROOT/ping'
+	assert_output_has "cap_net_raw=ep"
+	remove_store "$COOPER_ROOT"
+}
