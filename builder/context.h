@@ -29,9 +29,11 @@ CLEANUP_FOR(struct build_context, build_context_close)
 /* The root directory (borrowed); -1 when there are no files, only a Dockerfile. */
 int build_context_fd(const struct build_context *context);
 /* What its ignore file excludes; NULL when there is none. Borrowed. */
-const struct ignore *build_context_ignore(const struct build_context *context);
-/* Reads a Dockerfile: `path` inside the context, or outside of it when it is an own directory's; NULL: Containerfile,
- * then Dockerfile, or the text that came instead of a context. *name is what errors call it. */
+const struct ignore_rules *build_context_ignore(const struct build_context *context);
+/* Reads a Dockerfile. `path`: as the user's shell sees it, else inside the context (an own directory's; for any other
+ * context inside first); a directory stands for the Containerfile or Dockerfile in it; "-" is stdin; an http(s) address
+ * is downloaded. NULL: Containerfile, Dockerfile or dockerfile of the context, or the text that came instead of a
+ * context. *name is what errors call it. -ENOENT, -EFBIG past DOCKERFILE_SIZE_MAX. */
 int build_context_read_dockerfile(struct build_context *context, const char *path, struct buf *text, char **name,
 				  struct error **err);
 
