@@ -5,6 +5,7 @@
 #include "cmd/command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,8 +219,20 @@ static int dispatch(int argc, char *const *argv, struct error **err)
 	return argc > 1 ? 0 : EXIT_COOPER;
 }
 
+/* A caller may have closed stdin, stdout or stderr. The next file opened would take the place, and be what a step reads
+ * as its stdin (a directory of the store: a way out of the container) or what our result is written into. Reading then
+ * gives the end; writing to stdout fails as before, because the result is lost; what goes to stderr is nobody's. */
+static void fill_standard_descriptors(void)
+{
+	static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+			_exit(EXIT_COOPER);
+}
+
 int main(int argc, char **argv)
 {
+	fill_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would take the statuses of our children */
 	umask(0022);

@@ -1,0 +1,54 @@
+# stdin, stdout and stderr that are closed, full or nobody's.
+load lib/common
+
+setup_file() {
+	common_setup_file
+	use_busybox
+	cooper from --name c busybox
+}
+
+# What the step's descriptors 0 to 2 are, when the caller has closed some:  descriptors_with '<&-'
+descriptors_with() {
+	local list=$BATS_TEST_TMPDIR/list
+	mkdir -p "$list"
+	: >"$list/out"
+	sh -c "cooper run --volume $list:/list c -- sh -c 'for fd in 0 1 2; do readlink /proc/self/fd/\$fd; done >/list/out' $1" || true
+	cat "$list/out"
+}
+
+@test "a closed stdin is empty for a step, and no descriptor of the store" {
+	run sh -c 'cooper run c -- cat <&-'
+	assert_succeeds
+	assert_output_is ""
+	run sh -c 'cooper run c -- ls /proc/self/fd/0/ <&-'
+	[ "$status" -ne 0 ]
+}
+
+@test "whatever the caller has closed, a step gets nothing of cooper's in its place" {
+	for closed in '<&-' '>&-' '2>&-' '<&- 2>&-' '<&- >&- 2>&-'; do
+		run descriptors_with "$closed"
+		assert_output_lacks "$COOPER_ROOT"
+	done
+	run sh -c 'cooper unshare readlink /proc/self/fd/0 <&-'
+	assert_output_is /dev/null
+}
+
+@test "a result that nobody can read is an error, and is written into nothing else" {
+	run sh -c 'cooper images >&-'
+	assert_fails_with 125 "write to standard output"
+	run sh -c 'cooper images >/dev/full'
+	assert_fails_with 125 "No space left"
+	run sh -c 'cooper from --name lost busybox >&-'
+	assert_fails_with 125 "write to standard output"
+	run cooper inspect --format '{{.Container}}' lost
+	assert_output_is lost
+}
+
+@test "a closed stderr changes neither result nor status" {
+	run sh -c 'cooper images -q <&- 2>&-'
+	assert_succeeds
+	[[ $output =~ ^[0-9a-f]{12}$ ]]
+	run sh -c 'cooper from nosuch:/ 2>&-'
+	[ "$status" -eq 125 ]
+	assert_output_is ""
+}
