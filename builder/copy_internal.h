@@ -11,8 +11,8 @@
 #define COOPER_BUILDER_COPY_INTERNAL_H
 
 #include "builder/copy.h"
-#include "builder/ignore.h"
 #include "builder/modechange.h"
+#include "dockerfile/ignore.h"
 
 #include <string.h>
 #include <sys/stat.h>

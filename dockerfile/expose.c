@@ -79,7 +79,13 @@ static int check_host(char *host, const struct port_range *ports, struct error *
 	return rc;
 }
 
-static int expose_word(const char *word, struct strlist *ports, bool *has_host, struct error **err)
+/* Keys that are there already: a hostile file names all ports again and again. */
+struct port_set {
+	bool seen[3][PORT_MAX + 1]; /* by the first letter of the protocol: s, t, u */
+};
+
+static int expose_word(const char *word, struct strlist *ports, struct port_set *set, bool *has_host,
+		       struct error **err)
 {
 	const char *protocol = "tcp";
 	struct port_range range = {0};
@@ -103,9 +109,10 @@ static int expose_word(const char *word, struct strlist *ports, bool *has_host, 
 		return rc;
 	*has_host = colon != NULL;
 	for (uint64_t i = range.first; i <= range.last; i++) {
-		cleanup_free char *key = mem_printf("%u/%s", (unsigned)i, protocol);
-		if (range.first != range.last || !strlist_contains(ports, key))
-			strlist_take(ports, take_ptr(&key));
+		bool *seen = &set->seen[protocol[0] - 's'][i];
+		if (!*seen)
+			strlist_printf(ports, "%u/%s", (unsigned)i, protocol);
+		*seen = true;
 	}
 	return 0;
 }
@@ -113,10 +120,11 @@ static int expose_word(const char *word, struct strlist *ports, bool *has_host, 
 int expose_ports(const struct strlist *words, struct strlist *ports, struct strlist *odd, struct error **err)
 {
 	cleanup(strlist_done) struct strlist found = {0};
+	cleanup_free struct port_set *set = mem_alloc(sizeof(*set));
 
 	for (size_t i = 0; i < words->count; i++) {
 		bool has_host = false;
-		int rc = expose_word(words->items[i], &found, &has_host, err);
+		int rc = expose_word(words->items[i], &found, set, &has_host, err);
 		if (rc < 0)
 			return rc;
 		if (has_host && odd)

@@ -1,5 +1,5 @@
 /* Docker's rules of ignore files: patternmatcher's own cases, and those of its documentation. */
-#include "builder/ignore.h"
+#include "dockerfile/ignore.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
