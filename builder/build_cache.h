@@ -1,0 +1,26 @@
+/*
+ * What steps have made: for the key of a step the layer that came out, in the store's cache/steps/<key>. A record may
+ * go at any time; one whose layer has gone counts as none.
+ */
+#ifndef COOPER_BUILDER_BUILD_CACHE_H
+#define COOPER_BUILDER_BUILD_CACHE_H
+
+#include "imagefmt/digest.h"
+#include "imagefmt/store.h"
+
+struct build_record {
+	struct digest diff_id;
+	uint64_t size;	 /* of the layer's tar stream */
+	int64_t created; /* seconds since the epoch */
+};
+
+/* -ENOENT when there is none, or its layer is not there. */
+int build_cache_load(struct store *store, const struct digest *key, struct build_record *record, struct error **err);
+int build_cache_save(struct store *store, const struct digest *key, const struct build_record *record,
+		     struct error **err);
+/* The layers that records speak of are appended to *diff_ids (an array to free). */
+int build_cache_layers(struct store *store, struct digest **diff_ids, size_t *count, struct error **err);
+/* Forgets all records. */
+int build_cache_clear(struct store *store, struct error **err);
+
+#endif
