@@ -328,7 +328,12 @@ static void append_object(const struct verb *verb, const json_t *object, struct 
 		cleanup_json json_t *key = json_from_bytes(keys.items[i]);
 		append_by_verb(verb, key, into);
 		buf_append_char(into, ':');
-		append_by_verb(verb, json_object_get(object, keys.items[i]), into);
+		const json_t *value = json_object_get(object, keys.items[i]);
+		/* A set: Go has it as a map to struct{}, and prints "map[80/tcp:{}]". */
+		if (json_is_object(value) && json_object_size(value) == 0)
+			buf_append_str(into, "{}");
+		else
+			append_by_verb(verb, value, into);
 	}
 	buf_append_char(into, ']');
 }

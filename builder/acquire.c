@@ -4,6 +4,7 @@
 #include "builder/acquire.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +21,9 @@ int pull_policy_parse(const char *text, enum pull_policy *policy, struct error *
 		enum pull_policy policy;
 	} names[] = {
 		{"", PULL_ALWAYS},	   {"true", PULL_ALWAYS},	{"always", PULL_ALWAYS},
-		{"missing", PULL_MISSING}, {"ifmissing", PULL_MISSING}, {"false", PULL_MISSING},
-		{"never", PULL_NEVER},	   {"newer", PULL_NEWER},	{"ifnewer", PULL_NEWER},
+		{"missing", PULL_MISSING}, {"ifmissing", PULL_MISSING}, {"notpresent", PULL_MISSING},
+		{"never", PULL_NEVER},	   {"false", PULL_NEVER},	{"newer", PULL_NEWER},
+		{"ifnewer", PULL_NEWER},
 	};
 
 	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
@@ -30,7 +32,7 @@ int pull_policy_parse(const char *text, enum pull_policy *policy, struct error *
 			return 0;
 		}
 	}
-	return error_set(err, EINVAL, "unrecognized pull policy '%s' (one of always, missing, never, newer)", text);
+	return error_set(err, EINVAL, "unsupported pull policy \"%s\" (one of always, missing, never, newer)", text);
 }
 
 /* ---- from the store -----------------------------------------------------------------------------------------------
@@ -70,14 +72,29 @@ static int from_store(struct workshop *w, const char *name, const struct acquire
 /* ---- from a registry ----------------------------------------------------------------------------------------------
  */
 
+/* Progress, which --quiet leaves out. */
+static void PRINTF_LIKE(2, 3) tell(const struct acquire_options *options, const char *format, ...)
+{
+	va_list args;
+
+	if (!options->registry.progress)
+		return;
+	va_start(args, format);
+	cleanup_free char *line = mem_vprintf(format, args);
+	va_end(args);
+	options->registry.progress(line, options->registry.progress_context);
+}
+
 static int pull_reference(struct workshop *w, struct registry_client *client, const struct reference *ref,
 			  const struct acquire_options *options, struct image *image, struct error **err)
 {
 	cleanup(image_source_close) struct image_source *source = NULL;
 	cleanup_free char *name = reference_format(ref);
 
-	log_info("Trying to pull %s...", name);
+	tell(options, "Trying to pull %s...", name);
 	int rc = registry_source_open(client, ref, &source, err);
+	if (rc >= 0)
+		tell(options, "Getting the image's manifest");
 	if (rc >= 0)
 		rc = fetch_image(w, source, name, name, options, image, err);
 	return rc;
@@ -198,13 +215,6 @@ static char *local_name(const struct location *location, struct image_source *so
 
 	if (!text && location->name && location->name[0] != '@')
 		text = location->name;
-	/* Else the place itself, as podman calls it. */
-	cleanup_free char *place = NULL;
-	if (!text && location->transport != TRANSPORT_DOCKER_ARCHIVE && location->path) {
-		const char *path = location->path + strspn(location->path, "/.");
-		place = mem_printf("localhost/%s", path);
-		text = place;
-	}
 	if (!text || reference_local_name(text, &name, NULL) < 0)
 		return NULL;
 	return take_ptr(&name);
@@ -231,7 +241,8 @@ static int from_location(struct workshop *w, const char *text, const struct acqu
 	if (rc < 0)
 		return rc;
 	if (options->all_tags && location.transport != TRANSPORT_DOCKER)
-		return error_set(err, EINVAL, "'%s': --all-tags is for registries", text);
+		return error_set(err, EINVAL, "'%s': pulling all tags is not supported for %.*s transport", text,
+				 (int)strcspn(text, ":"), text);
 	if (location.transport == TRANSPORT_STORE)
 		return from_store(w, location.name, options, image, err);
 	if (location.transport != TRANSPORT_DOCKER)

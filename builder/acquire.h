@@ -10,7 +10,8 @@
 #include "registry/client.h"
 
 enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER, PULL_NEWER };
-/* "", "true" and "always" are always; "missing" "ifmissing" "false" "never" "newer" "ifnewer". -EINVAL. */
+/* "", "true" and "always"; "missing", "ifmissing" and "notpresent"; "false" and "never"; "newer" and "ifnewer".
+ * -EINVAL. */
 int pull_policy_parse(const char *text, enum pull_policy *policy, struct error **err);
 
 struct acquire_options {

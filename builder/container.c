@@ -25,6 +25,7 @@
 #include "builder/rootfs.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
+#include "imagefmt/reference.h"
 
 #define STATE "state.json"
 
@@ -195,6 +196,12 @@ static char *automatic_name(const struct image *image, const char *typed)
 		return container_default_name(NULL);
 	if (typed && is_prefix_of_id(typed, &image->entry.id))
 		return container_default_name(digest_hex(&image->entry.id, hex));
+	/* "oci-archive:FILE" whose image has no name: the container is called after the transport, not after the file.
+	 */
+	if (image->entry.names.count == 0 && typed && location_has_transport(typed)) {
+		cleanup_free char *transport = mem_strndup(typed, strcspn(typed, ":"));
+		return container_default_name(transport);
+	}
 	return container_default_name(image_name_of(image, typed));
 }
 
@@ -240,7 +247,7 @@ int container_create(struct workshop *w, const struct image *image, const struct
 	if (rc < 0)
 		return rc;
 	if (!image) {
-		image_config_init(&made.config, /* platform */ NULL);
+		image_config_init(&made.config, options->platform);
 		made.image_manifest = mem_strdup("");
 	}
 	made.image_name = mem_strdup(image ? image_name_of(image, options->name_base) : "");

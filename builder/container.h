@@ -44,6 +44,7 @@ struct container_options {
 	const char *name;      /* NULL: made of the image's name (Buildah's rules) */
 	const char *name_base; /* what the automatic name is made of: image text as the user gave it */
 	enum image_format format;
+	const struct platform *platform; /* of a container from scratch; NULL = this machine's */
 	const struct settings *settings; /* NULL = none */
 };
 /* A new container of an image (NULL: scratch); state is on disk afterwards. Its layers must be unpacked already. A

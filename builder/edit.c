@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/parse.h"
 
 enum { PORT_MAX = 65535, EXPOSED_MAX = 65536 };
@@ -40,6 +41,53 @@ int edit_map(struct strlist *map, const char *text, bool from_environment, struc
 	else
 		strlist_env_unset(map, text);
 	return 0;
+}
+
+/* The length of NAME or {NAME} behind a '$', and where the name itself is; 0 when there is none. */
+static size_t variable_length(const char *text, const char **name, size_t *name_length)
+{
+	bool braced = *text == '{';
+
+	*name = text + braced;
+	*name_length = 0;
+	while (isalnum((unsigned char)(*name)[*name_length]) || (*name)[*name_length] == '_')
+		++*name_length;
+	if (*name_length == 0 || isdigit((unsigned char)**name) || (braced && (*name)[*name_length] != '}'))
+		return 0;
+	return *name_length + (braced ? 2 : 0);
+}
+
+static char *expand_variables(const struct strlist *env, const char *text)
+{
+	cleanup(buf_done) struct buf expanded = BUF_INIT(BUF_MAX_DEFAULT);
+
+	while (*text) {
+		const char *start = NULL;
+		size_t name_length = 0;
+		size_t length = *text == '$' ? variable_length(text + 1, &start, &name_length) : 0;
+		cleanup_free char *name = length ? mem_strndup(start, name_length) : NULL;
+		const char *value = name ? strlist_env_get(env, name) : NULL;
+		if (name && !value)
+			log_warn("variable '%s' is not set in the configuration, leaving '$%.*s' as it is", name,
+				 (int)length, text + 1);
+		buf_append(&expanded, value ? value : text, value ? strlen(value) : length + 1);
+		text += length + 1;
+	}
+	return buf_take(&expanded);
+}
+
+int edit_env(struct strlist *env, const char *text, struct error **err)
+{
+	const char *equals = strchr(text, '=');
+
+	if (equals) {
+		cleanup_free char *value = expand_variables(env, equals + 1);
+		cleanup_free char *whole = mem_printf("%.*s=%s", (int)(equals - text), text, value);
+		return edit_map(env, whole, /* from_environment */ true, err);
+	}
+	if (*text && text[strlen(text) - 1] != '-' && !getenv(text))
+		return error_set(err, EINVAL, "setting env \"%s\": no value given", text);
+	return edit_map(env, text, /* from_environment */ true, err);
 }
 
 static void remove_text(struct strlist *list, const char *text)
@@ -108,6 +156,25 @@ int edit_ports(struct strlist *ports, const char *text, struct error **err)
 		cleanup_free char *entry = mem_printf("%llu/%s", (unsigned long long)port, protocol);
 		removes ? remove_text(ports, entry) : add_once(ports, entry);
 	}
+	return rc;
+}
+
+int edit_ports_as_written(struct strlist *ports, const char *text, struct error **err)
+{
+	size_t digits = strspn(text, "0123456789");
+	bool removes = strcmp(text + digits, "-") == 0;
+	cleanup_free char *port = mem_strndup(text, digits);
+	cleanup_free char *full = mem_printf("%s/tcp", port);
+
+	if (digits == 0 || (text[digits] && !removes) || removes) {
+		if (removes)
+			remove_text(ports, port);
+		return edit_ports(ports, text, err);
+	}
+	cleanup(strlist_done) struct strlist checked = {0};
+	int rc = edit_ports(&checked, text, err);
+	if (rc == 0 && !strlist_contains(ports, full))
+		add_once(ports, port);
 	return rc;
 }
 
@@ -196,6 +263,10 @@ int edit_healthcheck(struct image_config *config, const char *text, struct error
 	} else if (parse_json_words(text, &words)) {
 		strlist_copy(&test, &words);
 	} else {
+		/* Only looked at: what no shell would read is told now, and not when the check runs. */
+		int rc = parse_shell_words(text, "--healthcheck", &words, err);
+		if (rc < 0)
+			return rc;
 		strlist_append(&test, "CMD-SHELL");
 		strlist_append(&test, text);
 	}

@@ -10,10 +10,17 @@
 /* "K=V" sets, "K" takes the value of our environment (from_environment) or sets it empty, "K-" removes, "-" clears. For
  * env, labels, annotations. */
 int edit_map(struct strlist *map, const char *text, bool from_environment, struct error **err);
+/* edit_map() as `cooper config --env` has it: $NAME and ${NAME} in a value stand for variables that are already set,
+ * and are left as they are written, with a warning, where there is none; "K" that is not in our environment gives
+ * -EINVAL.
+ */
+int edit_env(struct strlist *env, const char *text, struct error **err);
 /* "X" adds, "X-" removes, "-" clears. For volumes. */
 void edit_set(struct strlist *set, const char *text);
 /* "80", "80/udp", "8000-8010/tcp"; "N-" removes; "-" clears. */
 int edit_ports(struct strlist *ports, const char *text, struct error **err);
+/* The same, but "80" is kept as it is written: what Buildah's config does, and scripts that inspect it expect. */
+int edit_ports_as_written(struct strlist *ports, const char *text, struct error **err);
 /* A JSON array is taken as it is; other text is split like a shell (cmd) or given to /bin/sh -c (entrypoint). Empty
  * text clears. */
 int edit_cmd(struct image_config *config, const char *text, struct error **err);

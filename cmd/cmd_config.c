@@ -90,11 +90,10 @@ static int edit_texts(const struct config_options *o, struct container *c, struc
 }
 
 /* Each text of a --flag through edit_map(). */
-static int edit_maps(struct strlist *map, const struct strlist *texts, bool from_environment, const char *flag,
-		     struct error **err)
+static int edit_maps(struct strlist *map, const struct strlist *texts, const char *flag, struct error **err)
 {
 	for (size_t i = 0; i < texts->count; i++)
-		if (edit_map(map, texts->items[i], from_environment, err) < 0)
+		if (edit_map(map, texts->items[i], /* from_environment */ false, err) < 0)
 			return error_prefix(err, "%s", flag);
 	return 0;
 }
@@ -108,13 +107,15 @@ static void unset_all(struct strlist *map, const struct strlist *keys)
 static int edit_lists(const struct config_options *o, struct container *c, struct error **err)
 {
 	struct image_config *config = &c->config;
-	int rc = edit_maps(&config->env, &o->env, /* from_environment */ true, "--env", err);
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < o->env.count; i++)
+		rc = edit_env(&config->env, o->env.items[i], err);
 	if (rc == 0)
-		rc = edit_maps(&config->labels, &o->labels, /* from_environment */ false, "--label", err);
+		rc = edit_maps(&config->labels, &o->labels, "--label", err);
 	if (rc == 0)
-		rc = edit_maps(&c->annotations, &o->annotations, /* from_environment */ false, "--annotation", err);
+		rc = edit_maps(&c->annotations, &o->annotations, "--annotation", err);
 	for (size_t i = 0; rc == 0 && i < o->ports.count; i++)
-		rc = edit_ports(&config->exposed_ports, o->ports.items[i], err);
+		rc = edit_ports_as_written(&config->exposed_ports, o->ports.items[i], err);
 	for (size_t i = 0; rc == 0 && i < o->volumes.count; i++)
 		edit_set(&config->volumes, o->volumes.items[i]);
 	for (size_t i = 0; rc == 0 && i < o->onbuild.count; i++)
@@ -182,6 +183,25 @@ static void warn_of_format(const struct config_options *o, const struct containe
 		log_warn("COMMENT is not supported for OCI image format and will be ignored. Must use `docker` format");
 }
 
+/* "HEALTHCHECK --interval=20s CMD /foo": the instruction that would do the same. */
+static char *healthcheck_instruction(const struct config_options *o)
+{
+	const struct {
+		const char *flag, *value;
+	} flags[] = {{"interval", o->health_interval},
+		     {"retries", o->health_retries},
+		     {"start-period", o->health_start_period},
+		     {"start-interval", o->health_start_interval},
+		     {"timeout", o->health_timeout}};
+	cleanup(strlist_done) struct strlist words = {0};
+	for (size_t i = 0; i < ARRAY_COUNT(flags); i++)
+		if (flags[i].value)
+			strlist_printf(&words, "--%s=%s", flags[i].flag, flags[i].value);
+	if (o->healthcheck)
+		strlist_append(&words, o->healthcheck);
+	return words.count ? strlist_join(&words, " ") : NULL;
+}
+
 static int add_history(struct command_context *context, const struct config_options *o, struct container *c)
 {
 	const struct {
@@ -192,6 +212,7 @@ static int add_history(struct command_context *context, const struct config_opti
 		     {"EXPOSE", &o->ports},
 		     {"VOLUME", &o->volumes},
 		     {"ONBUILD", &o->onbuild}};
+	cleanup_free char *healthcheck = healthcheck_instruction(o);
 	const struct {
 		const char *instruction, *value;
 	} texts[] = {{"CMD", o->cmd},
@@ -200,7 +221,7 @@ static int add_history(struct command_context *context, const struct config_opti
 		     {"WORKDIR", o->workingdir},
 		     {"MAINTAINER", o->author},
 		     {"STOPSIGNAL", o->stop_signal},
-		     {"HEALTHCHECK", o->healthcheck},
+		     {"HEALTHCHECK", healthcheck},
 		     {"SHELL", o->shell}};
 	cleanup(strlist_done) struct strlist words = {0};
 	for (size_t l = 0; l < ARRAY_COUNT(lists); l++)

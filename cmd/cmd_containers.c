@@ -118,6 +118,7 @@ const struct command command_containers = {
 	.summary = "list working containers",
 	.examples = "  cooper containers -q\n  cooper containers --format '{{.ContainerName}}'",
 	.needs = NEEDS_STORE,
+	.order = OPTIONS_FIRST,
 	.options = {{&group, 0}},
 	.options_size = sizeof(struct containers_options),
 	.run = run,

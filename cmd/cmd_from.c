@@ -29,19 +29,14 @@ static const struct option_spec rows[] = {
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
 
 static int find_image(struct command_context *context, const struct from_options *options, const char *name,
-		      struct image *image, struct error **err)
+		      const struct platform *platform, struct image *image, struct error **err)
 {
-	cleanup(platform_done) struct platform platform = {0};
-	bool asked = false;
-	struct acquire_options acquire = {0};
+	struct acquire_options acquire = {.platform = platform};
 	int rc = pull_flags_read(&options->pull, &acquire.policy, err);
 	if (rc == 0)
 		rc = registry_flags_read(&options->registry, options->quiet, &acquire.registry, err);
-	if (rc == 0)
-		rc = platform_flags_read(&options->platform, &platform, &asked, err);
 	if (rc < 0)
 		return rc;
-	acquire.platform = asked ? &platform : NULL;
 	return acquire_image(context->workshop, name, &acquire, image, err);
 }
 
@@ -52,16 +47,21 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup(settings_done) struct settings settings = {0};
 	cleanup(container_done) struct container container = {0};
 	cleanup(image_done) struct image image = {0};
+	cleanup(platform_done) struct platform platform = {0};
+	bool asked = false;
 	struct container_options create = {.name = options->name, .name_base = name, .settings = &settings};
 	int rc = format_flag_default(options->format, &create.format, err);
 	if (rc == 0)
 		rc = run_flags_read(&options->run, &settings, err);
+	if (rc == 0)
+		rc = platform_flags_read(&options->platform, &platform, &asked, err);
+	create.platform = asked ? &platform : NULL;
 	cleanup_close int hold = rc < 0 ? -1 : store_hold(context->store, err);
 	if (rc == 0 && hold < 0)
 		rc = hold;
 	bool from_scratch = strcmp(name, "scratch") == 0;
 	if (rc == 0 && !from_scratch)
-		rc = find_image(context, options, name, &image, err);
+		rc = find_image(context, options, name, create.platform, &image, err);
 	if (rc == 0)
 		rc = container_create(context->workshop, from_scratch ? NULL : &image, &create, &container, err);
 	if (rc == 0 && options->cidfile)

@@ -54,7 +54,7 @@ static int read_filter(struct store *store, const char *text, struct filter *fil
 {
 	const char *equals = strchr(text, '=');
 	if (!equals)
-		return error_set(err, EINVAL, "invalid image filter '%s': must be in the format KEY=VALUE", text);
+		return error_set(err, EINVAL, "invalid image filter \"%s\": must be in the format \"filter=value or filter!=value\"", text);
 	const char *value = equals + 1;
 	cleanup_free char *key = mem_strndup(text, equals - text);
 	bool on = false;
@@ -281,6 +281,7 @@ const struct command command_images = {
 		    "dangling=true",
 	.needs = NEEDS_STORE,
 	.max_args = 1,
+	.order = OPTIONS_FIRST,
 	.options = {{&group, 0}},
 	.options_size = sizeof(struct images_options),
 	.run = run,

@@ -115,6 +115,7 @@ const struct command command_inspect = {
 		    "  cooper inspect --type image --format '{{.FromImageDigest}}' app",
 	.needs = NEEDS_STORE,
 	.min_args = 1,
+	.order = OPTIONS_FIRST,
 	.options = {{&group, 0}},
 	.options_size = sizeof(struct inspect_options),
 	.run = run,

@@ -91,10 +91,11 @@ static int check_and_store(const struct login_options *options, const char *regi
 	cleanup(registry_client_free) struct registry_client *client = NULL;
 	cleanup_free char *written = NULL;
 	struct registry_options connection;
-	int rc = registry_flags_read(&options->registry, /* quiet */ true, &connection, err);
+	struct registry_flags flags = options->registry;
+	flags.authfile = NULL; /* it may not exist yet: login makes it */
+	int rc = registry_flags_read(&flags, /* quiet */ true, &connection, err);
 	if (rc < 0)
 		return rc;
-	connection.authfile = NULL; /* it may not exist yet: login makes it */
 	rc = registry_client_new(&connection, &client, err);
 	if (rc == 0)
 		rc = registry_check_login(client, registry, username, password, err);

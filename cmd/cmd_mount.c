@@ -96,6 +96,7 @@ const struct command command_mount = {
 	.examples = "  cooper unshare sh -c 'make install DESTDIR=$(cooper mount ctr)'",
 	.needs = NEEDS_STORE,
 	.max_args = SIZE_MAX,
+	.order = OPTIONS_FIRST,
 	.options = {{&group, 0}},
 	.options_size = sizeof(struct mount_options),
 	.run = run,

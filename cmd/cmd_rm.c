@@ -21,8 +21,12 @@ static int remove_one(struct command_context *context, const char *name, struct 
 {
 	cleanup(container_done) struct container container = {0};
 	cleanup_close int held = container_acquire(context->workshop, name, &container, err);
+	if (held == -ENOENT) {
+		error_clear(err);
+		return error_set(err, ENOENT, "removing container \"%s\": container not known", name);
+	}
 	if (held < 0)
-		return error_prefix(err, "removing");
+		return error_prefix(err, "removing container \"%s\"", name);
 	int rc = container_remove(context->workshop, &container, err);
 	if (rc < 0)
 		return error_prefix(err, "removing container \"%s\"", name);
@@ -43,7 +47,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	}
 	if (args->count > 0)
 		return error_set(err, EINVAL,
-				 "when using the --all switch, you may not pass any container names or IDs");
+				 "when using the --all switch, you may not pass any containers names or IDs");
 	cleanup(container_list_done) struct container_list list = {0};
 	rc = containers_list(context->workshop, &list, err);
 	for (size_t i = 0; rc == 0 && i < list.count; i++)
@@ -60,6 +64,7 @@ const struct command command_rm = {
 		       "session is refused.",
 	.needs = NEEDS_STORE | NEEDS_WORKER,
 	.max_args = SIZE_MAX,
+	.order = OPTIONS_FIRST,
 	.options = {{&group, 0}},
 	.options_size = sizeof(struct rm_options),
 	.run = run,

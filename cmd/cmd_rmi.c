@@ -132,8 +132,9 @@ static int remove_listed(struct command_context *context, const struct rmi_optio
 	if (failures.count == 1)
 		return error_set(err, -failed, "%s", failures.items[0]);
 	if (failures.count > 1) {
-		cleanup_free char *text = strlist_join(&failures, "; ");
-		return error_set(err, -failed, "%zu images could not be removed: %s", failures.count, text);
+		/* One line for each, as Buildah prints them. */
+		cleanup_free char *text = strlist_join(&failures, "\n\t* ");
+		return error_set(err, -failed, "%zu errors occurred:\n\t* %s", failures.count, text);
 	}
 	return 0;
 }
@@ -164,6 +165,7 @@ const struct command command_rmi = {
 		       "working container stands on is refused, unless --force removes the container too.",
 	.needs = NEEDS_STORE,
 	.max_args = SIZE_MAX,
+	.order = OPTIONS_FIRST,
 	.options = {{&group, 0}},
 	.options_size = sizeof(struct rmi_options),
 	.run = run,

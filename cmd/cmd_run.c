@@ -77,14 +77,17 @@ static int status_is_valid(const char *list, int status, bool *valid, struct err
 	return 0;
 }
 
-/* Buildah writes the command as its words; "/bin/sh -c …" is kept as it is. */
+/* In Buildah's form: the words of the command behind "/bin/sh -c", unless they begin with it. */
 static int add_history(struct command_context *context, struct container *c, const struct strlist *argv,
 		       struct error **err)
 {
+	cleanup_free char *words = strlist_join(argv, " ");
+	const char *shell = text_has_prefix(words, "/bin/sh -c ") ? "" : "/bin/sh -c ";
 	struct history *entries = mem_grow(c->pending, c->pending_count + 1, sizeof(*entries));
 	c->pending = entries;
-	entries[c->pending_count++] = (struct history){
-		.created = format_time(context->now, 0), .created_by = strlist_join(argv, " "), .empty_layer = true};
+	entries[c->pending_count++] = (struct history){.created = format_time(context->now, 0),
+						       .created_by = mem_printf("%s%s", shell, words),
+						       .empty_layer = true};
 	return container_save(context->workshop, c, err);
 }
 

@@ -60,6 +60,7 @@ const struct command command_umount = {
 		       "until as many umounts.",
 	.needs = NEEDS_STORE,
 	.max_args = SIZE_MAX,
+	.order = OPTIONS_FIRST,
 	.options = {{&group, 0}},
 	.options_size = sizeof(struct umount_options),
 	.run = run,

@@ -6,9 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/atomicfile.h"
 #include "base/env.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "imagefmt/pack.h"
@@ -45,6 +48,9 @@ int registry_flags_read(const struct registry_flags *flags, bool quiet, struct r
 		.progress = quiet ? NULL : print_progress,
 	};
 	int rc = 0;
+	/* Before anything is sent; which kind of place is meant is not known here. */
+	if (flags->authfile && *flags->authfile && faccessat(AT_FDCWD, flags->authfile, F_OK, 0) < 0)
+		return error_set_errno(err, "credential file is not accessible: faccessat %s", flags->authfile);
 	if (flags->tls_verify) {
 		bool verify = true;
 		rc = parse_bool(flags->tls_verify, "--tls-verify", &verify, err);
@@ -123,7 +129,8 @@ const struct option_group compression_group = {NULL, compression_rows, ARRAY_COU
 int compression_flags_read(const struct compression_flags *flags, struct export_options *options, struct error **err)
 {
 	options->level = PACK_LEVEL_DEFAULT;
-	options->force_compression = flags->force;
+	/* Who names a format wants it for every layer; a base's layers would else go as they came. */
+	options->force_compression = flags->force || flags->format;
 	if (flags->disable) {
 		options->has_codec = true;
 		options->codec = CODEC_NONE;
@@ -180,6 +187,8 @@ static const struct option_spec run_rows[] = {
 	{"dns-option", 0, OPTION_LIST, RUN(dns_option), "OPTION", "add an option to /etc/resolv.conf"},
 	{"dns-search", 0, OPTION_LIST, RUN(dns_search), "DOMAIN", "add a search domain"},
 	{"hostname", 0, OPTION_TEXT, RUN(hostname), "NAME", "the host name inside"},
+	{"cni-config-dir", 0, OPTION_UNNEEDED, 0, "DIR", NULL},
+	{"cni-plugin-path", 0, OPTION_UNNEEDED, 0, "DIR", NULL},
 	{"no-hosts", 0, OPTION_FLAG, RUN(no_hosts), NULL, "leave the image's /etc/hosts"},
 	{"no-hostname", 0, OPTION_FLAG, RUN(no_hostname), NULL, "leave the image's /etc/hostname"},
 	{"http-proxy", 0, OPTION_OPTIONAL, RUN(http_proxy), "BOOL", "pass proxy variables (default true)", "true"},
@@ -274,8 +283,19 @@ int run_flags_read(const struct run_flags *flags, struct settings *s, struct err
 	return rc < 0 ? rc : settings_check(s, err);
 }
 
+/* /dev/null, /dev/stderr or a pipe: nothing that a rename could put a file in the place of. */
+static int write_to_special(const char *path, const char *text, struct error **err)
+{
+	cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	int rc = fd < 0 ? error_set_errno(err, "write '%s'", path) : fd_write_all(fd, text, strlen(text), err);
+	return rc < 0 && fd >= 0 ? error_prefix(err, "write '%s'", path) : rc;
+}
+
 int result_file_write(const char *path, const char *text, struct error **err)
 {
+	struct stat st;
+	if (stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
+		return write_to_special(path, text, err);
 	int rc = atomic_file_write(AT_FDCWD, path, 0644, text, strlen(text), 0, err);
 	return rc < 0 ? error_prefix(err, "write '%s'", path) : 0;
 }

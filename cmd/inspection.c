@@ -125,6 +125,8 @@ static json_t *document_value(const struct image_config *config, enum image_form
 	    text_value(config->platform.architecture));
 	put(object, spelling, (struct field){"variant", "Variant"}, text_value(config->platform.variant));
 	put(object, spelling, (struct field){"os", "OS"}, text_value(config->platform.os));
+	put(object, spelling, (struct field){"os.version", "OSVersion"}, text_value(config->platform.os_version));
+	put(object, spelling, (struct field){"os.features", "OSFeatures"}, list_value(&config->platform.os_features));
 	put(object, spelling, (struct field){"config", "Config"}, config_value(config, format));
 	put(object, spelling, (struct field){"rootfs", "RootFS"}, rootfs_value(config, spelling));
 	put(object, spelling, (struct field){"history", "History"}, history_value(config, spelling));

@@ -171,9 +171,7 @@ static char *source_name(void *state)
 	struct layout_source *source = state;
 	const char *name = images_name_of(&source->index.manifests[source->chosen]);
 	cleanup(reference_done) struct reference ref = {0};
-	if (!name || reference_parse(name, &ref, NULL) < 0 || !(ref.domain || ref.tag))
-		return NULL;
-	return mem_strdup(name);
+	return name && reference_parse(name, &ref, NULL) == 0 ? mem_strdup(name) : NULL;
 }
 
 static const struct image_source_ops source_ops = {

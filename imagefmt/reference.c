@@ -227,7 +227,7 @@ static int split_name(const char *name, struct reference *ref, struct error **er
 	}
 	if (!is_path(path))
 		return error_set(err, EINVAL,
-				 "'%s' is not lower-case letters and digits, separated by '.', '_', '__', '-' and '/'",
+				 "'%s' must be lower-case letters and digits, separated by '.', '_', '__', '-' and '/'",
 				 path);
 	ref->path = mem_strdup(path);
 	normalise_docker(ref);

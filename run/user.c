@@ -205,7 +205,7 @@ static int find_account(int rootfd, const char *text, struct user *user, struct 
 		return rc;
 	bool found = find_passwd(passwd.data, by_number ? NULL : text, uid, &entry);
 	if (!found && !by_number)
-		return error_set(err, ENOENT, "no user '%s' in the image's /etc/passwd", text);
+		return error_set(err, ENOENT, "unknown user '%s': not in the image's /etc/passwd", text);
 	user->uid = found ? entry.uid : uid;
 	user->gid = found ? entry.gid : 0;
 	user->name = mem_strdup(entry.name);

@@ -49,7 +49,7 @@ field() {
 	cooper config --port 80 --port 53/udp --port 8000-8002 --volume /data --user app:grp --workingdir /w \
 		--stop-signal SIGQUIT --author 'Me <me@x>' "$ctr"
 	run cooper inspect --format '{{range $p, $x := .OCIv1.Config.ExposedPorts}}{{$p}} {{end}}' "$ctr"
-	assert_output_is "53/udp 80/tcp 8000/tcp 8001/tcp 8002/tcp "
+	assert_output_is "53/udp 80 8000/tcp 8001/tcp 8002/tcp "
 	run cooper inspect --format '{{.OCIv1.Config.User}} {{.OCIv1.Config.WorkingDir}} {{.OCIv1.Config.StopSignal}} {{.OCIv1.Author}}' "$ctr"
 	assert_output_is "app:grp /w SIGQUIT Me <me@x>"
 	cooper config --port 80- --volume /data- "$ctr"
