@@ -1,0 +1,332 @@
+/*
+ * A sorted table of fixed-size entries, mapped and searched; what is new is collected beside it and merged when the
+ * memo is closed. Two builds that close at once lose what one of them has learned, which costs reading it again.
+ */
+#include "builder/build_memo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/atomicfile.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "builder/build_key.h"
+#include "imagefmt/sha256.h"
+
+#define FOLDER "contexts"
+#define MAGIC "coopmem1"
+#define FILE_SIZE_MAX ((off_t)1 << 30)
+#define READ_SIZE ((size_t)256 << 10)
+/* Beyond so many bytes of small files loading the faster library pays. */
+#define SMALL_TOTAL_MAX ((uint64_t)2 << 20)
+
+struct memo_entry {
+	uint64_t dev, ino;
+	int64_t size;
+	int64_t mtime_s, ctime_s;
+	uint32_t mtime_ns, ctime_ns;
+	uint8_t sha256[32];
+};
+
+struct memo_header {
+	char magic[8];
+	uint64_t count;
+};
+
+struct build_memo {
+	struct store *store;
+	char *name; /* in cache/ */
+	void *map;  /* the file, or NULL */
+	size_t map_size;
+	const struct memo_entry *known; /* sorted by dev and ino */
+	size_t known_count;
+	struct memo_entry *learned;
+	size_t learned_count, learned_cap;
+	uint64_t hashed; /* bytes */
+	char *block;
+};
+
+/* ---- the table ----------------------------------------------------------------------------------------------------
+ */
+
+static int compare_file(const void *a, const void *b)
+{
+	const struct memo_entry *one = a, *other = b;
+
+	if (one->dev != other->dev)
+		return one->dev < other->dev ? -1 : 1;
+	if (one->ino != other->ino)
+		return one->ino < other->ino ? -1 : 1;
+	return 0;
+}
+
+static void map_table(struct build_memo *memo, int cache)
+{
+	cleanup_close int fd = openat(cache, memo->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(struct memo_header) ||
+	    st.st_size > FILE_SIZE_MAX)
+		return;
+	void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED)
+		return;
+	memo->map = map;
+	memo->map_size = (size_t)st.st_size;
+	const struct memo_header *header = map;
+	size_t room = (memo->map_size - sizeof(*header)) / sizeof(struct memo_entry);
+	if (memcmp(header->magic, MAGIC, sizeof(header->magic)) != 0 || header->count != room)
+		return;
+	memo->known = (const struct memo_entry *)(header + 1);
+	memo->known_count = room;
+}
+
+struct build_memo *build_memo_open(struct store *store, int root)
+{
+	struct build_memo *memo = mem_alloc(sizeof(*memo));
+	int cache = store_folder(store, STORE_CACHE, NULL);
+	struct stat st;
+
+	memo->store = store;
+	if (cache < 0 || fstat(root, &st) < 0)
+		return memo;
+	memo->name = mem_printf(FOLDER "/%llx-%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	map_table(memo, cache);
+	return memo;
+}
+
+static struct memo_entry entry_of(const struct stat *st)
+{
+	return (struct memo_entry){
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.size = st->st_size,
+		.mtime_s = st->st_mtim.tv_sec,
+		.mtime_ns = (uint32_t)st->st_mtim.tv_nsec,
+		.ctime_s = st->st_ctim.tv_sec,
+		.ctime_ns = (uint32_t)st->st_ctim.tv_nsec,
+	};
+}
+
+static bool find(const struct build_memo *memo, const struct stat *st, struct digest *digest)
+{
+	const struct memo_entry want = entry_of(st);
+	const struct memo_entry *found =
+		memo->known_count ? bsearch(&want, memo->known, memo->known_count, sizeof(*memo->known), compare_file)
+				  : NULL;
+
+	if (!found || memcmp(found, &want, offsetof(struct memo_entry, sha256)) != 0)
+		return false;
+	*digest = (struct digest){.algorithm = DIGEST_SHA256};
+	memcpy(digest->bytes, found->sha256, sizeof(found->sha256));
+	return true;
+}
+
+static bool is_before(const struct timespec *one, const struct timespec *other)
+{
+	return one->tv_sec != other->tv_sec ? one->tv_sec < other->tv_sec : one->tv_nsec < other->tv_nsec;
+}
+
+static void learn(struct build_memo *memo, const struct stat *st, const struct timespec *began,
+		  const struct digest *digest)
+{
+	struct memo_entry entry = entry_of(st);
+
+	if (!is_before(&st->st_mtim, began) || !is_before(&st->st_ctim, began))
+		return;
+	memcpy(entry.sha256, digest->bytes, sizeof(entry.sha256));
+	if (memo->learned_count == memo->learned_cap) {
+		memo->learned_cap = memo->learned_cap ? memo->learned_cap * 2 : 64;
+		memo->learned = mem_grow(memo->learned, memo->learned_cap, sizeof(entry));
+	}
+	memo->learned[memo->learned_count++] = entry;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------
+ */
+
+/* Both are sorted; what was learned replaces what was known of a file. */
+static struct memo_entry *merge(const struct build_memo *memo, size_t *count)
+{
+	struct memo_entry *all = mem_grow(NULL, memo->known_count + memo->learned_count, sizeof(*all));
+	size_t known = 0, learned = 0, n = 0;
+
+	while (known < memo->known_count || learned < memo->learned_count) {
+		int order = known == memo->known_count ? 1
+			    : learned == memo->learned_count
+				    ? -1
+				    : compare_file(&memo->known[known], &memo->learned[learned]);
+		if (order <= 0 && order != 0) {
+			all[n++] = memo->known[known++];
+			continue;
+		}
+		if (order == 0)
+			known++;
+		all[n++] = memo->learned[learned++];
+		while (learned < memo->learned_count && compare_file(&all[n - 1], &memo->learned[learned]) == 0)
+			learned++;
+	}
+	*count = n;
+	return all;
+}
+
+static int save(const struct build_memo *memo, struct error **err)
+{
+	int cache = store_folder(memo->store, STORE_CACHE, err);
+	struct memo_header header = {.magic = MAGIC};
+	size_t count = 0;
+
+	if (cache < 0)
+		return cache;
+	if (mkdirat(cache, FOLDER, 0700) < 0 && errno != EEXIST)
+		return error_set_errno(err, "make the directory of context memos");
+	qsort(memo->learned, memo->learned_count, sizeof(*memo->learned), compare_file);
+	cleanup_free struct memo_entry *all = merge(memo, &count);
+	header.count = count;
+	cleanup(atomic_file_free) struct atomic_file *file = NULL;
+	int rc = atomic_file_open(cache, memo->name, 0600, &file, err);
+	if (rc >= 0)
+		rc = fd_write_all(atomic_file_fd(file), &header, sizeof(header), err);
+	if (rc >= 0)
+		rc = fd_write_all(atomic_file_fd(file), all, count * sizeof(*all), err);
+	return rc < 0 ? rc : atomic_file_commit(file, /* flags */ 0, err);
+}
+
+void build_memo_close(struct build_memo *memo)
+{
+	if (!memo)
+		return;
+	cleanup_error struct error *error = NULL;
+	if (memo->learned_count && memo->name && save(memo, &error) < 0)
+		log_debug("%s; the context's files will be read again", error_message(error));
+	if (memo->map)
+		munmap(memo->map, memo->map_size);
+	free(memo->learned);
+	free(memo->block);
+	free(memo->name);
+	free(memo);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------------
+ */
+
+static int hash_small(int fd, char *block, struct digest *digest, bool *is_small, struct error **err)
+{
+	ssize_t size = fd_read_full(fd, block, SHA256_SMALL_MAX + 1, err);
+
+	if (size < 0)
+		return (int)size;
+	*is_small = (size_t)size <= SHA256_SMALL_MAX;
+	*digest = (struct digest){.algorithm = DIGEST_SHA256};
+	if (*is_small)
+		sha256_small(block, (size_t)size, digest->bytes);
+	return 0;
+}
+
+static int hash_large(int fd, char *block, struct digest *digest, struct error **err)
+{
+	cleanup(hasher_free) struct hasher *hasher = NULL;
+	int rc = hasher_new(DIGEST_SHA256, &hasher, err);
+
+	if (rc < 0)
+		return rc;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return error_set_errno(err, "read");
+	for (;;) {
+		ssize_t size = fd_read_full(fd, block, READ_SIZE, err);
+		if (size < 0)
+			return (int)size;
+		if (size == 0)
+			break;
+		hasher_update(hasher, block, (size_t)size);
+	}
+	hasher_finish(hasher, digest);
+	return 0;
+}
+
+static int hash_file(int fd, uint64_t already, char *block, struct digest *digest, struct error **err)
+{
+	bool is_small = false;
+	int rc = 0;
+
+	if (already < SMALL_TOTAL_MAX)
+		rc = hash_small(fd, block, digest, &is_small, err);
+	return rc < 0 || is_small ? rc : hash_large(fd, block, digest, err);
+}
+
+#define XATTR_NAMES_MAX ((size_t)64 << 10) /* the kernel's XATTR_LIST_MAX */
+#define XATTR_VALUE_MAX ((size_t)64 << 10) /* the kernel's XATTR_SIZE_MAX */
+
+/* Those that a copy takes along and that say something about the file. */
+static bool counts(const char *name)
+{
+	return strcmp(name, "security.capability") == 0 ||
+	       (!text_has_prefix(name, "security.") && !text_has_prefix(name, "system."));
+}
+
+/* Puts the extended attributes into the digest of a file that has some; most have none. */
+static int add_attributes(int fd, struct digest *digest, struct error **err)
+{
+	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
+	cleanup(strlist_done) struct strlist names = {0};
+
+	if (flistxattr(fd, NULL, 0) <= 0)
+		return 0;
+	cleanup_free char *list = mem_alloc(XATTR_NAMES_MAX);
+	ssize_t size = flistxattr(fd, list, XATTR_NAMES_MAX);
+	for (const char *name = list; name < list + size; name += strlen(name) + 1)
+		if (counts(name))
+			strlist_append(&names, name);
+	if (names.count == 0)
+		return 0;
+	strlist_sort(&names);
+	build_key_digest(&key, "content", digest);
+	cleanup_free char *value = mem_alloc(XATTR_VALUE_MAX);
+	for (size_t i = 0; i < names.count; i++) {
+		struct digest one;
+		ssize_t length = fgetxattr(fd, names.items[i], value, XATTR_VALUE_MAX);
+		int rc = length < 0 ? 0 : digest_of(value, (size_t)length, &one, err);
+		if (rc < 0)
+			return rc;
+		if (length >= 0)
+			build_key_digest(&key, names.items[i], &one);
+	}
+	return build_key_finish(&key, digest, err);
+}
+
+int build_memo_file(struct build_memo *memo, int dirfd, const char *name, const struct stat *st, struct digest *digest,
+		    struct error **err)
+{
+	struct timespec began = {0};
+	struct stat now;
+
+	if (memo && find(memo, st, digest))
+		return 0;
+	clock_gettime(CLOCK_REALTIME_COARSE, &began);
+	/* O_NONBLOCK: it may have become a FIFO since it was looked at. */
+	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &now) < 0)
+		return error_set_errno(err, "'%s'", name);
+	if (!S_ISREG(now.st_mode))
+		return error_set(err, EAGAIN, "'%s' changed while it was read", name);
+	cleanup_free char *own = memo ? NULL : mem_alloc(READ_SIZE);
+	if (memo && !memo->block)
+		memo->block = mem_alloc(READ_SIZE);
+	int rc = hash_file(fd, memo ? memo->hashed : 0, memo ? memo->block : own, digest, err);
+	if (rc >= 0)
+		rc = add_attributes(fd, digest, err);
+	if (rc < 0)
+		return error_prefix(err, "'%s'", name);
+	if (memo) {
+		memo->hashed += (uint64_t)now.st_size;
+		learn(memo, &now, &began, digest);
+	}
+	return 0;
+}

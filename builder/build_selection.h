@@ -1,0 +1,28 @@
+/*
+ * What a COPY or ADD reads, as a digest: names, modes, owners, types, sizes, link targets and contents of the files
+ * that it selects. Neither times nor what is not selected.
+ */
+#ifndef COOPER_BUILDER_BUILD_SELECTION_H
+#define COOPER_BUILDER_BUILD_SELECTION_H
+
+#include "builder/build_key.h"
+#include "builder/build_memo.h"
+#include "dockerfile/ignore.h"
+
+struct build_selection {
+	int root;			   /* that sources are in */
+	const struct ignore_rules *ignore; /* relative to the root; NULL */
+	const struct strlist *sources;	   /* expanded, as the instruction has them; NULL: all */
+	const struct strlist *excludes;	   /* relative to each copied directory; NULL */
+	bool keep_owner;		   /* from a stage or an image */
+	bool parents;
+	bool git_modes;		 /* modes as git keeps them: 0644 or 0755 */
+	struct build_memo *memo; /* NULL: all is read */
+};
+
+/* -ENOENT names a source that is not there or left out. */
+int build_selection_add(const struct build_selection *selection, struct build_key *key, struct error **err);
+/* The mode that git would have checked out with the usual umask. */
+mode_t build_selection_git_mode(mode_t mode);
+
+#endif
