@@ -14,6 +14,7 @@
 #include "base/utf8.h"
 
 #define STEPS_MAX ((size_t)64 << 20)
+#define VALUE_MAX ((size_t)1 << 20) /* bytes: a character of it takes 13 more */
 
 #define TOKEN_STAR UINT32_MAX
 #define TOKEN_ANY (UINT32_MAX - 1)
@@ -32,6 +33,11 @@ static void characters_done(struct characters *characters)
 	mem_free_cleanup(&characters->starts);
 }
 CLEANUP_FOR_VALUE(struct characters, characters_done)
+
+static int too_long(const char *pattern, struct error **err)
+{
+	return error_set(err, E2BIG, "pattern (%.80s) in substitution takes too long on this value", pattern);
+}
 
 static void decode(const char *text, struct characters *characters)
 {
@@ -156,11 +162,6 @@ static size_t match_at(struct matcher *matcher, const struct characters *value, 
 	return found;
 }
 
-static int too_long(const char *pattern, struct error **err)
-{
-	return error_set(err, E2BIG, "pattern (%s) in substitution takes too long on this value", pattern);
-}
-
 int expand_pattern_trim(const char *pattern, const char *value, enum pattern_end end, enum pattern_reach wanted,
 			struct buf *into, struct error **err)
 {
@@ -171,6 +172,8 @@ int expand_pattern_trim(const char *pattern, const char *value, enum pattern_end
 	int rc = read_tokens(pattern, &tokens, err);
 	if (rc < 0)
 		return rc;
+	if (strlen(value) > VALUE_MAX)
+		return too_long(pattern, err);
 	decode(value, &text);
 	if (end == PATTERN_SUFFIX) {
 		turn_around(tokens.items, tokens.count);
@@ -200,6 +203,8 @@ int expand_pattern_replace(const char *pattern, const char *value, const char *r
 	int rc = read_tokens(pattern, &tokens, err);
 	if (rc < 0)
 		return rc;
+	if (strlen(value) > VALUE_MAX)
+		return too_long(pattern, err);
 	decode(value, &text);
 	matcher_init(&matcher, &tokens);
 	size_t done = 0; /* characters that are in `into` already */

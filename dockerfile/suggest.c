@@ -46,7 +46,7 @@ const char *suggest(const char *word, const char *const *words, size_t count)
 	if (size == 0 || size > SUGGEST_WORD_MAX)
 		return NULL;
 	const char *nearest = NULL;
-	size_t best = size / 3 + 2; /* more changes than that is another word */
+	size_t best = size < 5 ? 3 : 4; /* that many changes make another word */
 	for (size_t i = 0; i < count; i++) {
 		size_t other = strlen(words[i]);
 		if (other > SUGGEST_WORD_MAX || strcmp(words[i], word) == 0)
