@@ -60,6 +60,8 @@ int digest_parse(const char *text, struct digest *digest, struct error **err)
 		if (parse_hex(hex, strlen(hex), parsed.bytes, a->size) < 0)
 			return error_set(err, EINVAL, "digest '%.150s': not %zu lower-case hex digits after '%s:'",
 					 text, 2 * a->size, a->name);
+		if (strspn(hex, "0") == 2 * a->size)
+			return error_set(err, EINVAL, "digest '%.150s': all zeros is the digest of nothing", text);
 		*digest = parsed;
 		return 0;
 	}

@@ -20,6 +20,7 @@ struct digest {
 #define DIGEST_TEXT_SIZE 136 /* "sha512:", 128 digits, NUL */
 #define DIGEST_HEX_SIZE 129
 
+/* All zeros are refused: they would be taken for "no digest", and what was to be pinned would not be. */
 int digest_parse(const char *text, struct digest *digest, struct error **err);
 /* Both return `text`. */
 const char *digest_format(const struct digest *digest, char text[DIGEST_TEXT_SIZE]);

@@ -84,6 +84,11 @@ int layer_find(struct store *store, const struct digest *diff_id, char **name, s
 	char text[DIGEST_TEXT_SIZE];
 	int rc = place(store, diff_id, &found, err);
 
+	if (rc == -ENOENT && found && strchr(found, '.'))
+		return error_set(err, ENOENT,
+				 "layer %s is unpacked for other ids than there are now (see idMappings in 'cooper "
+				 "info'): have newuidmap, /etc/subuid or /etc/subgid changed?",
+				 digest_format(diff_id, text));
 	if (rc == -ENOENT)
 		return error_set(err, ENOENT, "layer %s is not unpacked", digest_format(diff_id, text));
 	if (rc == 0)

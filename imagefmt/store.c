@@ -322,6 +322,14 @@ int store_reopen(struct store *store, struct error **err)
 
 /* ---- Sweeping ------------------------------------------------------------------------------------------------- */
 
+/* As random_tmp_name() writes it. Somebody may have given a directory of his own as the store's, with a tmp/ in it. */
+static bool is_tmp_name(const char *name)
+{
+	size_t digits = strspn(name, "0123456789");
+	return digits > 0 && name[digits] == '-' && strlen(name + digits + 1) == 8 &&
+	       strspn(name + digits + 1, "0123456789abcdef") == 8;
+}
+
 /* Removes tmp/<name> if its process is gone. */
 static int sweep_entry(int parent, const char *name, struct store_swept *swept, struct error **err)
 {
@@ -363,7 +371,7 @@ int store_sweep(struct store *store, struct store_swept *swept, struct error **e
 	}
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		bool is_ours = store->tmp.pid == getpid() && strcmp(entry->d_name, store->tmp.name) == 0;
-		if (is_ours || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		if (is_ours || !is_tmp_name(entry->d_name))
 			continue;
 		/* One orphan that resists (files of other ids, outside the user namespace) must not protect the others.
 		 */

@@ -73,3 +73,8 @@ setup_file() {
 	wait
 	[ "$(sort -u "$BATS_TEST_TMPDIR"/name.* | wc -l)" -eq 10 ]
 }
+
+@test "a digest of zeros pins nothing, and is refused" {
+	run cooper from "busybox@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+	assert_fails_with 125 "all zeros"
+}

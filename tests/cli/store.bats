@@ -115,3 +115,14 @@ setup_file() {
 	assert_output_is back
 	remove_store "$COOPER_ROOT"
 }
+
+@test "a store in somebody's own directory leaves alone what is not the store's" {
+	fresh_store mixed
+	mkdir -p "$COOPER_ROOT/tmp/mine"
+	echo precious >"$COOPER_ROOT/tmp/notes"
+	ctr=$(cooper from scratch)
+	cooper commit -q --rm "$ctr" >/dev/null
+	cooper prune
+	[ "$(cat "$COOPER_ROOT/tmp/notes")" = precious ]
+	[ -d "$COOPER_ROOT/tmp/mine" ]
+}

@@ -45,6 +45,7 @@ static void refuses_what_could_be_a_path_or_another_algorithm(void **state)
 		EMPTY_SHA256 "0",
 		EMPTY_SHA256 "\n",
 		" " EMPTY_SHA256,
+		"sha256:0000000000000000000000000000000000000000000000000000000000000000",
 	};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct digest digest = {.bytes = {42}};
