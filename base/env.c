@@ -27,7 +27,7 @@ char *env_home(void)
 {
 	const char *home = env_plain("HOME");
 
-	if (!home) {
+	if (!home || *home != '/') {
 		const struct passwd *account = getpwuid(getuid());
 		home = account && account->pw_dir && *account->pw_dir ? account->pw_dir : "/";
 	}

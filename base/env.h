@@ -10,7 +10,7 @@
 const char *env_get(const char *name);
 /* The plain variable; empty counts as unset. */
 const char *env_plain(const char *name);
-/* $HOME, else the account's directory; newly allocated, never NULL ("/" at the worst). */
+/* $HOME if it is absolute, else the account's directory; newly allocated, never NULL ("/" at the worst). */
 MUST_CHECK char *env_home(void);
 /* $XDG_DATA_HOME or ~/.local/share, $XDG_CONFIG_HOME or ~/.config, $XDG_RUNTIME_DIR or NULL. */
 MUST_CHECK char *env_data_home(void);

@@ -28,11 +28,14 @@ static void finds_the_users_directories(void **state)
 	assert_null(env_runtime_dir());
 }
 
-static void has_a_home_without_a_variable(void **state)
+static void has_a_home_without_a_usable_variable(void **state)
 {
 	unsetenv("HOME");
 	cleanup_free char *home = env_home();
 	assert_int_equal(*home, '/');
+	setenv("HOME", "relative", 1);
+	cleanup_free char *absolute = env_home();
+	assert_string_equal(absolute, home);
 }
 
 int main(void)
@@ -40,7 +43,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(prefers_our_name_and_takes_empty_for_unset),
 		cmocka_unit_test(finds_the_users_directories),
-		cmocka_unit_test(has_a_home_without_a_variable),
+		cmocka_unit_test(has_a_home_without_a_usable_variable),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
