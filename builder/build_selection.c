@@ -42,7 +42,7 @@ static bool is_left_out(const struct walk *walk, const char *path)
 {
 	if (walk->selection->ignore && walk->selection->ignore->patterns.count) {
 		cleanup_free char *whole = join(walk->source, path);
-		if (ignore_rules_match(walk->selection->ignore, whole + strspn(whole, "/")))
+		if (strcmp(whole, "/") != 0 && ignore_rules_match(walk->selection->ignore, whole + strspn(whole, "/")))
 			return true;
 	}
 	return walk->excludes->patterns.count && *path && ignore_rules_match(walk->excludes, path);

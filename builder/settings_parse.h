@@ -17,6 +17,7 @@ struct mount_setting {
 	char *source; /* bind and overlay: a path; cache: a path in `from`; NULL when none was given */
 	char *target;
 	char *from;	   /* container or image that the source is in; NULL = the host */
+	const int *root;   /* or a directory that the caller holds open; NULL */
 	unsigned flags;	   /* enum run_mount_flags */
 	int propagation;   /* MS_…, 0 = private */
 	uint64_t size;	   /* tmpfs, bytes */

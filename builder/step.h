@@ -8,12 +8,16 @@
 #include "builder/container.h"
 #include "run/spec.h"
 
+struct mount_setting;
+
 struct step_options {
 	const struct settings *settings; /* over the container's own */
 	const struct strlist *argv;
 	enum run_terminal terminal;
 	const char *contextdir;		    /* relative sources of --mount and --volume; NULL = the working directory */
 	int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null, ours, ours */
+	const struct mount_setting *mounts; /* further ones, read already (settings_parse.h) */
+	size_t mount_count;
 };
 /* The caller holds the container and is inside. result->message is the caller's to free. */
 int step_run(struct workshop *w, const struct container *c, const struct step_options *options,

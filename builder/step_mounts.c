@@ -66,6 +66,14 @@ static int open_from(struct step *step, const char *name, int *root, struct erro
 	return 0;
 }
 
+static int open_root(struct step *step, const struct mount_setting *setting, int *root, struct error **err)
+{
+	if (!setting->root)
+		return open_from(step, setting->from, root, err);
+	*root = *setting->root;
+	return 0;
+}
+
 /* The user's own path; relative ones are relative to --contextdir, or to our working directory. */
 static int open_host(struct step *step, const char *path, struct error **err)
 {
@@ -86,9 +94,9 @@ static int open_source(struct step *step, const struct mount_setting *setting, s
 	const char *path = setting->source ? setting->source : "/";
 	int fd;
 
-	if (setting->from) {
+	if (setting->from || setting->root) {
 		int root = -1;
-		int rc = open_from(step, setting->from, &root, err);
+		int rc = open_root(step, setting, &root, err);
 		if (rc < 0)
 			return rc;
 		fd = rootpath_open(root, path, O_PATH, 0, err);
@@ -208,9 +216,9 @@ static int fill_cache(struct step *step, const struct mount_setting *setting, in
 {
 	mode_t mode = setting->mode ? setting->mode : CACHE_MODE;
 
-	if (setting->from) {
+	if (setting->from || setting->root) {
 		int root = -1;
-		int rc = open_from(step, setting->from, &root, err);
+		int rc = open_root(step, setting, &root, err);
 		if (rc < 0)
 			return rc;
 		cleanup_close int source =
@@ -350,5 +358,7 @@ int step_mounts(struct step *step, struct error **err)
 		if (rc >= 0)
 			rc = add_setting(step, &setting, /* discard_writes */ true, err);
 	}
+	for (size_t i = 0; rc >= 0 && i < step->options->mount_count; i++)
+		rc = add_setting(step, &step->options->mounts[i], /* discard_writes */ true, err);
 	return rc;
 }
