@@ -12,8 +12,8 @@ const struct command command_add = {
 	.name = "add",
 	.arguments = "[OPTIONS] CONTAINER SRC... [DST]",
 	.summary = "add files, URLs and the contents of archives to a working container",
-	.description = "The same as 'cooper copy', and besides: an http or https URL is downloaded (mode 0600), and a "
-		       "local archive of any kind (tar, cpio, zip, 7z, …, compressed or not) is unpacked into DST.",
+	.description = "The same as 'cooper copy', and besides a local archive of any kind (tar, cpio, zip, 7z, …, "
+		       "compressed or not) is unpacked into DST.",
 	.examples = "  cooper add $ctr rootfs.tar.xz /\n  cooper add --checksum sha256:… $ctr https://example.org/tool "
 		    "/usr/local/bin/",
 	.needs = NEEDS_STORE | NEEDS_WORKER,

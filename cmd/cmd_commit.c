@@ -154,16 +154,11 @@ static int prepare(struct command_context *context, const struct commit_flags *f
 	return rc;
 }
 
-static int send(struct command_context *context, const struct commit_flags *flags, const struct image *image,
+static int send(struct command_context *context, const struct export_options *export, const struct image *image,
 		const char *destination, struct error **err)
 {
-	struct export_options export = {0};
 	struct digest digest;
-	int rc = compression_flags_read(&flags->compression, &export, err);
-	if (rc == 0)
-		rc = registry_flags_read(&flags->registry, flags->quiet, &export.registry, err);
-	if (rc == 0)
-		rc = export_image(context->workshop, image, destination, &export, &digest, err);
+	int rc = export_image(context->workshop, image, destination, export, &digest, err);
 	return rc < 0 ? error_prefix(err, "commit to %s", destination) : 0;
 }
 
@@ -193,7 +188,13 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup(image_done) struct image image = {0};
 	cleanup_free char *name = NULL;
 	struct commit_options options;
+	struct export_options export = {0};
 	int rc = read_flags(context, flags, &options, err);
+	/* Also when nothing will be sent: a mistake in them is one. */
+	if (rc == 0)
+		rc = compression_flags_read(&flags->compression, &export, err);
+	if (rc == 0)
+		rc = registry_flags_read(&flags->registry, flags->quiet, &export.registry, err);
 	if (rc == 0 && destination && !is_place)
 		rc = reference_local_name(destination, &name, err);
 	if (rc < 0)
@@ -209,7 +210,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (rc == 0)
 		rc = commit_container(context->workshop, &container, &options, &image, err);
 	if (rc == 0 && is_place)
-		rc = send(context, flags, &image, destination, err);
+		rc = send(context, &export, &image, destination, err);
 	if (rc == 0)
 		rc = write_results(flags, &image, name, err);
 	if (rc == 0 && flags->rm)

@@ -14,7 +14,8 @@ const struct command command_copy = {
 	.summary = "copy files and directories into a working container",
 	.description =
 		"SRC is a path of the host (or, with --from, of another container or image); patterns with * ? [ ] and "
-		"** are expanded. The contents of a directory are copied, not the directory itself. DST is a directory "
+		"** are expanded. An http or https URL is downloaded (mode 0600). The contents of a directory are "
+		"copied, not the directory itself. DST is a directory "
 		"when it ends with '/', when it exists as one, or when there are several sources; it is made as "
 		"needed. Without DST the working directory is meant. Prints a digest of what was copied.",
 	.examples = "  cooper copy $ctr ./app /srv/app\n  cooper copy --from builder --chown 1000:1000 $ctr /out/bin "

@@ -43,7 +43,6 @@ static int read_optional_bool(const char *text, const char *what, bool *value, s
 static int read_flags(const struct copy_flags *flags, bool add, struct copy_options *options, struct error **err)
 {
 	*options = (struct copy_options){
-		.add = add,
 		.contextdir = flags->contextdir,
 		.from = flags->from,
 		.chown = flags->chown,
@@ -64,6 +63,7 @@ static int read_flags(const struct copy_flags *flags, bool add, struct copy_opti
 		rc = read_optional_bool(flags->unpack, "--unpack", &unpack, err);
 	options->keep_archive = !unpack;
 	options->force_unpack = unpack && flags->unpack;
+	options->add = add || options->force_unpack;
 	if (rc == 0 && flags->timestamp)
 		rc = parse_i64(flags->timestamp, 0, INT64_MAX, "--timestamp", &options->mtime, err);
 	if (rc == 0)

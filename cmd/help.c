@@ -1,6 +1,7 @@
 /*
  * Usage texts, man pages and shell completion, all made of the command tables.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -133,7 +134,10 @@ static void print_man_options(const struct option_use *uses)
 
 void help_print_man(const struct command *command)
 {
-	printf(".TH COOPER-%s 1 \"\" \"cooper\" \"User Commands\"\n.SH NAME\ncooper\\-", command->name);
+	printf(".TH COOPER\\-");
+	for (const char *letter = command->name; *letter; letter++)
+		putchar(toupper((unsigned char)*letter));
+	printf(" 1 \"\" \"cooper\" \"User Commands\"\n.SH NAME\ncooper\\-");
 	print_roff(command->name);
 	printf(" \\- ");
 	print_roff(command->summary);
@@ -147,8 +151,9 @@ void help_print_man(const struct command *command)
 		printf(".SH OPTIONS\n");
 		print_man_options(command->options);
 	}
-	printf(".SH EXIT STATUS\n0 on success, 125 for an error of cooper's own, else the status of the program that "
-	       "was run.\n");
+	bool runs_program = command->order == OPTIONS_UNTIL_COMMAND;
+	printf(".SH EXIT STATUS\n0 on success, 125 for an error of cooper's own%s.\n",
+	       runs_program ? ", else the status of the program that was run" : "");
 	if (command->examples) {
 		printf(".SH EXAMPLES\n.nf\n");
 		print_roff(command->examples);

@@ -195,13 +195,44 @@ static int parse_and_run(const struct command *command, int argc, char *const *a
 	return rc;
 }
 
+/* What people of other builders type first, and how it is done here. */
+static const struct {
+	const char *name, *way;
+} elsewhere[] = {
+	{"build", "it is not there yet; see 'from', 'run', 'copy', 'config' and 'commit'"},
+	{"bud", "it is not there yet; see 'from', 'run', 'copy', 'config' and 'commit'"},
+	{"manifest", "manifest lists are not there yet"},
+	{"save", "see 'cooper push IMAGE docker-archive:FILE'"},
+	{"load", "see 'cooper pull docker-archive:FILE'"},
+	{"exec", "see 'cooper run'"},
+};
+
+static int unknown_command(const char *name, struct error **err)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(elsewhere); i++)
+		if (strcmp(elsewhere[i].name, name) == 0)
+			return error_set(err, EINVAL, "unknown command '%s': %s", name, elsewhere[i].way);
+	const char *nearest = NULL;
+	size_t least = 3;
+	for (size_t i = 0; commands[i]; i++) {
+		size_t edits = option_edits(name, commands[i]->name);
+		if (edits < least && 2 * edits <= strlen(name)) {
+			least = edits;
+			nearest = commands[i]->name;
+		}
+	}
+	if (nearest)
+		return error_set(err, EINVAL, "unknown command '%s' (did you mean '%s'?)", name, nearest);
+	return error_set(err, EINVAL, "unknown command '%s' (see cooper --help)", name);
+}
+
 static int dispatch(int argc, char *const *argv, struct error **err)
 {
 	int leading = count_leading_options(argc, argv);
 	if (leading < argc) {
 		const struct command *command = command_find(argv[leading]);
 		if (!command)
-			return error_set(err, EINVAL, "unknown command '%s' (see cooper --help)", argv[leading]);
+			return unknown_command(argv[leading], err);
 		return parse_and_run(command, argc, argv, leading, err);
 	}
 	struct global_options globals = {0};

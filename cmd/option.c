@@ -87,8 +87,7 @@ static const struct option_spec *find_long(const struct option_parser *p, const 
 	return row;
 }
 
-/* The known long option nearest to a mistyped one: same letters but for one or two edits. */
-static size_t edit_distance(const char *a, const char *b)
+size_t option_edits(const char *a, const char *b)
 {
 	enum { LONGEST = 40 };
 	size_t row[LONGEST + 1], la = strlen(a), lb = strlen(b);
@@ -112,6 +111,7 @@ static size_t edit_distance(const char *a, const char *b)
 	return row[lb];
 }
 
+/* Names the known long option nearest to a mistyped one: same letters but for one or two edits. */
 static int unknown_option(const struct option_parser *p, const char *name, struct error **err)
 {
 	const char *nearest = NULL;
@@ -119,7 +119,7 @@ static int unknown_option(const struct option_parser *p, const char *name, struc
 	for (const struct option_use *use = p->uses; use && use->group; use++)
 		for (size_t i = 0; i < use->group->count; i++) {
 			const struct option_spec *row = &use->group->rows[i];
-			size_t distance = edit_distance(name, row->name);
+			size_t distance = option_edits(name, row->name);
 			if (row->help && distance < least) {
 				least = distance;
 				nearest = row->name;

@@ -68,5 +68,7 @@ int option_parse(struct option_parser *parser, int argc, char *const *argv, stru
 void option_done(const struct option_use *uses, void *values);
 /* The row of a long name, or NULL. */
 const struct option_spec *option_find(const struct option_use *uses, const char *name, size_t *offset);
+/* How many letters must be put in, taken away or changed to make one word of the other. */
+size_t option_edits(const char *a, const char *b);
 
 #endif

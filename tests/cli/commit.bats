@@ -165,3 +165,11 @@ layers_of() {
 	assert_output_has "cap_net_raw=ep"
 	remove_store "$COOPER_ROOT"
 }
+
+@test "a wrong compression is named, also when nothing is sent" {
+	ctr=$(cooper from scratch)
+	run cooper commit --compression-format bogus "$ctr" uncompressed
+	assert_fails_with 125 "bogus"
+	run cooper images uncompressed
+	assert_fails_with 125 "image not known"
+}

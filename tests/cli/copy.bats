@@ -163,3 +163,12 @@ teardown() {
 	run cooper run "$ctr" stat -c %F /many/pipe
 	assert_output_is fifo
 }
+
+@test "copy unpacks when it is told to" {
+	tar -czf packed.tgz one dir
+	cooper copy -q "$ctr" packed.tgz /kept/
+	cooper copy -q --unpack "$ctr" packed.tgz /unpacked
+	cooper copy -q --unpack=false "$ctr" packed.tgz /false/
+	run cooper run "$ctr" ls /kept /unpacked /false
+	assert_output_is $'/false:\npacked.tgz\n\n/kept:\npacked.tgz\n\n/unpacked:\ndir\none'
+}

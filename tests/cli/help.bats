@@ -32,6 +32,9 @@ load lib/common
 @test "an unknown command or flag is named, and costs 125" {
 	run cooper frmo
 	assert_fails_with 125 "unknown command 'frmo'"
+	assert_output_has "did you mean 'from'?"
+	run cooper xyzzy
+	assert_fails_with 125 "unknown command 'xyzzy' (see cooper --help)"
 	run cooper from --nmae x scratch
 	assert_fails_with 125 "unknown flag: --nmae (did you mean --name?)"
 	run cooper rm -z
@@ -42,6 +45,13 @@ load lib/common
 	assert_fails_with 125 "usage: cooper rename CONTAINER NAME"
 	run cooper tag a
 	assert_fails_with 125 "missing argument"
+}
+
+@test "a command of other builders is told what does it here" {
+	run cooper save busybox
+	assert_fails_with 125 "cooper push IMAGE docker-archive:FILE"
+	run cooper load
+	assert_fails_with 125 "cooper pull docker-archive:FILE"
 }
 
 @test "an option behind the container's name is refused where Buildah refuses it" {
