@@ -15,6 +15,7 @@
 #include "base/parse.h"
 #include "base/tree.h"
 #include "builder/commit_internal.h"
+#include "builder/records.h"
 #include "builder/rootcopy.h"
 #include "builder/rootfs.h"
 #include "imagefmt/layer.h"
@@ -48,13 +49,12 @@ static int set_time(const struct tree_entry *entry, void *context, struct error 
 	return TREE_GO_ON;
 }
 
-/* Makes a finished tree into what a layer is. `lowers` are below it. */
-static int finish_tree(const struct commit *job, int tree, const int *lowers, size_t count, struct pack_result *packed,
-		       struct error **err)
+/* Makes a finished tree into what a layer is. */
+static int finish_tree(const struct commit *job, int tree, const struct normalise_options *normalise,
+		       struct pack_result *packed, struct error **err)
 {
 	const struct commit_options *options = job->options;
-	bool clamp = options->source_date_epoch >= 0 && options->rewrite_timestamp;
-	int rc = pack_normalise(tree, lowers, count, clamp ? options->source_date_epoch : -1, err);
+	int rc = pack_normalise(tree, normalise, err);
 
 	if (rc >= 0 && options->timestamp >= 0) {
 		int64_t seconds = options->timestamp;
@@ -65,31 +65,25 @@ static int finish_tree(const struct commit *job, int tree, const int *lowers, si
 	return rc;
 }
 
-static int open_lowers(const struct commit *job, int **lowers, size_t *count, struct error **err)
+enum standing { OVER_LAYERS, ALONE };
+
+static int finish_container(const struct commit *job, int tree, enum standing standing, struct pack_result *packed,
+			    struct error **err)
 {
-	const struct image_config *config = &job->c->config;
+	const struct commit_options *options = job->options;
+	bool clamp = options->source_date_epoch >= 0 && options->rewrite_timestamp;
+	cleanup(records_done) struct records records = RECORDS_INIT;
+	int rc = records_open(job->w, job->c, &records, err);
 
-	*lowers = mem_grow(NULL, config->diff_id_count + 1, sizeof(**lowers));
-	for (size_t i = config->diff_id_count; i-- > 0;) {
-		int fd = layer_open(workshop_store(job->w), &config->diff_ids[i], err);
-		if (fd < 0)
-			return fd;
-		(*lowers)[(*count)++] = fd;
-	}
-	return 0;
-}
-
-static int finish_over_layers(const struct commit *job, int tree, struct pack_result *packed, struct error **err)
-{
-	cleanup_free int *lowers = NULL;
-	size_t count = 0;
-	int rc = open_lowers(job, &lowers, &count, err);
-
-	if (rc >= 0)
-		rc = finish_tree(job, tree, lowers, count, packed, err);
-	for (size_t i = 0; i < count; i++)
-		fd_close(lowers[i]);
-	return rc;
+	if (rc < 0)
+		return rc;
+	const struct normalise_options normalise = {
+		.lowers = records.lowers,
+		.lower_count = standing == OVER_LAYERS ? records.lower_count : 0,
+		.clamp_mtime = clamp ? options->source_date_epoch : -1,
+		.vouchers = records_vouchers(&records),
+	};
+	return finish_tree(job, tree, &normalise, packed, err);
 }
 
 /* ---- moving -------------------------------------------------------------------------------------------------------
@@ -106,7 +100,7 @@ static int commit_by_moving(const struct commit *job, int dir, struct new_image 
 	cleanup_close int upper = fd_open_dir(dir, "upper", err);
 	if (upper < 0)
 		return upper;
-	rc = finish_over_layers(job, upper, &packed, err);
+	rc = finish_container(job, upper, OVER_LAYERS, &packed, err);
 	if (rc >= 0)
 		rc = commit_next_state(job->c, job->options, &packed, job->created_text, next, err);
 	if (rc >= 0)
@@ -144,8 +138,7 @@ static int layer_from_copy(const struct commit *job, int from, const char *name,
 	const struct timespec times[2] = {st.st_atim, st.st_mtim};
 	if (fchown(tree, st.st_uid, st.st_gid) < 0 || fchmod(tree, st.st_mode & 07777) < 0 || futimens(tree, times) < 0)
 		return error_set_errno(err, "copy the root directory");
-	rc = job->options->squash ? finish_tree(job, tree, /* lowers */ NULL, 0, &packed, err)
-				  : finish_over_layers(job, tree, &packed, err);
+	rc = finish_container(job, tree, job->options->squash ? ALONE : OVER_LAYERS, &packed, err);
 	cleanup(container_done) struct container next = {0};
 	if (rc >= 0)
 		rc = commit_next_state(job->c, job->options, &packed, job->created_text, &next, err);

@@ -27,14 +27,17 @@
  */
 
 struct copy_from {
-	struct rootfs *rootfs; /* of --from */
-	int fd;		       /* of anything else */
-	char *directory;       /* that relative sources are in: "/" or our working directory */
+	struct rootfs *rootfs;	/* of --from */
+	struct records records; /* of --from a container */
+	bool is_container;
+	int fd;		 /* of anything else */
+	char *directory; /* that relative sources are in: "/" or our working directory */
 };
 
 static void copy_from_done(struct copy_from *from)
 {
 	rootfs_close(from->rootfs);
+	records_done(&from->records);
 	fd_close(from->fd);
 	free(from->directory);
 }
@@ -45,8 +48,11 @@ static int open_from_name(struct workshop *w, const struct copy_options *options
 {
 	cleanup(container_done) struct container c = {0};
 
-	if (container_find(w, options->from, &c, NULL) == 0)
-		return rootfs_open(w, &c, &from->rootfs, err);
+	if (container_find(w, options->from, &c, NULL) == 0) {
+		int opened = records_open(w, &c, &from->records, err);
+		from->is_container = true;
+		return opened < 0 ? opened : rootfs_open(w, &c, &from->rootfs, err);
+	}
 	cleanup(image_done) struct image image = {0};
 	struct acquire_options acquire = {.policy = PULL_MISSING, .registry = options->registry};
 	int rc = acquire_image(w, options->from, &acquire, &image, err);
@@ -300,7 +306,7 @@ static int put_file(struct copy_job *job, int fd, const struct stat *st, const s
 	if (rc < 0)
 		return rc;
 	cleanup_free char *path = inside(to, name);
-	return copy_file(job, fd, st, path, err);
+	return copy_file(job, fd, st, source->path, path, err);
 }
 
 static int put_directory(struct copy_job *job, int fd, const struct source *source, const struct destination *to,
@@ -395,7 +401,7 @@ static int put_url(struct copy_job *job, const struct source *source, const stru
 	if (to->into && !download.file_name)
 		return error_set(err, EINVAL, "'%s' ends in no file name; name the destination", source->path);
 	cleanup_free char *path = inside(to, download.file_name);
-	return copy_file(job, fd, &st, path, err);
+	return copy_file(job, fd, &st, /* source */ NULL, path, err);
 }
 
 /* ---- the flow
@@ -458,7 +464,7 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 			const char *destination, const struct copy_options *options, struct copy_result *result,
 			struct error **err)
 {
-	cleanup(copy_from_done) struct copy_from from = {.fd = -1};
+	cleanup(copy_from_done) struct copy_from from = {.fd = -1, .records = RECORDS_INIT};
 	cleanup(rootfs_close) struct rootfs *rootfs = NULL;
 	struct copy_job job = {.w = w, .c = c, .options = options, .keep_owner = options->from != NULL};
 
@@ -471,6 +477,7 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 		return rc;
 	job.root = rootfs_fd(rootfs);
 	job.single_id = store_has_single_id(workshop_store(w));
+	job.vouchers = from.is_container ? records_vouchers(&from.records) : NULL;
 	job.source_root = from.rootfs ? rootfs_fd(from.rootfs) : from.fd;
 	rc = prepare(&job, err);
 	if (rc >= 0)

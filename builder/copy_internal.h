@@ -12,6 +12,7 @@
 
 #include "builder/copy.h"
 #include "builder/modechange.h"
+#include "builder/records.h"
 #include "dockerfile/ignore.h"
 
 #include <string.h>
@@ -40,6 +41,7 @@ struct copy_job {
 	struct mode_change mode;
 
 	int source_root;
+	const struct vouchers *vouchers;   /* of records of ownership in the source; NULL: all count */
 	struct ignore_rules context_rules; /* relative to the source root */
 	struct ignore_rules exclude_rules; /* relative to each copied directory */
 	struct link_table links;
@@ -88,8 +90,9 @@ int copy_expand(int root, const char *pattern, struct strlist *paths, struct err
 
 /* ---- copy_tree.c ------------------------------------------------------------------------------------------------ */
 
-/* A file of the source root, open at `fd`, to `path`. */
-int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *path, struct error **err);
+/* A file, open at `fd`, to `path`. `source` is where it is in the source root, NULL when it is not from there. */
+int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *source, const char *path,
+	      struct error **err);
 /* The contents of the directory `fd` (`source` in the source root) into the existing directory `path`. */
 int copy_directory(struct copy_job *job, int fd, const char *source, const char *path, struct error **err);
 

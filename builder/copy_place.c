@@ -99,8 +99,8 @@ static int unmapped(uint32_t uid, uint32_t gid, const char *path, struct error *
 }
 
 /* Where there is one id only, another owner is written down instead of given. */
-static int record_owner(int fd, const struct stat *st, mode_t mode, uint32_t uid, uint32_t gid, const char *path,
-			struct error **err)
+static int record_owner(const struct copy_job *job, int fd, const struct stat *st, mode_t mode, uint32_t uid,
+			uint32_t gid, const char *path, struct error **err)
 {
 	bool is_device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
 	struct owner_record record = {
@@ -115,7 +115,9 @@ static int record_owner(int fd, const struct stat *st, mode_t mode, uint32_t uid
 		log_debug("'%s' belongs to root: the owner %u:%u cannot be kept here", path, uid, gid);
 		return 0;
 	}
-	int rc = owner_set(fd, &record, err);
+	int rc = records_note(job->w, job->c, job->root, path, &record, err);
+	if (rc == 0)
+		rc = owner_set(fd, &record, err);
 	return rc < 0 ? error_prefix(err, "'%s'", path) : 0;
 }
 
@@ -127,9 +129,9 @@ static int set_owner(struct copy_job *job, int parent, const char *leaf, int fd,
 
 	owner_of(job, st, &uid, &gid);
 	if (job->single_id)
-		return uid || gid
-			       ? record_owner(fd, st, mode_change_apply(&job->mode, st->st_mode), uid, gid, path, err)
-			       : 0;
+		return uid || gid ? record_owner(job, fd, st, mode_change_apply(&job->mode, st->st_mode), uid, gid,
+						 path, err)
+				  : 0;
 	if (fchownat(parent, leaf, uid, gid, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
 	return errno == EINVAL ? unmapped(uid, gid, path, err) : error_set_errno(err, "give '%s' its owner", path);
@@ -199,7 +201,7 @@ int copy_finish_file(struct copy_job *job, const char *path, int fd, const struc
 
 	owner_of(job, &entry->st, &uid, &gid);
 	if (job->single_id) {
-		int rc = uid || gid ? record_owner(fd, &entry->st, mode, uid, gid, path, err) : 0;
+		int rc = uid || gid ? record_owner(job, fd, &entry->st, mode, uid, gid, path, err) : 0;
 		if (rc < 0)
 			return rc;
 	} else if (fchown(fd, uid, gid) < 0) {
@@ -271,7 +273,7 @@ static int record_device(struct copy_job *job, const char *path, const struct co
 		return fd;
 	owner_of(job, &st, &uid, &gid);
 	mode_t mode = mode_change_apply(&job->mode, st.st_mode);
-	int rc = record_owner(fd, &st, mode, uid, gid, path, err);
+	int rc = record_owner(job, fd, &st, mode, uid, gid, path, err);
 	if (rc < 0)
 		return rc;
 	struct timespec times[2];
@@ -309,8 +311,9 @@ int copy_place_node(struct copy_job *job, const char *path, const struct copy_en
 	if (rc < 0)
 		return rc;
 	times_of(job, st, times);
-	/* The name was made by us a moment ago and the container is ours alone: nothing to follow. */
-	if (fchmodat(parent, leaf, mode, 0) < 0 || utimensat(parent, leaf, times, AT_SYMLINK_NOFOLLOW) < 0)
+	/* A step of another container may have this one mounted and put a link there meanwhile. */
+	if (fchmodat(parent, leaf, mode, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    utimensat(parent, leaf, times, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_set_errno(err, "give '%s' its mode", path);
 	return 0;
 }
@@ -349,7 +352,8 @@ static int set_directory(struct copy_job *job, int fd, const char *path, const s
 
 	owner_of(job, &entry->st, &uid, &gid);
 	if (job->single_id) {
-		int rc = uid || gid ? record_owner(fd, &entry->st, mode, uid, gid, path, err) : owner_clear(fd, err);
+		int rc = uid || gid ? record_owner(job, fd, &entry->st, mode, uid, gid, path, err)
+				    : owner_clear(fd, err);
 		if (rc < 0)
 			return rc;
 	} else if (fchown(fd, uid, gid) < 0) {
@@ -409,7 +413,7 @@ int copy_make_destination(struct copy_job *job, const char *path, struct error *
 		return fd;
 	if (job->single_id && job->has_owner && (job->uid || job->gid)) {
 		st = (struct stat){.st_mode = S_IFDIR | 0755};
-		return record_owner(fd, &st, made.mode, job->uid, job->gid, path, err);
+		return record_owner(job, fd, &st, made.mode, job->uid, job->gid, path, err);
 	}
 	return 0;
 }

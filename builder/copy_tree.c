@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/owner.h"
+#include "base/rootpath.h"
 #include "base/tree.h"
 
 #define LINKS_FIRST 64
@@ -99,15 +100,30 @@ static int hash_file(int fd, char hex[DIGEST_HEX_SIZE], struct error **err)
 /* ---- one file -----------------------------------------------------------------------------------------------------
  */
 
-int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *path, struct error **err)
+/* A file of an image may stand for something that could not be made here. */
+static void apply_record(const struct copy_job *job, int fd, const char *source, struct stat *st)
+{
+	cleanup_free char *resolved = NULL;
+	struct owner_record record;
+
+	if (!job->keep_owner || !source || owner_get(fd, &record, NULL) < 0)
+		return;
+	if (job->vouchers && (rootpath_resolve(job->source_root, source, &resolved, NULL) < 0 ||
+			      !vouch_check(job->vouchers, resolved + 1, &record))) {
+		log_warn("'%s' was marked by a step as a device or as belonging to somebody else; copying it as it is",
+			 source);
+		return;
+	}
+	owner_apply(&record, st);
+}
+
+int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *source, const char *path,
+	      struct error **err)
 {
 	struct copy_entry entry = {.st = *st, .attributes = fd};
-	struct owner_record record;
 	char hex[DIGEST_HEX_SIZE];
 
-	/* A file of an image may stand for something that could not be made here. */
-	if (job->keep_owner && owner_get(fd, &record, NULL) == 0)
-		owner_apply(&record, &entry.st);
+	apply_record(job, fd, source, &entry.st);
 	if (S_ISCHR(entry.st.st_mode) || S_ISBLK(entry.st.st_mode)) {
 		note(job, path, &entry.st, "device");
 		return copy_place_node(job, path, &entry, err);
@@ -161,8 +177,11 @@ static int read_link(const struct tree_entry *entry, char **target, struct error
 	return 0;
 }
 
-static int copy_one_file(struct copy_job *job, const struct tree_entry *entry, const char *path, struct error **err)
+static int copy_one_file(const struct directory_copy *copy, const struct tree_entry *entry, const char *path,
+			 struct error **err)
 {
+	struct copy_job *job = copy->job;
+	cleanup_free char *source = job->keep_owner ? join(copy->source, entry->path) : NULL;
 	struct stat st;
 	/* O_NONBLOCK: it may have become a FIFO since it was looked at. */
 	cleanup_close int fd = openat(entry->dirfd, entry->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -180,19 +199,20 @@ static int copy_one_file(struct copy_job *job, const struct tree_entry *entry, c
 			return copy_place_hardlink(job, path, earlier, err);
 		}
 	}
-	return copy_file(job, fd, &st, path, err);
+	return copy_file(job, fd, &st, source, path, err);
 }
 
-static int copy_one_directory(struct copy_job *job, const struct tree_entry *entry, const char *path,
+static int copy_one_directory(const struct directory_copy *copy, const struct tree_entry *entry, const char *path,
 			      struct error **err)
 {
+	struct copy_job *job = copy->job;
 	struct copy_entry placed = {.st = *entry->st};
-	struct owner_record record;
+	cleanup_free char *source = job->keep_owner ? join(copy->source, entry->path) : NULL;
 	cleanup_close int fd = openat(entry->dirfd, entry->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	placed.attributes = fd;
-	if (fd >= 0 && job->keep_owner && owner_get(fd, &record, NULL) == 0)
-		owner_apply(&record, &placed.st);
+	if (fd >= 0)
+		apply_record(job, fd, source, &placed.st);
 	note(job, path, &placed.st, "");
 	return copy_place_directory(job, path, &placed, err);
 }
@@ -213,9 +233,9 @@ static int visit(const struct tree_entry *entry, void *context, struct error **e
 	struct copy_entry placed = {.st = *entry->st, .attributes = -1};
 	int rc;
 	if (is_dir) {
-		rc = copy_one_directory(job, entry, path, err);
+		rc = copy_one_directory(copy, entry, path, err);
 	} else if (S_ISREG(entry->st->st_mode)) {
-		rc = copy_one_file(job, entry, path, err);
+		rc = copy_one_file(copy, entry, path, err);
 	} else if (S_ISLNK(entry->st->st_mode)) {
 		cleanup_free char *target = NULL;
 		rc = read_link(entry, &target, err);

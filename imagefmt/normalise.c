@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/ovlmark.h"
 #include "base/owner.h"
 #include "imagefmt/dirlist.h"
@@ -23,9 +24,7 @@
 #define OPAQUE_XATTR "user.overlay.opaque"
 
 struct normaliser {
-	const int *lowers;
-	size_t lower_count;
-	int64_t clamp_mtime;
+	const struct normalise_options *options;
 	struct buf path; /* of the directory or file at hand */
 	char *xattr_list;
 };
@@ -37,41 +36,41 @@ static void normaliser_done(struct normaliser *n)
 }
 CLEANUP_FOR_VALUE(struct normaliser, normaliser_done)
 
-/* ---- is there a directory of this name below? ---- */
+/* ---- what is below ---- */
 
-enum lower_verdict { LOWER_HAS_IT, LOWER_SAYS_NOTHING, LOWER_HIDES_IT };
-
-/* One lower tree, as overlayfs would look into it: real directories only, and nothing below an opaque one. */
-static enum lower_verdict look_into(int lower, const char *path)
+static bool is_directory(int fd)
 {
-	cleanup_close int fd = -1;
-	bool is_opaque = false;
+	struct stat st;
 
-	for (const char *at = path; *at != '\0';) {
-		size_t length = strcspn(at, "/");
-		cleanup_free char *name = mem_strndup(at, length);
-		int next = openat(fd >= 0 ? fd : lower, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (next < 0)
-			return errno == ENOENT && !is_opaque ? LOWER_SAYS_NOTHING : LOWER_HIDES_IT;
-		fd_close(fd);
-		fd = next;
-		is_opaque |= ovlmark_is_opaque(fd);
-		at += length + (at[length] == '/');
-	}
-	return LOWER_HAS_IT;
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* Is there a directory of this name below? */
 static bool is_in_lowers(const struct normaliser *n, const char *path)
 {
-	for (size_t i = 0; i < n->lower_count; i++) {
-		enum lower_verdict verdict = look_into(n->lowers[i], path);
+	for (size_t i = 0; i < n->options->lower_count; i++) {
+		cleanup_close int fd = -1;
+		enum lower_verdict verdict = lower_find(n->options->lowers[i], path, &fd);
 		if (verdict != LOWER_SAYS_NOTHING)
-			return verdict == LOWER_HAS_IT;
+			return verdict == LOWER_HAS_IT && is_directory(fd);
 	}
 	return false;
 }
 
 /* ---- one file or directory ---- */
+
+/* A record that a step has written stays out of the layer; the file is what the kernel says. */
+static int judge_record(const struct normaliser *n, int fd, struct error **err)
+{
+	const struct vouchers *vouchers = n->options->vouchers;
+	struct owner_record record;
+
+	if (!vouchers || (owner_get(fd, &record, NULL) == 0 && vouch_check(vouchers, buf_str(&n->path), &record)))
+		return 0;
+	log_warn("'%s' was marked by a step as a device or as belonging to somebody else; the mark is left out",
+		 buf_str(&n->path));
+	return owner_clear(fd, err);
+}
 
 /* Removes all that overlayfs keeps for itself; of its marks only `opaque` is ours to judge. */
 static int drop_bookkeeping(struct normaliser *n, int fd, bool *is_opaque, struct error **err)
@@ -82,12 +81,17 @@ static int drop_bookkeeping(struct normaliser *n, int fd, bool *is_opaque, struc
 	if (size < 0 && errno != EOPNOTSUPP)
 		return error_set_errno(err, "'%s': list the attributes", buf_str(&n->path));
 	for (const char *name = n->xattr_list; size > 0 && name < n->xattr_list + size; name += strlen(name) + 1) {
-		if (ovlmark_classify(name) != OVLMARK_KERNEL || strcmp(name, OWNER_XATTR) == 0)
+		int rc = 0;
+		if (ovlmark_classify(name) != OVLMARK_KERNEL)
 			continue;
-		if (strcmp(name, OPAQUE_XATTR) == 0 && ovlmark_is_opaque(fd))
+		if (strcmp(name, OWNER_XATTR) == 0)
+			rc = judge_record(n, fd, err);
+		else if (strcmp(name, OPAQUE_XATTR) == 0 && ovlmark_is_opaque(fd))
 			*is_opaque = true;
 		else if (fremovexattr(fd, name) < 0 && errno != ENODATA)
 			return error_set_errno(err, "'%s': remove '%s'", buf_str(&n->path), name);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -96,11 +100,11 @@ static int drop_bookkeeping(struct normaliser *n, int fd, bool *is_opaque, struc
 static int set_time(const struct normaliser *n, int dirfd, const char *name, const struct stat *st, bool force,
 		    struct error **err)
 {
-	bool is_late = n->clamp_mtime >= 0 && st->st_mtim.tv_sec > n->clamp_mtime;
+	bool is_late = n->options->clamp_mtime >= 0 && st->st_mtim.tv_sec > n->options->clamp_mtime;
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = st->st_mtim.tv_sec}};
 
 	if (is_late)
-		times[1].tv_sec = n->clamp_mtime;
+		times[1].tv_sec = n->options->clamp_mtime;
 	if (!is_late && !force && st->st_mtim.tv_nsec == 0)
 		return 0;
 	if (utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
@@ -120,17 +124,22 @@ static int normalise_file(struct normaliser *n, int dirfd, const char *name, str
 	return rc < 0 ? rc : set_time(n, dirfd, name, &st, /* force */ false, err);
 }
 
-static int normalise_other(struct normaliser *n, int dirfd, const char *name, bool *removed, struct error **err)
+static int normalise_other(struct normaliser *n, int dirfd, const char *name, bool merges, bool *removed,
+			   struct error **err)
 {
 	struct stat st;
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_set_errno(err, "'%s': stat", buf_str(&n->path));
-	if (!S_ISSOCK(st.st_mode))
-		return ovlmark_is_whiteout(&st) ? 0 : set_time(n, dirfd, name, &st, /* force */ false, err);
+	if (ovlmark_is_whiteout(&st) && merges)
+		return 0;
+	/* overlayfs makes no whiteout where nothing is below. A step can, in a root that is a plain directory: under
+	 * another parent it would remove what that has. */
+	if (!S_ISSOCK(st.st_mode) && !ovlmark_is_whiteout(&st))
+		return set_time(n, dirfd, name, &st, /* force */ false, err);
 	/* A socket is of the process that made it; no tar has them. */
 	if (unlinkat(dirfd, name, 0) < 0)
-		return error_set_errno(err, "'%s': remove the socket", buf_str(&n->path));
+		return error_set_errno(err, "'%s': remove it", buf_str(&n->path));
 	*removed = true;
 	return 0;
 }
@@ -174,7 +183,7 @@ static int normalise_child(struct normaliser *n, int fd, const struct dir_name *
 		return normalise_dir(n, fd, child->name, merges, err);
 	if (type == DT_REG)
 		return normalise_file(n, fd, child->name, err);
-	return normalise_other(n, fd, child->name, removed, err);
+	return normalise_other(n, fd, child->name, merges, removed, err);
 }
 
 static int normalise_children(struct normaliser *n, int fd, bool merges, bool *removed, struct error **err)
@@ -197,10 +206,9 @@ static int normalise_children(struct normaliser *n, int fd, bool merges, bool *r
 	return rc;
 }
 
-int pack_normalise(int upper, const int *lowers, size_t lower_count, int64_t clamp_mtime, struct error **err)
+int pack_normalise(int upper, const struct normalise_options *options, struct error **err)
 {
-	cleanup(normaliser_done) struct normaliser n = {
-		.lowers = lowers, .lower_count = lower_count, .clamp_mtime = clamp_mtime};
+	cleanup(normaliser_done) struct normaliser n = {.options = options};
 	cleanup_close int root = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool removed = false;
 	bool is_opaque;
@@ -212,5 +220,5 @@ int pack_normalise(int upper, const int *lowers, size_t lower_count, int64_t cla
 	int rc = drop_bookkeeping(&n, root, &is_opaque, err);
 	if (rc == 0 && is_opaque)
 		rc = ovlmark_clear_opaque(root, err);
-	return rc < 0 ? rc : normalise_children(&n, root, /* merges */ lower_count > 0, &removed, err);
+	return rc < 0 ? rc : normalise_children(&n, root, /* merges */ options->lower_count > 0, &removed, err);
 }

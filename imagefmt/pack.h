@@ -18,6 +18,7 @@
 #include "imagefmt/digest.h"
 #include "imagefmt/manifest.h"
 #include "imagefmt/store.h"
+#include "imagefmt/vouch.h"
 
 #include <stdint.h>
 
@@ -47,9 +48,16 @@ struct pack_blob {
 int pack_to_blob(struct store *store, int dirfd, enum codec codec, int level, const struct digest *want,
 		 struct pack_result *result, struct pack_blob *blob, struct error **err);
 
+struct normalise_options {
+	const int *lowers; /* the trees below, topmost first */
+	size_t lower_count;
+	int64_t clamp_mtime;		 /* seconds; negative: none */
+	const struct vouchers *vouchers; /* NULL: all records of ownership count */
+};
+
 /* What a finished upper directory needs before it is a layer: opaque marks on directories that no lower layer has are
- * removed, attributes of overlayfs' bookkeeping dropped, mtimes past `clamp_mtime` (seconds; negative: none) set to it.
- * `lowers` are the trees below, topmost first. */
-int pack_normalise(int upper, const int *lowers, size_t lower_count, int64_t clamp_mtime, struct error **err);
+ * removed, attributes of overlayfs' bookkeeping and records that nobody vouches for dropped, mtimes past `clamp_mtime`
+ * set to it. */
+int pack_normalise(int upper, const struct normalise_options *options, struct error **err);
 
 #endif

@@ -18,7 +18,7 @@ static char *make_upper(struct tempstore *t, const char *text, struct pack_resul
 	assert_int_equal(mkdirat(fd, "etc", 0755), 0);
 	cleanup_close int out = openat(fd, "etc/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	assert_int_equal(fd_write_all(out, text, strlen(text), NULL), 0);
-	assert_int_equal(pack_normalise(fd, NULL, 0, 1700000000, NULL), 0);
+	assert_int_equal(pack_normalise(fd, &(struct normalise_options){.clamp_mtime = 1700000000}, NULL), 0);
 	assert_int_equal(pack_tree(fd, NULL, NULL, packed, NULL), 0);
 	return name;
 }

@@ -1,0 +1,33 @@
+/*
+ * What is known of the records of ownership (imagefmt/vouch.h) in a container's root from before its steps: its layers,
+ * and containers/<id>/records, the notes of what `copy` and `add` have recorded.
+ */
+#ifndef COOPER_BUILDER_RECORDS_H
+#define COOPER_BUILDER_RECORDS_H
+
+#include "builder/container.h"
+#include "imagefmt/vouch.h"
+
+struct records {
+	struct vouchers vouchers; /* points to `lowers` */
+	int *lowers;		  /* the container's layers, topmost first */
+	size_t lower_count;
+	int notes;
+	bool trusted; /* one id is mapped: steps have no other way to say an owner, and every record counts */
+};
+#define RECORDS_INIT                                    \
+	{                                               \
+		.notes = -1, .vouchers = {.notes = -1 } \
+	}
+
+int records_open(struct workshop *w, const struct container *c, struct records *records, struct error **err);
+void records_done(struct records *records);
+CLEANUP_FOR_VALUE(struct records, records_done)
+/* NULL where every record counts. */
+const struct vouchers *records_vouchers(const struct records *records);
+
+/* Takes a note; `path` is inside `root`, the container's, and may lead through links. */
+int records_note(struct workshop *w, const struct container *c, int root, const char *path,
+		 const struct owner_record *record, struct error **err);
+
+#endif
