@@ -186,9 +186,8 @@ static int wait_for_network(struct child *child, struct error **err)
 /* The three standard descriptors are first copied out of the way: they may be each other's sources. */
 static int set_standard_fds(struct child *child, struct error **err)
 {
-	const struct run_spec *spec = child->spec;
-	int wanted[3] = {spec->stdin_fd, spec->stdout_fd < 0 ? STDOUT_FILENO : spec->stdout_fd,
-			 spec->stderr_fd < 0 ? STDERR_FILENO : spec->stderr_fd};
+	const int *standard = child->plan->standard;
+	int wanted[3] = {standard[0], standard[1], standard[2]};
 	cleanup_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	for (int i = 0; i < 3; i++) {

@@ -26,6 +26,7 @@ struct child_plan {
 	const struct sources *sources;
 	bool sealed; /* the parent is not dumpable: say READY first */
 	bool has_terminal;
+	int standard[3]; /* what becomes its descriptors 0 to 2; -1: /dev/null */
 	int channel;
 	int init;		    /* the memory file */
 	const char *network_helper; /* for RUN_NETWORK_PRIVATE */

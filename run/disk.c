@@ -4,6 +4,7 @@
 #include "run/disk.h"
 
 #include <sys/statvfs.h>
+#include <time.h>
 
 #include "base/tree.h"
 
@@ -29,17 +30,31 @@ int disk_init(struct disk *disk, int upper, uint64_t limit, struct error **err)
 	return 0;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 bool disk_is_spent(struct disk *disk)
 {
 	struct tree_usage usage = {0};
+	int64_t now = now_ms();
+
+	if (!disk->limit || now - disk->looked_ms < DISK_INTERVAL_MS)
+		return false;
+	disk->looked_ms = now;
 	uint64_t now_free = free_bytes(disk->upper);
 	uint64_t taken = now_free < disk->free_before ? disk->free_before - now_free : 0;
 
 	disk->looks++;
 	if (taken <= disk->limit && disk->looks % LOOKS_PER_WALK != 0)
 		return false;
-	/* The step changes the tree while we look; what has vanished counts as not there. */
+	/* The step changes the tree while we look; what has vanished counts as not there. A tree that cannot be
+	 * measured (deeper than we may have descriptors) is no way around the limit. */
 	if (tree_usage(disk->upper, &usage, NULL) < 0)
-		return false;
+		return taken > disk->limit;
 	return usage.blocks > disk->before && usage.blocks - disk->before > disk->limit;
 }

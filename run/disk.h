@@ -17,11 +17,12 @@ struct disk {
 	uint64_t limit, before; /* bytes on disk */
 	uint64_t free_before;	/* of the file system */
 	unsigned looks;
+	int64_t looked_ms; /* when, by the monotonic clock */
 };
 
 /* Measures what is there. `limit` counts what is added from now on. */
 int disk_init(struct disk *disk, int upper, uint64_t limit, struct error **err);
-/* To be called every DISK_INTERVAL_MS. True when the budget is spent. */
+/* To be called at least every DISK_INTERVAL_MS; it looks no more often than that. True when the budget is spent. */
 bool disk_is_spent(struct disk *disk);
 
 #endif

@@ -33,6 +33,7 @@
 #include "run/init_image.h"
 #include "run/ladder.h"
 #include "run/network.h"
+#include "run/relay.h"
 #include "run/sources.h"
 #include "run/tty.h"
 
@@ -55,6 +56,7 @@ struct step {
 	struct stubs stubs;
 	struct sources sources;
 	struct tty tty;
+	struct relay relay;
 	struct network network;
 	struct cgroup cgroup;
 	struct disk disk;
@@ -143,6 +145,19 @@ static int take_signals(struct step *step, struct error **err)
 	return 0;
 }
 
+/* With a terminal of its own the step meets none of the caller's descriptors. */
+static int set_standard_fds(struct step *step, struct error **err)
+{
+	const struct run_spec *spec = step->spec;
+	const int files[RELAY_WAYS] = {spec->stdin_fd, spec->stdout_fd < 0 ? STDOUT_FILENO : spec->stdout_fd,
+				       spec->stderr_fd < 0 ? STDERR_FILENO : spec->stderr_fd};
+	int rc = step->plan.has_terminal ? 0 : relay_open(&step->relay, files, err);
+
+	for (int i = 0; i < RELAY_WAYS; i++)
+		step->plan.standard[i] = step->relay.given[i] >= 0 ? step->relay.given[i] : files[i];
+	return rc;
+}
+
 static int prepare(struct step *step, struct error **err)
 {
 	const struct run_spec *spec = step->spec;
@@ -173,6 +188,9 @@ static int prepare(struct step *step, struct error **err)
 	}
 	step->plan.sealed = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1;
 	step->plan.has_terminal = wants_terminal(spec);
+	rc = set_standard_fds(step, err);
+	if (rc < 0)
+		return rc;
 	step->plan.channel = step->child_channel;
 	step->plan.init = step->init;
 	step->plan.map = &step->map;
@@ -209,6 +227,7 @@ static int fork_child(struct step *step, struct error **err)
 		return error_set_errno(err, "make the step's namespaces");
 	step->pid = (pid_t)pid;
 	fd_close(take_fd(&step->child_channel));
+	relay_hand_over(&step->relay);
 	/* The mounts are the child's now, and end with its namespace. */
 	sources_close(&step->sources);
 	return 0;
@@ -331,7 +350,7 @@ static void pass_signals(struct step *step)
 	}
 }
 
-enum { WATCH_END, WATCH_SIGNALS, WATCH_CHANNEL, WATCH_TTY, WATCH_COUNT = WATCH_TTY + 2 };
+enum { WATCH_END, WATCH_SIGNALS, WATCH_CHANNEL, WATCH_TTY, WATCH_COUNT = WATCH_TTY + 2 + RELAY_WAYS };
 
 /* Until the first process has ended, which it does only when all others of its pid namespace have. */
 static int watch(struct step *step, struct error **err)
@@ -345,7 +364,8 @@ static int watch(struct step *step, struct error **err)
 			[WATCH_CHANNEL] = {.fd = step->channel, .events = POLLIN}, /* -1 is passed over */
 		};
 		size_t ttys = tty_poll(&step->tty, fds + WATCH_TTY);
-		int ready = poll(fds, WATCH_TTY + ttys, timeout);
+		size_t relays = relay_poll(&step->relay, fds + WATCH_TTY + ttys);
+		int ready = poll(fds, WATCH_TTY + ttys + relays, timeout);
 
 		if (ready < 0 && errno != EINTR)
 			return error_set_errno(err, "wait for the step");
@@ -358,9 +378,11 @@ static int watch(struct step *step, struct error **err)
 		if (fds[WATCH_SIGNALS].revents)
 			pass_signals(step);
 		tty_copy(&step->tty, fds + WATCH_TTY, ttys);
+		relay_copy(&step->relay, fds + WATCH_TTY + ttys, relays);
 		if (fds[WATCH_END].revents)
 			return 0;
-		if (ready == 0 && !step->killed_for && disk_is_spent(&step->disk))
+		/* By the clock: a step that never stops talking is looked at as well. */
+		if (!step->killed_for && disk_is_spent(&step->disk))
 			kill_step(step, "it has written more than its disk limit allows");
 	}
 }
@@ -433,6 +455,7 @@ static void clean_up(struct step *step)
 		prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 	}
 	tty_done(&step->tty);
+	relay_done(&step->relay);
 	cgroup_close(&step->cgroup);
 	stubs_undo(&step->stubs);
 	sources_remove(&step->sources);
@@ -491,6 +514,7 @@ static int attempt(const struct run_spec *spec, bool with_pid, bool *proc_is_ref
 		.signals = -1,
 		.sources = SOURCES_INIT,
 		.tty = TTY_INIT,
+		.relay = RELAY_INIT,
 		.network = NETWORK_INIT,
 		.cgroup = CGROUP_INIT,
 	};
