@@ -93,15 +93,15 @@ static void skip_blanks(struct reader *r)
 		r->at++;
 }
 
+/* Distributions' files are comments for the most part, and read by every step: hence the loop without peek(). */
 static int skip_comment(struct reader *r)
 {
 	if (peek(r, 0) != '#')
 		return 0;
-	while (!at_end(r) && newline_length(r) == 0) {
-		if (is_control(*r->at))
-			return fail(r, "a control character in a comment");
+	while (!at_end(r) && !is_control(*r->at))
 		r->at++;
-	}
+	if (!at_end(r) && newline_length(r) == 0)
+		return fail(r, "a control character in a comment");
 	return 0;
 }
 

@@ -3,6 +3,8 @@
  */
 #include "base/utf8.h"
 
+#include <string.h>
+
 /* The bytes that a lead byte promises, the bits it brings, and the least character that needs so many. */
 static size_t lead_length(unsigned char lead, uint32_t *bits, uint32_t *least)
 {
@@ -81,10 +83,25 @@ size_t utf8_encode(uint32_t character, char bytes[UTF8_CHAR_MAX])
 	return length;
 }
 
+/* Eight bytes of ASCII from here on? */
+static bool is_plain_word(const char *text, size_t size)
+{
+	uint64_t word;
+
+	if (size < sizeof(word))
+		return false;
+	memcpy(&word, text, sizeof(word));
+	return (word & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool utf8_is_valid(const char *text, size_t size)
 {
 	for (size_t at = 0; at < size;) {
 		uint32_t character = 0;
+		if (is_plain_word(text + at, size - at)) {
+			at += sizeof(uint64_t);
+			continue;
+		}
 		size_t length = decode(text + at, size - at, &character);
 		if (length == 0)
 			return false;
