@@ -15,6 +15,7 @@
 #include "base/parse.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
+#include "builder/places.h"
 #include "builder/step_internal.h"
 #include "run/capability.h"
 #include "run/limits.h"
@@ -341,6 +342,20 @@ static int fill(struct step *step, struct run_spec *spec, struct error **err)
 	return rc;
 }
 
+/* The lowest layer of an overlay: see places.h. What is mounted already, or has no layers, has its own places. */
+static void add_places(struct step *step, const struct run_spec *spec)
+{
+	struct rootfs_layers *layers = &step->layers;
+	int places = layers->lower_count > 0 && layers->mounted < 0 ? places_open(step->w, spec) : -1;
+
+	if (places < 0)
+		return;
+	layers->lowers = mem_grow(layers->lowers, layers->lower_count + 1, sizeof(*layers->lowers));
+	layers->lowers[layers->lower_count++] = places;
+	layers->root.lowers = layers->lowers;
+	layers->root.lower_count = layers->lower_count;
+}
+
 int step_run(struct workshop *w, const struct container *c, const struct step_options *options,
 	     struct run_result *result, struct error **err)
 {
@@ -369,6 +384,7 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 		rc = rootfs_layers_open(w, c, &step.layers, err);
 	if (rc < 0)
 		return rc;
+	add_places(&step, &spec);
 	bool read_only = spec.root.read_only;
 	spec.root = step.layers.root;
 	spec.root.read_only = read_only;

@@ -56,8 +56,8 @@ int mounts_make_root(struct child *child, struct error **err);
 int mounts_fill_root(struct child *child, struct error **err);
 /* A place in the root to mount on, made when missing. The error names the place. */
 MUST_CHECK int mounts_place(struct child *child, const char *path, mode_t type, struct error **err);
-/* Binds the host's device node onto a place, if it is the device it should be (0 = any device). */
-int mounts_bind_device(const char *source, dev_t expected, int target, bool read_only, struct error **err);
+/* The host's device node as a detached mount, if it is the device it should be (0 = any device). */
+MUST_CHECK int mounts_clone_device(const char *source, dev_t expected, bool read_only, struct error **err);
 
 /* volumes.c: the mounts that the user asked for. */
 int volumes_mount(struct child *child, struct error **err);

@@ -132,14 +132,20 @@ static int set_capabilities(uint64_t permitted, struct error **err)
 	return 0;
 }
 
-/* The bits of the capabilities that this kernel has, found at its bounding set, which is full in a new namespace. */
+/* The bits of the capabilities that this kernel has: their numbers have no gaps, and those past the last are EINVAL. */
 static uint64_t known_capabilities(void)
 {
-	uint64_t known = 0;
+	int known = 0;	  /* so many there are at least, */
+	int unknown = 64; /* and less than one more than so many */
 
-	for (int i = 0; i < 64 && prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
-		known |= (uint64_t)1 << i;
-	return known;
+	while (known < unknown) {
+		int middle = (known + unknown) / 2;
+		if (prctl(PR_CAPBSET_READ, middle, 0, 0, 0) >= 0)
+			known = middle + 1;
+		else
+			unknown = middle;
+	}
+	return known < 64 ? ((uint64_t)1 << known) - 1 : UINT64_MAX;
 }
 
 int confine_identity(struct child *child, struct error **err)

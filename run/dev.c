@@ -1,6 +1,6 @@
 /*
- * /dev of a step: a small tmpfs with the six harmless devices of the host, terminals of its own, shared memory and
- * message queues.
+ * /dev of a step: a directory in memory with the six harmless devices of the host, terminals of its own, shared memory
+ * and message queues.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,23 +41,30 @@ static const struct link links[] = {
 	{"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"},
 };
 
+/* Attaches a mount at a name in the new /dev, where nobody else is yet. */
+static int attach_below(int mount, int dev, const char *name, struct error **err)
+{
+	if (move_mount(mount, "", dev, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return error_set_errno(err, "attach '/dev/%s'", name);
+	return 0;
+}
+
 /* An empty file in the new /dev to bind onto. */
 static int make_file(int dev, const char *name, struct error **err)
 {
-	int fd = openat(dev, name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0666);
-
-	if (fd < 0)
+	if (mknodat(dev, name, S_IFREG | 0666, 0) < 0)
 		return error_set_errno(err, "make '/dev/%s'", name);
-	return fd;
+	return 0;
 }
 
 static int make_nodes(int dev, struct error **err)
 {
 	for (size_t i = 0; i < ARRAY_COUNT(nodes); i++) {
-		cleanup_close int file = make_file(dev, nodes[i].name, err);
-		int rc = file < 0 ? file
-				  : mounts_bind_device(nodes[i].path, makedev(nodes[i].major, nodes[i].minor), file,
-						       /* read_only */ false, err);
+		cleanup_close int node = mounts_clone_device(nodes[i].path, makedev(nodes[i].major, nodes[i].minor),
+							     /* read_only */ false, err);
+		int rc = node < 0 ? node : make_file(dev, nodes[i].name, err);
+		if (rc == 0)
+			rc = attach_below(node, dev, nodes[i].name, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -73,11 +80,8 @@ static int mount_below(int dev, const char *name, const char *type, const struct
 {
 	if (mkdirat(dev, name, 0755) < 0)
 		return error_set_errno(err, "make '/dev/%s'", name);
-	cleanup_close int place = openat(dev, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (place < 0)
-		return error_set_errno(err, "open '/dev/%s'", name);
 	cleanup_close int mount = mountfd_new(type, options, count, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
-	int rc = mount < 0 ? mount : mountfd_attach(mount, place, err);
+	int rc = mount < 0 ? mount : attach_below(mount, dev, name, err);
 	if (rc < 0)
 		return error_prefix(err, "/dev/%s", name);
 	return take_fd(&mount);
@@ -91,10 +95,7 @@ static int bind_below(int dev, const char *name, const char *source, struct erro
 		return 0; /* the host has none to share */
 	if (mkdirat(dev, name, 0755) < 0)
 		return error_set_errno(err, "make '/dev/%s'", name);
-	cleanup_close int place = openat(dev, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (place < 0)
-		return error_set_errno(err, "open '/dev/%s'", name);
-	return mountfd_attach(tree, place, err);
+	return attach_below(tree, dev, name, err);
 }
 
 /* Shared memory and message queues belong to the ipc namespace: new ones with a new namespace, else the host's. */
@@ -132,8 +133,9 @@ static int make_terminal(struct child *child, int dev, int pts, struct error **e
 		return error_set_errno(err, "give the terminal to user %u", child->user.uid);
 	cleanup_free char *name = mem_printf("%u", number);
 	cleanup_close int tree = mountfd_clone(pts, name, MOUNTFD_ONE, err);
-	cleanup_close int console = tree < 0 ? tree : make_file(dev, "console", err);
-	int rc = console < 0 ? console : mountfd_attach(tree, console, err);
+	int rc = tree < 0 ? tree : make_file(dev, "console", err);
+	if (rc == 0)
+		rc = attach_below(tree, dev, "console", err);
 	if (rc == 0)
 		rc = channel_send(child->plan->channel, CHANNEL_TERMINAL, 0, NULL, 0, master);
 	return rc < 0 ? error_prefix(err, "/dev/console") : 0;
@@ -152,9 +154,8 @@ static int mount_terminals(struct child *child, int dev, struct error **err)
 
 int dev_mount(struct child *child, struct error **err)
 {
-	const struct mount_option options[] = {{"mode", "0755"}, {"size", "64m"}};
 	cleanup_close int target = mounts_place(child, "/dev", S_IFDIR, err);
-	cleanup_close int dev = target < 0 ? target : mountfd_new("tmpfs", options, 2, MOUNT_ATTR_NOSUID, err);
+	cleanup_close int dev = target < 0 ? target : mountfd_clone(child->staging, "dev", MOUNTFD_ONE, err);
 	int rc = dev < 0 ? dev : mountfd_attach(dev, target, err);
 
 	if (rc == 0)
@@ -172,8 +173,9 @@ int dev_mount_given(struct child *child, struct error **err)
 	for (size_t i = 0; i < child->spec->device_count; i++) {
 		const struct run_device *device = &child->spec->devices[i];
 		cleanup_close int target = mounts_place(child, device->target, S_IFREG, err);
-		int rc = target < 0 ? target
-				    : mounts_bind_device(device->source, /* any */ 0, target, device->read_only, err);
+		cleanup_close int node =
+			target < 0 ? target : mounts_clone_device(device->source, /* any */ 0, device->read_only, err);
+		int rc = node < 0 ? node : mountfd_attach(node, target, err);
 		if (rc < 0)
 			return error_prefix(err, "device '%s'", device->source);
 	}

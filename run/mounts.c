@@ -15,18 +15,20 @@
 #include "run/mountfd.h"
 #include "run/network.h"
 
-/* A file system that nobody else sees, to hold the place of the root, the texts for /etc, and an empty directory that
- * covers what is masked. It lies over "/", where no path can see it, and goes with the tree that we come from. */
+/* A file system that nobody else sees, to hold the place of the root, the texts for /etc, an empty directory that
+ * covers what is masked, and what becomes /dev (a file system of its own for each would cost more to make and to end
+ * than all that is in them). It lies over "/", where no path can see it, and goes with the tree that we come from. */
 static int make_staging(struct child *child, struct error **err)
 {
-	static const struct mount_option options[] = {{"mode", "0700"}};
-	cleanup_close int staging = mountfd_new("tmpfs", options, 1, MOUNTFD_SAFE, err);
+	static const struct mount_option options[] = {{"mode", "0755"}, {"size", "64m"}};
+	cleanup_close int staging = mountfd_new("tmpfs", options, ARRAY_COUNT(options), MOUNTFD_SAFE, err);
 	cleanup_close int anchor = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int rc = staging < 0 ? staging : mountfd_attach(staging, anchor, err);
 
 	if (rc < 0)
 		return error_prefix(err, "a place to build the root");
-	if (mkdirat(staging, "root", 0755) < 0 || mkdirat(staging, "empty", 0555) < 0)
+	if (mkdirat(staging, "root", 0755) < 0 || mkdirat(staging, "empty", 0555) < 0 ||
+	    mkdirat(staging, "dev", 0755) < 0)
 		return error_set_errno(err, "make a directory in memory");
 	child->empty = openat(staging, "empty", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (child->empty < 0)
@@ -61,7 +63,7 @@ int mounts_place(struct child *child, const char *path, mode_t type, struct erro
 	return stub_place(&child->stubs, child->root, child->record, path, type, err);
 }
 
-int mounts_bind_device(const char *source, dev_t expected, int target, bool read_only, struct error **err)
+int mounts_clone_device(const char *source, dev_t expected, bool read_only, struct error **err)
 {
 	cleanup_close int tree = mountfd_clone(AT_FDCWD, source, MOUNTFD_ONE, err);
 	struct stat st;
@@ -78,7 +80,7 @@ int mounts_bind_device(const char *source, dev_t expected, int target, bool read
 	int rc = mountfd_restrict(tree, MOUNTFD_ONE,
 				  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | (read_only ? MOUNT_ATTR_RDONLY : 0),
 				  MS_PRIVATE, err);
-	return rc < 0 ? rc : mountfd_attach(tree, target, err);
+	return rc < 0 ? rc : take_fd(&tree);
 }
 
 /* The host's /dev/null, which also covers files that are masked. */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -20,12 +21,14 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/tree.h"
 #include "run/mountfd.h"
 
 /* Documentation/filesystems/overlayfs.rst, "Multiple lower layers"; ovl_parse_layer() says "limit is 500". */
 #define LAYERS_PER_MOUNT ((size_t)500)
 /* mount(2) takes one page of options. */
 #define MOUNT_OPTIONS_MAX ((size_t)4095)
+#define SPARE_WORK "spare"
 
 /* One mount: lowers[0..count) under upper and work, which are -1 for a read-only one. */
 struct layering {
@@ -182,11 +185,23 @@ static int stack_layers(const struct overlay_spec *spec, struct stacked *stacked
 	return 0;
 }
 
-/* Each mount gets a work directory of its own: a volatile overlay marks it as used up. */
+/* Is there a work directory that an earlier mount has left empty? With something in it, it is in use, or a volatile
+ * overlay that has crashed has marked it as used up. */
+static bool has_spare_work(int scratch)
+{
+	return faccessat(scratch, SPARE_WORK, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       faccessat(scratch, SPARE_WORK "/work", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
+/* Each mount has a work directory of its own. */
 static int make_work(int scratch, char **name, struct error **err)
 {
 	uint64_t number = 0;
 
+	if (has_spare_work(scratch)) {
+		*name = mem_strdup(SPARE_WORK);
+		return 0;
+	}
 	if (getrandom(&number, sizeof(number), 0) < 0)
 		return error_set_errno(err, "get random bytes");
 	cleanup_free char *made = mem_printf("work-%016llx", (unsigned long long)number);
@@ -270,4 +285,21 @@ int overlay_mount(const struct overlay_spec *spec, int target, char **work, stru
 	else if (work_name)
 		unlinkat(spec->scratch, work_name, AT_REMOVEDIR);
 	return rc;
+}
+
+int overlay_put_back_work(int scratch, const char *name, struct error **err)
+{
+	/* What a volatile overlay leaves behind, when it has cleaned up its temporary files. */
+	static const char *const left[] = {"work/incompat/volatile/dirty", "work/incompat/volatile", "work/incompat",
+					   "work"};
+
+	for (size_t i = 0; i < ARRAY_COUNT(left); i++) {
+		cleanup_free char *path = mem_printf("%s/%s", name, left[i]);
+		if (unlinkat(scratch, path, i == 0 ? 0 : AT_REMOVEDIR) < 0)
+			return tree_remove(scratch, name, err);
+	}
+	/* Where there is another spare already, this one is too much. */
+	if (strcmp(name, SPARE_WORK) != 0 && renameat2(scratch, name, scratch, SPARE_WORK, RENAME_NOREPLACE) < 0)
+		return tree_remove(scratch, name, err);
+	return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/rootpath.h"
 #include "run/child_internal.h"
 #include "run/mountfd.h"
@@ -118,9 +119,18 @@ int sys_mount(struct child *child, struct error **err)
 	return mount_cgroup(child, err);
 }
 
-static int mask(struct child *child, const char *path, struct error **err)
+/* Ours lie in /proc and /sys, the kernel's own trees: those of /proc are found from there, past the overlay. */
+static int open_ours(const struct child *child, const char *path)
 {
-	cleanup_close int target = rootpath_open(child->root, path, O_PATH, 0, NULL);
+	if (text_has_prefix(path, "/proc/"))
+		return openat(child->proc, path + strlen("/proc/"), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return rootpath_open(child->root, path, O_PATH, 0, NULL);
+}
+
+/* Takes the target. */
+static int mask(struct child *child, int opened, const char *path, struct error **err)
+{
+	cleanup_close int target = opened;
 	struct stat st;
 
 	if (target < 0 || fstat(target, &st) < 0)
@@ -134,7 +144,7 @@ static int mask(struct child *child, const char *path, struct error **err)
 
 static int make_read_only(struct child *child, const char *path, struct error **err)
 {
-	cleanup_close int target = rootpath_open(child->root, path, O_PATH, 0, NULL);
+	cleanup_close int target = open_ours(child, path);
 
 	if (target < 0)
 		return 0;
@@ -155,11 +165,13 @@ int proc_mask(struct child *child, struct error **err)
 
 	for (size_t i = 0; i < ARRAY_COUNT(masked) && rc == 0; i++)
 		if (!is_unmasked(spec, masked[i]))
-			rc = mask(child, masked[i], err);
+			rc = mask(child, open_ours(child, masked[i]), masked[i], err);
 	for (size_t i = 0; i < ARRAY_COUNT(read_only) && rc == 0; i++)
 		if (!is_unmasked(spec, read_only[i]))
 			rc = make_read_only(child, read_only[i], err);
-	for (size_t i = 0; spec->mask && i < spec->mask->count && rc == 0; i++)
-		rc = mask(child, spec->mask->items[i], err);
+	for (size_t i = 0; spec->mask && i < spec->mask->count && rc == 0; i++) {
+		const char *path = spec->mask->items[i];
+		rc = mask(child, rootpath_open(child->root, path, O_PATH, 0, NULL), path, err);
+	}
 	return rc;
 }

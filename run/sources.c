@@ -17,25 +17,26 @@
 #include "run/mountfd.h"
 #include "run/overlay.h"
 
-static int keep_leftover(struct sources *sources, int dirfd, const char *name, struct error **err)
+static int keep_leftover(struct sources *sources, int dirfd, const char *name, bool is_spare, struct error **err)
 {
 	int copy = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
 
 	if (copy < 0)
 		return error_set_errno(err, "keep a directory open");
 	sources->leftovers = mem_grow(sources->leftovers, sources->leftover_count + 1, sizeof(*sources->leftovers));
-	sources->leftovers[sources->leftover_count++] = (struct leftover){.dirfd = copy, .name = mem_strdup(name)};
+	sources->leftovers[sources->leftover_count++] =
+		(struct leftover){.dirfd = copy, .name = mem_strdup(name), .is_spare = is_spare};
 	return 0;
 }
 
-static int open_overlay(struct sources *sources, const struct overlay_spec *spec, struct error **err)
+static int open_overlay(struct sources *sources, const struct overlay_spec *spec, bool is_spare, struct error **err)
 {
 	cleanup_free char *work = NULL;
 	cleanup_close int mount = overlay_open(spec, &work, err);
 
 	if (mount < 0)
 		return mount;
-	int rc = work ? keep_leftover(sources, spec->scratch, work, err) : 0;
+	int rc = work ? keep_leftover(sources, spec->scratch, work, is_spare, err) : 0;
 	return rc < 0 ? rc : take_fd(&mount);
 }
 
@@ -69,7 +70,7 @@ static int open_read_only_root(const struct run_root *root, struct sources *sour
 	log_debug("no overlay on memory here, the root is read-only from the start");
 	spec.upper = -1;
 	spec.scratch = -1;
-	return open_overlay(sources, &spec, err);
+	return open_overlay(sources, &spec, /* is_spare */ false, err);
 }
 
 static int open_root(const struct run_root *root, struct sources *sources, struct error **err)
@@ -92,7 +93,7 @@ static int open_root(const struct run_root *root, struct sources *sources, struc
 					  .upper = root->upper,
 					  .scratch = root->scratch};
 	sources->record = root->upper;
-	return open_overlay(sources, &spec, err);
+	return open_overlay(sources, &spec, /* is_spare */ true, err);
 }
 
 /* ---- Volumes ---- */
@@ -136,7 +137,7 @@ static int make_throwaway(struct sources *sources, int parent, int *upper, int *
 	cleanup_free char *name = mem_printf("volume-%016llx", (unsigned long long)number);
 	if (mkdirat(parent, name, 0700) < 0)
 		return error_set_errno(err, "make a directory for its changes");
-	int rc = keep_leftover(sources, parent, name, err);
+	int rc = keep_leftover(sources, parent, name, /* is_spare */ false, err);
 	cleanup_close int dir = rc < 0 ? rc : fd_open_dir(parent, name, err);
 	if (dir < 0)
 		return dir;
@@ -183,7 +184,7 @@ static int open_volume_overlay(const struct run_spec *spec, const struct run_mou
 		overlay.upper = upper;
 		overlay.scratch = scratch;
 	}
-	return open_overlay(sources, &overlay, err);
+	return open_overlay(sources, &overlay, /* is_spare */ false, err);
 }
 
 static int open_volume(const struct run_spec *spec, const struct run_mount *mount, struct sources *sources,
@@ -244,7 +245,9 @@ void sources_remove(struct sources *sources)
 		struct leftover *leftover = &sources->leftovers[i];
 		struct error *err = NULL;
 
-		if (tree_remove(leftover->dirfd, leftover->name, &err) < 0)
+		int rc = leftover->is_spare ? overlay_put_back_work(leftover->dirfd, leftover->name, &err)
+					    : tree_remove(leftover->dirfd, leftover->name, &err);
+		if (rc < 0)
 			log_debug("the work directory '%s' stays until cooper prune: %s", leftover->name,
 				  error_message(err));
 		error_free(err);

@@ -12,6 +12,7 @@
 struct leftover {
 	int dirfd; /* owned */
 	char *name;
+	bool is_spare; /* a work directory in a scratch of ours: kept for the next step (run/overlay.h) */
 };
 
 struct sources {

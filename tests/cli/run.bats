@@ -110,6 +110,32 @@ setup_file() {
 	assert_output_lacks .containerenv
 }
 
+@test "an image with nothing to mount on is run without a trace" {
+	bare=$(cooper from scratch)
+	cooper copy --quiet "$bare" "$(command -v busybox)" /busybox
+	cooper commit --quiet "$bare" bare
+	bare=$(cooper from bare)
+	run cooper run "$bare" /busybox ls /etc/hosts /etc/resolv.conf /etc/hostname /run/.containerenv /proc/self /sys/kernel /dev/null
+	assert_succeeds
+	run cooper run --no-hosts "$bare" /busybox ls -A /etc
+	assert_output_lacks hosts
+	run cooper unshare sh -c "ls -A \"\$(cooper mount $bare)\""
+	assert_output_is busybox
+}
+
+@test "a step that was killed is no hindrance for the next" {
+	cooper run c true
+	cooper run c sleep 60 &
+	pid=$!
+	sleep 0.5
+	kill -9 $pid
+	wait $pid || true
+	run cooper run c -- sh -c 'echo works'
+	assert_output_is works
+	run cooper run c true
+	assert_succeeds
+}
+
 @test "--no-hosts and --no-hostname leave the image's" {
 	run cooper run --no-hosts --no-hostname c -- sh -c 'ls /etc/hosts /etc/hostname'
 	[ "$status" -ne 0 ]
