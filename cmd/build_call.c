@@ -1,0 +1,374 @@
+/*
+ * Answers without a build: checks, targets, outlines.
+ */
+#include "cmd/build_call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/parse.h"
+#include "base/terminal.h"
+#include "cmd/table.h"
+#include "dockerfile/lint.h"
+#include "dockerfile/outline.h"
+
+/* ---- JSON ---------------------------------------------------------------------------------------------------------
+ */
+
+static json_t *place(unsigned line, unsigned column)
+{
+	json_t *at = json_object();
+
+	json_set_i64(at, "line", line);
+	json_set_i64(at, "character", column ? column - 1 : 0);
+	return at;
+}
+
+static json_t *location(const struct source_range *range)
+{
+	json_t *whole = json_object();
+	json_t *lines = json_object();
+	json_t *ranges = json_array();
+
+	json_set_take(lines, "start", place(range->first_line, range->first_column));
+	json_set_take(lines, "end", place(range->last_line, range->last_column));
+	json_array_append_new(ranges, lines);
+	json_set_i64(whole, "sourceIndex", 0);
+	json_set_take(whole, "ranges", ranges);
+	return whole;
+}
+
+/* The Dockerfile that locations speak of, in base64 as Go writes bytes. */
+static json_t *sources(const struct dockerfile *file)
+{
+	cleanup_free char *text = strlist_join(&file->source.lines, "\n");
+	cleanup_free char *whole = mem_printf("%s\n", text);
+	cleanup_free char *encoded = format_base64(whole, strlen(whole));
+	json_t *list = json_array();
+
+	json_array_append_new(list, json_string(encoded));
+	return list;
+}
+
+static json_t *text_value(const char *text)
+{
+	return json_from_bytes(text ? text : "");
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+	if (text)
+		json_set_take(object, key, text_value(text));
+}
+
+static int print_json(const json_t *root, struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+
+	json_format_pretty(root, 2, &text);
+	if (text.overflow)
+		return error_set(err, EFBIG, "the answer is too large");
+	fputs(buf_str(&text), stdout);
+	return 0;
+}
+
+/* Text of the Dockerfile's author on the user's terminal. */
+static void print_text(struct buf *text)
+{
+	if (text->len)
+		terminal_disarm(text->data, text->len);
+	fputs(buf_str(text), stdout);
+}
+
+/* Cells of a table: no newlines, nothing that a terminal obeys. */
+static json_t *cell(const char *text)
+{
+	cleanup_free char *copy = mem_strdup(text ? text : "");
+
+	terminal_disarm(copy, strlen(copy));
+	for (char *c = copy; *c; c++)
+		if (*c == '\n' || *c == '\t')
+			*c = ' ';
+	return json_from_bytes(copy);
+}
+
+/* ---- checks -------------------------------------------------------------------------------------------------------
+ */
+
+static int find(const struct build_request *request, const struct dockerfile *file, const struct build_context *context,
+		struct findings *findings, bool *is_error, struct error **err)
+{
+	cleanup(lint_config_done) struct lint_config config = {0};
+	const char *override = strlist_env_get(&request->build_args, "BUILDKIT_DOCKERFILE_CHECK");
+	struct lint_options options = {
+		.config = &config, .build_args = &request->build_args, .ignore = build_context_ignore(context)};
+	int rc = lint_config_parse(override ? override : file->directives.check, &config, err);
+
+	if (rc < 0)
+		return override ? error_prefix(err, "BUILDKIT_DOCKERFILE_CHECK")
+				: source_error(&file->source, &file->directives.check_range, err);
+	/* All stages, unless one was asked for by name. */
+	if (request->options.target)
+		rc = dockerfile_target(file, request->options.target, &options.target, err);
+	if (rc == 0)
+		rc = lint_run(file, &options, findings, err);
+	*is_error = config.error;
+	return rc;
+}
+
+static json_t *finding_json(const struct finding *finding)
+{
+	const struct lint_rule *rule = lint_rule_find(finding->rule);
+	json_t *object = json_object();
+
+	set_text(object, "ruleName", finding->rule);
+	set_text(object, "description", rule ? rule->description : NULL);
+	set_text(object, "url", rule ? rule->url : NULL);
+	set_text(object, "detail", finding->message);
+	if (finding->range.first_line)
+		json_set_take(object, "location", location(&finding->range));
+	return object;
+}
+
+static int print_findings_json(const struct dockerfile *file, const struct findings *findings, struct error **err)
+{
+	cleanup_json json_t *root = json_object();
+	json_t *warnings = json_array();
+
+	for (size_t i = 0; i < findings->count; i++)
+		json_array_append_new(warnings, finding_json(&findings->items[i]));
+	json_set_take(root, "warnings", warnings);
+	json_set_take(root, "sources", sources(file));
+	return print_json(root, err);
+}
+
+static int call_check(const struct build_request *request, const struct dockerfile *file,
+		      const struct build_context *context, struct error **err)
+{
+	cleanup(findings_done) struct findings findings = {0};
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+	bool is_error = false;
+	int rc = find(request, file, context, &findings, &is_error, err);
+
+	if (rc == 0 && request->call_json)
+		rc = print_findings_json(file, &findings, err);
+	if (rc < 0)
+		return rc;
+	if (!request->call_json && findings.count == 0)
+		puts("Check complete, no warnings found.");
+	if (!request->call_json && findings.count) {
+		printf("Check complete, %zu %s been found!\n", findings.count,
+		       findings.count == 1 ? "warning has" : "warnings have");
+		lint_format(file, &findings, &text);
+		print_text(&text);
+	}
+	return findings.count ? 1 : 0;
+}
+
+int build_lint(const struct build_request *request, const struct dockerfile *file, const struct build_context *context,
+	       size_t *count, struct error **err)
+{
+	cleanup(findings_done) struct findings findings = {0};
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+	bool is_error = false;
+	int rc = find(request, file, context, &findings, &is_error, err);
+
+	if (rc < 0)
+		return rc;
+	*count = findings.count;
+	if (findings.count == 0 || !is_error)
+		return 0;
+	lint_format(file, &findings, &text);
+	if (text.len)
+		terminal_disarm(text.data, text.len);
+	return error_set(err, EINVAL, "the Dockerfile's checks count as errors, and found something\n%s",
+			 buf_str(&text));
+}
+
+/* ---- targets ------------------------------------------------------------------------------------------------------
+ */
+
+static int print_targets_json(const struct dockerfile *file, const struct outline_targets *targets, struct error **err)
+{
+	cleanup_json json_t *root = json_object();
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < targets->count; i++) {
+		const struct outline_target *target = &targets->items[i];
+		json_t *object = json_object();
+		set_text(object, "name", target->name);
+		if (target->is_default)
+			json_set_bool(object, "default", true);
+		set_text(object, "description", target->description);
+		set_text(object, "base", target->base);
+		set_text(object, "platform", target->platform);
+		json_set_take(object, "location", location(&target->range));
+		json_array_append_new(list, object);
+	}
+	json_set_take(root, "targets", list);
+	json_set_take(root, "sources", sources(file));
+	return print_json(root, err);
+}
+
+static int call_targets(const struct build_request *request, const struct dockerfile *file, struct error **err)
+{
+	static const struct table_column columns[] = {{"TARGET", "target"}, {"DESCRIPTION", "description"}};
+	static const struct table_options options = {0};
+	cleanup(outline_targets_done) struct outline_targets targets = {0};
+	cleanup_json json_t *rows = json_array();
+
+	outline_targets_list(file, &targets);
+	if (request->call_json)
+		return print_targets_json(file, &targets, err);
+	for (size_t i = 0; i < targets.count; i++) {
+		const struct outline_target *target = &targets.items[i];
+		cleanup_free char *name = mem_printf("%s%s%s", target->name ? target->name : "",
+						     target->name && target->is_default ? " " : "",
+						     target->is_default ? "(default)" : "");
+		json_t *row = json_object();
+		/* A stage in the middle without a name cannot be asked for but by its number. */
+		cleanup_free char *number = mem_printf("%zu", i);
+		json_set_take(row, "target", cell(*name ? name : number));
+		json_set_take(row, "description", cell(target->description));
+		json_array_append_new(rows, row);
+	}
+	return table_print(&options, columns, ARRAY_COUNT(columns), rows, rows, err);
+}
+
+/* ---- outline ------------------------------------------------------------------------------------------------------
+ */
+
+static json_t *args_json(const struct outline *outline)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < outline->arg_count; i++) {
+		const struct outline_arg *arg = &outline->args[i];
+		json_t *object = json_object();
+		set_text(object, "name", arg->name);
+		set_text(object, "description", arg->description);
+		set_text(object, "value", arg->value);
+		json_set_take(object, "location", location(&arg->range));
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
+static json_t *mounts_json(const struct outline_mount *mounts, size_t count, const char *key)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *object = json_object();
+		set_text(object, key, mounts[i].name);
+		if (mounts[i].required)
+			json_set_bool(object, "required", true);
+		json_set_take(object, "location", location(&mounts[i].range));
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
+static int print_outline_json(const struct dockerfile *file, const struct outline *outline, struct error **err)
+{
+	cleanup_json json_t *root = json_object();
+
+	set_text(root, "name", outline->name);
+	set_text(root, "description", outline->description);
+	if (outline->arg_count)
+		json_set_take(root, "args", args_json(outline));
+	if (outline->secret_count)
+		json_set_take(root, "secrets", mounts_json(outline->secrets, outline->secret_count, "name"));
+	if (outline->ssh_count)
+		json_set_take(root, "ssh", mounts_json(outline->ssh, outline->ssh_count, "name"));
+	if (outline->cache_count)
+		json_set_take(root, "cache", mounts_json(outline->caches, outline->cache_count, "ID"));
+	json_set_take(root, "sources", sources(file));
+	return print_json(root, err);
+}
+
+static int print_args(const struct outline *outline, struct error **err)
+{
+	static const struct table_column columns[] = {
+		{"BUILD ARG", "name"}, {"VALUE", "value"}, {"DESCRIPTION", "description"}};
+	static const struct table_options options = {0};
+	cleanup_json json_t *rows = json_array();
+
+	for (size_t i = 0; i < outline->arg_count; i++) {
+		json_t *row = json_object();
+		json_set_take(row, "name", cell(outline->args[i].name));
+		json_set_take(row, "value", cell(outline->args[i].value));
+		json_set_take(row, "description", cell(outline->args[i].description));
+		json_array_append_new(rows, row);
+	}
+	puts("");
+	return table_print(&options, columns, ARRAY_COUNT(columns), rows, rows, err);
+}
+
+static int print_mounts(const char *title, const struct outline_mount *mounts, size_t count, struct error **err)
+{
+	const struct table_column columns[] = {{title, "name"}, {"REQUIRED", "required"}};
+	static const struct table_options options = {0};
+	cleanup_json json_t *rows = json_array();
+
+	if (count == 0)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		json_t *row = json_object();
+		json_set_take(row, "name", cell(mounts[i].name));
+		json_set_take(row, "required", cell(mounts[i].required ? "true" : ""));
+		json_array_append_new(rows, row);
+	}
+	puts("");
+	return table_print(&options, columns, ARRAY_COUNT(columns), rows, rows, err);
+}
+
+static int print_outline(const struct outline *outline, struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+	int rc;
+
+	buf_printf(&text, "TARGET:        %s\n", outline->name ? outline->name : "(default)");
+	if (outline->description)
+		buf_printf(&text, "DESCRIPTION:   %s\n", outline->description);
+	print_text(&text);
+	rc = outline->arg_count ? print_args(outline, err) : 0;
+	if (rc == 0)
+		rc = print_mounts("SECRET", outline->secrets, outline->secret_count, err);
+	if (rc == 0)
+		rc = print_mounts("SSH", outline->ssh, outline->ssh_count, err);
+	if (rc == 0)
+		rc = print_mounts("CACHE", outline->caches, outline->cache_count, err);
+	return rc;
+}
+
+static int call_outline(const struct build_request *request, const struct dockerfile *file, struct error **err)
+{
+	cleanup(outline_done) struct outline outline = {0};
+	const struct stage *target = NULL;
+	int rc = dockerfile_target(file, request->options.target, &target, err);
+
+	if (rc == 0)
+		rc = outline_make(file, target, &request->build_args, &outline, err);
+	if (rc < 0)
+		return rc;
+	return request->call_json ? print_outline_json(file, &outline, err) : print_outline(&outline, err);
+}
+
+int build_call(const struct build_request *request, const struct dockerfile *file, const struct build_context *context,
+	       struct error **err)
+{
+	switch (request->call) {
+	case BUILD_CALL_CHECK:
+		return call_check(request, file, context, err);
+	case BUILD_CALL_OUTLINE:
+		return call_outline(request, file, err);
+	case BUILD_CALL_TARGETS:
+		return call_targets(request, file, err);
+	case BUILD_CALL_BUILD:
+		break;
+	}
+	return 0;
+}

@@ -1,0 +1,522 @@
+/*
+ * The options of build: their table, and the checks that need no Dockerfile.
+ */
+#include "cmd/build_flags.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/env.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "imagefmt/reference.h"
+
+#define ARG_FILE_MAX ((size_t)1 << 20)
+#define JOBS_MAX 1024
+
+#define BUILD(member) offsetof(struct build_flags, member)
+static const struct option_spec build_rows[] = {
+	{"file", 'f', OPTION_LIST, BUILD(files), "FILE",
+	 "the Dockerfile (default: Containerfile or Dockerfile of the context; - is standard input)"},
+	{"tag", 't', OPTION_LIST, BUILD(tags), "NAME", "name of the image, or a place it also goes to"},
+	{"target", 0, OPTION_TEXT, BUILD(target), "STAGE", "build this stage (default: the last)"},
+	{"build-arg", 0, OPTION_LIST, BUILD(build_args), "KEY[=VALUE]", "value of an ARG"},
+	{"build-arg-file", 0, OPTION_LIST, BUILD(build_arg_files), "FILE", "values of ARGs, one KEY=VALUE in a line"},
+	{"build-context", 0, OPTION_LIST, BUILD(build_contexts), "NAME=WHERE",
+	 "a further context: directory, git or http address, docker-image://NAME, oci-layout://DIR"},
+	{"secret", 0, OPTION_LIST, BUILD(secrets), "id=ID[,src=FILE|env=VAR]", "a secret for RUN --mount=type=secret"},
+	{"ssh", 0, OPTION_LIST, BUILD(ssh), "default|ID=SOCKET|KEY", "an ssh agent for RUN --mount=type=ssh"},
+	{"output", 'o', OPTION_LIST, BUILD(outputs), "type=TYPE,…",
+	 "also write the result: local, tar, oci, docker, image, registry; DIR or - alone"},
+	{"push", 0, OPTION_FLAG, BUILD(push), NULL, "push the image to the registries of its names"},
+	{"load", 0, OPTION_FLAG, BUILD(load), NULL, "keep the image in the store, which is done in any case"},
+	{"no-cache", 0, OPTION_FLAG, BUILD(no_cache), NULL, "take no step from the cache"},
+	{"no-cache-filter", 0, OPTION_LIST, BUILD(no_cache_filter), "STAGE,…", "take no step of these stages from it"},
+	{"layers", 0, OPTION_OPTIONAL, BUILD(layers), "BOOL",
+	 "one layer for each step (default true); false: one for the stage", "true"},
+	{"squash", 0, OPTION_FLAG, BUILD(squash), NULL, "one layer in all"},
+	{"squash-all", 0, OPTION_FLAG, BUILD(squash_all), NULL, NULL},
+	{"jobs", 0, OPTION_TEXT, BUILD(jobs), "N", "stages at the same time (default: one for each processor)"},
+	{"ignorefile", 0, OPTION_TEXT, BUILD(ignorefile), "FILE", "use this instead of .dockerignore"},
+	{"context-modes", 0, OPTION_TEXT, BUILD(context_modes), "KIND",
+	 "files (default) or git: only the executable bit of a file's mode counts"},
+	{"from", 0, OPTION_TEXT, BUILD(from), "IMAGE", "image of the first FROM"},
+	{"mount", 0, OPTION_LIST, BUILD(mounts), "type=TYPE,…", "a mount for every RUN"},
+	{"call", 0, OPTION_TEXT, BUILD(call), "METHOD",
+	 "check, outline or targets[,format=json]: say what the Dockerfile holds, build nothing"},
+	{"check", 0, OPTION_FLAG, BUILD(check), NULL, "the same as --call=check"},
+	{"progress", 0, OPTION_TEXT, BUILD(progress), "KIND", "auto, plain, tty, json, quiet"},
+	{"quiet", 'q', OPTION_FLAG, BUILD(quiet), NULL, "nothing but the id and what steps print"},
+	{"logfile", 0, OPTION_TEXT, BUILD(logfile), "FILE", "write what the build says to FILE"},
+	{"iidfile", 0, OPTION_TEXT, BUILD(iidfile), "FILE", "write sha256:ID to FILE"},
+	{"iidfile-raw", 0, OPTION_TEXT, BUILD(iidfile_raw), "FILE", "write the ID to FILE"},
+	{"metadata-file", 0, OPTION_TEXT, BUILD(metadata_file), "FILE", "write names and digests as JSON to FILE"},
+	{"cpp-flag", 0, OPTION_LIST, BUILD(cpp_flags), "FLAG", "for cpp, which reads a Dockerfile that ends in .in"},
+	{"cache-from", 0, OPTION_LIST, BUILD(cache_from), "WHERE", NULL},
+	{"cache-to", 0, OPTION_LIST, BUILD(cache_to), "WHERE", NULL},
+	{"cache-ttl", 0, OPTION_LIST, BUILD(cache_ttl), "TIME", NULL},
+	{"manifest", 0, OPTION_TEXT, BUILD(manifest), "NAME", NULL},
+	{"all-platforms", 0, OPTION_FLAG, BUILD(all_platforms), NULL, NULL},
+	{"attest", 0, OPTION_LIST, BUILD(attest), "KIND", NULL},
+	{"provenance", 0, OPTION_OPTIONAL, BUILD(provenance), "MODE", NULL, "true"},
+	{"sbom", 0, OPTION_OPTIONAL, BUILD(sbom), "MODE", NULL, "true"},
+	{"skip-unused-stages", 0, OPTION_OPTIONAL, BUILD(skip_unused_stages), "BOOL", NULL, "true"},
+	{"compat-volumes", 0, OPTION_OPTIONAL, BUILD(compat_volumes), "BOOL", NULL, "true"},
+	{"rm", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
+	{"force-rm", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
+	{"compress", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
+	{"disable-content-trust", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
+	{"log-rusage", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
+	{"builder", 0, OPTION_UNNEEDED, 0, "NAME", NULL},
+	{"loglevel", 0, OPTION_UNNEEDED, 0, "N", NULL},
+};
+const struct option_group build_group = {NULL, build_rows, ARRAY_COUNT(build_rows)};
+
+static const struct option_spec image_rows[] = {
+	{"format", 0, OPTION_TEXT, BUILD(format), "FORMAT", "oci (default) or docker"},
+	{"label", 0, OPTION_LIST, BUILD(labels), "K=V", "label of the image"},
+	{"annotation", 0, OPTION_LIST, BUILD(annotations), "K=V", "annotation of the manifest"},
+	{"env", 0, OPTION_LIST, BUILD(env), "K[=V]", "variable of the image, after the last instruction"},
+	{"unsetenv", 0, OPTION_LIST, BUILD(unset_env), "K", "leave a variable out of the image"},
+	{"unsetlabel", 0, OPTION_LIST, BUILD(unset_labels), "K", "leave a label out"},
+	{"unsetannotation", 0, OPTION_LIST, BUILD(unset_annotations), "K", "leave an annotation out"},
+	{"inherit-labels", 0, OPTION_OPTIONAL, BUILD(inherit_labels), "BOOL", NULL, "true"},
+	{"inherit-annotations", 0, OPTION_OPTIONAL, BUILD(inherit_annotations), "BOOL", NULL, "true"},
+	{"created-annotation", 0, OPTION_OPTIONAL, BUILD(created_annotation), "BOOL",
+	 "write org.opencontainers.image.created (default true)", "true"},
+	{"identity-label", 0, OPTION_OPTIONAL, BUILD(identity_label), "BOOL", "write a label with cooper's version",
+	 "true"},
+	{"omit-history", 0, OPTION_OPTIONAL, BUILD(omit_history), "BOOL", "write no history", "true"},
+	{"timestamp", 0, OPTION_TEXT, BUILD(timestamp), "SECONDS", "time of creation, and of every file of new layers"},
+	{"source-date-epoch", 0, OPTION_TEXT, BUILD(source_date_epoch), "SECONDS",
+	 "time of creation (default $SOURCE_DATE_EPOCH)"},
+	{"rewrite-timestamp", 0, OPTION_OPTIONAL, BUILD(rewrite_timestamp), "BOOL",
+	 "with it, no file of a new layer is younger (default true)", "true"},
+};
+const struct option_group build_image_group = {"Image options", image_rows, ARRAY_COUNT(image_rows)};
+
+void build_request_done(struct build_request *request)
+{
+	strlist_done(&request->build_args);
+	strlist_done(&request->tags);
+	strlist_done(&request->names);
+	strlist_done(&request->places);
+	strlist_done(&request->annotations);
+	strlist_done(&request->no_cache_stages);
+	for (size_t i = 0; i < request->output_count; i++)
+		output_done(&request->outputs[i]);
+	free(request->outputs);
+	strlist_done(&request->secret_texts);
+	free(request->secrets);
+	settings_done(&request->settings);
+	platform_done(&request->platform);
+	*request = (struct build_request){0};
+}
+
+static int read_bool(const char *text, const char *what, bool *value, struct error **err)
+{
+	return text ? parse_bool(text, what, value, err) : 0;
+}
+
+/* ---- what cannot be done ------------------------------------------------------------------------------------------
+ */
+
+/* A script that asks for it would get another result than it expects. */
+static int refuse(const struct build_flags *flags, struct error **err)
+{
+	if (flags->cache_from.count || flags->cache_to.count || flags->cache_ttl.count)
+		return error_set(
+			err, EINVAL,
+			"--cache-from, --cache-to and --cache-ttl: the cache is kept in the store and cannot be "
+			"exchanged with a registry (leave the option out)");
+	if (flags->manifest || flags->all_platforms ||
+	    (flags->platform.platform && strchr(flags->platform.platform, ',')))
+		return error_set(err, EINVAL,
+				 "--manifest, --all-platforms and several platforms: one build makes one image (build "
+				 "each --platform by itself)");
+	if (flags->attest.count)
+		return error_set(err, EINVAL, "--attest: attestations are not made (leave the option out)");
+	return 0;
+}
+
+/* Options that can have only one value here. */
+static int check_constants(const struct build_flags *flags, struct error **err)
+{
+	const struct {
+		const char *name, *text;
+		bool value;
+		const char *why;
+	} constants[] = {
+		{"--provenance", flags->provenance, false, "attestations are not made"},
+		{"--sbom", flags->sbom, false, "attestations are not made"},
+		{"--skip-unused-stages", flags->skip_unused_stages, true, "only what the target needs is built"},
+		{"--compat-volumes", flags->compat_volumes, false, "what RUN writes below a VOLUME is kept"},
+		{"--inherit-labels", flags->inherit_labels, true,
+		 "an image has the labels of its base (see --unsetlabel)"},
+		{"--inherit-annotations", flags->inherit_annotations, false,
+		 "an image does not have the annotations of its base"},
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(constants); i++) {
+		bool on = constants[i].value;
+		/* "--provenance=mode=max" is no truth value. */
+		bool is_mode = constants[i].text && strchr(constants[i].text, '=');
+		int rc = is_mode ? 0 : read_bool(constants[i].text, constants[i].name, &on, err);
+		if (rc < 0)
+			return rc;
+		if (is_mode || on != constants[i].value)
+			return error_set(err, EINVAL, "%s=%s: %s", constants[i].name, constants[i].text,
+					 constants[i].why);
+	}
+	return 0;
+}
+
+/* ---- arguments, secrets, names ------------------------------------------------------------------------------------
+ */
+
+static int read_arg_file(const char *path, struct strlist *args, struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(ARG_FILE_MAX);
+	cleanup(strlist_done) struct strlist lines = {0};
+	int rc = fd_read_user_file(path, &text, err);
+
+	if (rc < 0)
+		return error_prefix(err, "--build-arg-file");
+	strlist_split(&lines, buf_str(&text), '\n');
+	for (size_t i = 0; i < lines.count; i++) {
+		char *line = lines.items[i];
+		line += strspn(line, " \t");
+		size_t size = strlen(line);
+		while (size && strchr(" \t\r", line[size - 1]))
+			line[--size] = '\0';
+		if (size && *line != '#')
+			strlist_append(args, line);
+	}
+	return 0;
+}
+
+static int read_build_args(const struct build_flags *flags, struct build_request *request, struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < flags->build_arg_files.count; i++)
+		rc = read_arg_file(flags->build_arg_files.items[i], &request->build_args, err);
+	/* The later of two wins. */
+	strlist_append_all(&request->build_args, &flags->build_args);
+	for (size_t i = 0; rc == 0 && i < request->build_args.count; i++)
+		if (request->build_args.items[i][0] == '=' || !request->build_args.items[i][0])
+			return error_set(err, EINVAL, "--build-arg '%s': the name is missing",
+					 request->build_args.items[i]);
+	return rc;
+}
+
+static const char *keep(struct build_request *request, const char *text)
+{
+	strlist_append(&request->secret_texts, text);
+	return request->secret_texts.items[request->secret_texts.count - 1];
+}
+
+static int read_secret_field(struct build_request *request, const char *field, struct build_secret *secret,
+			     struct error **err)
+{
+	size_t size = strcspn(field, "=");
+	const char *value = field[size] ? field + size + 1 : "";
+	cleanup_free char *key = mem_strndup(field, size);
+
+	if (strcmp(key, "id") == 0)
+		secret->id = keep(request, value);
+	else if (strcmp(key, "src") == 0 || strcmp(key, "source") == 0)
+		secret->file = keep(request, value);
+	else if (strcmp(key, "env") == 0)
+		secret->variable = keep(request, value);
+	else if (strcmp(key, "type") != 0)
+		return error_set(err, EINVAL, "unknown key '%s' (known: id, src, env, type)", key);
+	else if (strcmp(value, "file") != 0 && strcmp(value, "env") != 0)
+		return error_set(err, EINVAL, "type '%s': use file or env", value);
+	return 0;
+}
+
+/* Without a source it is the variable of that name, and where there is none the file (as buildx has it). With
+ * type=env, src= names a variable. */
+static int complete_secret(struct build_secret *secret, bool is_variable, struct error **err)
+{
+	if (!secret->id || !*secret->id)
+		return error_set(err, EINVAL, "id= is missing");
+	if (secret->file && secret->variable)
+		return error_set(err, EINVAL, "src= and env= cannot both be given");
+	if (is_variable && secret->file) {
+		secret->variable = secret->file;
+		secret->file = NULL;
+	}
+	if (!secret->file && !secret->variable) {
+		if (is_variable || getenv(secret->id))
+			secret->variable = secret->id;
+		else
+			secret->file = secret->id;
+	}
+	if (secret->variable && !getenv(secret->variable))
+		return error_set(err, ENOENT, "there is no environment variable '%s'", secret->variable);
+	if (secret->file && access(secret->file, R_OK) < 0)
+		return error_set_errno(err, "'%s'", secret->file);
+	return 0;
+}
+
+static int read_secret(struct build_request *request, const char *text, struct build_secret *secret, struct error **err)
+{
+	cleanup(strlist_done) struct strlist fields = {0};
+	bool is_variable = false;
+	int rc = parse_csv(text, "--secret", &fields, err);
+
+	for (size_t i = 0; rc == 0 && i < fields.count; i++) {
+		rc = read_secret_field(request, fields.items[i], secret, err);
+		is_variable |= strcmp(fields.items[i], "type=env") == 0;
+	}
+	return rc == 0 ? complete_secret(secret, is_variable, err) : rc;
+}
+
+static int read_secrets(const struct build_flags *flags, struct build_request *request, struct error **err)
+{
+	request->secrets = mem_alloc((flags->secrets.count + 1) * sizeof(*request->secrets));
+	for (size_t i = 0; i < flags->secrets.count; i++) {
+		int rc = read_secret(request, flags->secrets.items[i], &request->secrets[i], err);
+		if (rc < 0)
+			return error_prefix(err, "--secret '%s'", flags->secrets.items[i]);
+	}
+	request->options.secrets = request->secrets;
+	request->options.secret_count = flags->secrets.count;
+	return 0;
+}
+
+static int add_name(struct build_request *request, const char *text, const char *option, struct error **err)
+{
+	cleanup_free char *name = NULL;
+	int rc = reference_local_name(text, &name, err);
+
+	if (rc < 0)
+		return error_prefix(err, "%s '%s'", option, text);
+	if (!strlist_contains(&request->names, name))
+		strlist_append(&request->names, name);
+	return 0;
+}
+
+static int read_tags(const struct build_flags *flags, struct build_request *request, struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < flags->tags.count; i++) {
+		const char *tag = flags->tags.items[i];
+		if (location_has_transport(tag)) {
+			cleanup(location_done) struct location location = {0};
+			rc = location_parse(tag, &location, err);
+			if (rc == 0)
+				strlist_append(&request->places, tag);
+			continue;
+		}
+		strlist_append(&request->tags, tag);
+		rc = add_name(request, tag, "--tag", err);
+	}
+	return rc;
+}
+
+static int read_outputs(const struct build_flags *flags, struct build_request *request, struct error **err)
+{
+	size_t most = flags->outputs.count + 1;
+
+	request->outputs = mem_alloc(most * sizeof(*request->outputs));
+	for (size_t i = 0; i < flags->outputs.count; i++) {
+		struct output *output = &request->outputs[i];
+		int rc = output_parse(flags->outputs.items[i], output, err);
+		if (rc < 0)
+			return rc;
+		request->output_count++;
+		for (size_t k = 0; rc == 0 && k < output->names.count; k++)
+			rc = add_name(request, output->names.items[k], "--output name", err);
+		if (rc < 0)
+			return rc;
+		strlist_append_all(&request->annotations, &output->annotations);
+		request->options.rewrite_timestamp |= output->rewrite_timestamp;
+	}
+	if (flags->push)
+		request->outputs[request->output_count++] = (struct output){.type = OUTPUT_REGISTRY, .level = -1};
+	return 0;
+}
+
+/* ---- values -------------------------------------------------------------------------------------------------------
+ */
+
+static int read_call(const struct build_flags *flags, struct build_request *request, struct error **err)
+{
+	cleanup(strlist_done) struct strlist words = {0};
+	static const char *const methods[] = {"build", "check", "outline", "targets"};
+	size_t method = 0;
+
+	request->call = flags->check ? BUILD_CALL_CHECK : BUILD_CALL_BUILD;
+	if (!flags->call)
+		return 0;
+	strlist_split(&words, flags->call, ',');
+	const char *name = words.count ? words.items[0] : "";
+	while (method < ARRAY_COUNT(methods) && strcmp(methods[method], name) != 0)
+		method++;
+	if (strcmp(name, "lint") == 0)
+		method = BUILD_CALL_CHECK;
+	if (method == ARRAY_COUNT(methods))
+		return error_set(err, EINVAL, "--call '%s': use build, check, outline or targets", flags->call);
+	request->call = (enum build_call)method;
+	for (size_t i = 1; i < words.count; i++) {
+		request->call_json = strcmp(words.items[i], "format=json") == 0;
+		if (!request->call_json && strcmp(words.items[i], "format=text") != 0)
+			return error_set(err, EINVAL, "--call '%s': '%s' is neither format=json nor format=text",
+					 flags->call, words.items[i]);
+	}
+	return 0;
+}
+
+static int read_progress(const struct build_flags *flags, struct build_request *request, struct error **err)
+{
+	static const struct {
+		const char *name;
+		enum build_progress progress;
+	} kinds[] = {
+		{"auto", BUILD_PROGRESS_PLAIN}, {"plain", BUILD_PROGRESS_PLAIN},  {"tty", BUILD_PROGRESS_PLAIN},
+		{"json", BUILD_PROGRESS_JSON},	{"rawjson", BUILD_PROGRESS_JSON}, {"quiet", BUILD_PROGRESS_QUIET},
+		{"none", BUILD_PROGRESS_QUIET},
+	};
+	const char *text = flags->progress ? flags->progress : env_plain("BUILDKIT_PROGRESS");
+
+	request->progress = BUILD_PROGRESS_PLAIN;
+	for (size_t i = 0; text && i < ARRAY_COUNT(kinds); i++)
+		if (strcmp(kinds[i].name, text) == 0) {
+			request->progress = kinds[i].progress;
+			text = NULL;
+		}
+	if (text)
+		return error_set(err, EINVAL, "--progress '%s': use auto, plain, tty, json or quiet", text);
+	if (flags->quiet)
+		request->progress = BUILD_PROGRESS_QUIET;
+	return 0;
+}
+
+static int read_times(const struct command_context *context, const struct build_flags *flags,
+		      struct build_options *options, struct error **err)
+{
+	options->timestamp = -1;
+	options->source_date_epoch = workshop_options(context->workshop)->source_date_epoch;
+	options->rewrite_timestamp = true;
+	if (flags->timestamp && flags->source_date_epoch)
+		return error_set(err, EINVAL, "--timestamp and --source-date-epoch cannot both be given");
+	int rc = 0;
+	if (flags->timestamp)
+		rc = parse_i64(flags->timestamp, 0, INT64_MAX, "--timestamp", &options->timestamp, err);
+	if (rc == 0 && flags->source_date_epoch)
+		rc = parse_i64(flags->source_date_epoch, 0, INT64_MAX, "--source-date-epoch",
+			       &options->source_date_epoch, err);
+	return rc == 0 ? read_bool(flags->rewrite_timestamp, "--rewrite-timestamp", &options->rewrite_timestamp, err)
+		       : rc;
+}
+
+static int read_cache(const struct build_flags *flags, struct build_options *options, struct error **err)
+{
+	const char *text = flags->layers ? flags->layers : env_get("LAYERS");
+	bool layers = true;
+	uint64_t jobs = 0;
+	int rc = read_bool(text, flags->layers ? "--layers" : "COOPER_LAYERS", &layers, err);
+
+	if (rc == 0 && flags->jobs)
+		rc = parse_u64(flags->jobs, JOBS_MAX, "--jobs", &jobs, err);
+	if (rc < 0)
+		return rc;
+	options->single_layer = !layers;
+	options->squash = flags->squash || flags->squash_all;
+	options->jobs = (int)jobs;
+	options->git_modes = flags->context_modes && strcmp(flags->context_modes, "git") == 0;
+	if (flags->context_modes && !options->git_modes && strcmp(flags->context_modes, "files") != 0)
+		return error_set(err, EINVAL, "--context-modes '%s': use files or git", flags->context_modes);
+	return 0;
+}
+
+static int read_changes(const struct build_flags *flags, struct image_changes *changes, struct error **err)
+{
+	*changes = (struct image_changes){.env = &flags->env,
+					  .unset_env = &flags->unset_env,
+					  .unset_labels = &flags->unset_labels,
+					  .unset_annotations = &flags->unset_annotations};
+	int rc = read_bool(flags->created_annotation, "--created-annotation", &changes->created_annotation, err);
+	if (rc == 0)
+		rc = read_bool(flags->identity_label, "--identity-label", &changes->identity_label, err);
+	if (rc == 0)
+		rc = read_bool(flags->omit_history, "--omit-history", &changes->omit_history, err);
+	return rc;
+}
+
+static int read_rooms_below(const struct build_flags *flags, struct build_request *request, bool quiet,
+			    struct error **err)
+{
+	struct build_options *options = &request->options;
+	bool asked = false;
+	int rc = pull_flags_read(&flags->pull, &options->pull, err);
+
+	if (rc == 0)
+		rc = registry_flags_read(&flags->registry, quiet, &options->registry, err);
+	if (rc == 0)
+		rc = platform_flags_read(&flags->platform, &request->platform, &asked, err);
+	if (rc == 0)
+		rc = compression_flags_read(&flags->compression, &request->export, err);
+	if (rc == 0)
+		rc = format_flag_default(flags->format, &options->format, err);
+	strlist_append_all(&request->settings.mounts, &flags->mounts);
+	if (rc == 0)
+		rc = run_flags_read(&flags->run, &request->settings, err);
+	request->export.registry = options->registry;
+	options->platform = asked ? &request->platform : NULL;
+	options->settings = &request->settings;
+	return rc;
+}
+
+int build_flags_read(const struct command_context *context, const struct build_flags *flags,
+		     struct build_request *request, struct error **err)
+{
+	struct build_options *options = &request->options;
+	int rc = refuse(flags, err);
+
+	if (rc == 0)
+		rc = check_constants(flags, err);
+	if (rc == 0)
+		rc = read_call(flags, request, err);
+	if (rc == 0)
+		rc = read_progress(flags, request, err);
+	if (rc == 0)
+		rc = read_times(context, flags, options, err);
+	if (rc == 0)
+		rc = read_cache(flags, options, err);
+	if (rc == 0)
+		rc = read_build_args(flags, request, err);
+	if (rc == 0)
+		rc = read_secrets(flags, request, err);
+	if (rc == 0)
+		rc = read_tags(flags, request, err);
+	if (rc == 0)
+		rc = read_outputs(flags, request, err);
+	if (rc == 0)
+		rc = read_changes(flags, &request->changes, err);
+	if (rc == 0)
+		rc = read_rooms_below(flags, request, request->progress == BUILD_PROGRESS_QUIET, err);
+	if (rc < 0)
+		return rc;
+	strlist_append_all(&request->annotations, &flags->annotations);
+	options->named_contexts = &flags->build_contexts;
+	options->target = flags->target;
+	options->build_args = &request->build_args;
+	options->labels = &flags->labels;
+	options->annotations = &request->annotations;
+	options->names = &request->names;
+	options->ssh = &flags->ssh;
+	options->no_cache = flags->no_cache;
+	for (size_t i = 0; i < flags->no_cache_filter.count; i++)
+		strlist_split(&request->no_cache_stages, flags->no_cache_filter.items[i], ',');
+	options->no_cache_stages = &request->no_cache_stages;
+	options->quiet = request->progress == BUILD_PROGRESS_QUIET;
+	return 0;
+}

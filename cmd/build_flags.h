@@ -1,0 +1,62 @@
+/*
+ * The options of `cooper build`, and what they become for the builder. Buildah's names with BuildKit's beside them
+ * where they differ.
+ */
+#ifndef COOPER_CMD_BUILD_FLAGS_H
+#define COOPER_CMD_BUILD_FLAGS_H
+
+#include "builder/amend.h"
+#include "builder/build.h"
+#include "builder/output.h"
+#include "cmd/flags.h"
+
+struct build_flags {
+	const char *target, *iidfile, *iidfile_raw, *metadata_file, *ignorefile, *format, *from, *logfile, *jobs;
+	const char *layers, *timestamp, *source_date_epoch, *rewrite_timestamp, *context_modes, *progress, *call;
+	const char *created_annotation, *identity_label, *omit_history;
+	const char *skip_unused_stages, *compat_volumes, *provenance, *sbom, *inherit_labels, *inherit_annotations,
+		*manifest;
+	bool no_cache, quiet, squash, squash_all, push, load, check, all_platforms;
+	struct strlist files, tags, build_args, build_arg_files, build_contexts, secrets, ssh, labels, annotations,
+		outputs, no_cache_filter, cache_from, cache_to, cache_ttl, attest, cpp_flags, mounts, env, unset_env,
+		unset_labels, unset_annotations;
+	struct platform_flags platform;
+	struct pull_flags pull;
+	struct compression_flags compression;
+	struct registry_flags registry;
+	struct run_flags run;
+};
+extern const struct option_group build_group, build_image_group;
+
+enum build_progress { BUILD_PROGRESS_PLAIN, BUILD_PROGRESS_JSON, BUILD_PROGRESS_QUIET };
+
+enum build_call { BUILD_CALL_BUILD, BUILD_CALL_CHECK, BUILD_CALL_OUTLINE, BUILD_CALL_TARGETS };
+
+/* What was asked for, read and checked. Texts are borrowed from the flags where they could be. */
+struct build_request {
+	struct build_options options; /* all but context and file */
+	enum build_call call;
+	bool call_json;
+	enum build_progress progress;
+	struct strlist build_args;
+	struct strlist tags;   /* as written, without those that are places: what --push pushes */
+	struct strlist names;  /* full names in the store */
+	struct strlist places; /* "transport:…" of --tag */
+	struct strlist annotations, no_cache_stages;
+	struct output *outputs;
+	size_t output_count;
+	struct strlist secret_texts; /* what options.secrets point into */
+	struct build_secret *secrets;
+	struct settings settings;
+	struct platform platform;
+	struct export_options export;
+	struct image_changes changes;
+};
+
+void build_request_done(struct build_request *request);
+CLEANUP_FOR_VALUE(struct build_request, build_request_done)
+/* -EINVAL names the option at fault. Flags of a feature that is missing are refused, never dropped. */
+int build_flags_read(const struct command_context *context, const struct build_flags *flags,
+		     struct build_request *request, struct error **err);
+
+#endif

@@ -1,0 +1,360 @@
+/*
+ * cooper build: a Dockerfile becomes an image.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/process.h"
+#include "cmd/build_call.h"
+#include "cmd/build_flags.h"
+#include "dockerfile/dockerfile.h"
+
+#define EXIT_PUSH_FAILED 120 /* everything was built, only a push failed */
+
+/* ---- the Dockerfile -----------------------------------------------------------------------------------------------
+ */
+
+/* "Dockerfile.in" goes through the C preprocessor, with the macros of the compiler left out (as Buildah has it). */
+static int preprocess(const struct strlist *cpp_flags, struct buf *text, struct error **err)
+{
+	static const char *const words[] = {"cpp", "-E", "-P", "-traditional", "-undef", "-iquote", ".", "-"};
+	cleanup(strlist_done) struct strlist argv = {0};
+	cleanup(buf_done) struct buf out = BUF_INIT(DOCKERFILE_SIZE_MAX);
+	cleanup(buf_done) struct buf errors = BUF_INIT((size_t)64 << 10);
+	struct process_result result = {0};
+
+	strlist_append(&argv, words[0]);
+	strlist_append_all(&argv, cpp_flags);
+	for (size_t i = 1; i < ARRAY_COUNT(words); i++)
+		strlist_append(&argv, words[i]);
+	const struct process_spec spec = {.program = words[0], .argv = strlist_argv(&argv)};
+	int rc = process_run(&spec, text->data, text->len, &out, &errors, /* timeout_ms */ 0, &result, err);
+	if (rc < 0)
+		return error_prefix(err, "cpp");
+	if (result.status != 0)
+		return error_set(err, EINVAL, "cpp ended with status %d: %s", result.status, buf_str(&errors));
+	if (out.overflow)
+		return error_set(err, EFBIG, "the Dockerfile is too large behind cpp");
+	buf_clear(text);
+	buf_append(text, buf_str(&out), out.len);
+	return 0;
+}
+
+/* One file of --file; NULL: the context's own. */
+static int read_one(const struct build_flags *flags, struct build_context *context, const char *path, struct buf *whole,
+		    char **name, struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(DOCKERFILE_SIZE_MAX);
+	cleanup_free char *called = NULL;
+	int rc = build_context_read_dockerfile(context, path, &text, &called, err);
+
+	if (rc == 0 && text_has_suffix(called, ".in"))
+		rc = preprocess(&flags->cpp_flags, &text, err);
+	if (rc < 0)
+		return rc;
+	/* Several are read as if they were one (as Buildah has it). */
+	if (whole->len && whole->data[whole->len - 1] != '\n')
+		buf_append_char(whole, '\n');
+	buf_append(whole, buf_str(&text), text.len);
+	if (!*name)
+		*name = take_ptr(&called);
+	return whole->overflow ? error_set(err, EFBIG, "the Dockerfile is too large") : 0;
+}
+
+static int read_dockerfile(const struct build_flags *flags, struct build_context *context, struct dockerfile **file,
+			   struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(DOCKERFILE_SIZE_MAX);
+	cleanup_free char *name = NULL;
+	int rc = flags->files.count ? 0 : read_one(flags, context, /* path */ NULL, &text, &name, err);
+
+	for (size_t i = 0; rc == 0 && i < flags->files.count; i++)
+		rc = read_one(flags, context, flags->files.items[i], &text, &name, err);
+	if (rc == 0)
+		rc = dockerfile_parse(buf_str(&text), text.len, name, file, err);
+	/* The base is the only thing in the file that the command line may replace. */
+	if (rc == 0 && flags->from)
+		mem_replace(&(*file)->stages[0].from->from.image, flags->from);
+	return rc;
+}
+
+/* ---- progress -----------------------------------------------------------------------------------------------------
+ */
+
+static void print_line(const char *line, void *context)
+{
+	fprintf(stderr, "%s\n", line);
+}
+
+/* One event per line: docs/build-progress.md. */
+static void print_event(const char *line, void *context)
+{
+	cleanup_json json_t *event = json_object();
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+
+	json_set_string(event, "event", "line");
+	json_set_take(event, "text", json_from_bytes(line));
+	json_format(event, &text);
+	fprintf(stderr, "%s\n", buf_str(&text));
+}
+
+static void set_progress(struct build_request *request)
+{
+	if (request->progress == BUILD_PROGRESS_PLAIN)
+		request->options.progress = print_line;
+	if (request->progress == BUILD_PROGRESS_JSON)
+		request->options.progress = print_event;
+}
+
+/* --logfile: what steps print goes to our stderr by descriptor, so the descriptor is replaced. */
+static int redirect_log(const char *path, int *stderr_before, struct error **err)
+{
+	if (!path)
+		return 0;
+	cleanup_close int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (file < 0)
+		return error_set_errno(err, "--logfile '%s'", path);
+	*stderr_before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (*stderr_before < 0 || dup2(file, STDERR_FILENO) < 0)
+		return error_set_errno(err, "--logfile");
+	return 0;
+}
+
+static void restore_log(int stderr_before)
+{
+	fflush(stderr);
+	if (stderr_before >= 0)
+		dup2(stderr_before, STDERR_FILENO);
+}
+
+/* ---- building -----------------------------------------------------------------------------------------------------
+ */
+
+static int build(struct command_context *context, const struct build_flags *flags, struct build_request *request,
+		 struct build_result *result, struct error **err)
+{
+	static const struct strlist none = {0};
+	bool amends = !image_changes_are_none(&request->changes);
+	cleanup_close int stderr_before = -1;
+	size_t findings = 0;
+	int rc = build_lint(request, request->options.file, request->options.context, &findings, err);
+
+	if (rc == 0)
+		rc = redirect_log(flags->logfile, &stderr_before, err);
+	if (rc < 0)
+		return rc;
+	set_progress(request);
+	/* Names are written last: here, when something is still to be changed. */
+	if (amends)
+		request->options.names = &none;
+	rc = build_run(context->workshop, &request->options, result, err);
+	if (rc == 0 && amends)
+		rc = image_amend(context->workshop, &request->changes, &request->names, &result->image, err);
+	if (rc == 0 && findings && !request->options.quiet)
+		log_warn("the checks found %zu %s in the Dockerfile, building all the same (see --check)", findings,
+			 findings == 1 ? "thing" : "things");
+	restore_log(stderr_before);
+	return rc;
+}
+
+/* ---- results ------------------------------------------------------------------------------------------------------
+ */
+
+/* *pushed: the last digest under which the image went out. */
+static int write_outputs(struct command_context *context, const struct build_request *request,
+			 const struct image *image, bool pushes, struct digest *sent, struct error **err)
+{
+	const struct output_options options = {.names = &request->tags, .export = &request->export};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < request->output_count; i++) {
+		const struct output *output = &request->outputs[i];
+		struct digest digest;
+		if ((output->type == OUTPUT_REGISTRY) != pushes)
+			continue;
+		rc = output_write(context->workshop, output, image, &options, &digest, err);
+		if (rc == 0 && !digest_is_null(&digest))
+			*sent = digest;
+	}
+	for (size_t i = 0; rc == 0 && i < request->places.count; i++) {
+		const char *place = request->places.items[i];
+		if (text_has_prefix(place, "docker://") != pushes)
+			continue;
+		rc = export_image(context->workshop, image, place, &request->export, sent, err);
+		if (rc < 0)
+			return error_prefix(err, "--tag %s", place);
+	}
+	return rc;
+}
+
+static json_t *descriptor_json(const struct image *image, const char *digest)
+{
+	json_t *object = json_object();
+
+	json_set_string(object, "mediaType", manifest_media_type(&image->manifest));
+	json_set_string(object, "digest", digest);
+	return object;
+}
+
+static int write_metadata(const char *path, const struct build_request *request, const struct image *image,
+			  const struct digest *sent, struct error **err)
+{
+	char id[DIGEST_TEXT_SIZE], digest[DIGEST_TEXT_SIZE];
+	cleanup_json json_t *root = json_object();
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+	cleanup_free char *names = strlist_join(&request->names, ",");
+
+	digest_format(&image->entry.id, id);
+	digest_format(digest_is_null(sent) ? &image->entry.manifest.digest : sent, digest);
+	json_set_string(root, "containerimage.config.digest", id);
+	json_set_string(root, "containerimage.digest", digest);
+	json_set_take(root, "containerimage.descriptor", descriptor_json(image, digest));
+	json_set_string_opt(root, "image.name", *names ? names : NULL);
+	json_format_pretty(root, 4, &text);
+	return result_file_write(path, buf_str(&text), err);
+}
+
+static int write_files(const struct build_flags *flags, const struct build_request *request, const struct image *image,
+		       const struct digest *sent, struct error **err)
+{
+	char id[DIGEST_TEXT_SIZE], hex[DIGEST_HEX_SIZE];
+	int rc = 0;
+
+	if (flags->iidfile)
+		rc = result_file_write(flags->iidfile, digest_format(&image->entry.id, id), err);
+	if (rc == 0 && flags->iidfile_raw)
+		rc = result_file_write(flags->iidfile_raw, digest_hex(&image->entry.id, hex), err);
+	if (rc == 0 && flags->metadata_file)
+		rc = write_metadata(flags->metadata_file, request, image, sent, err);
+	return rc;
+}
+
+static void print_id(const struct build_request *request, const struct image *image)
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	for (size_t i = 0; i < request->output_count; i++)
+		if (output_is_stdout(&request->outputs[i])) /* the archive is the result */
+			return;
+	printf("%s\n", digest_hex(&image->entry.id, hex));
+}
+
+/* The image is there: what a failed push leaves undone is said, and does not take it back. */
+static int report_push(struct error **err)
+{
+	fprintf(stderr, "cooper: %s\n", error_message(*err));
+	error_clear(err);
+	return EXIT_PUSH_FAILED;
+}
+
+static int finish(struct command_context *context, const struct build_flags *flags, const struct build_request *request,
+		  const struct image *image, struct error **err)
+{
+	struct digest sent = {0};
+	int rc = write_outputs(context, request, image, /* pushes */ false, &sent, err);
+
+	if (rc < 0)
+		return rc;
+	int pushed = write_outputs(context, request, image, /* pushes */ true, &sent, err);
+	if (pushed < 0)
+		pushed = report_push(err);
+	rc = write_files(flags, request, image, &sent, err);
+	if (rc < 0)
+		return rc;
+	print_id(request, image);
+	return pushed;
+}
+
+/* ---- the command --------------------------------------------------------------------------------------------------
+ */
+
+static int build_and_finish(struct command_context *context, const struct build_flags *flags,
+			    struct build_request *request, struct error **err)
+{
+	cleanup(build_result_done) struct build_result result = {0};
+	cleanup_close int hold = store_hold(context->store, err);
+	int rc = hold < 0 ? hold : build(context, flags, request, &result, err);
+
+	if (rc == -ECANCELED && result.status) {
+		/* The status is the failed command's own; the error is said here, since main would say 125. */
+		fprintf(stderr, "cooper: %s\n", error_message(*err));
+		error_clear(err);
+		return result.status;
+	}
+	return rc < 0 ? rc : finish(context, flags, request, &result.image, err);
+}
+
+static int check_terminal(const struct build_request *request, struct error **err)
+{
+	for (size_t i = 0; i < request->output_count; i++)
+		if (output_is_stdout(&request->outputs[i]) && isatty(STDOUT_FILENO))
+			return error_set(err, EINVAL, "--output: an archive is not written to a terminal");
+	return 0;
+}
+
+static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
+{
+	const struct build_flags *flags = values;
+	cleanup(build_request_done) struct build_request request = {0};
+	cleanup(build_context_close) struct build_context *sources = NULL;
+	cleanup(dockerfile_free) struct dockerfile *file = NULL;
+	int rc = build_flags_read(context, flags, &request, err);
+	if (rc == 0)
+		rc = check_terminal(&request, err);
+	if (rc < 0)
+		return rc;
+	const struct context_options options = {.ignorefile = flags->ignorefile,
+						.dockerfile = flags->files.count ? flags->files.items[0] : NULL,
+						.stdin_fd = STDIN_FILENO,
+						.registry = &request.options.registry};
+	/* Here, outside of the user namespace, where the user's keys and credential helpers are. */
+	rc = build_context_open(context->workshop, args->count ? args->items[0] : ".", &options, &sources, err);
+	if (rc == 0)
+		rc = read_dockerfile(flags, sources, &file, err);
+	if (rc < 0)
+		return rc;
+	request.options.context = sources;
+	request.options.file = file;
+	if (request.call != BUILD_CALL_BUILD)
+		return build_call(&request, file, sources, err);
+	return build_and_finish(context, flags, &request, err);
+}
+
+const struct command command_build = {
+	.name = "build",
+	.aliases = {"bud", "build-using-dockerfile"},
+	.arguments = "[OPTIONS] [CONTEXT]",
+	.summary = "build an image from a Dockerfile",
+	.description =
+		"Prints the image's id; what happens meanwhile, and what steps print, is on standard error. CONTEXT is "
+		"a directory (default: the current one), - for a tar archive or a Dockerfile on standard input, the "
+		"address of a git repository (https://HOST/REPO.git#REF:SUBDIR) or of a tar archive or Dockerfile.\n\n"
+		"The language is BuildKit's. Steps whose inputs have not changed are taken from the cache; stages that "
+		"do not depend on each other are built at the same time; stages that the target does not need are not "
+		"built.\n\n"
+		"The exit status is that of a RUN that failed, 120 when everything was built and only a push failed, "
+		"1 when --check found something, and 125 for other errors.",
+	.examples = "  cooper build -t app .\n  cooper build --target test --build-arg VERSION=3 .\n"
+		    "  cooper build -t registry.example.org/team/app --push https://example.org/team/app.git#v1.2\n"
+		    "  cooper build --output type=local,dest=out .\n  cooper build --check .",
+	.needs = NEEDS_STORE,
+	.order = OPTIONS_ANYWHERE,
+	.min_args = 0,
+	.max_args = 1,
+	.options = {{&build_group, 0},
+		    {&build_image_group, 0},
+		    {&platform_group, offsetof(struct build_flags, platform)},
+		    {&pull_group, offsetof(struct build_flags, pull)},
+		    {&compression_group, offsetof(struct build_flags, compression)},
+		    {&registry_group, offsetof(struct build_flags, registry)},
+		    {&run_group, offsetof(struct build_flags, run)}},
+	.options_size = sizeof(struct build_flags),
+	.run = run,
+};
