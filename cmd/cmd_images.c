@@ -54,7 +54,9 @@ static int read_filter(struct store *store, const char *text, struct filter *fil
 {
 	const char *equals = strchr(text, '=');
 	if (!equals)
-		return error_set(err, EINVAL, "invalid image filter \"%s\": must be in the format \"filter=value or filter!=value\"", text);
+		return error_set(err, EINVAL,
+				 "invalid image filter \"%s\": must be in the format \"filter=value or filter!=value\"",
+				 text);
 	const char *value = equals + 1;
 	cleanup_free char *key = mem_strndup(text, equals - text);
 	bool on = false;
@@ -88,13 +90,20 @@ static bool label_matches(const struct strlist *labels, const char *wanted)
 	return value && (!equals || strcmp(value, equals + 1) == 0);
 }
 
+/* How long a name is without its ":TAG" or "@DIGEST". */
+static size_t repository_length(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+	size_t path = slash ? (size_t)(slash - name) : 0; /* a host may have a port */
+	return path + strcspn(name + path, ":@");
+}
+
 static bool reference_matches(const struct strlist *names, const char *pattern)
 {
 	for (size_t i = 0; i < names->count; i++) {
 		const char *name = names->items[i];
 		const char *last = strrchr(name, '/');
-		const char *tag = strrchr(last ? last : name, ':');
-		cleanup_free char *untagged = tag ? mem_strndup(name, tag - name) : mem_strdup(name);
+		cleanup_free char *untagged = mem_strndup(name, repository_length(name));
 		const char *bare = strrchr(untagged, '/');
 		if (pattern_match(pattern, name) || pattern_match(pattern, untagged) ||
 		    pattern_match(pattern, last ? last + 1 : name) ||
@@ -138,13 +147,12 @@ static json_t *make_row(const struct images_options *options, const struct image
 	cleanup_free char *size = format_size(image->size);
 	cleanup_free char *created = format_time(entry->created, 0);
 	char digest[DIGEST_TEXT_SIZE];
-	const char *slash = strrchr(name, '/');
-	const char *tag = strchr(slash ? slash : name, ':');
-	cleanup_free char *repository = tag ? mem_strndup(name, tag - name) : mem_strdup(name);
+	size_t length = repository_length(name);
+	cleanup_free char *repository = mem_strndup(name, length);
 	json_t *row = json_object();
 	json_set_string(row, "ID", id);
 	json_set_string(row, "Name", *repository ? repository : "<none>");
-	json_set_string(row, "Tag", tag ? tag + 1 : "<none>");
+	json_set_string(row, "Tag", name[length] == ':' ? name + length + 1 : "<none>");
 	json_set_string(row, "Digest", digest_format(&entry->manifest.digest, digest));
 	json_set_string(row, "Size", size);
 	json_set_string(row, "Created", age);
@@ -200,7 +208,7 @@ static bool name_is_of(const char *name, const char *asked)
 	const char *prefixes[] = {"", "localhost/", "docker.io/library/", "docker.io/"};
 	for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++)
 		if (text_has_prefix(name, prefixes[i]) && strncmp(name + strlen(prefixes[i]), asked, len) == 0 &&
-		    name[strlen(prefixes[i]) + len] == ':')
+		    repository_length(name) == strlen(prefixes[i]) + len)
 			return true;
 	return false;
 }

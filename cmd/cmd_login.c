@@ -112,7 +112,7 @@ static int check_and_store(const struct login_options *options, const char *regi
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
 	const struct login_options *options = values;
-	const char *registry = args->items[0];
+	cleanup_free char *registry = credentials_key(args->items[0]);
 	if (options->get_login)
 		return print_login(options, registry, err);
 	if (options->password && options->password_stdin)

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cmd/command.h"
 #include "registry/auth.h"
@@ -25,15 +26,21 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (options->all == (args->count > 0))
 		return error_set(err, EINVAL, "name one registry, or give --all");
 	cleanup_error struct error *failure = NULL;
+	cleanup_free char *registry = options->all ? NULL : credentials_key(args->items[0]);
+	/* As it is typed first: the files may have a URL as a key (Docker's own for docker.io). */
 	int rc = credentials_erase(options->authfile, options->all ? NULL : args->items[0], &failure);
+	if (rc == -ENOENT && registry && strcmp(registry, args->items[0]) != 0) {
+		error_clear(&failure);
+		rc = credentials_erase(options->authfile, registry, &failure);
+	}
 	if (rc == -ENOENT && !options->all)
-		return error_set(err, ENOENT, "not logged into %s", args->items[0]);
+		return error_set(err, ENOENT, "not logged into %s", registry);
 	if (rc < 0)
 		return error_set(err, -rc, "%s", error_message(failure));
 	if (options->all)
 		printf("Removed login credentials for all registries\n");
 	else
-		printf("Removed login credentials for %s\n", args->items[0]);
+		printf("Removed login credentials for %s\n", registry);
 	return 0;
 }
 

@@ -4,9 +4,9 @@
 #include "cmd/command.h"
 
 #include <stdio.h>
-#include <sys/utsname.h>
 
 #include "base/json.h"
+#include "imagefmt/platform.h"
 
 struct version_options {
 	bool json;
@@ -24,13 +24,14 @@ static int run(struct command_context *context, void *values, const struct strli
 		printf("cooper version " COOPER_VERSION " (image-spec 1.1.1, runtime-spec 1.2.1)\n");
 		return 0;
 	}
-	struct utsname machine = {0};
-	uname(&machine);
+	cleanup(platform_done) struct platform host = {0};
+	platform_host(&host);
+	cleanup_free char *os_arch = mem_printf("%s/%s", host.os, host.architecture);
 	cleanup_json json_t *root = json_object();
 	json_set_string(root, "version", COOPER_VERSION);
 	json_set_string(root, "imageSpec", "1.1.1");
 	json_set_string(root, "runtimeSpec", "1.2.1");
-	json_set_string(root, "osArch", machine.machine);
+	json_set_string(root, "osArch", os_arch);
 	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
 	json_format_pretty(root, 4, &text);
 	fputs(buf_str(&text), stdout);

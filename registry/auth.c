@@ -342,6 +342,17 @@ static int erase_all(struct auth_edit *edit, struct error **err)
 	return edit_save(edit, err);
 }
 
+char *credentials_key(const char *registry)
+{
+	const char *schemes[] = {"https://", "http://"};
+	for (size_t i = 0; i < ARRAY_COUNT(schemes); i++)
+		if (text_has_prefix(registry, schemes[i])) {
+			const char *host = registry + strlen(schemes[i]);
+			return mem_strndup(host, strcspn(host, "/"));
+		}
+	return mem_strdup(registry);
+}
+
 int credentials_erase(const char *authfile, const char *key, struct error **err)
 {
 	cleanup_free char *file = writable_file(authfile);

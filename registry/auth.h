@@ -21,6 +21,8 @@ struct credentials {
 void credentials_done(struct credentials *credentials);
 CLEANUP_FOR_VALUE(struct credentials, credentials_done)
 
+/* What a person calls a registry, as a key of the files: of a URL (Docker's old form) the host; newly allocated. */
+MUST_CHECK char *credentials_key(const char *registry);
 /* For "host[:port][/path]", longest match first. None at all is success with nothing set. */
 int credentials_find(const char *authfile, const char *repository, struct credentials *credentials, struct error **err);
 /* login: writes (0600, atomically, other keys kept) to authfile, or to the default file. *written tells where. */

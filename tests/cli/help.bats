@@ -27,6 +27,7 @@ load lib/common
 	[[ $output =~ ^cooper\ version\ [0-9.]+\ \(image-spec\ 1.1.1,\ runtime-spec\ 1.2.1\)$ ]]
 	run cooper version --json
 	assert_output_has '"imageSpec": "1.1.1"'
+	assert_output_has '"osArch": "linux/'
 }
 
 @test "an unknown command or flag is named, and costs 125" {

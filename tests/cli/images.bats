@@ -120,3 +120,13 @@ assert len(i["id"])==12 and i["names"]==["localhost/busybox:latest"] and i["dige
 	run cooper containers -q
 	assert_output_is ""
 }
+
+@test "a name with a digest is a repository without a tag" {
+	digest=sha256:$(printf 'a%.0s' {1..64})
+	cooper tag busybox "example.org:5000/pinned@$digest"
+	run cooper images --format '{{.Name}} {{.Tag}}'
+	assert_output_has "example.org:5000/pinned <none>"
+	assert_output_lacks "@"
+	run cooper images --filter 'reference=*/pinned' --format '{{.Name}}'
+	assert_output_has example.org:5000/pinned
+}

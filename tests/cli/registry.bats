@@ -60,11 +60,13 @@ teardown() {
 	assert_output_is "Login Succeeded!"
 	run stat -c %a "$REGISTRY_AUTH_FILE"
 	assert_output_is 600
+	run cooper login --get-login "http://$REGISTRY/"
+	assert_output_is "$REGISTRY_USER"
 	run cooper login --get-login "$REGISTRY"
 	assert_output_is "$REGISTRY_USER"
 	cooper push -q --tls-verify=false busybox "$REGISTRY/p:2"
 	skopeo inspect --tls-verify=false --authfile "$REGISTRY_AUTH_FILE" "docker://$REGISTRY/p:2" >/dev/null
-	run cooper logout "$REGISTRY"
+	run cooper logout "http://$REGISTRY"
 	assert_output_is "Removed login credentials for $REGISTRY"
 	run cooper logout "$REGISTRY"
 	assert_fails_with 125 "not logged into"
