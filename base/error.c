@@ -64,6 +64,16 @@ int error_set(struct error **err, int code, const char *fmt, ...)
 	return set_message(err, code, message);
 }
 
+/* The C library's words, which begin with a capital, as a part of a sentence: "no such file or directory", "RPC …". */
+static char *reason(int code)
+{
+	char *text = mem_strdup(strerror(code));
+
+	if (text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'a' && text[1] <= 'z')
+		text[0] = (char)(text[0] - 'A' + 'a');
+	return text;
+}
+
 int error_set_errno(struct error **err, const char *fmt, ...)
 {
 	int code = errno;
@@ -78,7 +88,8 @@ int error_set_errno(struct error **err, const char *fmt, ...)
 	va_start(args, fmt);
 	cleanup_free char *what = mem_vprintf(fmt, args);
 	va_end(args);
-	return set_message(err, code, mem_printf("%s: %s", what, strerror(code)));
+	cleanup_free char *why = reason(code);
+	return set_message(err, code, mem_printf("%s: %s", what, why));
 }
 
 /* What is returned for a failure that left no text to add to. */

@@ -101,7 +101,7 @@ static int get_field(const struct run *r, size_t at, json_t *object, const char 
 	if (!json_is_object(object))
 		return fail(r, at, "can't evaluate field %s in type %s", name, gotemplate_type_name(object));
 	json_t *found = json_object_get(object, name);
-	if (!found && r->strict_fields)
+	if (!found && r->strict_fields && gotemplate_is_struct(object))
 		return fail(r, at, "can't evaluate field %s", name);
 	*value = found ? json_incref(found) : json_null();
 	return 0;

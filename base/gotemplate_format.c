@@ -71,6 +71,19 @@ bool gotemplate_is_true(const json_t *value)
 	return false;
 }
 
+bool gotemplate_is_struct(const json_t *object)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)object, key, value)
+	{
+		if (key[0] < 'A' || key[0] > 'Z')
+			return false;
+	}
+	return json_object_size(object) > 0;
+}
+
 static size_t count_characters(const char *text)
 {
 	size_t count = 0;
@@ -330,7 +343,7 @@ static void append_object(const struct verb *verb, const json_t *object, struct 
 		buf_append_char(into, ':');
 		const json_t *value = json_object_get(object, keys.items[i]);
 		/* A set: Go has it as a map to struct{}, and prints "map[80/tcp:{}]". */
-		if (json_is_object(value) && json_object_size(value) == 0)
+		if (json_is_object(value) && json_object_size(value) == 0 && !gotemplate_is_struct(object))
 			buf_append_str(into, "{}");
 		else
 			append_by_verb(verb, value, into);

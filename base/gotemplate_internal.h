@@ -98,6 +98,9 @@ void gotemplate_sorted_keys(const json_t *object, struct strlist *keys);
 
 /* Values as Go's fmt package writes them. */
 bool gotemplate_is_true(const json_t *value);
+/* JSON does not tell Go's structs, where an unknown field is a mistake, from its maps, where it has no value. The
+ * fields of a struct have names with capitals, and there is at least one. */
+bool gotemplate_is_struct(const json_t *object);
 const char *gotemplate_type_name(const json_t *value); /* "string", "int", "map", …, for errors */
 /* %v; at the top of an action null is "<no value>", in a container and in print it is "<nil>". */
 void gotemplate_append_value(const json_t *value, struct buf *into);

@@ -179,6 +179,18 @@ static const char *image_name_of(const struct image *image, const char *typed)
 	return names->count ? names->items[0] : typed ? typed : "";
 }
 
+static void note_base(struct container *c, const struct image *image)
+{
+	char digest[DIGEST_TEXT_SIZE];
+
+	strlist_env_set(&c->annotations, "org.opencontainers.image.base.digest",
+			digest_format(&c->image_digest, digest));
+	if (image->entry.names.count)
+		strlist_env_set(&c->annotations, "org.opencontainers.image.base.name", c->image_name);
+	else
+		strlist_env_unset(&c->annotations, "org.opencontainers.image.base.name");
+}
+
 static bool is_prefix_of_id(const char *text, const struct digest *id)
 {
 	char hex[DIGEST_HEX_SIZE];
@@ -251,6 +263,8 @@ int container_create(struct workshop *w, const struct image *image, const struct
 		made.image_manifest = mem_strdup("");
 	}
 	made.image_name = mem_strdup(image ? image_name_of(image, options->name_base) : "");
+	if (image && options->note_base)
+		note_base(&made, image);
 	if (options->settings)
 		settings_copy(&made.settings, options->settings);
 
@@ -264,6 +278,11 @@ int container_create(struct workshop *w, const struct image *image, const struct
 			return error_prefix(err, "creating container");
 	} else {
 		cleanup_free char *base = automatic_name(image, options->name_base);
+		if (options->suffix) {
+			size_t stem = strlen(base) - strlen("working-container");
+			cleanup_free char *suffixed = mem_printf("%.*s%s", (int)stem, base, options->suffix);
+			mem_replace(&base, suffixed);
+		}
 		rc = container_name_take_free(w, base, made.id, &made.name, err);
 		if (rc < 0)
 			return rc;

@@ -43,6 +43,8 @@ CLEANUP_FOR_VALUE(struct container, container_done)
 struct container_options {
 	const char *name;      /* NULL: made of the image's name (Buildah's rules) */
 	const char *name_base; /* what the automatic name is made of: image text as the user gave it */
+	const char *suffix;    /* instead of "working-container" in it; NULL = that */
+	bool note_base;	       /* annotations name the base (image-spec "annotations.md", image.base.*) */
 	enum image_format format;
 	const struct platform *platform; /* of a container from scratch; NULL = this machine's */
 	const struct settings *settings; /* NULL = none */

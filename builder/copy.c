@@ -62,6 +62,10 @@ static int open_from_name(struct workshop *w, const struct copy_options *options
 static int open_sources(struct workshop *w, const struct copy_options *options, struct copy_from *from,
 			struct error **err)
 {
+	if (options->root) {
+		from->directory = mem_strdup("/");
+		return 0;
+	}
 	if (options->from) {
 		from->directory = mem_strdup("/");
 		int rc = open_from_name(w, options, from, err);
@@ -101,10 +105,17 @@ static int load_ignore_rules(struct copy_job *job, struct error **err)
 		rc = ignore_rules_add(&job->exclude_rules, options->exclude->items[i], err);
 	if (rc < 0)
 		return error_prefix(err, "--exclude");
+	if (options->root) {
+		if (options->root->ignore) {
+			strlist_copy(&job->context_rules.patterns, &options->root->ignore->patterns);
+			job->context_rules.has_exceptions = options->root->ignore->has_exceptions;
+		}
+		return 0;
+	}
 	if (options->ignorefile) {
 		if (!options->contextdir)
 			return error_set(err, EINVAL,
-					 "--ignorefile requires that you specify a context dir using "
+					 "--ignorefile option requires that you specify a context dir using "
 					 "--contextdir");
 		/* Named by the user, so it may lie outside the context. */
 		cleanup_close int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -398,6 +409,9 @@ static int put_url(struct copy_job *job, const struct source *source, const stru
 		return copy_unpack_archive(job, fd, source->path, to->path, err);
 	struct stat st = {.st_mode = S_IFREG | URL_MODE, .st_nlink = 1};
 	st.st_mtim.tv_sec = download.last_modified >= 0 ? download.last_modified : workshop_options(job->w)->now;
+	/* As BuildKit calls it. */
+	if (job->options->root && !download.file_name)
+		download.file_name = mem_strdup("__unnamed__");
 	if (to->into && !download.file_name)
 		return error_set(err, EINVAL, "'%s' ends in no file name; name the destination", source->path);
 	cleanup_free char *path = inside(to, download.file_name);
@@ -416,6 +430,15 @@ static int digest_lines(struct copy_job *job, struct copy_result *result, struct
 	return digest_of(text, strlen(text), &result->digest, err);
 }
 
+/* The directory that a file is put into under a new name. */
+static int make_above(struct copy_job *job, const char *path, struct error **err)
+{
+	size_t length = (size_t)(last_part(path) - path);
+	cleanup_free char *above = mem_strndup(path, length > 1 ? length - 1 : length);
+
+	return copy_make_destination(job, above, err);
+}
+
 static int put_all(struct copy_job *job, const char *directory, const struct strlist *texts, const char *destination,
 		   struct error **err)
 {
@@ -425,16 +448,26 @@ static int put_all(struct copy_job *job, const char *directory, const struct str
 
 	if (rc < 0)
 		return rc;
-	if (job->options->checksum && (sources.count != 1 || !sources.items[0].is_url))
+	if (job->options->checksum && sources.count && !sources.items[0].is_url)
+		return error_set(err, EINVAL, "checksum flag is not supported for local sources");
+	if (job->options->checksum && sources.count != 1)
 		return error_set(err, EINVAL, "--checksum goes with exactly one http(s) source");
-	find_destination(job, destination, sources.count, &to);
+	find_destination(job, destination, job->options->root ? 1 : sources.count, &to);
 	/* A file that is given a name of its own is known by what it is, not by that name. */
 	job->prefix = strlen(to.path);
 	if (to.into && sources.count)
 		rc = copy_make_destination(job, to.path, err);
-	for (size_t i = 0; rc >= 0 && i < sources.count; i++)
+	else if (job->options->root && sources.count)
+		rc = make_above(job, to.path, err);
+	for (size_t i = 0; rc >= 0 && i < sources.count; i++) {
 		rc = sources.items[i].is_url ? put_url(job, &sources.items[i], &to, err)
 					     : put_path(job, &sources.items[i], &to, err);
+		/* What has become a directory takes the next one in. */
+		if (rc >= 0 && job->options->root && !to.into) {
+			destination_done(&to);
+			find_destination(job, destination, 1, &to);
+		}
+	}
 	return rc;
 }
 
@@ -460,16 +493,42 @@ static void job_done(struct copy_job *job)
 	free(job->links.slots);
 }
 
+/* A source that is written as an absolute path into the context is meant there, and not as a path below it. */
+static void enter_context(const char *contextdir, const struct strlist *texts, struct strlist *into)
+{
+	size_t length = strlen(contextdir);
+
+	while (length > 1 && contextdir[length - 1] == '/')
+		length--;
+	for (size_t i = 0; i < texts->count; i++) {
+		const char *text = texts->items[i];
+		bool within = contextdir[0] == '/' && strncmp(text, contextdir, length) == 0 &&
+			      (text[length] == '/' || text[length] == '\0');
+		if (!within)
+			strlist_append(into, text);
+		else
+			strlist_append(into, text[length] ? text + length : "/");
+	}
+}
+
 int copy_into_container(struct workshop *w, const struct container *c, const struct strlist *sources,
 			const char *destination, const struct copy_options *options, struct copy_result *result,
 			struct error **err)
 {
 	cleanup(copy_from_done) struct copy_from from = {.fd = -1, .records = RECORDS_INIT};
 	cleanup(rootfs_close) struct rootfs *rootfs = NULL;
-	struct copy_job job = {.w = w, .c = c, .options = options, .keep_owner = options->from != NULL};
+	cleanup(strlist_done) struct strlist texts = {0};
+	struct copy_job job = {.w = w,
+			       .c = c,
+			       .options = options,
+			       .keep_owner = options->from || (options->root && options->root->keep_owner)};
 
 	if (sources->count == 0)
 		return error_set(err, EINVAL, "nothing to copy: no source was named");
+	if (options->contextdir && !options->from)
+		enter_context(options->contextdir, sources, &texts);
+	else
+		strlist_copy(&texts, sources);
 	int rc = open_sources(w, options, &from, err);
 	if (rc >= 0)
 		rc = rootfs_open(w, c, &rootfs, err);
@@ -478,12 +537,12 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 	job.root = rootfs_fd(rootfs);
 	job.single_id = store_has_single_id(workshop_store(w));
 	job.vouchers = from.is_container ? records_vouchers(&from.records) : NULL;
-	job.source_root = from.rootfs ? rootfs_fd(from.rootfs) : from.fd;
+	job.source_root = options->root ? options->root->fd : from.rootfs ? rootfs_fd(from.rootfs) : from.fd;
 	rc = prepare(&job, err);
 	if (rc >= 0)
 		rc = load_ignore_rules(&job, err);
 	if (rc >= 0)
-		rc = put_all(&job, from.directory, sources, destination, err);
+		rc = put_all(&job, from.directory, &texts, destination, err);
 	if (rc >= 0)
 		rc = digest_lines(&job, result, err);
 	job_done(&job);

@@ -216,13 +216,24 @@ int edit_cmd(struct image_config *config, const char *text, struct error **err)
 
 int edit_entrypoint(struct image_config *config, const char *text, struct error **err)
 {
+	const struct image_config plain = {0};
 	cleanup(strlist_done) struct strlist words = {0};
 	if (parse_json_words(text, &words))
 		strlist_copy(&config->entrypoint, &words);
 	else if (*text == '\0')
 		strlist_clear(&config->entrypoint);
 	else
-		set_shell_form(&config->entrypoint, config, text);
+		set_shell_form(&config->entrypoint, &plain, text);
+	return 0;
+}
+
+/* The instruction's shell form is for the shell that SHELL has set. */
+static int apply_entrypoint(struct image_config *config, const char *rest, struct error **err)
+{
+	cleanup(strlist_done) struct strlist words = {0};
+	if (*rest == '\0' || parse_json_words(rest, &words))
+		return edit_entrypoint(config, rest, err);
+	set_shell_form(&config->entrypoint, config, rest);
 	return 0;
 }
 
@@ -380,7 +391,7 @@ int edit_instruction(struct image_config *config, const char *text, struct error
 		{"ENV", apply_env},
 		{"LABEL", apply_label},
 		{"CMD", apply_cmd},
-		{"ENTRYPOINT", edit_entrypoint},
+		{"ENTRYPOINT", apply_entrypoint},
 		{"EXPOSE", apply_expose},
 		{"USER", apply_user},
 		{"VOLUME", apply_volume},

@@ -269,6 +269,9 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 		return error_set(err, EINVAL, "an OCI layout holds the OCI format only");
 	if (location.transport == TRANSPORT_STORE)
 		return name_in_store(w, image, location.name, digest, err);
+	/* Else who loads the archive could only call the image by its id. */
+	if (location.transport == TRANSPORT_DOCKER_ARCHIVE && !location.name && image->entry.names.count)
+		location.name = mem_strdup(image->entry.names.items[0]);
 	cleanup_close int hold = store_hold(workshop_store(w), err);
 	if (hold < 0)
 		return hold;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/json.h"
@@ -17,8 +18,8 @@
 #include "imagefmt/reference.h"
 
 struct commit_flags {
-	const char *format, *iidfile, *timestamp, *source_date_epoch, *rewrite_timestamp, *identity_label, *config,
-		*metadata_file, *created_annotation, *omit_history;
+	const char *format, *iidfile, *timestamp, *reference_time, *source_date_epoch, *rewrite_timestamp,
+		*identity_label, *config, *metadata_file, *created_annotation, *omit_history;
 	bool quiet, squash, rm, omit_timestamp;
 	struct strlist unset_env, changes, add_files, annotations, unset_annotations;
 	struct compression_flags compression;
@@ -38,6 +39,7 @@ static const struct option_spec rows[] = {
 	 "time of creation (default $SOURCE_DATE_EPOCH)"},
 	{"rewrite-timestamp", 0, OPTION_OPTIONAL, COMMIT(rewrite_timestamp), "BOOL",
 	 "with it, no file of the new layer is younger (default true)", "true"},
+	{"reference-time", 0, OPTION_TEXT, COMMIT(reference_time), "FILE", NULL},
 	{"omit-timestamp", 0, OPTION_FLAG, COMMIT(omit_timestamp), NULL, NULL},
 	{"annotation", 0, OPTION_LIST, COMMIT(annotations), "K=V", "annotation of the manifest"},
 	{"unsetannotation", 0, OPTION_LIST, COMMIT(unset_annotations), "K", "leave an annotation out"},
@@ -69,6 +71,12 @@ static int read_times(struct command_context *context, const struct commit_flags
 	if (flags->timestamp && flags->source_date_epoch)
 		return error_set(err, EINVAL, "--timestamp and --source-date-epoch cannot both be given");
 	int rc = 0;
+	/* The old way to say it: the time of a file. */
+	struct stat st;
+	if (flags->reference_time && stat(flags->reference_time, &st) < 0)
+		return error_set_errno(err, "--reference-time '%s'", flags->reference_time);
+	if (flags->reference_time)
+		options->timestamp = st.st_mtim.tv_sec;
 	if (flags->timestamp)
 		rc = parse_i64(flags->timestamp, 0, INT64_MAX, "--timestamp", &options->timestamp, err);
 	if (rc == 0 && flags->source_date_epoch)

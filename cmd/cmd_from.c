@@ -24,6 +24,7 @@ static const struct option_spec rows[] = {
 	{"name", 0, OPTION_TEXT, FROM(name), "NAME", "name of the container (default: made of the image's)"},
 	{"format", 'f', OPTION_TEXT, FROM(format), "FORMAT", "oci (default) or docker: what commit writes"},
 	{"cidfile", 0, OPTION_TEXT, FROM(cidfile), "FILE", "write the container's id to FILE"},
+	{"suffix", 0, OPTION_TEXT, FROM(suffix), "TEXT", NULL},
 	{"quiet", 'q', OPTION_FLAG, FROM(quiet), NULL, "no progress on standard error"},
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
@@ -49,7 +50,11 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup(image_done) struct image image = {0};
 	cleanup(platform_done) struct platform platform = {0};
 	bool asked = false;
-	struct container_options create = {.name = options->name, .name_base = name, .settings = &settings};
+	struct container_options create = {.name = options->name,
+					   .name_base = name,
+					   .suffix = options->suffix,
+					   .note_base = true,
+					   .settings = &settings};
 	int rc = format_flag_default(options->format, &create.format, err);
 	if (rc == 0)
 		rc = run_flags_read(&options->run, &settings, err);

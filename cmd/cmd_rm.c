@@ -34,6 +34,27 @@ static int remove_one(struct command_context *context, const char *name, struct 
 	return 0;
 }
 
+/* All that can be removed are; each of the others is told on a line of its own, the last one as the command's error. */
+static int remove_listed(struct command_context *context, const struct strlist *names, struct error **err)
+{
+	cleanup_error struct error *failure = NULL;
+	int failed = 0;
+	for (size_t i = 0; i < names->count; i++) {
+		cleanup_error struct error *one = NULL;
+		int rc = remove_one(context, names->items[i], &one);
+		if (rc == 0)
+			continue;
+		if (failure)
+			fprintf(stderr, "%s\n", error_message(failure));
+		error_clear(&failure);
+		failure = take_ptr(&one);
+		failed = rc;
+	}
+	if (failed && err)
+		*err = take_ptr(&failure);
+	return failed;
+}
+
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
 	const struct rm_options *options = values;
@@ -41,8 +62,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (!options->all) {
 		if (args->count == 0)
 			return error_set(err, EINVAL, "container ID must be specified");
-		for (size_t i = 0; rc == 0 && i < args->count; i++)
-			rc = remove_one(context, args->items[i], err);
+		rc = remove_listed(context, args, err);
 		return rc;
 	}
 	if (args->count > 0)

@@ -144,7 +144,8 @@ static int run(struct command_context *context, void *values, const struct strli
 	const struct rmi_options *options = values;
 	bool many = options->all || options->prune;
 	if (many && args->count > 0)
-		return error_set(err, EINVAL, "when using --all or --prune, no image can be named");
+		return error_set(err, EINVAL, "when using the --%s switch, you may not pass any images names or IDs",
+				 options->all ? "all" : "prune");
 	if (!many && args->count == 0)
 		return error_set(err, EINVAL, "image name or ID must be specified");
 	int rc = many ? remove_many(context, options, err) : remove_listed(context, options, args, err);

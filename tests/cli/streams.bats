@@ -37,7 +37,7 @@ descriptors_with() {
 	run sh -c 'cooper images >&-'
 	assert_fails_with 125 "write to standard output"
 	run sh -c 'cooper images >/dev/full'
-	assert_fails_with 125 "No space left"
+	assert_fails_with 125 "no space left"
 	run sh -c 'cooper from --name lost busybox >&-'
 	assert_fails_with 125 "write to standard output"
 	run cooper inspect --format '{{.Container}}' lost

@@ -21,7 +21,7 @@ static void appends_what_errno_says(void **state)
 
 	errno = EACCES;
 	assert_int_equal(error_set_errno(&err, "open '%s'", "f"), -EACCES);
-	assert_string_equal(error_message(err), "open 'f': Permission denied");
+	assert_string_equal(error_message(err), "open 'f': permission denied");
 }
 
 static void never_takes_errno_zero_for_success(void **state)
