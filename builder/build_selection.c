@@ -16,13 +16,6 @@
 #include "base/tree.h"
 #include "builder/copy_internal.h"
 
-mode_t build_selection_git_mode(mode_t mode)
-{
-	if (S_ISDIR(mode))
-		return S_IFDIR | 0755;
-	return S_ISREG(mode) ? S_IFREG | (mode & 0100 ? 0755 : 0644) : mode;
-}
-
 /* One copied directory, or the way to one file. */
 struct walk {
 	const struct build_selection *selection;
@@ -51,7 +44,7 @@ static bool is_left_out(const struct walk *walk, const char *path)
 static void add_stat(const struct walk *walk, const char *path, const struct stat *st)
 {
 	const struct build_selection *selection = walk->selection;
-	mode_t mode = selection->git_modes ? build_selection_git_mode(st->st_mode) : st->st_mode;
+	mode_t mode = selection->git_modes ? copy_git_mode(st->st_mode) : st->st_mode;
 
 	build_key_text(walk->key, "path", path);
 	build_key_number(walk->key, "mode", mode);

@@ -22,7 +22,5 @@ struct build_selection {
 
 /* -ENOENT names a source that is not there or left out. */
 int build_selection_add(const struct build_selection *selection, struct build_key *key, struct error **err);
-/* The mode that git would have checked out with the usual umask. */
-mode_t build_selection_git_mode(mode_t mode);
 
 #endif

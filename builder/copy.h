@@ -5,13 +5,23 @@
 #define COOPER_BUILDER_COPY_H
 
 #include "builder/container.h"
+#include "dockerfile/ignore.h"
 #include "registry/client.h"
 
+/* Sources in a directory that the caller holds open, with a Dockerfile's rules: `into` is decided for each source by
+ * itself, directories that are made belong to --chown. */
+struct copy_root {
+	int fd;
+	const struct ignore_rules *ignore; /* relative to it; NULL */
+	bool keep_owner;		   /* sources keep theirs, as with `from` */
+};
+
 struct copy_options {
-	bool add;		/* URLs are fetched, local archives unpacked */
-	const char *contextdir; /* sources are inside it, as in a root; NULL = "/" with relative sources from the
-				   working directory */
-	const char *from;	/* container or image that sources are taken from */
+	bool add;		      /* URLs are fetched, local archives unpacked */
+	const char *contextdir;	      /* sources are inside it, as in a root; NULL = "/" with relative sources from the
+					 working directory */
+	const char *from;	      /* container or image that sources are taken from */
+	const struct copy_root *root; /* instead of contextdir and from; NULL */
 	const char *chown;    /* "user[:group]" of the container's own files; NULL = 0:0 (with from: as it is there) */
 	const char *chmod;    /* octal or symbolic; NULL = as it is */
 	const char *checksum; /* "sha256:…" of a URL's body */
@@ -22,6 +32,7 @@ struct copy_options {
 	bool allow_empty_wildcard;
 	bool keep_archive; /* --unpack=false */
 	bool force_unpack; /* --unpack=true: of URLs too */
+	bool git_modes;	   /* files are 0644 or 0755, directories 0755, as git keeps them */
 	int64_t mtime;	   /* --timestamp: of everything copied, or -1 */
 	struct registry_options registry;
 };

@@ -77,6 +77,14 @@ int copy_finish_file(struct copy_job *job, const char *path, int fd, const struc
 /* The directory that is copied into, made when missing: 0755 and root's, or as --chmod and --chown say. */
 int copy_make_destination(struct copy_job *job, const char *path, struct error **err);
 
+/* The mode that git would have checked out with the usual umask. */
+static inline mode_t copy_git_mode(mode_t mode)
+{
+	if (S_ISDIR(mode))
+		return S_IFDIR | 0755;
+	return S_ISREG(mode) ? S_IFREG | (mode & 0100 ? 0755 : 0644) : mode;
+}
+
 /* What the digest knows a path by: relative to the destination. */
 static inline const char *copy_digest_path(const struct copy_job *job, const char *path)
 {

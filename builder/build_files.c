@@ -1,0 +1,184 @@
+/*
+ * COPY, ADD and WORKDIR in a stage's container.
+ */
+#include "builder/build_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/owner.h"
+#include "base/parse.h"
+#include "base/rootpath.h"
+#include "base/tree.h"
+#include "builder/copy.h"
+#include "run/user.h"
+
+/* ---- here-documents -------------------------------------------------------------------------------------------------
+ */
+
+/* A directory in tmp/ with the files of the instruction. */
+struct document_files {
+	struct workshop *w;
+	char *name; /* in tmp/; NULL before it is made */
+	int fd;
+};
+
+static void document_files_done(struct document_files *files)
+{
+	int tmp = files->name ? store_tmp(workshop_store(files->w), NULL) : -1;
+
+	fd_close(files->fd);
+	if (tmp >= 0)
+		tree_remove(tmp, files->name, NULL);
+	free(files->name);
+}
+CLEANUP_FOR_VALUE(struct document_files, document_files_done)
+
+static int write_document(int dirfd, const struct heredoc *heredoc, struct error **err)
+{
+	cleanup_free char *body = heredoc_body(heredoc);
+	cleanup_close int fd = openat(dirfd, heredoc->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return error_set_errno(err, "here-document '%s'", heredoc->name);
+	int rc = fd_write_all(fd, body, strlen(body), err);
+	/* Whatever our umask. */
+	if (rc >= 0 && fchmod(fd, 0644) < 0)
+		rc = error_set_errno(err, "here-document '%s'", heredoc->name);
+	return rc;
+}
+
+static int write_documents(const struct heredocs *heredocs, struct document_files *files, struct error **err)
+{
+	int tmp = store_tmp(workshop_store(files->w), err);
+
+	if (tmp < 0)
+		return tmp;
+	files->name = store_tmp_name(workshop_store(files->w), "documents");
+	if (mkdirat(tmp, files->name, 0700) < 0)
+		return error_set_errno(err, "make a directory for here-documents");
+	files->fd = fd_open_dir(tmp, files->name, err);
+	int rc = files->fd < 0 ? files->fd : 0;
+	for (size_t i = 0; rc >= 0 && i < heredocs->count; i++) {
+		if (strchr(heredocs->items[i].name, '/'))
+			return error_set(err, EINVAL, "here-document '%s': a name cannot have a '/'",
+					 heredocs->items[i].name);
+		rc = write_document(files->fd, &heredocs->items[i], err);
+	}
+	return rc;
+}
+
+/* ---- COPY and ADD ---------------------------------------------------------------------------------------------------
+ */
+
+static void copy_options_of(const struct build *build, const struct plan_step *step, struct copy_options *options)
+{
+	const struct instruction_copy *copy = &step->instruction->copy;
+
+	*options = (struct copy_options){
+		.add = step->instruction->kind == INSTRUCTION_ADD,
+		.chown = copy->chown && *copy->chown ? copy->chown : NULL,
+		.chmod = copy->chmod && *copy->chmod ? copy->chmod : NULL,
+		.checksum = copy->checksum && *copy->checksum ? copy->checksum : NULL,
+		.exclude = &copy->excludes,
+		.parents = copy->parents,
+		.link = copy->link,
+		.allow_empty_wildcard = true,
+		.keep_archive = copy->unpack == FLAG_FALSE,
+		.force_unpack = copy->unpack == FLAG_TRUE,
+		.mtime = -1,
+		.registry = build->options->registry,
+	};
+}
+
+static int copy_from(struct build *build, struct stage_run *run, const struct plan_step *step,
+		     const struct strlist *sources, const struct copy_root *root, struct error **err)
+{
+	const struct instruction_copy *copy = &step->instruction->copy;
+	struct copy_options options;
+	struct copy_result result;
+
+	copy_options_of(build, step, &options);
+	options.root = root;
+	options.git_modes = build->options->git_modes && !root->keep_owner;
+	return copy_into_container(build->w, &run->c, sources, copy->destination, &options, &result, err);
+}
+
+static int copy_documents(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
+{
+	const struct heredocs *heredocs = &step->instruction->copy.files;
+	cleanup(document_files_done) struct document_files files = {.w = build->w, .fd = -1};
+	int rc = write_documents(heredocs, &files, err);
+
+	for (size_t i = 0; rc >= 0 && i < heredocs->count; i++) {
+		cleanup(strlist_done) struct strlist source = {0};
+		const struct copy_root root = {.fd = files.fd};
+		strlist_append(&source, heredocs->items[i].name);
+		rc = copy_from(build, run, step, &source, &root, err);
+	}
+	return rc;
+}
+
+static bool is_url(const char *source)
+{
+	return text_has_prefix(source, "http://") || text_has_prefix(source, "https://");
+}
+
+/* Only of the context's files there may be none. */
+static bool needs_root(const struct plan_step *step)
+{
+	const struct strlist *sources = &step->instruction->copy.sources;
+
+	for (size_t i = 0; i < sources->count; i++)
+		if (step->instruction->kind != INSTRUCTION_ADD || !is_url(sources->items[i]))
+			return true;
+	return false;
+}
+
+int build_files_copy(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
+{
+	const struct instruction_copy *copy = &step->instruction->copy;
+	cleanup(build_root_done) struct build_root opened = BUILD_ROOT_INIT;
+	int rc = 0;
+
+	mem_replace(&run->c.config.working_dir, step->cwd);
+	if (copy->sources.count) {
+		rc = needs_root(step) ? build_root_open(build, &step->input, &opened, err) : 0;
+		const struct copy_root root = {
+			.fd = opened.fd, .ignore = opened.ignore, .keep_owner = opened.keep_owner};
+		if (rc >= 0)
+			rc = copy_from(build, run, step, &copy->sources, &root, err);
+	}
+	if (rc >= 0 && copy->files.count)
+		rc = copy_documents(build, run, step, err);
+	return rc;
+}
+
+/* ---- WORKDIR --------------------------------------------------------------------------------------------------------
+ */
+
+int build_files_workdir(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
+{
+	cleanup(rootfs_close) struct rootfs *rootfs = NULL;
+	struct rootpath_dir dir = {.mode = 0755, .mtime = -1};
+	int rc = rootfs_open(build->w, &run->c, &rootfs, err);
+
+	if (rc < 0)
+		return rc;
+	if (step->user && *step->user) {
+		rc = user_find_owner(rootfs_fd(rootfs), step->user, &dir.uid, &dir.gid, err);
+		if (rc < 0)
+			return error_prefix(err, "USER '%s'", step->user);
+		dir.set_owner = !store_has_single_id(workshop_store(build->w));
+	}
+	int fd = rootpath_mkdirs(rootfs_fd(rootfs), step->cwd, &dir, err);
+	if (fd < 0)
+		return error_prefix(err, "make '%s'", step->cwd);
+	fd_close(fd);
+	return 0;
+}

@@ -1,0 +1,145 @@
+/*
+ * What the files of a build share:
+ *
+ *	build.c		the door: plan, images, what is cached, the rest, the image that comes out
+ *	build_source.c	what steps read: contexts, images, other stages
+ *	build_stage.c	one stage, step by step: from the cache, or made
+ *	build_stepkey.c	the key of a step
+ *	build_layer.c	changes to a layer
+ *	build_exec.c	RUN
+ *	build_secret.c	its secrets and ssh sockets
+ *	build_files.c	COPY, ADD, WORKDIR
+ *	build_jobs.c	stages as processes
+ *
+ * A stage is its base's layers and a record for each step that makes one more; everything else about it stands in the
+ * plan. Records are all that travels between processes.
+ */
+#ifndef COOPER_BUILDER_BUILD_INTERNAL_H
+#define COOPER_BUILDER_BUILD_INTERNAL_H
+
+#include "builder/build.h"
+#include "builder/build_cache.h"
+#include "builder/build_key.h"
+#include "builder/build_memo.h"
+#include "builder/build_plan.h"
+#include "builder/container.h"
+#include "builder/rootfs.h"
+
+/* An image that the file names. */
+struct build_image {
+	char *name;
+	char *platform; /* as text, or NULL */
+	struct image image;
+};
+
+/* A directory that steps read: the context (first), and those of --build-context. */
+struct build_directory {
+	struct build_context *context; /* NULL until it is needed; the first is the caller's */
+	struct build_memo *memo;
+};
+
+/* A stage on its way. */
+struct stage_run {
+	const struct plan_stage *plan;
+	size_t number;		      /* in the plan */
+	size_t done;		      /* steps behind us */
+	bool is_ready;		      /* its base's layers are in `c` */
+	struct build_record *records; /* of each step that has a layer and is done */
+	bool *cached;		      /* of each step */
+	/* Its container: layers in config.diff_ids and layer_types, the rest is filled in when it is made on disk. */
+	struct container c;
+	int lock, dir; /* of the container; -1 before there is one */
+};
+
+struct build {
+	struct workshop *w;
+	const struct build_options *options;
+	struct platform platform;
+	struct build_globals globals;
+	struct plan *plan;
+	struct build_image **images;
+	size_t image_count;
+	struct build_directory *directories; /* the context, then as options->named_contexts */
+	struct stage_run *stages;	     /* as the plan's */
+	int status;			     /* of the RUN that failed */
+};
+
+/* Says a line to the user. */
+void build_say(const struct build *build, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* ---- build_source.c -----------------------------------------------------------------------------------------------
+ */
+
+/* For plan_make(); the context is the build. */
+int build_resolve_image(void *context, const char *name, const struct platform *platform, size_t *index,
+			const struct image_config **config, struct error **err);
+void build_image_free(struct build_image *image);
+/* The directory of INPUT_CONTEXT or INPUT_NAMED, opened when it is first needed. */
+int build_directory_open(struct build *build, const struct plan_input *input, struct build_directory **directory,
+			 struct error **err);
+/* The layers of a stage (done), an image, or nothing. Borrowed. */
+void build_input_layers(const struct build *build, const struct plan_input *input, const struct digest **diff_ids,
+			size_t *count);
+/* Something open to read from. */
+struct build_root {
+	int fd;				   /* borrowed from what follows */
+	const struct ignore_rules *ignore; /* NULL */
+	bool keep_owner;
+	struct rootfs *rootfs;
+};
+#define BUILD_ROOT_INIT ((struct build_root){.fd = -1})
+int build_root_open(struct build *build, const struct plan_input *input, struct build_root *root, struct error **err);
+void build_root_done(struct build_root *root);
+CLEANUP_FOR_VALUE(struct build_root, build_root_done)
+
+/* ---- build_stage.c ------------------------------------------------------------------------------------------------
+ */
+
+void stage_run_init(struct stage_run *run, const struct plan *plan, size_t number);
+void stage_run_done(struct stage_run *run);
+bool stage_run_is_done(const struct stage_run *run);
+/* True when the stages that the stage needs for all or the next of its steps are done. */
+bool stage_run_can_go_on(const struct build *build, const struct stage_run *run);
+/* Takes what it can from the cache. Outside of the user namespace, too. */
+int stage_run_look_up(struct build *build, struct stage_run *run, struct error **err);
+/* Does all the rest. Inside. */
+int stage_run_finish(struct build *build, struct stage_run *run, struct error **err);
+/* Appends the layer of the next step and goes on behind it. */
+void stage_run_add(struct stage_run *run, const struct build_record *record, bool cached);
+/* Removes its container. */
+void stage_run_clean_up(struct build *build, struct stage_run *run);
+
+/* ---- build_stepkey.c ----------------------------------------------------------------------------------------------
+ */
+
+/* -ENODATA: this step cannot be known before it is done (a download without a checksum). */
+int build_step_key(struct build *build, const struct stage_run *run, const struct plan_step *step, struct digest *key,
+		   struct error **err);
+
+/* ---- build_layer.c ------------------------------------------------------------------------------------------------
+ */
+
+/* Containers of stages have such names, and the mark in their directory until somebody is to find them. */
+#define BUILD_CONTAINER_PREFIX "build-"
+#define BUILD_CONTAINER_MARK "build"
+
+/* Makes the stage's container on disk when it has none, and takes its lock. */
+int build_layer_begin(struct build *build, struct stage_run *run, struct error **err);
+/* What has changed in the container becomes a layer. */
+int build_layer_end(struct build *build, struct stage_run *run, struct build_record *record, struct error **err);
+
+/* ---- build_exec.c, build_files.c ----------------------------------------------------------------------------------
+ */
+
+/* -ECANCELED with build->status when the command failed. */
+int build_exec_run(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err);
+int build_files_copy(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err);
+int build_files_workdir(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err);
+
+/* ---- build_jobs.c -------------------------------------------------------------------------------------------------
+ */
+
+/* Does what was not in the cache, in a worker. */
+int build_jobs_run(struct build *build, struct error **err);
+
+#endif

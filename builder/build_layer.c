@@ -1,0 +1,157 @@
+/*
+ * The working container of a stage, and its changes as layers. It is a container like any other, so that a step that
+ * fails can be looked at with the usual commands; but nobody else has it, so its state is written only where somebody
+ * will read it: when it is made, and when it is left behind.
+ */
+#include "builder/build_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/tree.h"
+#include "builder/container_internal.h"
+#include "builder/records.h"
+#include "builder/rootcopy.h"
+#include "imagefmt/layer.h"
+#include "imagefmt/pack.h"
+
+#define MADE "commit" /* as commit_journal.c calls it: what is in it is on its way to the layers */
+
+/* ---- the container --------------------------------------------------------------------------------------------------
+ */
+
+static int random_name(char **name, struct error **err)
+{
+	uint32_t number = 0;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		return error_set_errno(err, "get random bytes");
+	*name = mem_printf(BUILD_CONTAINER_PREFIX "%08x", number);
+	return 0;
+}
+
+/* Leaves the mark by which prune knows it. */
+static int mark(int dir, struct error **err)
+{
+	int fd = openat(dir, BUILD_CONTAINER_MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return error_set_errno(err, "mark the stage's container");
+	fd_close(fd);
+	return 0;
+}
+
+int build_layer_begin(struct build *build, struct stage_run *run, struct error **err)
+{
+	struct workshop *w = build->w;
+	cleanup(container_done) struct container made = {0};
+	cleanup_free char *name = NULL;
+
+	if (run->dir >= 0)
+		return 0;
+	int rc = random_name(&name, err);
+	if (rc < 0)
+		return rc;
+	const struct container_options options = {
+		.name = name, .format = build->options->format, .settings = build->options->settings};
+	rc = container_create(w, /* image */ NULL, &options, &made, err);
+	if (rc < 0)
+		return rc;
+	int lock = store_lock(workshop_store(w), "container", made.id, LOCK_EXCLUSIVE, LOCK_WAIT, name, err);
+	if (lock < 0)
+		return lock;
+	/* The layers are those of the stage; what the container is otherwise is its own. */
+	image_config_done(&made.config);
+	strlist_done(&made.layer_types);
+	made.config = run->c.config;
+	made.layer_types = run->c.layer_types;
+	run->c = made;
+	made = (struct container){0};
+	run->lock = lock;
+	run->dir = container_open_dir(w, &run->c, err);
+	return run->dir < 0 ? run->dir : mark(run->dir, err);
+}
+
+/* ---- the layer ------------------------------------------------------------------------------------------------------
+ */
+
+static int set_time(const struct tree_entry *entry, void *context, struct error **err)
+{
+	const int64_t *seconds = context;
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = *seconds}};
+
+	if (!*entry->name ? futimens(entry->dirfd, times) < 0
+			  : utimensat(entry->dirfd, entry->name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set_errno(err, "set the time of '%s'", entry->path);
+	return TREE_GO_ON;
+}
+
+/* Makes `upper` into what a layer is, and reads it. */
+static int finish(struct build *build, const struct stage_run *run, int upper, struct pack_result *packed,
+		  struct error **err)
+{
+	const struct build_options *options = build->options;
+	cleanup(records_done) struct records records = RECORDS_INIT;
+	int rc = records_open(build->w, &run->c, &records, err);
+
+	if (rc < 0)
+		return rc;
+	bool clamp = options->timestamp < 0 && options->source_date_epoch >= 0 && options->rewrite_timestamp;
+	const struct normalise_options normalise = {
+		.lowers = records.lowers,
+		.lower_count = records.lower_count,
+		.clamp_mtime = clamp ? options->source_date_epoch : -1,
+		.vouchers = records_vouchers(&records),
+	};
+	rc = pack_normalise(upper, &normalise, err);
+	int64_t seconds = options->timestamp;
+	if (rc >= 0 && seconds >= 0)
+		rc = tree_walk(upper, set_time, /* after */ NULL, &seconds, err);
+	return rc < 0 ? rc : pack_tree(upper, /* sink */ NULL, /* context */ NULL, packed, err);
+}
+
+/* Moves it to its place among the layers, and makes an empty one. */
+static int move(struct build *build, struct stage_run *run, const struct pack_result *packed, struct error **err)
+{
+	int dir = run->dir;
+
+	if ((mkdirat(dir, MADE, 0700) < 0 && errno != EEXIST) || renameat(dir, "upper", dir, MADE "/fs") < 0)
+		return error_set_errno(err, "take the step's changes");
+	int rc = layer_adopt_prepared(workshop_store(build->w), dir, MADE, packed, err);
+	return rc < 0 ? rc : container_make_upper(build->w, dir, &run->c, err);
+}
+
+int build_layer_end(struct build *build, struct stage_run *run, struct build_record *record, struct error **err)
+{
+	const struct build_options *options = build->options;
+	struct pack_result packed = {0};
+	bool is_copy = rootcopy_exists(run->dir);
+	int rc = is_copy ? rootcopy_fill_upper(run->dir, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	cleanup_close int upper = fd_open_dir(run->dir, "upper", err);
+	if (upper < 0)
+		return upper;
+	rc = finish(build, run, upper, &packed, err);
+	if (rc >= 0)
+		rc = move(build, run, &packed, err);
+	if (rc >= 0 && is_copy)
+		rc = rootcopy_mark(run->dir, err);
+	if (rc < 0)
+		return error_prefix(err, "make a layer");
+	*record = (struct build_record){
+		.diff_id = packed.diff_id,
+		.size = packed.size,
+		.created = options->timestamp >= 0	     ? options->timestamp
+			   : options->source_date_epoch >= 0 ? options->source_date_epoch
+							     : workshop_options(build->w)->now,
+	};
+	return 0;
+}

@@ -1,0 +1,182 @@
+/*
+ * The key of a step: everything that its result depends on, and nothing else. Equal on every machine.
+ */
+#include "builder/build_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "builder/build_selection.h"
+
+#define KEY_VERSION "cooper step 1"
+
+static void add_layers(const struct build *build, struct build_key *key, const char *name,
+		       const struct plan_input *input)
+{
+	const struct digest *diff_ids = NULL;
+	size_t count = 0;
+
+	build_input_layers(build, input, &diff_ids, &count);
+	build_key_number(key, name, count);
+	for (size_t i = 0; i < count; i++)
+		build_key_digest(key, "", &diff_ids[i]);
+}
+
+/* What `input` is as far as the sources select: of a directory the files, of layers the layers. */
+static int add_input(struct build *build, struct build_key *key, const struct plan_input *input,
+		     struct build_selection *selection, struct error **err)
+{
+	struct build_directory *directory = NULL;
+
+	if (input->kind != INPUT_CONTEXT && input->kind != INPUT_NAMED) {
+		add_layers(build, key, "from", input);
+		if (selection->sources)
+			build_key_list(key, "sources", selection->sources);
+		return 0;
+	}
+	int rc = build_directory_open(build, input, &directory, err);
+	if (rc < 0)
+		return rc;
+	selection->root = build_context_fd(directory->context);
+	selection->ignore = build_context_ignore(directory->context);
+	selection->memo = directory->memo;
+	selection->git_modes = build->options->git_modes;
+	return build_selection_add(selection, key, err);
+}
+
+/* ---- RUN ----------------------------------------------------------------------------------------------------------
+ */
+
+static int add_mount(struct build *build, struct build_key *key, const struct file_mount *mount,
+		     const struct plan_input *input, struct error **err)
+{
+	cleanup(strlist_done) struct strlist source = {0};
+	struct build_selection selection = {.sources = &source};
+
+	build_key_number(key, "mount", mount->type);
+	build_key_text(key, "target", mount->target);
+	build_key_text(key, "source", mount->source);
+	build_key_text(key, "id", mount->id);
+	build_key_text(key, "env", mount->env);
+	build_key_number(key, "read only", mount->read_only);
+	build_key_number(key, "size", mount->size);
+	if (mount->has_mode)
+		build_key_number(key, "mode", mount->mode);
+	if (mount->has_uid)
+		build_key_number(key, "uid", mount->uid);
+	if (mount->has_gid)
+		build_key_number(key, "gid", mount->gid);
+	/* A cache's content is not part of the key, nor is what it began with; secrets never are. */
+	if (mount->type != FILE_MOUNT_BIND)
+		return 0;
+	strlist_append(&source, mount->source ? mount->source : "/");
+	return add_input(build, key, input, &selection, err);
+}
+
+static int add_run(struct build *build, struct build_key *key, const struct plan_step *step, struct error **err)
+{
+	const struct instruction_run *run = &step->instruction->run;
+	cleanup(strlist_done) struct strlist env = {0};
+	int rc = 0;
+
+	strlist_copy(&env, &step->env);
+	strlist_sort(&env);
+	build_key_list(key, "argv", &step->argv);
+	build_key_list(key, "env", &env);
+	build_key_text(key, "user", step->user);
+	build_key_text(key, "network", run->network);
+	build_key_text(key, "security", run->security);
+	build_key_list(key, "devices", &run->devices);
+	if (run->script == RUN_SCRIPT_FILE)
+		build_key_text(key, "script", run->command.words.items[0]);
+	for (size_t i = 0; rc >= 0 && i < run->mount_count; i++)
+		rc = add_mount(build, key, &run->mounts[i], &step->mounts[i], err);
+	return rc;
+}
+
+/* ---- COPY and ADD ---------------------------------------------------------------------------------------------------
+ */
+
+static bool is_remote(const char *source)
+{
+	return text_has_prefix(source, "http://") || text_has_prefix(source, "https://") ||
+	       text_has_prefix(source, "git://") || text_has_prefix(source, "git@") ||
+	       text_has_prefix(source, "ssh://");
+}
+
+/* Splits the sources of ADD into those of the context and those from elsewhere. */
+static int add_remote(const struct instruction *instruction, struct strlist *local, struct build_key *key)
+{
+	const struct instruction_copy *copy = &instruction->copy;
+
+	for (size_t i = 0; i < copy->sources.count; i++) {
+		const char *source = copy->sources.items[i];
+		if (instruction->kind != INSTRUCTION_ADD || !is_remote(source)) {
+			strlist_append(local, source);
+			continue;
+		}
+		if (!copy->checksum || !*copy->checksum)
+			return -ENODATA;
+		build_key_text(key, "address", source);
+	}
+	return 0;
+}
+
+static int add_copy(struct build *build, struct build_key *key, const struct plan_step *step, struct error **err)
+{
+	const struct instruction_copy *copy = &step->instruction->copy;
+	cleanup(strlist_done) struct strlist local = {0};
+	struct build_selection selection = {.sources = &local, .excludes = &copy->excludes, .parents = copy->parents};
+
+	build_key_text(key, "destination", copy->destination);
+	build_key_text(key, "chown", copy->chown);
+	build_key_text(key, "chmod", copy->chmod);
+	build_key_text(key, "checksum", copy->checksum);
+	build_key_list(key, "exclude", &copy->excludes);
+	build_key_number(key, "link", copy->link);
+	build_key_number(key, "parents", copy->parents);
+	build_key_number(key, "unpack", copy->unpack);
+	build_key_number(key, "keep git", copy->keep_git_dir);
+	for (size_t i = 0; i < copy->files.count; i++) {
+		build_key_text(key, "file", copy->files.items[i].name);
+		build_key_number(key, "strip tabs", copy->files.items[i].strip_tabs);
+		build_key_text(key, "content", copy->files.items[i].content);
+	}
+	int rc = add_remote(step->instruction, &local, key);
+	/* How many there are decides whether the destination is a directory. */
+	build_key_number(key, "sources", copy->sources.count + copy->files.count);
+	if (rc < 0 || local.count == 0)
+		return rc;
+	return add_input(build, key, &step->input, &selection, err);
+}
+
+/* ---- any ------------------------------------------------------------------------------------------------------------
+ */
+
+int build_step_key(struct build *build, const struct stage_run *run, const struct plan_step *step,
+		   struct digest *digest, struct error **err)
+{
+	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
+	const struct image_config *config = &run->c.config;
+	const struct build_options *options = build->options;
+	int rc = 0;
+
+	build_key_text(&key, KEY_VERSION, instruction_name(step->instruction->kind));
+	build_key_number(&key, "layers", config->diff_id_count);
+	for (size_t i = 0; i < config->diff_id_count; i++)
+		build_key_digest(&key, "", &config->diff_ids[i]);
+	build_key_text(&key, "cwd", step->cwd);
+	/* What times the files get is part of the layer. */
+	if (options->timestamp >= 0)
+		build_key_number(&key, "timestamp", (uint64_t)options->timestamp);
+	else if (options->source_date_epoch >= 0 && options->rewrite_timestamp)
+		build_key_number(&key, "epoch", (uint64_t)options->source_date_epoch);
+	if (step->instruction->kind == INSTRUCTION_RUN)
+		rc = add_run(build, &key, step, err);
+	else if (step->instruction->kind == INSTRUCTION_WORKDIR)
+		build_key_text(&key, "user", step->user);
+	else
+		rc = add_copy(build, &key, step, err);
+	return rc < 0 ? rc : build_key_finish(&key, digest, err);
+}
