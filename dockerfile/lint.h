@@ -39,7 +39,7 @@ int lint_config_parse(const char *text, struct lint_config *config, struct error
 
 struct lint_options {
 	const struct lint_config *config;
-	const struct strlist *build_args; /* "KEY=VALUE" of --build-arg; NULL */
+	const struct strlist *build_args; /* "KEY=VALUE" of --build-arg, and TARGETARCH and its like; NULL */
 	/* Environment of each stage's base image, by stage index: NULL where it is unknown, and then UndefinedVar is
 	 * not looked for in that stage and those made from it. NULL: unknown for all but scratch. */
 	const struct strlist *const *base_envs;
@@ -47,9 +47,9 @@ struct lint_options {
 	const struct stage *target;	   /* only it and what it needs; NULL: all */
 };
 
-/* Appends what is found, in the order of the lines; skipped rules are left out. Also those of file->findings. */
-int lint_run(const struct dockerfile *file, const struct lint_options *options, struct findings *findings,
-	     struct error **err);
+/* Appends what is found, in the order of the lines, also what parsing found (file->findings); skipped rules are left
+ * out. Never fails: what the build will refuse is not lint's to report. */
+void lint_run(const struct dockerfile *file, const struct lint_options *options, struct findings *findings);
 /* One finding of the planner's, unless the rule is skipped. */
 void lint_add(struct findings *findings, const struct lint_config *config, const char *rule,
 	      const struct source_range *range, const char *fmt, ...) PRINTF_LIKE(5, 6);

@@ -53,8 +53,9 @@ struct outline {
 
 void outline_done(struct outline *outline);
 CLEANUP_FOR_VALUE(struct outline, outline_done)
-/* Of a target and the stages it needs. `build_args` may be NULL. */
-int outline_make(const struct dockerfile *file, const struct stage *target, const struct strlist *build_args,
-		 struct outline *outline, struct error **err);
+/* Of a target and the stages it needs, in the order of the lines. `build_args` (--build-arg, and TARGETARCH and its
+ * like) may be NULL. */
+void outline_make(const struct dockerfile *file, const struct stage *target, const struct strlist *build_args,
+		  struct outline *outline);
 
 #endif

@@ -1,0 +1,274 @@
+/*
+ * Checks of the file as a whole: cases of keywords, names of stages, FROM.
+ */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/parse.h"
+#include "dockerfile/lint_internal.h"
+#include "dockerfile/reach_internal.h"
+
+static bool has_upper(const char *text)
+{
+	for (; *text; text++)
+		if (isupper((unsigned char)*text))
+			return true;
+	return false;
+}
+
+static bool has_lower(const char *text)
+{
+	for (; *text; text++)
+		if (islower((unsigned char)*text))
+			return true;
+	return false;
+}
+
+/* ---- Cases ---- */
+
+struct cases {
+	size_t lower;
+	size_t upper;
+};
+
+static void count_case(const struct instruction *instruction, struct cases *cases)
+{
+	if (!has_upper(instruction->keyword))
+		cases->lower++;
+	else if (!has_lower(instruction->keyword))
+		cases->upper++;
+}
+
+static void check_case(const struct lint_run *run, const struct instruction *instruction, bool lower)
+{
+	const char *keyword = instruction->keyword;
+
+	if (lower ? has_upper(keyword) : has_lower(keyword))
+		lint_found(run, "ConsistentInstructionCasing", &instruction->range,
+			   "Command '%s' should match the case of the command majority (%s)", keyword,
+			   lower ? "lowercase" : "uppercase");
+}
+
+static void check_cases(const struct lint_run *run)
+{
+	const struct dockerfile *file = run->file;
+	struct cases cases = {0};
+
+	for (size_t i = 0; i < file->stage_count; i++) {
+		count_case(file->stages[i].from, &cases);
+		for (size_t j = 0; j < file->stages[i].count; j++)
+			count_case(file->stages[i].instructions[j], &cases);
+	}
+	bool lower = cases.lower > cases.upper;
+	for (size_t i = 0; i < file->stage_count; i++) {
+		check_case(run, file->stages[i].from, lower);
+		for (size_t j = 0; j < file->stages[i].count; j++)
+			check_case(run, file->stages[i].instructions[j], lower);
+	}
+}
+
+/* ---- Names of stages ---- */
+
+static void check_name(const struct lint_run *run, const struct stage *stage)
+{
+	const struct instruction_from *from = &stage->from->from;
+	const struct source_range *range = &stage->from->range;
+
+	if (!stage->name)
+		return;
+	if (has_upper(from->written_name))
+		lint_found(run, "StageNameCasing", range, "Stage name '%s' should be lowercase", from->written_name);
+	const char *keyword = stage->from->keyword;
+	if ((!has_upper(keyword) && has_upper(from->as_keyword)) ||
+	    (!has_lower(keyword) && has_lower(from->as_keyword)))
+		lint_found(run, "FromAsCasing", range, "'%s' and '%s' keywords' casing do not match", from->as_keyword,
+			   keyword);
+	if (strcmp(stage->name, "context") == 0 || strcmp(stage->name, "scratch") == 0)
+		lint_found(run, "ReservedStageName", range,
+			   "Stage name should not use the same name as reserved stage \"%s\"", stage->name);
+	if (dockerfile_stage(run->file, stage->name, stage->index))
+		lint_found(run, "DuplicateStageName", range,
+			   "Duplicate stage name \"%s\", stage names should be unique", stage->name);
+}
+
+/* ---- Comments that describe ---- */
+
+static bool describes(const char *doc, const char *name)
+{
+	size_t size = strlen(name);
+
+	for (const char *line = doc; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, name, size) == 0 && line[size] == ' ')
+			return true;
+	}
+	return false;
+}
+
+static void check_doc(const struct lint_run *run, const struct instruction *instruction, const char *what,
+		      const char *name)
+{
+	if (instruction->doc && name && !describes(instruction->doc, name))
+		lint_found(run, "InvalidDefinitionDescription", &instruction->range,
+			   "Comment for %s should follow the format: `# %s <description>`", what, name);
+}
+
+static void check_arg_docs(const struct lint_run *run, const struct instruction *arg)
+{
+	for (size_t i = 0; i < arg->pairs.count; i++)
+		check_doc(run, arg, "ARG", arg->pairs.items[i].key);
+}
+
+/* ---- FROM ---- */
+
+static bool is_declared(const struct dockerfile *file, const char *name)
+{
+	if (is_predefined_arg(name))
+		return true;
+	for (size_t i = 0; i < file->arg_count; i++)
+		for (size_t j = 0; j < file->args[i]->pairs.count; j++)
+			if (strcmp(file->args[i]->pairs.items[j].key, name) == 0)
+				return true;
+	return false;
+}
+
+static void check_undeclared(const struct lint_run *run, const struct instruction *from, const char *word)
+{
+	const struct expand_scope scope = {.lists = {run->head}, .count = 1, .escape = run->file->directives.escape};
+	cleanup(strlist_done) struct strlist unset = {0};
+	cleanup_free char *text = NULL;
+
+	/* What cannot be expanded fails the build with a better message. */
+	if (expand_word(word, &scope, &unset, &text, NULL) < 0)
+		return;
+	for (size_t i = 0; i < unset.count; i++) {
+		cleanup_free char *nearest = NULL;
+		if (is_declared(run->file, unset.items[i]))
+			continue;
+		lint_suggest(unset.items[i], &run->head, 1, &nearest);
+		lint_found(run, "UndefinedArgInFrom", &from->range, "FROM argument '%s' is not declared%s%s%s",
+			   unset.items[i], nearest ? " (did you mean " : "", nearest ? nearest : "",
+			   nearest ? "?)" : "");
+	}
+}
+
+static bool is_name_part(const char *text, size_t size, bool is_domain)
+{
+	if (size == 0)
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		char c = text[i];
+		bool edge = i == 0 || i + 1 == size;
+		if (islower((unsigned char)c) || isdigit((unsigned char)c) || (is_domain && isupper((unsigned char)c)))
+			continue;
+		if (edge || !strchr(is_domain ? ".-:[]_" : "._-", c))
+			return false;
+	}
+	return true;
+}
+
+/* Could this be the name of an image? A look at its shape: the notation itself belongs to imagefmt. */
+static bool is_image_name(const char *text)
+{
+	size_t size = strcspn(text, "@");
+	const char *slash = memrchr(text, '/', size);
+	const char *last = slash ? slash + 1 : text;
+	const char *colon = memchr(last, ':', size - (size_t)(last - text));
+
+	if (text[size] == '@' && !strchr(text + size, ':'))
+		return false;
+	if (colon) {
+		const char *tag = colon + 1;
+		size_t tag_size = size - (size_t)(tag - text);
+		if (tag_size == 0 || tag_size > 128 || *tag == '.' || *tag == '-')
+			return false;
+		for (size_t i = 0; i < tag_size; i++)
+			if (!isalnum((unsigned char)tag[i]) && !strchr("_.-", tag[i]))
+				return false;
+		size = (size_t)(colon - text);
+	}
+	for (size_t at = 0; at <= size;) {
+		const char *next = memchr(text + at, '/', size - at);
+		size_t part = next ? (size_t)(next - text) - at : size - at;
+		bool is_domain = at == 0 && next && memchr(text, '.', part);
+		is_domain |= at == 0 && next && (memchr(text, ':', part) || strncmp(text, "localhost", part) == 0);
+		if (!is_name_part(text + at, part, is_domain))
+			return false;
+		at += part + 1;
+	}
+	return true;
+}
+
+/* What the image would be if nobody gave a --build-arg. */
+static void check_default(const struct lint_run *run, const struct stage *stage, const struct strlist *defaults)
+{
+	const struct expand_scope scope = {.lists = {defaults}, .count = 1, .escape = run->file->directives.escape};
+	const char *image = stage->from->from.image;
+	cleanup_free char *text = NULL;
+
+	if (!strchr(image, '$') || expand_word(image, &scope, NULL, &text, NULL) < 0)
+		return;
+	if (!is_image_name(text))
+		lint_found(run, "InvalidDefaultArgInFrom", &stage->from->range,
+			   "Default value for ARG %s results in empty or invalid base image name", image);
+}
+
+/* A stage for one platform that says so in its name is meant. */
+static bool name_tells_platform(const struct stage *stage, const char *platform)
+{
+	cleanup(strlist_done) struct strlist parts = {0};
+
+	strlist_split(&parts, platform, '/');
+	for (size_t i = 0; stage->name && i < parts.count; i++)
+		if (*parts.items[i] && strcasestr(stage->name, parts.items[i]))
+			return true;
+	return false;
+}
+
+static void check_platform(const struct lint_run *run, const struct stage *stage)
+{
+	const char *platform = stage->from->from.platform;
+	const struct source_range *range = &stage->from->range;
+
+	if (!platform || !*platform)
+		return;
+	check_undeclared(run, stage->from, platform);
+	if (strcmp(platform, "$TARGETPLATFORM") == 0 || strcmp(platform, "${TARGETPLATFORM}") == 0)
+		lint_found(run, "RedundantTargetPlatform", range,
+			   "Setting platform to predefined %s in FROM is redundant as this is the default behavior",
+			   platform);
+	else if (!strchr(platform, '$') && !name_tells_platform(stage, platform))
+		lint_found(run, "FromPlatformFlagConstDisallowed", range,
+			   "FROM --platform flag should not use constant value \"%s\"", platform);
+}
+
+void lint_file(const struct lint_run *run)
+{
+	const struct dockerfile *file = run->file;
+	cleanup(strlist_done) struct strlist given = {0};
+	cleanup(strlist_done) struct strlist defaults = {0};
+
+	/* Of what was given only what the platform says, not what a user chose. */
+	for (size_t i = 0; run->options->build_args && i < run->options->build_args->count; i++) {
+		const char *entry = run->options->build_args->items[i];
+		cleanup_free char *key = mem_strndup(entry, strcspn(entry, "="));
+		if (is_predefined_arg(key))
+			strlist_append(&given, entry);
+	}
+	head_values(file, &given, &defaults);
+	check_cases(run);
+	for (size_t i = 0; i < file->arg_count; i++)
+		check_arg_docs(run, file->args[i]);
+	for (size_t i = 0; i < file->stage_count; i++) {
+		const struct stage *stage = &file->stages[i];
+		check_name(run, stage);
+		check_doc(run, stage->from, "FROM", stage->name);
+		check_undeclared(run, stage->from, stage->from->from.image);
+		check_default(run, stage, &defaults);
+		check_platform(run, stage);
+		for (size_t j = 0; j < stage->count; j++)
+			if (stage->instructions[j]->kind == INSTRUCTION_ARG)
+				check_arg_docs(run, stage->instructions[j]);
+	}
+}

@@ -1,0 +1,198 @@
+/* The checks, each with a file that has it and one that has not, and what `# check=` makes of them. */
+#include "dockerfile/lint.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+struct example {
+	const char *text;
+	const char *findings; /* "Rule:line Rule:line" */
+};
+
+/* Everything that is found, as "Rule:line" words. */
+static char *lint(const char *text, const struct lint_options *options)
+{
+	cleanup(dockerfile_free) struct dockerfile *file = NULL;
+	cleanup(findings_done) struct findings findings = {0};
+	cleanup(buf_done) struct buf all = BUF_INIT(10000);
+	cleanup_error struct error *err = NULL;
+
+	if (dockerfile_parse(text, strlen(text), "Dockerfile", &file, &err) < 0)
+		fail_msg("%s", error_message(err));
+	lint_run(file, options, &findings);
+	for (size_t i = 0; i < findings.count; i++) {
+		assert_non_null(lint_rule_find(findings.items[i].rule));
+		buf_printf(&all, "%s%s:%u", i ? " " : "", findings.items[i].rule, findings.items[i].range.first_line);
+	}
+	return buf_take(&all);
+}
+
+static void check(const struct example *examples, size_t count, const struct lint_options *options)
+{
+	for (size_t i = 0; i < count; i++) {
+		cleanup_free char *found = lint(examples[i].text, options);
+		if (strcmp(found, examples[i].findings) != 0)
+			fail_msg("%s\ngave: %s\nnot:  %s", examples[i].text, found, examples[i].findings);
+	}
+}
+
+static void finds_what_docker_finds(void **state)
+{
+	static const struct example examples[] = {
+		{"FROM scratch\nCOPY a /b\n", ""},
+		{"FROM scratch AS Base\n", "StageNameCasing:1"},
+		{"FROM scratch as base\n", "FromAsCasing:1"},
+		{"from scratch AS base\n", "FromAsCasing:1"},
+		{"from scratch as base\n", ""},
+		{"FROM scratch\nRUN a \\\n\n b\n", "NoEmptyContinuation:4"},
+		{"FROM scratch\nrun a\nRUN b\n", "ConsistentInstructionCasing:2"},
+		{"from scratch\nrun a\nRUN b\n", "ConsistentInstructionCasing:3"},
+		{"FROM scratch\nRun a\n", "ConsistentInstructionCasing:2"},
+		{"FROM scratch AS a\nFROM scratch AS a\n", "DuplicateStageName:2"},
+		{"FROM x AS context\nFROM x AS scratch\n", "ReservedStageName:1 ReservedStageName:2"},
+		{"FROM scratch\nCMD a\nENTRYPOINT b\n", "JSONArgsRecommended:2 JSONArgsRecommended:3"},
+		{"FROM scratch\nSHELL [\"a\"]\nCMD a\n", ""},
+		{"FROM scratch AS b\nSHELL [\"a\"]\nFROM b\nCMD a\n", ""},
+		{"FROM scratch\nCMD [\"a\"]\n", ""},
+		{"FROM scratch\nMAINTAINER me\n", "MaintainerDeprecated:2"},
+		{"FROM $nope\n", "InvalidDefaultArgInFrom:1 UndefinedArgInFrom:1"},
+		{"ARG yes=a\nFROM $yes\n", ""},
+		{"FROM --platform=$BUILDPLATFORM a\n", ""},
+		{"FROM scratch\nWORKDIR a\n", "WorkdirRelativePath:2"},
+		{"FROM scratch\nWORKDIR /a\nWORKDIR b\n", ""},
+		{"FROM scratch AS a\nWORKDIR /a\nFROM a\nWORKDIR b\n", ""},
+		{"FROM scratch\nCOPY $foo /b\n", "UndefinedVar:2"},
+		{"FROM scratch\nARG foo\nCOPY $foo /b\n", ""},
+		{"FROM scratch\nENV foo=x\nCOPY $foo $PATH\n", ""},
+		{"FROM scratch\nCOPY ${foo:-x} /b\n", ""},
+		{"FROM unknown\nCOPY $foo /b\n", ""},
+		{"FROM scratch\nENV a=$a b=$c\n", "UndefinedVar:2 UndefinedVar:2"},
+		{"FROM scratch\nRUN echo $foo\n", ""},
+		{"FROM scratch\nCMD [\"a\"]\nCMD [\"b\"]\n", "MultipleInstructionsDisallowed:2"},
+		{"FROM scratch AS a\nCMD [\"a\"]\nFROM a\nCMD [\"b\"]\n", ""},
+		{"FROM scratch\nHEALTHCHECK NONE\nHEALTHCHECK NONE\n", "MultipleInstructionsDisallowed:2"},
+		{"FROM scratch\nENV a b\nLABEL a b\n", "LegacyKeyValueFormat:2 LegacyKeyValueFormat:3"},
+		{"FROM --platform=$TARGETPLATFORM a\n", "RedundantTargetPlatform:1"},
+		{"FROM --platform=linux/amd64 a\n", "FromPlatformFlagConstDisallowed:1"},
+		{"FROM --platform=linux/amd64 a AS build_amd64\n", ""},
+		{"FROM scratch\nARG GITHUB_TOKEN\nENV password=x\n", "SecretsUsedInArgOrEnv:2 SecretsUsedInArgOrEnv:3"},
+		{"FROM scratch\nENV PUBLIC_KEY=x MONKEY=y TOKENS=z KEY_FILE=a\n", ""},
+		{"ARG v\nFROM a:$v\n", "InvalidDefaultArgInFrom:2"},
+		{"ARG v\nFROM a:${v:-1}\n", ""},
+		{"ARG v\nFROM $v\n", "InvalidDefaultArgInFrom:2"},
+		{"ARG r=h.io:5000/x\nFROM ${r}/Y\n", "InvalidDefaultArgInFrom:2"},
+		{"ARG r=h.io:5000/x\nFROM ${r}/y:1\n", ""},
+		{"FROM scratch\nEXPOSE 80/TCP\n", "ExposeProtoCasing:2"},
+		{"FROM scratch\nEXPOSE 127.0.0.1:80:80 8080:80\n", "ExposeInvalidFormat:2 ExposeInvalidFormat:2"},
+	};
+	const struct lint_options options = {0};
+
+	check(examples, ARRAY_COUNT(examples), &options);
+}
+
+static void finds_files_that_are_left_out(void **state)
+{
+	static const struct example examples[] = {
+		{"FROM scratch\nCOPY a /b\n", ""},
+		{"FROM scratch\nCOPY ./secret/x /b\n", "CopyIgnoredFile:2"},
+		{"FROM scratch\nADD /secret https://h/secret /b\n", "CopyIgnoredFile:2"},
+		{"FROM scratch AS a\nFROM scratch\nCOPY --from=a secret /b\n", ""},
+	};
+	cleanup(ignore_rules_done) struct ignore_rules rules = {0};
+	const struct lint_options options = {.ignore = &rules};
+
+	assert_int_equal(ignore_rules_add(&rules, "secret", NULL), 0);
+	check(examples, ARRAY_COUNT(examples), &options);
+}
+
+static void obeys_what_the_caller_knows(void **state)
+{
+	cleanup(dockerfile_free) struct dockerfile *file = NULL;
+	cleanup(strlist_done) struct strlist env = {0};
+	cleanup(findings_done) struct findings findings = {0};
+	static const char text[] = "FROM golang\nCOPY $GOPATH $GOPTH\nFROM scratch AS b\nWORKDIR x\n";
+
+	strlist_append(&env, "GOPATH=/go");
+	assert_int_equal(dockerfile_parse(text, strlen(text), "D", &file, NULL), 0);
+	const struct strlist *const envs[] = {&env, NULL};
+	const struct lint_options options = {.base_envs = envs, .target = &file->stages[0]};
+	lint_run(file, &options, &findings);
+	assert_int_equal(findings.count, 1);
+	assert_string_equal(findings.items[0].message, "Usage of undefined variable '$GOPTH' (did you mean $GOPATH?)");
+}
+
+static void the_directive_chooses_rules(void **state)
+{
+	static const struct {
+		const char *check;
+		const char *findings;
+		bool error;
+	} examples[] = {
+		{NULL, "StageNameCasing:2", false},
+		{"skip=StageNameCasing", "", false},
+		{"skip=stagenamecasing", "StageNameCasing:2", false},
+		{" skip = FromAsCasing , StageNameCasing ; error = true ", "", true},
+		{"error=true", "StageNameCasing:2", true},
+		{"skip=all;experimental=InvalidDefinitionDescription", "InvalidDefinitionDescription:2", false},
+		{"experimental=all", "InvalidDefinitionDescription:2 StageNameCasing:2", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(examples); i++) {
+		cleanup(lint_config_done) struct lint_config config = {0};
+		const struct lint_options options = {.config = &config};
+		assert_int_equal(lint_config_parse(examples[i].check, &config, NULL), 0);
+		assert_int_equal(config.error, examples[i].error);
+		cleanup_free char *found = lint("# something else\nFROM scratch AS A\n", &options);
+		assert_string_equal(found, examples[i].findings);
+	}
+	cleanup(lint_config_done) struct lint_config config = {0};
+	assert_int_equal(lint_config_parse("skipp=a", &config, NULL), -22);
+	assert_int_equal(lint_config_parse("skip", &config, NULL), -22);
+	assert_int_equal(lint_config_parse("error=maybe", &config, NULL), -22);
+}
+
+static void there_are_22_rules(void **state)
+{
+	size_t count = 0;
+
+	lint_rules(&count);
+	assert_int_equal(count, 22);
+	assert_null(lint_rule_find("stagenamecasing"));
+}
+
+static void prints_findings_with_the_line(void **state)
+{
+	cleanup(dockerfile_free) struct dockerfile *file = NULL;
+	cleanup(findings_done) struct findings findings = {0};
+	cleanup(buf_done) struct buf text = BUF_INIT(10000);
+	static const char source[] = "FROM scratch AS A\nCOPY a b\n";
+
+	assert_int_equal(dockerfile_parse(source, strlen(source), "Dockerfile", &file, NULL), 0);
+	lint_run(file, &(struct lint_options){0}, &findings);
+	lint_format(file, &findings, &text);
+	assert_string_equal(buf_str(&text),
+			    "WARNING: StageNameCasing - https://docs.docker.com/go/dockerfile/rule/stage-name-casing/\n"
+			    "Stage name 'A' should be lowercase\n"
+			    "Dockerfile:1\n"
+			    "--------------------\n"
+			    "   1 | >>> FROM scratch AS A\n"
+			    "   2 |     COPY a b\n"
+			    "--------------------\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_what_docker_finds),     cmocka_unit_test(finds_files_that_are_left_out),
+		cmocka_unit_test(obeys_what_the_caller_knows), cmocka_unit_test(the_directive_chooses_rules),
+		cmocka_unit_test(there_are_22_rules),	       cmocka_unit_test(prints_findings_with_the_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
