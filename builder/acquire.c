@@ -281,5 +281,17 @@ int acquire_image(struct workshop *w, const char *name, const struct acquire_opt
 			return rc;
 		}
 	}
-	return from_registries(w, name, options, image, err);
+	if (options->policy != PULL_NEWER || options->all_tags)
+		return from_registries(w, name, options, image, err);
+	cleanup_error struct error *error = NULL;
+	int rc = from_registries(w, name, options, image, &error);
+	if (rc >= 0)
+		return rc;
+	if (from_store(w, name, options, image, NULL) >= 0) {
+		log_warn("%s, using the image that is in the store", error_message(error));
+		return 0;
+	}
+	if (err)
+		*err = take_ptr(&error);
+	return rc;
 }

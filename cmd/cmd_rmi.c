@@ -65,7 +65,7 @@ static int remove_image(struct command_context *context, const struct image_entr
 static const char *name_meant(const struct image_entry *entry, const char *text)
 {
 	cleanup(reference_done) struct reference ref = {0};
-	if (reference_parse(text, &ref, NULL) < 0 || !digest_is_null(&ref.digest))
+	if (reference_parse(text, &ref, NULL) < 0)
 		return NULL;
 	reference_add_default_tag(&ref);
 	cleanup_free char *full = reference_format(&ref);
@@ -97,23 +97,40 @@ static int remove_named(struct command_context *context, const char *text, bool 
 	return rc;
 }
 
+/* One image that resists does not protect the others: 0, or all that went wrong as one error. */
+static int report(const struct strlist *failures, int failed, struct error **err)
+{
+	if (failures->count == 1)
+		return error_set(err, -failed, "%s", failures->items[0]);
+	if (failures->count > 1) {
+		/* One line for each, as Buildah prints them. */
+		cleanup_free char *text = strlist_join(failures, "\n\t* ");
+		return error_set(err, -failed, "%zu errors occurred:\n\t* %s", failures->count, text);
+	}
+	return 0;
+}
+
 /* All of them, or those without a name; what a container stands on is left unless forced. */
 static int remove_many(struct command_context *context, const struct rmi_options *options, struct error **err)
 {
 	cleanup(image_list_done) struct image_list list = {0};
-	int rc = images_list(context->store, &list, err);
-	for (size_t i = 0; rc == 0 && i < list.count; i++) {
+	cleanup(strlist_done) struct strlist failures = {0};
+	int failed = 0, rc = images_list(context->store, &list, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < list.count; i++) {
 		if (!options->all && list.items[i].names.count > 0)
 			continue;
-		cleanup_error struct error *in_use = NULL;
-		rc = remove_image(context, &list.items[i], options->force, &in_use);
-		if (rc == -EBUSY && !options->all) {
-			log_debug("%s", error_message(in_use)); /* prune leaves what is used */
-			rc = 0;
-		} else if (rc < 0)
-			return error_set(err, -rc, "%s", error_message(in_use));
+		cleanup_error struct error *one = NULL;
+		rc = remove_image(context, &list.items[i], options->force, &one);
+		if (rc == -EBUSY && !options->all)
+			log_debug("%s", error_message(one)); /* prune leaves what is used */
+		else if (rc < 0) {
+			failed = rc;
+			strlist_append(&failures, error_message(one));
+		}
 	}
-	return rc;
+	return report(&failures, failed, err);
 }
 
 static int remove_listed(struct command_context *context, const struct rmi_options *options, const struct strlist *args,
@@ -129,14 +146,7 @@ static int remove_listed(struct command_context *context, const struct rmi_optio
 		failed = rc;
 		strlist_append(&failures, error_message(one));
 	}
-	if (failures.count == 1)
-		return error_set(err, -failed, "%s", failures.items[0]);
-	if (failures.count > 1) {
-		/* One line for each, as Buildah prints them. */
-		cleanup_free char *text = strlist_join(&failures, "\n\t* ");
-		return error_set(err, -failed, "%zu errors occurred:\n\t* %s", failures.count, text);
-	}
-	return 0;
+	return report(&failures, failed, err);
 }
 
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)

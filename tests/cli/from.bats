@@ -78,3 +78,12 @@ setup_file() {
 	run cooper from "busybox@sha256:0000000000000000000000000000000000000000000000000000000000000000"
 	assert_fails_with 125 "all zeros"
 }
+
+@test "--pull=newer takes what is in the store when no registry answers" {
+	cooper tag busybox 127.0.0.1:1/there
+	run --separate-stderr cooper from --pull=newer --retry 0 --name newer 127.0.0.1:1/there
+	assert_output_is newer
+	[[ $stderr == *"using the image that is in the store"* ]]
+	run cooper from --pull=newer --retry 0 127.0.0.1:1/absent
+	assert_fails_with 125 "127.0.0.1:1"
+}

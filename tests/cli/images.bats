@@ -129,4 +129,21 @@ assert len(i["id"])==12 and i["names"]==["localhost/busybox:latest"] and i["dige
 	assert_output_lacks "@"
 	run cooper images --filter 'reference=*/pinned' --format '{{.Name}}'
 	assert_output_has example.org:5000/pinned
+	run cooper rmi "example.org:5000/pinned@$digest"
+	assert_output_is "untagged: example.org:5000/pinned@$digest"
+}
+
+@test "rmi --all removes all that nothing stands on" {
+	fresh_store all
+	use_busybox
+	for name in a b c; do
+		ctr=$(cooper from scratch)
+		cooper config --label "n=$name" "$ctr"
+		cooper commit -q --rm "$ctr" "$name"
+	done
+	cooper from b
+	run cooper rmi --all
+	assert_fails_with 125 "image is in use by a container"
+	run cooper images --format '{{.Name}}'
+	assert_output_is localhost/b
 }
