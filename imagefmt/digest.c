@@ -12,7 +12,9 @@
 
 #include <openssl/evp.h>
 
+#include "base/buf.h"
 #include "base/library.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "imagefmt/sha256.h"
 
@@ -45,6 +47,7 @@ static struct {
 	pthread_mutex_t mutex;
 	struct crypto_library library;
 	EVP_MD *methods[ARRAY_COUNT(algorithms)];
+	size_t early; /* bytes that hashers have hashed without it */
 } crypto = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 int digest_parse(const char *text, struct digest *digest, struct error **err)
@@ -109,9 +112,13 @@ bool digest_is_null(const struct digest *digest)
 
 /* ---- Hashing -------------------------------------------------------------------------------------------------- */
 
+/* A SHA-256 begins without libcrypto, whose loading costs more than a few KiB: the layer of a small change, a small
+ * blob. What has come so far is kept, and hashed again by the library when it becomes worth it. */
 struct hasher {
 	enum digest_algorithm algorithm;
-	EVP_MD_CTX *context;
+	EVP_MD_CTX *context; /* NULL: not yet */
+	struct buf early;    /* what has come, until there is a context, or it is clear that there will be none */
+	struct sha256 own;   /* the sum of that */
 };
 
 static int load_method_locked(enum digest_algorithm algorithm, struct error **err)
@@ -142,39 +149,93 @@ static int load_method(enum digest_algorithm algorithm, struct error **err)
 	return rc;
 }
 
-int hasher_new(enum digest_algorithm algorithm, struct hasher **hasher, struct error **err)
+static int open_context(struct hasher *hasher, struct error **err)
 {
-	int rc = load_method(algorithm, err);
+	int rc = load_method(hasher->algorithm, err);
 	if (rc < 0)
 		return rc;
+	hasher->context = crypto.library.EVP_MD_CTX_new();
+	return hasher->context ? 0 : error_set(err, ENOMEM, "libcrypto gives no context for hashing");
+}
+
+/* Many small inputs are as good a reason to load the library as a large one. */
+static bool is_worth_loading(size_t size)
+{
+	pthread_mutex_lock(&crypto.mutex);
+	crypto.early += size;
+	bool worth = crypto.early > SHA256_SMALL_MAX;
+	pthread_mutex_unlock(&crypto.mutex);
+	return worth;
+}
+
+int hasher_new(enum digest_algorithm algorithm, struct hasher **hasher, struct error **err)
+{
 	cleanup(hasher_free) struct hasher *made = mem_alloc(sizeof(*made));
 	made->algorithm = algorithm;
-	made->context = crypto.library.EVP_MD_CTX_new();
-	if (!made->context)
-		return error_set(err, ENOMEM, "libcrypto gives no context for hashing");
+	buf_init(&made->early, SHA256_SMALL_MAX);
+	int rc = algorithm != DIGEST_SHA256 || is_worth_loading(0) ? open_context(made, err) : 0;
+	if (rc < 0)
+		return rc;
 	hasher_reset(made);
 	*hasher = take_ptr(&made);
 	return 0;
 }
 
 /* With a fetched method and valid arguments these calls have no way to fail; if one does, a digest would be wrong. */
-void hasher_update(struct hasher *hasher, const void *data, size_t size)
+static void update_context(struct hasher *hasher, const void *data, size_t size)
 {
 	int ok = crypto.library.EVP_DigestUpdate(hasher->context, data, size);
 	assert(ok == 1);
 }
 
+/* The library takes over, with all that has come. Where it cannot be loaded we go on as we began: slower, but right. */
+static void hand_over(struct hasher *hasher)
+{
+	if (open_context(hasher, NULL) == 0) {
+		struct buf early = hasher->early;
+		buf_init(&hasher->early, SHA256_SMALL_MAX);
+		hasher_reset(hasher);
+		update_context(hasher, buf_str(&early), early.len);
+		buf_done(&early);
+	} else {
+		log_debug("hashing without libcrypto, which cannot be loaded");
+		hasher->early.overflow = true;
+	}
+}
+
+void hasher_update(struct hasher *hasher, const void *data, size_t size)
+{
+	if (!hasher->context && !hasher->early.overflow &&
+	    (size > SHA256_SMALL_MAX - hasher->early.len || is_worth_loading(size)))
+		hand_over(hasher);
+	if (hasher->context) {
+		update_context(hasher, data, size);
+		return;
+	}
+	if (!hasher->early.overflow)
+		buf_append(&hasher->early, data, size);
+	sha256_update(&hasher->own, data, size);
+}
+
 void hasher_finish(struct hasher *hasher, struct digest *digest)
 {
 	struct digest result = {.algorithm = hasher->algorithm};
-	unsigned size = 0;
-	int ok = crypto.library.EVP_DigestFinal_ex(hasher->context, result.bytes, &size);
-	assert(ok == 1 && size == algorithms[hasher->algorithm].size);
+	if (hasher->context) {
+		unsigned size = 0;
+		int ok = crypto.library.EVP_DigestFinal_ex(hasher->context, result.bytes, &size);
+		assert(ok == 1 && size == algorithms[hasher->algorithm].size);
+	} else {
+		sha256_finish(&hasher->own, result.bytes);
+	}
 	*digest = result;
 }
 
 void hasher_reset(struct hasher *hasher)
 {
+	sha256_init(&hasher->own);
+	buf_clear(&hasher->early);
+	if (!hasher->context)
+		return;
 	int ok = crypto.library.EVP_DigestInit_ex2(hasher->context, crypto.methods[hasher->algorithm],
 						   /* parameters */ NULL);
 	assert(ok == 1);
@@ -186,6 +247,7 @@ void hasher_free(struct hasher *hasher)
 		return;
 	if (hasher->context)
 		crypto.library.EVP_MD_CTX_free(hasher->context);
+	buf_done(&hasher->early);
 	free(hasher);
 }
 

@@ -32,7 +32,8 @@ bool digest_is_null(const struct digest *digest);
 /* "sha256": also the name of the folder that holds such blobs. */
 const char *digest_algorithm_name(enum digest_algorithm algorithm);
 
-/* Hashing: libcrypto is loaded and the algorithm fetched once; contexts are reused by hasher_reset(). */
+/* Hashing: libcrypto is loaded and the algorithm fetched once, when there is enough to hash to be worth it; contexts
+ * are reused by hasher_reset(). */
 struct hasher;
 int hasher_new(enum digest_algorithm algorithm, struct hasher **hasher, struct error **err);
 void hasher_update(struct hasher *hasher, const void *data, size_t size);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define BLOCK 64
+#define BLOCK SHA256_BLOCK
 
 static const uint32_t K[64] = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -76,25 +76,57 @@ static void compress(uint32_t H[8], const uint8_t *block)
 	H[7] += h;
 }
 
-void sha256_small(const void *data, size_t size, uint8_t digest[32])
+void sha256_init(struct sha256 *sum)
 {
-	uint32_t H[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-			 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-	const uint8_t *at = data;
-	size_t left = size;
-	for (; left >= BLOCK; left -= BLOCK, at += BLOCK)
-		compress(H, at);
+	*sum = (struct sha256){
+		.H = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+}
 
+void sha256_update(struct sha256 *sum, const void *data, size_t size)
+{
+	const uint8_t *at = data;
+	size_t have = (size_t)(sum->size % BLOCK);
+
+	sum->size += size;
+	if (have > 0) {
+		size_t more = size < BLOCK - have ? size : BLOCK - have;
+		memcpy(sum->rest + have, at, more);
+		at += more;
+		size -= more;
+		if (have + more < BLOCK)
+			return;
+		compress(sum->H, sum->rest);
+	}
+	for (; size >= BLOCK; size -= BLOCK, at += BLOCK)
+		compress(sum->H, at);
+	if (size > 0)
+		memcpy(sum->rest, at, size);
+}
+
+void sha256_finish(const struct sha256 *sum, uint8_t digest[32])
+{
+	uint32_t H[8];
+	size_t left = (size_t)(sum->size % BLOCK);
 	/* The rest, a bit 1, zeros, and the length in bits: one block more, or two where the length does not fit. */
 	uint8_t tail[2 * BLOCK] = {0};
 	size_t tail_size = left < BLOCK - 8 ? BLOCK : 2 * BLOCK;
-	if (left > 0)
-		memcpy(tail, at, left);
+
+	memcpy(H, sum->H, sizeof(H));
+	memcpy(tail, sum->rest, left);
 	tail[left] = 0x80;
-	store_be32(tail + tail_size - 8, (uint32_t)((uint64_t)size >> 29));
-	store_be32(tail + tail_size - 4, (uint32_t)(size << 3));
+	store_be32(tail + tail_size - 8, (uint32_t)(sum->size >> 29));
+	store_be32(tail + tail_size - 4, (uint32_t)(sum->size << 3));
 	for (size_t i = 0; i < tail_size; i += BLOCK)
 		compress(H, tail + i);
 	for (int i = 0; i < 8; i++)
 		store_be32(digest + 4 * i, H[i]);
+}
+
+void sha256_small(const void *data, size_t size, uint8_t digest[32])
+{
+	struct sha256 sum;
+
+	sha256_init(&sum);
+	sha256_update(&sum, data, size);
+	sha256_finish(&sum, digest);
 }

@@ -89,6 +89,48 @@ static void small_and_large_inputs_are_hashed_alike(void **state)
 	}
 }
 
+/* The first of all tests: once the library is loaded, every hasher begins with it. */
+static void a_stream_is_handed_to_the_library_on_its_way(void **state)
+{
+	static uint8_t data[3 * SHA256_SMALL_MAX];
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7 + i / 251);
+	cleanup(hasher_free) struct hasher *hasher = NULL;
+	assert_int_equal(hasher_new(DIGEST_SHA256, &hasher, NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		struct digest by_pieces = {0};
+		struct digest at_once = {.algorithm = DIGEST_SHA256};
+		for (size_t at = 0, size = 1; at < sizeof(data); at += size, size = size * 3 % 4099 + 1) {
+			size = size < sizeof(data) - at ? size : sizeof(data) - at;
+			hasher_update(hasher, data + at, size);
+		}
+		hasher_finish(hasher, &by_pieces);
+		sha256_small(data, sizeof(data), at_once.bytes);
+		assert_true(digest_equal(&by_pieces, &at_once));
+		hasher_reset(hasher);
+	}
+}
+
+static void a_sum_in_pieces_is_that_of_the_whole(void **state)
+{
+	uint8_t data[300];
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 13);
+	for (size_t size = 0; size <= sizeof(data); size++) {
+		for (size_t cut = 0; cut <= size; cut += 13) {
+			struct sha256 sum;
+			uint8_t by_pieces[32];
+			uint8_t at_once[32];
+			sha256_init(&sum);
+			sha256_update(&sum, data, cut);
+			sha256_update(&sum, data + cut, size - cut);
+			sha256_finish(&sum, by_pieces);
+			sha256_small(data, size, at_once);
+			assert_memory_equal(by_pieces, at_once, sizeof(at_once));
+		}
+	}
+}
+
 static void a_hasher_is_used_again_after_a_reset(void **state)
 {
 	cleanup(hasher_free) struct hasher *hasher = NULL;
@@ -119,6 +161,8 @@ static void digests_of_two_algorithms_are_never_equal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_stream_is_handed_to_the_library_on_its_way),
+		cmocka_unit_test(a_sum_in_pieces_is_that_of_the_whole),
 		cmocka_unit_test(text_comes_back_as_it_was),
 		cmocka_unit_test(refuses_what_could_be_a_path_or_another_algorithm),
 		cmocka_unit_test(hashes_the_vectors_of_the_standard),
