@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/gotemplate.h"
+#include "base/terminal.h"
 #include "builder/rootfs.h"
 #include "cmd/command.h"
 #include "cmd/inspection.h"
@@ -85,6 +87,14 @@ static int describe(struct command_context *context, const struct inspect_option
 			     : 0;
 }
 
+/* To a program as it is; on a terminal nothing that an image says is obeyed. */
+static void print(struct buf *text)
+{
+	if (text->len && isatty(STDOUT_FILENO))
+		terminal_disarm(text->data, text->len);
+	fputs(buf_str(text), stdout);
+}
+
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
 	const struct inspect_options *options = values;
@@ -95,13 +105,14 @@ static int run(struct command_context *context, void *values, const struct strli
 		return rc;
 	if (!options->format) {
 		json_format_pretty(value, 4, &text);
-		fputs(buf_str(&text), stdout);
+		print(&text);
 		return 0;
 	}
 	rc = gotemplate_run(options->format, value, /* strict_fields */ true, &text, err);
 	if (rc < 0)
 		return error_prefix(err, "--format");
-	printf("%s\n", buf_str(&text));
+	buf_append_char(&text, '\n');
+	print(&text);
 	return 0;
 }
 
