@@ -69,7 +69,7 @@ struct instruction_command {
 enum file_mount_type { FILE_MOUNT_BIND, FILE_MOUNT_CACHE, FILE_MOUNT_TMPFS, FILE_MOUNT_SECRET, FILE_MOUNT_SSH };
 enum cache_sharing { CACHE_SHARED, CACHE_PRIVATE, CACHE_LOCKED };
 
-/* RUN --mount=…. What holds a variable is unset until instruction_expand(). */
+/* RUN --mount=…. Keys whose values hold a variable are not set until instruction_expand(). */
 struct file_mount {
 	enum file_mount_type type;
 	char *from;   /* stage, context or image; NULL: the build context (bind), an empty directory (cache) */

@@ -24,7 +24,8 @@ struct reading {
 	struct file_mount *mount;
 	bool has_read_only;
 	bool has_sharing;
-	bool has_later; /* a value is not known yet */
+	bool has_later;	    /* a value is not known yet */
+	bool is_type_later; /* not even the type's: then nothing behind it can be judged */
 };
 
 void file_mount_done(struct file_mount *mount)
@@ -206,6 +207,7 @@ static int read_field(struct reading *reading, const char *field, const struct m
 		return unknown_key(key, field, err);
 	if (scope->values == MOUNT_VALUES_LATER && strchr(equals + 1, '$')) {
 		reading->has_later = true;
+		reading->is_type_later = strcmp(key, "type") == 0;
 		return 0;
 	}
 	int rc = expand_word(equals + 1, scope->scope, scope->unset, &value, err);
@@ -250,7 +252,7 @@ int file_mount_parse(const char *text, const struct expand_scope *scope, struct 
 	const struct mount_scope mount_scope = {.scope = scope, .unset = unset, .values = values};
 
 	int rc = parse_csv(text, "--mount", &fields, err);
-	for (size_t i = 0; rc == 0 && i < fields.count && !reading.has_later; i++)
+	for (size_t i = 0; rc == 0 && i < fields.count && !reading.is_type_later; i++)
 		rc = read_field(&reading, fields.items[i], &mount_scope, err);
 	if (rc == 0 && !reading.has_later)
 		rc = check_mount(&reading, err);

@@ -51,7 +51,7 @@ void flags_list(const struct strlist *flags, const char *name, struct strlist *v
 int instruction_from_statement(const struct statement *statement, const struct heredocs *heredocs, char escape,
 			       struct instruction **instruction, char **culprit, struct error **err);
 
-/* --mount's value. With LATER, what holds a '$' is not looked at yet. */
+/* --mount's value. With LATER, values that hold a '$' are left out, and what depends on them is not checked. */
 enum mount_values { MOUNT_VALUES_NOW, MOUNT_VALUES_LATER };
 int file_mount_parse(const char *text, const struct expand_scope *scope, struct strlist *unset,
 		     enum mount_values values, struct file_mount *mount, struct error **err);
