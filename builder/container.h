@@ -67,7 +67,7 @@ MUST_CHECK int container_open_dir(struct workshop *w, const struct container *c,
 MUST_CHECK char *container_default_name(const char *image_text);
 int container_save(struct workshop *w, const struct container *c, struct error **err);
 int container_rename(struct workshop *w, struct container *c, const char *name, struct error **err);
-/* Removes state and upper (needs the user namespace); refused while it is mounted elsewhere. The caller holds it. */
+/* Removes state and upper, in the user namespace if need be; refused while it is mounted elsewhere. The caller holds it. */
 int container_remove(struct workshop *w, const struct container *c, struct error **err);
 
 struct container_list {

@@ -82,7 +82,7 @@ const struct command command_rm = {
 	.summary = "remove working containers",
 	.description = "Prints the id of each container that was removed. A container that is mounted in another "
 		       "session is refused.",
-	.needs = NEEDS_STORE | NEEDS_WORKER,
+	.needs = NEEDS_STORE,
 	.max_args = SIZE_MAX,
 	.order = OPTIONS_FIRST,
 	.options = {{&group, 0}},

@@ -123,6 +123,16 @@ setup_file() {
 	assert_output_is busybox
 }
 
+@test "rm removes also what belongs to other users of the container" {
+	other=$(cooper from busybox)
+	run cooper run "$other" -- sh -c 'mkdir -p /d/e && touch /d/e/f && chown -R 1000:1000 /d && chmod 700 /d'
+	assert_succeeds
+	run cooper rm "$other"
+	assert_succeeds
+	run find "$COOPER_ROOT/tmp" -mindepth 1
+	assert_output_is ""
+}
+
 @test "a step that was killed is no hindrance for the next" {
 	cooper run c true
 	cooper run c sleep 60 &
