@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -94,6 +95,39 @@ static json_t *cell(const char *text)
 	return json_from_bytes(copy);
 }
 
+/* ---- arguments ----------------------------------------------------------------------------------------------------
+ */
+
+static void add_platform(struct strlist *args, const char *prefix, const struct platform *platform)
+{
+	const struct {
+		const char *name, *value;
+	} parts[] = {{"OS", platform->os}, {"ARCH", platform->architecture}, {"VARIANT", platform->variant}};
+	cleanup_free char *whole = platform_format(platform);
+
+	strlist_printf(args, "%sPLATFORM=%s", prefix, whole);
+	for (size_t i = 0; i < ARRAY_COUNT(parts); i++)
+		strlist_printf(args, "%s%s=%s", prefix, parts[i].name, parts[i].value ? parts[i].value : "");
+}
+
+/* What ARGs get without a default: of the user, with those of his environment, and of the platforms. */
+static void given_args(const struct build_request *request, struct strlist *args)
+{
+	cleanup(platform_done) struct platform here = {0};
+
+	platform_complete(&here);
+	add_platform(args, "BUILD", &here);
+	add_platform(args, "TARGET", request->options.platform ? request->options.platform : &here);
+	for (size_t i = 0; i < request->build_args.count; i++) {
+		const char *text = request->build_args.items[i];
+		const char *value = strchr(text, '=') ? NULL : getenv(text);
+		if (value)
+			strlist_printf(args, "%s=%s", text, value);
+		else if (strchr(text, '='))
+			strlist_append(args, text);
+	}
+}
+
 /* ---- checks -------------------------------------------------------------------------------------------------------
  */
 
@@ -102,18 +136,19 @@ static int find(const struct build_request *request, const struct dockerfile *fi
 {
 	cleanup(lint_config_done) struct lint_config config = {0};
 	const char *override = strlist_env_get(&request->build_args, "BUILDKIT_DOCKERFILE_CHECK");
-	struct lint_options options = {
-		.config = &config, .build_args = &request->build_args, .ignore = build_context_ignore(context)};
+	cleanup(strlist_done) struct strlist args = {0};
+	struct lint_options options = {.config = &config, .build_args = &args, .ignore = build_context_ignore(context)};
 	int rc = lint_config_parse(override ? override : file->directives.check, &config, err);
 
 	if (rc < 0)
 		return override ? error_prefix(err, "BUILDKIT_DOCKERFILE_CHECK")
 				: source_error(&file->source, &file->directives.check_range, err);
+	given_args(request, &args);
 	/* All stages, unless one was asked for by name. */
 	if (request->options.target)
 		rc = dockerfile_target(file, request->options.target, &options.target, err);
 	if (rc == 0)
-		rc = lint_run(file, &options, findings, err);
+		lint_run(file, &options, findings);
 	*is_error = config.error;
 	return rc;
 }
@@ -347,13 +382,14 @@ static int print_outline(const struct outline *outline, struct error **err)
 static int call_outline(const struct build_request *request, const struct dockerfile *file, struct error **err)
 {
 	cleanup(outline_done) struct outline outline = {0};
+	cleanup(strlist_done) struct strlist args = {0};
 	const struct stage *target = NULL;
 	int rc = dockerfile_target(file, request->options.target, &target, err);
 
-	if (rc == 0)
-		rc = outline_make(file, target, &request->build_args, &outline, err);
 	if (rc < 0)
 		return rc;
+	given_args(request, &args);
+	outline_make(file, target, &args, &outline);
 	return request->call_json ? print_outline_json(file, &outline, err) : print_outline(&outline, err);
 }
 

@@ -49,7 +49,7 @@ static const struct option_spec build_rows[] = {
 	 "check, outline or targets[,format=json]: say what the Dockerfile holds, build nothing"},
 	{"check", 0, OPTION_FLAG, BUILD(check), NULL, "the same as --call=check"},
 	{"progress", 0, OPTION_TEXT, BUILD(progress), "KIND", "auto, plain, tty, json, quiet"},
-	{"quiet", 'q', OPTION_FLAG, BUILD(quiet), NULL, "nothing but the id and what steps print"},
+	{"quiet", 'q', OPTION_FLAG, BUILD(quiet), NULL, "nothing but the id"},
 	{"logfile", 0, OPTION_TEXT, BUILD(logfile), "FILE", "write what the build says to FILE"},
 	{"iidfile", 0, OPTION_TEXT, BUILD(iidfile), "FILE", "write sha256:ID to FILE"},
 	{"iidfile-raw", 0, OPTION_TEXT, BUILD(iidfile_raw), "FILE", "write the ID to FILE"},

@@ -2,7 +2,6 @@
  * cooper build: a Dockerfile becomes an image.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "base/process.h"
 #include "cmd/build_call.h"
 #include "cmd/build_flags.h"
+#include "cmd/build_progress.h"
 #include "dockerfile/dockerfile.h"
 
 #define EXIT_PUSH_FAILED 120 /* everything was built, only a push failed */
@@ -85,55 +85,6 @@ static int read_dockerfile(const struct build_flags *flags, struct build_context
 	return rc;
 }
 
-/* ---- progress -----------------------------------------------------------------------------------------------------
- */
-
-static void print_line(const char *line, void *context)
-{
-	fprintf(stderr, "%s\n", line);
-}
-
-/* One event per line: docs/build-progress.md. */
-static void print_event(const char *line, void *context)
-{
-	cleanup_json json_t *event = json_object();
-	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
-
-	json_set_string(event, "event", "line");
-	json_set_take(event, "text", json_from_bytes(line));
-	json_format(event, &text);
-	fprintf(stderr, "%s\n", buf_str(&text));
-}
-
-static void set_progress(struct build_request *request)
-{
-	if (request->progress == BUILD_PROGRESS_PLAIN)
-		request->options.progress = print_line;
-	if (request->progress == BUILD_PROGRESS_JSON)
-		request->options.progress = print_event;
-}
-
-/* --logfile: what steps print goes to our stderr by descriptor, so the descriptor is replaced. */
-static int redirect_log(const char *path, int *stderr_before, struct error **err)
-{
-	if (!path)
-		return 0;
-	cleanup_close int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (file < 0)
-		return error_set_errno(err, "--logfile '%s'", path);
-	*stderr_before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (*stderr_before < 0 || dup2(file, STDERR_FILENO) < 0)
-		return error_set_errno(err, "--logfile");
-	return 0;
-}
-
-static void restore_log(int stderr_before)
-{
-	fflush(stderr);
-	if (stderr_before >= 0)
-		dup2(stderr_before, STDERR_FILENO);
-}
-
 /* ---- building -----------------------------------------------------------------------------------------------------
  */
 
@@ -141,33 +92,32 @@ static int build(struct command_context *context, const struct build_flags *flag
 		 struct build_result *result, struct error **err)
 {
 	static const struct strlist none = {0};
+	struct build_options *options = &request->options;
 	bool amends = !image_changes_are_none(&request->changes);
-	cleanup_close int stderr_before = -1;
+	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	size_t findings = 0;
-	int rc = build_lint(request, request->options.file, request->options.context, &findings, err);
+	int rc = build_lint(request, options->file, options->context, &findings, err);
 
 	if (rc == 0)
-		rc = redirect_log(flags->logfile, &stderr_before, err);
+		rc = build_progress_begin(&progress, request->progress, flags->logfile, options, err);
 	if (rc < 0)
 		return rc;
-	set_progress(request);
 	/* Names are written last: here, when something is still to be changed. */
 	if (amends)
-		request->options.names = &none;
-	rc = build_run(context->workshop, &request->options, result, err);
+		options->names = &none;
+	rc = build_run(context->workshop, options, result, err);
 	if (rc == 0 && amends)
 		rc = image_amend(context->workshop, &request->changes, &request->names, &result->image, err);
-	if (rc == 0 && findings && !request->options.quiet)
+	if (rc == 0 && findings && !options->quiet)
 		log_warn("the checks found %zu %s in the Dockerfile, building all the same (see --check)", findings,
 			 findings == 1 ? "thing" : "things");
-	restore_log(stderr_before);
 	return rc;
 }
 
 /* ---- results ------------------------------------------------------------------------------------------------------
  */
 
-/* *pushed: the last digest under which the image went out. */
+/* *sent: the last digest under which the image went out. */
 static int write_outputs(struct command_context *context, const struct build_request *request,
 			 const struct image *image, bool pushes, struct digest *sent, struct error **err)
 {
@@ -194,28 +144,26 @@ static int write_outputs(struct command_context *context, const struct build_req
 	return rc;
 }
 
-static json_t *descriptor_json(const struct image *image, const char *digest)
-{
-	json_t *object = json_object();
-
-	json_set_string(object, "mediaType", manifest_media_type(&image->manifest));
-	json_set_string(object, "digest", digest);
-	return object;
-}
-
 static int write_metadata(const char *path, const struct build_request *request, const struct image *image,
 			  const struct digest *sent, struct error **err)
 {
+	const struct descriptor *manifest = &image->entry.manifest;
+	bool is_own = digest_is_null(sent) || digest_equal(sent, &manifest->digest);
 	char id[DIGEST_TEXT_SIZE], digest[DIGEST_TEXT_SIZE];
 	cleanup_json json_t *root = json_object();
 	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
 	cleanup_free char *names = strlist_join(&request->names, ",");
 
 	digest_format(&image->entry.id, id);
-	digest_format(digest_is_null(sent) ? &image->entry.manifest.digest : sent, digest);
+	digest_format(is_own ? &manifest->digest : sent, digest);
 	json_set_string(root, "containerimage.config.digest", id);
 	json_set_string(root, "containerimage.digest", digest);
-	json_set_take(root, "containerimage.descriptor", descriptor_json(image, digest));
+	json_t *descriptor = json_object();
+	json_set_string(descriptor, "digest", digest);
+	json_set_string(descriptor, "mediaType", manifest_media_type(&image->manifest));
+	if (is_own) /* one that was packed on the way has another size */
+		json_set_i64(descriptor, "size", (int64_t)manifest->size);
+	json_set_take(root, "containerimage.descriptor", descriptor);
 	json_set_string_opt(root, "image.name", *names ? names : NULL);
 	json_format_pretty(root, 4, &text);
 	return result_file_write(path, buf_str(&text), err);
