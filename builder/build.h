@@ -30,6 +30,7 @@ struct build_options {
 	const struct build_secret *secrets;
 	size_t secret_count;
 	const struct strlist *ssh;	 /* "default", "id=socket or key" */
+	const struct strlist *allow;	 /* entitlements: "security.insecure", "network.host"; NULL */
 	const struct settings *settings; /* network, volumes, limits, … of RUN */
 	enum image_format format;
 	enum pull_policy pull;

@@ -43,19 +43,25 @@ static int read_record(int dirfd, const char *name, struct build_record *record,
 	return 0;
 }
 
-int build_cache_load(struct store *store, const struct digest *key, struct build_record *record, struct error **err)
+int build_cache_peek(struct store *store, const struct digest *key, struct build_record *record, struct error **err)
 {
 	char hex[DIGEST_HEX_SIZE];
 	cleanup_free char *name = mem_printf(FOLDER "/%s", digest_hex(key, hex));
-	struct build_record read;
 	int cache = store_folder(store, STORE_CACHE, err);
-	int rc = cache < 0 ? cache : read_record(cache, name, &read, err);
+
+	return cache < 0 ? cache : read_record(cache, name, record, err);
+}
+
+int build_cache_load(struct store *store, const struct digest *key, struct build_record *record, struct error **err)
+{
+	struct build_record read;
+	int rc = build_cache_peek(store, key, &read, err);
 
 	if (rc < 0)
 		return rc;
 	cleanup_free char *tree = layer_tree_path(store, &read.diff_id);
 	if (faccessat(AT_FDCWD, tree, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
-		return error_set(err, ENOENT, "the layer of step %.12s is gone", hex);
+		return error_set(err, ENOENT, "the step's layer is gone");
 	*record = read;
 	return 0;
 }

@@ -16,6 +16,8 @@ struct build_record {
 
 /* -ENOENT when there is none, or its layer is not there. */
 int build_cache_load(struct store *store, const struct digest *key, struct build_record *record, struct error **err);
+/* The same whether or not the layer is there. */
+int build_cache_peek(struct store *store, const struct digest *key, struct build_record *record, struct error **err);
 int build_cache_save(struct store *store, const struct digest *key, const struct build_record *record,
 		     struct error **err);
 /* The layers that records speak of are appended to *diff_ids (an array to free). */

@@ -62,6 +62,7 @@ struct build {
 	struct build_directory *directories; /* the context, then as options->named_contexts */
 	struct stage_run *stages;	     /* as the plan's */
 	int status;			     /* of the RUN that failed */
+	int output;			     /* where RUN writes to */
 };
 
 /* Says a line to the user. */
@@ -77,6 +78,8 @@ void build_image_free(struct build_image *image);
 /* The directory of INPUT_CONTEXT or INPUT_NAMED, opened when it is first needed. */
 int build_directory_open(struct build *build, const struct plan_input *input, struct build_directory **directory,
 			 struct error **err);
+/* Closes the memos: what was learned about files is written. */
+void build_directories_save(struct build *build);
 /* The layers of a stage (done), an image, or nothing. Borrowed. */
 void build_input_layers(const struct build *build, const struct plan_input *input, const struct digest **diff_ids,
 			size_t *count);
@@ -106,6 +109,10 @@ int stage_run_look_up(struct build *build, struct stage_run *run, struct error *
 int stage_run_finish(struct build *build, struct stage_run *run, struct error **err);
 /* Appends the layer of the next step and goes on behind it. */
 void stage_run_add(struct stage_run *run, const struct build_record *record, bool cached);
+/* Takes over what another process has made of its steps up to `count`. */
+void stage_run_take(struct stage_run *run, const struct build_record *records, const bool *cached, size_t count);
+/* Its base's layers, once that is done; a no-op the second time. */
+void stage_run_begin(struct build *build, struct stage_run *run);
 /* Removes its container. */
 void stage_run_clean_up(struct build *build, struct stage_run *run);
 
@@ -123,6 +130,8 @@ int build_step_key(struct build *build, const struct stage_run *run, const struc
 #define BUILD_CONTAINER_PREFIX "build-"
 #define BUILD_CONTAINER_MARK "build"
 
+/* Removes containers of stages whose process is gone. */
+int build_layer_sweep(struct workshop *w, struct error **err);
 /* Makes the stage's container on disk when it has none, and takes its lock. */
 int build_layer_begin(struct build *build, struct stage_run *run, struct error **err);
 /* What has changed in the container becomes a layer. */

@@ -5,6 +5,7 @@
  */
 #include "builder/build_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -71,11 +72,43 @@ int build_layer_begin(struct build *build, struct stage_run *run, struct error *
 	strlist_done(&made.layer_types);
 	made.config = run->c.config;
 	made.layer_types = run->c.layer_types;
+	run->c.config = (struct image_config){0};
+	run->c.layer_types = (struct strlist){0};
+	container_done(&run->c);
 	run->c = made;
 	made = (struct container){0};
 	run->lock = lock;
 	run->dir = container_open_dir(w, &run->c, err);
 	return run->dir < 0 ? run->dir : mark(run->dir, err);
+}
+
+static int sweep_one(struct workshop *w, const char *id, struct error **err)
+{
+	cleanup(container_done) struct container c = {0};
+	cleanup_close int lock = store_lock(workshop_store(w), "container", id, LOCK_EXCLUSIVE, LOCK_TRY,
+					    "a stage's container", /* err */ NULL);
+
+	if (lock < 0) /* it is at work */
+		return 0;
+	int rc = container_find(w, id, &c, NULL);
+	return rc < 0 ? 0 : container_remove(w, &c, err);
+}
+
+int build_layer_sweep(struct workshop *w, struct error **err)
+{
+	cleanup_free char *path = store_path(workshop_store(w), STORE_CONTAINERS, ".");
+	DIR *dir = opendir(path);
+	int rc = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : error_set_errno(err, "read the containers");
+	for (const struct dirent *entry; rc >= 0 && (entry = readdir(dir));) {
+		cleanup_free char *name = mem_printf("%s/" BUILD_CONTAINER_MARK, entry->d_name);
+		if (entry->d_name[0] != '.' && faccessat(dirfd(dir), name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			rc = sweep_one(w, entry->d_name, err);
+	}
+	closedir(dir);
+	return rc;
 }
 
 /* ---- the layer ------------------------------------------------------------------------------------------------------

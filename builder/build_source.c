@@ -90,6 +90,14 @@ int build_directory_open(struct build *build, const struct plan_input *input, st
 	return 0;
 }
 
+void build_directories_save(struct build *build)
+{
+	size_t count = 1 + (build->options->named_contexts ? build->options->named_contexts->count : 0);
+
+	for (size_t i = 0; i < count; i++)
+		build_memo_close(take_ptr(&build->directories[i].memo));
+}
+
 /* ---- roots --------------------------------------------------------------------------------------------------------
  */
 

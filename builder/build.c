@@ -1,0 +1,417 @@
+/*
+ * The door of a Dockerfile build: the plan, then what the cache knows, then the rest, then the image.
+ */
+#include "builder/build.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/parse.h"
+#include "builder/build_config.h"
+#include "builder/build_internal.h"
+#include "builder/commit_internal.h"
+
+void build_result_done(struct build_result *result)
+{
+	image_done(&result->image);
+	*result = (struct build_result){0};
+}
+
+static void build_done(struct build *build)
+{
+	size_t stages = build->plan ? build->plan->stage_count : 0;
+	size_t named = build->options->named_contexts ? build->options->named_contexts->count : 0;
+
+	for (size_t i = 0; build->stages && i < stages; i++)
+		stage_run_done(&build->stages[i]);
+	free(build->stages);
+	if (build->directories) {
+		build_directories_save(build);
+		/* The first is the caller's. */
+		for (size_t i = 1; i <= named; i++)
+			build_context_close(build->directories[i].context);
+	}
+	free(build->directories);
+	plan_free(build->plan);
+	for (size_t i = 0; i < build->image_count; i++)
+		build_image_free(build->images[i]);
+	free(build->images);
+	build_globals_done(&build->globals);
+	platform_done(&build->platform);
+}
+CLEANUP_FOR_VALUE(struct build, build_done)
+
+/* ---- plan -----------------------------------------------------------------------------------------------------------
+ */
+
+static int make_plan(struct build *build, struct error **err)
+{
+	const struct build_options *options = build->options;
+	const struct stage *target = NULL;
+	cleanup(platform_done) struct platform host = {0};
+
+	platform_host(&host);
+	if (options->platform)
+		platform_copy(&build->platform, options->platform);
+	else
+		platform_host(&build->platform);
+	platform_complete(&build->platform);
+	int rc = dockerfile_target(options->file, options->target, &target, err);
+	if (rc < 0)
+		return rc;
+	const struct build_globals_options globals = {.build_args = options->build_args,
+						      .target_platform = &build->platform,
+						      .build_platform = &host,
+						      .target = target};
+	rc = build_globals_make(options->file, &globals, &build->globals, err);
+	if (rc < 0)
+		return rc;
+	const struct plan_options plan = {
+		.file = options->file,
+		.globals = &build->globals,
+		.target = target,
+		.platform = &build->platform,
+		.named_contexts = options->named_contexts,
+		.no_cache_stages = options->no_cache_stages,
+		.no_cache = options->no_cache,
+		.resolve = build_resolve_image,
+		.resolve_context = build,
+	};
+	return plan_make(&plan, &build->plan, err);
+}
+
+/* Directories of --build-context are opened here, where the user's network and credentials are. */
+static int open_directories(struct build *build, struct error **err)
+{
+	size_t named = build->options->named_contexts ? build->options->named_contexts->count : 0;
+
+	build->directories = mem_alloc((named + 1) * sizeof(*build->directories));
+	build->directories[0].context = build->options->context;
+	for (size_t i = 0; i < build->plan->stage_count; i++) {
+		const struct plan_stage *stage = build->plan->stages[i];
+		for (size_t k = 0; k < stage->step_count; k++) {
+			const struct plan_step *step = &stage->steps[k];
+			struct build_directory *directory = NULL;
+			size_t mounts = step->mounts ? step->instruction->run.mount_count : 0;
+			int rc = 0;
+			if (step->input.kind == INPUT_NAMED)
+				rc = build_directory_open(build, &step->input, &directory, err);
+			for (size_t m = 0; rc >= 0 && m < mounts; m++)
+				if (step->mounts[m].kind == INPUT_NAMED)
+					rc = build_directory_open(build, &step->mounts[m], &directory, err);
+			if (rc < 0)
+				return source_error(&build->options->file->source, &step->range, err);
+		}
+	}
+	return 0;
+}
+
+/* ---- stages ---------------------------------------------------------------------------------------------------------
+ */
+
+static int run_stages(struct build *build, struct error **err)
+{
+	const struct plan *plan = build->plan;
+
+	build->stages = mem_alloc(plan->stage_count * sizeof(*build->stages));
+	for (size_t i = 0; i < plan->stage_count; i++)
+		stage_run_init(&build->stages[i], plan, i);
+	for (size_t i = 0; i < plan->stage_count; i++) {
+		int rc = stage_run_look_up(build, &build->stages[i], err);
+		if (rc < 0)
+			return rc;
+	}
+	return stage_run_is_done(&build->stages[plan->target]) ? 0 : build_jobs_run(build, err);
+}
+
+static void count_steps(const struct build *build, struct build_result *result)
+{
+	for (size_t i = 0; i < build->plan->stage_count; i++) {
+		const struct plan_stage *stage = build->plan->stages[i];
+		for (size_t k = 0; k < stage->step_count; k++) {
+			result->steps += stage->steps[k].has_layer;
+			result->cached += stage->steps[k].has_layer && build->stages[i].cached[k];
+		}
+	}
+}
+
+/* ---- the image ------------------------------------------------------------------------------------------------------
+ */
+
+/* When the stage's steps were made. What has no layer was made with the layer before it, so that a build that finds
+ * everything in the cache gives the same image again. */
+struct times {
+	int64_t *of; /* each history entry; -1: it says so itself, or nobody knows */
+	int64_t last;
+};
+
+static void find_times(const struct build *build, size_t number, struct times *times)
+{
+	const struct plan_stage *stage = build->plan->stages[number];
+	const struct stage_run *run = &build->stages[number];
+
+	if (stage->base.kind == INPUT_STAGE)
+		find_times(build, stage->base.index, times);
+	for (size_t i = 0; i < stage->step_count; i++) {
+		const struct plan_step *step = &stage->steps[i];
+		if (step->has_layer && !digest_is_null(&run->records[i].diff_id))
+			times->last = run->records[i].created;
+		if (step->history != SIZE_MAX)
+			times->of[step->history] = times->last;
+	}
+}
+
+/* Of the base image, when nothing has a time of its own. */
+static int64_t base_time(const struct image_config *config)
+{
+	int64_t latest = -1, nanoseconds = 0;
+
+	for (size_t i = 0; i < config->history_count; i++) {
+		int64_t seconds = -1;
+		if (config->history[i].created &&
+		    parse_time(config->history[i].created, "created", &seconds, &nanoseconds, NULL) >= 0 &&
+		    seconds > latest)
+			latest = seconds;
+	}
+	return latest;
+}
+
+static int64_t fixed_time(const struct build *build)
+{
+	const struct build_options *options = build->options;
+
+	return options->timestamp >= 0 ? options->timestamp : options->source_date_epoch;
+}
+
+/* An image without a layer of its own has the time at which its like was first made. */
+static int64_t first_made(struct build *build, const struct image_config *config)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(CONFIG_SIZE_MAX);
+	struct build_record record = {.created = workshop_options(build->w)->now};
+	struct digest key;
+
+	image_config_format(config, FORMAT_OCI, &text);
+	buf_append_str(&text, " first made");
+	if (digest_of(buf_str(&text), text.len, &key, NULL) < 0)
+		return record.created;
+	struct build_record known;
+	if (build_cache_peek(workshop_store(build->w), &key, &known, NULL) >= 0)
+		return known.created;
+	record.diff_id = key; /* of no layer */
+	(void)build_cache_save(workshop_store(build->w), &key, &record, NULL);
+	return record.created;
+}
+
+static int64_t set_times(struct build *build, struct image_config *config)
+{
+	struct times times = {.last = fixed_time(build)};
+
+	times.of = mem_grow(NULL, config->history_count + 1, sizeof(*times.of));
+	for (size_t i = 0; i < config->history_count; i++)
+		times.of[i] = -1;
+	if (times.last < 0)
+		times.last = base_time(config);
+	find_times(build, build->plan->target, &times);
+	int64_t created = fixed_time(build) >= 0 ? fixed_time(build) : times.last;
+	if (created < 0)
+		created = first_made(build, config);
+	for (size_t i = 0; i < config->history_count; i++) {
+		if (config->history[i].created)
+			continue;
+		config->history[i].created = format_time(times.of[i] >= 0 ? times.of[i] : created, 0);
+	}
+	free(times.of);
+	return created;
+}
+
+/* In one layer only the last step that had one has it. */
+static void merge_history(struct image_config *config, size_t layers)
+{
+	size_t entries = 0;
+
+	for (size_t i = 0; i < config->history_count; i++)
+		entries += !config->history[i].empty_layer;
+	for (size_t i = 0; entries > layers && i < config->history_count; i++) {
+		struct history *entry = &config->history[i];
+		/* Those of the base come first and are right. */
+		if (entry->empty_layer || !entry->comment || strcmp(entry->comment, BUILD_HISTORY_COMMENT) != 0)
+			continue;
+		entry->empty_layer = true;
+		entries--;
+	}
+}
+
+/* The target as a container that was never on disk: what a commit writes an image of. */
+static int target_state(struct build *build, struct container *state, int64_t *created, struct error **err)
+{
+	const struct build_options *options = build->options;
+	const struct stage_run *run = &build->stages[build->plan->target];
+	const struct plan_stage *stage = run->plan;
+	int rc = image_config_copy(&state->config, &stage->config, err);
+
+	if (rc < 0)
+		return rc;
+	state->format = options->format;
+	state->name = mem_strdup("");
+	state->image_name = mem_strdup("");
+	state->image_manifest = mem_strdup("");
+	for (size_t i = state->config.diff_id_count; i < run->c.config.diff_id_count; i++)
+		image_config_add_diff_id(&state->config, &run->c.config.diff_ids[i]);
+	strlist_copy(&state->layer_types, &run->c.layer_types);
+	merge_history(&state->config, state->config.diff_id_count);
+	for (size_t i = 0; options->labels && i < options->labels->count; i++) {
+		const char *text = options->labels->items[i];
+		cleanup_free char *key = mem_strndup(text, strcspn(text, "="));
+		strlist_env_set(&state->config.labels, key, text[strlen(key)] ? text + strlen(key) + 1 : "");
+	}
+	if (options->platform) {
+		platform_done(&state->config.platform);
+		platform_copy(&state->config.platform, &build->platform);
+	}
+	*created = set_times(build, &state->config);
+	return 0;
+}
+
+static int name_image(struct build *build, const struct new_image *made, struct error **err)
+{
+	const struct strlist *names = build->options->names;
+	struct store *store = workshop_store(build->w);
+	int rc = 0;
+
+	if (!names || names->count == 0)
+		return images_add(store, &made->manifest, &made->id, made->created, /* name */ NULL, err);
+	for (size_t i = 0; rc >= 0 && i < names->count; i++)
+		rc = images_add(store, &made->manifest, &made->id, made->created, names->items[i], err);
+	return rc;
+}
+
+static int load_image(struct build *build, const struct digest *id, struct image *image, struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	char text[DIGEST_TEXT_SIZE];
+	int rc = images_find(workshop_store(build->w), digest_format(id, text), &entry, err);
+
+	return rc < 0 ? rc : image_load(workshop_store(build->w), &entry, image, err);
+}
+
+static int write_image(struct build *build, struct image *image, struct error **err)
+{
+	cleanup(container_done) struct container state = {0};
+	cleanup(new_image_done) struct new_image made = {0};
+	int64_t created = 0;
+	int rc = target_state(build, &state, &created, err);
+
+	if (rc < 0)
+		return rc;
+	const struct commit_options commit = {
+		.format = build->options->format,
+		.has_format = true,
+		.timestamp = -1,
+		.source_date_epoch = -1,
+		.annotations = build->options->annotations,
+	};
+	rc = commit_write_image(build->w, &state, &commit, created, &made, err);
+	if (rc >= 0)
+		rc = name_image(build, &made, err);
+	if (rc >= 0)
+		rc = load_image(build, &made.id, image, err);
+	return rc < 0 ? error_prefix(err, "write the image") : 0;
+}
+
+/* ---- --squash
+ * --------------------------------------------------------------------------------------------------------- */
+
+struct squash {
+	struct build *build;
+	struct container *state;
+	int64_t created;
+};
+
+/* Inside: a container of the state, committed as one layer. */
+static int squash_task(struct workshop *w, void *context, struct buf *result, struct error **err)
+{
+	const struct squash *job = context;
+	const struct build_options *options = job->build->options;
+	struct stage_run run = {.lock = -1, .dir = -1};
+	cleanup(image_done) struct image image = {0};
+
+	run.c = *job->state;
+	*job->state = (struct container){0};
+	int rc = build_layer_begin(job->build, &run, err);
+	const struct commit_options commit = {
+		.squash = true,
+		.format = options->format,
+		.has_format = true,
+		.timestamp = job->created,
+		.source_date_epoch = options->source_date_epoch,
+		.rewrite_timestamp = options->rewrite_timestamp,
+		.annotations = options->annotations,
+	};
+	if (rc >= 0)
+		rc = commit_container(w, &run.c, &commit, &image, err);
+	stage_run_clean_up(job->build, &run);
+	if (rc >= 0)
+		buf_append(result, &image.entry.id, sizeof(image.entry.id));
+	stage_run_done(&run);
+	return rc;
+}
+
+static int write_squashed(struct build *build, struct image *image, struct error **err)
+{
+	cleanup(container_done) struct container state = {0};
+	cleanup(buf_done) struct buf result = BUF_INIT(sizeof(struct digest));
+	struct squash job = {.build = build, .state = &state};
+	int rc = target_state(build, &state, &job.created, err);
+
+	if (rc >= 0)
+		rc = workshop_call(build->w, squash_task, &job, &result, err);
+	if (rc < 0)
+		return rc;
+	struct digest id;
+	if (result.len != sizeof(id))
+		return error_set(err, EIO, "the squashed image was not named");
+	memcpy(&id, result.data, sizeof(id));
+	rc = load_image(build, &id, image, err);
+	const struct strlist *names = build->options->names;
+	for (size_t i = 0; rc >= 0 && names && i < names->count; i++)
+		rc = images_add(workshop_store(build->w), &image->entry.manifest, &id, image->entry.created,
+				names->items[i], err);
+	return rc;
+}
+
+/* ---- the flow -------------------------------------------------------------------------------------------------------
+ */
+
+int build_run(struct workshop *w, const struct build_options *options, struct build_result *result, struct error **err)
+{
+	cleanup(build_done) struct build build = {.w = w, .options = options, .output = STDERR_FILENO};
+	struct build_result made = {0};
+
+	/* Nothing that is made on the way may be swept before the image names it. */
+	cleanup_close int hold = store_hold(workshop_store(w), err);
+	if (hold < 0)
+		return hold;
+	/* The id map says which trees of layers are ours. */
+	int rc = workshop_idmap(w, /* map */ NULL, err);
+	if (rc >= 0)
+		rc = make_plan(&build, err);
+	if (rc >= 0)
+		rc = open_directories(&build, err);
+	if (rc >= 0)
+		rc = run_stages(&build, err);
+	if (rc < 0) {
+		result->status = build.status;
+		return rc;
+	}
+	rc = options->squash ? write_squashed(&build, &made.image, err) : write_image(&build, &made.image, err);
+	if (rc < 0)
+		return rc;
+	count_steps(&build, &made);
+	for (size_t i = 0; options->names && i < options->names->count; i++)
+		build_say(&build, "COMMIT %s", options->names->items[i]);
+	*result = made;
+	return 0;
+}

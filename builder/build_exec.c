@@ -1,0 +1,398 @@
+/*
+ * RUN in a stage's container: its mounts, what it is told, and what is said when it fails.
+ */
+#include "builder/build_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/rootpath.h"
+#include "base/tree.h"
+#include "builder/build_secret.h"
+#include "builder/settings_parse.h"
+#include "builder/step.h"
+
+#define SECRET_SIZE_MAX ((size_t)500 << 10) /* BuildKit's */
+
+/* What one RUN borrows and gives back. */
+struct run_job {
+	struct build *build;
+	const struct plan_step *step;
+	struct settings settings;
+	struct build_secrets secrets;
+	struct mount_setting *mounts;
+	size_t mount_count;
+	struct build_root *roots; /* of the mounts, by number */
+	int *fds;		  /* what the settings' `root` points to */
+	size_t agents;
+	char *script; /* directory in tmp/ */
+};
+
+static void job_done(struct run_job *job)
+{
+	settings_done(&job->settings);
+	build_secrets_done(&job->secrets);
+	for (size_t i = 0; i < job->mount_count; i++)
+		mount_setting_done(&job->mounts[i]);
+	free(job->mounts);
+	for (size_t i = 0; job->roots && i < job->step->instruction->run.mount_count; i++) {
+		if (job->roots[i].rootfs == NULL && job->fds[i] >= 0 && job->fds[i] != job->roots[i].fd)
+			fd_close(job->fds[i]);
+		build_root_done(&job->roots[i]);
+	}
+	free(job->roots);
+	free(job->fds);
+	int tmp = job->script ? store_tmp(workshop_store(job->build->w), NULL) : -1;
+	if (tmp >= 0)
+		tree_remove(tmp, job->script, NULL);
+	free(job->script);
+}
+CLEANUP_FOR_VALUE(struct run_job, job_done)
+
+/* ---- mounts ---------------------------------------------------------------------------------------------------------
+ */
+
+/* Where a target lies, as an absolute path. */
+static char *target_path(const struct plan_step *step, const char *target)
+{
+	const char *base = target[0] == '/' ? "" : step->cwd ? step->cwd : "/";
+	cleanup_free char *whole = mem_printf("/%s/%s", base, target);
+
+	return rootpath_clean(whole);
+}
+
+static struct mount_setting *add_mount(struct run_job *job, enum mount_kind kind, const char *target)
+{
+	struct mount_setting *setting = &job->mounts[job->mount_count++];
+
+	*setting = (struct mount_setting){
+		.kind = kind, .target = mem_strdup(target), .flags = RUN_MOUNT_NOSUID | RUN_MOUNT_NODEV};
+	return setting;
+}
+
+/* Only a directory that was opened in this mount namespace can be mounted from (run/spec.h); a context was opened
+ * before we came here. Its path is the user's or ours. */
+static int open_again(int fd, struct error **err)
+{
+	char link[FD_PROC_PATH_SIZE];
+	cleanup_free char *path = mem_alloc(PATH_MAX);
+	struct stat before, after;
+	ssize_t size = readlink(fd_proc_path(fd, link), path, PATH_MAX - 1);
+
+	if (size < 0 || fstat(fd, &before) < 0)
+		return error_set_errno(err, "the context's directory");
+	path[size] = '\0';
+	cleanup_close int again = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (again < 0 || fstat(again, &after) < 0)
+		return error_set_errno(err, "%s", path);
+	if (before.st_dev != after.st_dev || before.st_ino != after.st_ino)
+		return error_set(err, ESTALE, "'%s' was moved while it was built from", path);
+	return take_fd(&again);
+}
+
+/* A root to mount from; of a context without what its ignore file leaves out. */
+static int open_mount_root(struct run_job *job, size_t index, struct error **err)
+{
+	struct build_root *root = &job->roots[index];
+	int rc = build_root_open(job->build, &job->step->mounts[index], root, err);
+
+	if (rc < 0)
+		return rc;
+	if (root->rootfs) {
+		job->fds[index] = root->fd;
+		return 0;
+	}
+	job->fds[index] = open_again(root->fd, err);
+	return job->fds[index] < 0 ? job->fds[index] : 0;
+}
+
+static int add_bind(struct run_job *job, size_t index, const struct file_mount *mount, const char *target,
+		    struct error **err)
+{
+	int rc = open_mount_root(job, index, err);
+
+	if (rc < 0)
+		return rc;
+	struct mount_setting *setting = add_mount(job, MOUNT_BIND, target);
+	setting->flags |= RUN_MOUNT_RECURSIVE | (mount->read_only ? RUN_MOUNT_READ_ONLY : 0);
+	setting->root = &job->fds[index];
+	setting->source = mem_printf("/%s", mount->source ? mount->source : "");
+	return 0;
+}
+
+static int add_cache(struct run_job *job, size_t index, const struct file_mount *mount, const char *target,
+		     struct error **err)
+{
+	const char *space = strlist_env_get(&job->build->globals.given, "BUILDKIT_CACHE_MOUNT_NS");
+	bool is_seeded = job->step->mounts[index].kind != INPUT_NONE;
+	int rc = is_seeded ? open_mount_root(job, index, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	struct mount_setting *setting = add_mount(job, MOUNT_CACHE, target);
+	setting->flags |= mount->read_only ? RUN_MOUNT_READ_ONLY : 0;
+	setting->id = mem_printf("%s%s%s", space ? space : "", space ? "/" : "", mount->id ? mount->id : target);
+	setting->sharing = mount->sharing == CACHE_LOCKED    ? SHARING_LOCKED
+			   : mount->sharing == CACHE_PRIVATE ? SHARING_PRIVATE
+							     : SHARING_SHARED;
+	setting->mode = mount->has_mode ? mount->mode & 07777 : 0;
+	setting->uid = mount->has_uid ? (uint32_t)mount->uid : 0;
+	setting->gid = mount->has_gid ? (uint32_t)mount->gid : 0;
+	setting->source = mem_strdup(mount->source);
+	setting->root = is_seeded ? &job->fds[index] : NULL;
+	return 0;
+}
+
+static void add_shown_file(struct run_job *job, const char *path, const char *target)
+{
+	struct mount_setting *setting = add_mount(job, MOUNT_BIND, target);
+
+	setting->flags |= RUN_MOUNT_READ_ONLY | RUN_MOUNT_NOEXEC;
+	setting->source = mem_strdup(path);
+}
+
+static int add_secret(struct run_job *job, const struct file_mount *mount, struct error **err)
+{
+	cleanup(buf_done) struct buf value = BUF_SECRET(SECRET_SIZE_MAX);
+	cleanup_free char *id = file_mount_id(mount);
+	cleanup_free char *path = NULL;
+	cleanup_error struct error *error = NULL;
+
+	if (!id || !*id)
+		return error_set(err, EINVAL, "one of source, target required");
+	int rc = build_secret_read(job->build->options, id, &value, &error);
+	if (rc == -ENOENT && !mount->required)
+		return 0;
+	if (rc < 0) {
+		if (err)
+			*err = take_ptr(&error);
+		return rc;
+	}
+	if (mount->env)
+		strlist_env_set(&job->settings.env, mount->env, buf_str(&value));
+	if (mount->env && !mount->target)
+		return 0;
+	rc = build_secret_file(&job->secrets, mount, &value, &path, err);
+	if (rc < 0)
+		return rc;
+	const char *slash = strrchr(id, '/');
+	cleanup_free char *place = mount->target ? target_path(job->step, mount->target)
+						 : mem_printf("/run/secrets/%s", slash ? slash + 1 : id);
+	add_shown_file(job, path, place);
+	return 0;
+}
+
+static int add_agent(struct run_job *job, const struct file_mount *mount, struct error **err)
+{
+	cleanup_free char *id = file_mount_id(mount);
+	cleanup_free char *path = NULL;
+	cleanup_error struct error *error = NULL;
+	int rc = build_secret_agent(&job->secrets, job->build->options, mount, id, &path, &error);
+
+	if (rc == -ENOENT && !mount->required)
+		return 0;
+	if (rc < 0) {
+		if (err)
+			*err = take_ptr(&error);
+		return rc;
+	}
+	cleanup_free char *place = mount->target ? target_path(job->step, mount->target)
+						 : mem_printf("/run/buildkit/ssh_agent.%zu", job->agents);
+	job->agents++;
+	add_shown_file(job, path, place);
+	if (!strlist_env_get(&job->settings.env, "SSH_AUTH_SOCK"))
+		strlist_env_set(&job->settings.env, "SSH_AUTH_SOCK", place);
+	return 0;
+}
+
+static int add_file_mount(struct run_job *job, size_t index, struct error **err)
+{
+	const struct file_mount *mount = &job->step->instruction->run.mounts[index];
+	struct mount_setting *setting;
+
+	if (mount->type == FILE_MOUNT_SECRET)
+		return add_secret(job, mount, err);
+	if (mount->type == FILE_MOUNT_SSH)
+		return add_agent(job, mount, err);
+	if (!mount->target || !*mount->target)
+		return error_set(err, EINVAL, "a mount needs a target");
+	cleanup_free char *target = target_path(job->step, mount->target);
+	if (strcmp(target, "/") == 0)
+		return error_set(err, EINVAL, "invalid mount target \"%s\"", mount->target);
+	if (mount->type == FILE_MOUNT_BIND)
+		return add_bind(job, index, mount, target, err);
+	if (mount->type == FILE_MOUNT_CACHE)
+		return add_cache(job, index, mount, target, err);
+	setting = add_mount(job, MOUNT_TMPFS, target);
+	setting->size = mount->size;
+	return 0;
+}
+
+/* A here-document that begins with "#!": a file in /dev/pipes. */
+static int add_script(struct run_job *job, struct error **err)
+{
+	const struct instruction_run *run = &job->step->instruction->run;
+	struct store *store = workshop_store(job->build->w);
+	const char *text = run->command.words.items[0];
+	int tmp = store_tmp(store, err);
+
+	if (tmp < 0)
+		return tmp;
+	job->script = store_tmp_name(store, "script");
+	if (mkdirat(tmp, job->script, 0755) < 0 || fchmodat(tmp, job->script, 0755, 0) < 0)
+		return error_set_errno(err, "make a directory for the script");
+	cleanup_close int dir = fd_open_dir(tmp, job->script, err);
+	if (dir < 0)
+		return dir;
+	cleanup_close int fd =
+		strchr(run->script_name, '/')
+			? -1
+			: openat(dir, run->script_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0755);
+	if (fd < 0)
+		return error_set_errno(err, "make the script '%s'", run->script_name);
+	int rc = fd_write_all(fd, text, strlen(text), err);
+	if (rc >= 0 && fchmod(fd, 0755) < 0)
+		rc = error_set_errno(err, "make the script '%s'", run->script_name);
+	if (rc < 0)
+		return rc;
+	struct mount_setting *setting = add_mount(job, MOUNT_BIND, "/dev/pipes");
+	setting->flags |= RUN_MOUNT_READ_ONLY;
+	setting->source = store_tmp_path(store, job->script);
+	return 0;
+}
+
+static int add_mounts(struct run_job *job, struct error **err)
+{
+	const struct instruction_run *run = &job->step->instruction->run;
+	int rc = 0;
+
+	job->mounts = mem_alloc((run->mount_count + 1) * sizeof(*job->mounts));
+	job->roots = mem_grow(NULL, run->mount_count + 1, sizeof(*job->roots));
+	job->fds = mem_grow(NULL, run->mount_count + 1, sizeof(*job->fds));
+	for (size_t i = 0; i < run->mount_count; i++) {
+		job->roots[i] = BUILD_ROOT_INIT;
+		job->fds[i] = -1;
+	}
+	for (size_t i = 0; rc >= 0 && i < run->mount_count; i++) {
+		rc = add_file_mount(job, i, err);
+		if (rc < 0)
+			return error_prefix(err, "--mount=%s", run->mount_texts.items[i]);
+	}
+	return run->script == RUN_SCRIPT_FILE ? add_script(job, err) : rc;
+}
+
+/* ---- what it may
+ * ------------------------------------------------------------------------------------------------------ */
+
+static int add_devices(struct run_job *job, struct error **err)
+{
+	const struct strlist *devices = &job->step->instruction->run.devices;
+
+	for (size_t i = 0; i < devices->count; i++) {
+		const char *text = devices->items[i];
+		size_t length = strcspn(text, ",");
+		cleanup_free char *name = mem_strndup(text, length);
+		if (name[0] == '/') {
+			strlist_append(&job->settings.devices, name);
+			continue;
+		}
+		if (strstr(text, ",required"))
+			return error_set(err, ENOENT, "--device %s: no such device is known on this machine", name);
+		log_warn("--device %s: no such device is known on this machine, going on without it", name);
+	}
+	return 0;
+}
+
+static int add_rights(struct run_job *job, struct error **err)
+{
+	const struct instruction_run *run = &job->step->instruction->run;
+
+	/* "default" is what the build was told. */
+	if (run->network && strcmp(run->network, "default") != 0)
+		mem_replace(&job->settings.network, run->network);
+	if (run->security && strcmp(run->security, "insecure") == 0) {
+		if (!job->build->options->allow || !strlist_contains(job->build->options->allow, "security.insecure"))
+			return error_set(err, EPERM,
+					 "security.insecure is not allowed (allow it with --allow security.insecure)");
+		strlist_append(&job->settings.cap_add, "ALL");
+		strlist_append(&job->settings.security_opt, "seccomp=unconfined");
+		strlist_append(&job->settings.security_opt, "unmask=ALL");
+	}
+	return add_devices(job, err);
+}
+
+/* ---- its end
+ * ---------------------------------------------------------------------------------------------------------- */
+
+/* Leaves the container to the user. */
+static int keep_container(struct build *build, struct stage_run *run, struct error **err)
+{
+	int rc = container_save(build->w, &run->c, err);
+
+	if (rc < 0)
+		return rc;
+	unlinkat(run->dir, BUILD_CONTAINER_MARK, 0);
+	fd_close(take_fd(&run->lock));
+	fd_close(take_fd(&run->dir));
+	return 0;
+}
+
+static int failed(struct build *build, struct stage_run *run, const struct plan_step *step,
+		  const struct run_result *result, struct error **err)
+{
+	cleanup_free char *words = strlist_join(&step->argv, " ");
+	cleanup_free char *name = mem_strdup(run->c.name);
+	cleanup_error struct error *error = NULL;
+
+	build->status = result->status ? result->status : 1;
+	bool kept = keep_container(build, run, &error) >= 0;
+	if (!kept)
+		log_warn("%s; the failed step cannot be looked at", error_message(error));
+	error_set(err, ECANCELED, "process \"%s\" did not complete successfully: exit code: %d%s%s", words,
+		  result->status, result->message ? ": " : "", result->message ? result->message : "");
+	if (kept)
+		error_hint(err, "look at it with `cooper run -t %s -- /bin/sh`, then `cooper rm %s`", name, name);
+	return -ECANCELED;
+}
+
+int build_exec_run(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
+{
+	cleanup(job_done) struct run_job job = {.build = build, .step = step, .secrets = BUILD_SECRETS_INIT(build->w)};
+	struct run_result result = {0};
+
+	/* The container is what the step sees, so that it can be looked at when the step fails. */
+	mem_replace(&run->c.config.working_dir, step->cwd);
+	mem_replace(&run->c.config.user, step->user);
+	strlist_copy(&run->c.config.env, &step->env);
+	for (size_t i = 0; i < build->globals.proxies.count; i++)
+		strlist_append(&job.settings.env, build->globals.proxies.items[i]);
+	int rc = add_rights(&job, err);
+	if (rc >= 0)
+		rc = add_mounts(&job, err);
+	if (rc < 0)
+		return rc;
+	const struct step_options options = {
+		.settings = &job.settings,
+		.argv = &step->argv,
+		.terminal = RUN_TERMINAL_NO,
+		.stdin_fd = -1,
+		.stdout_fd = build->output, /* stdout is the build's result */
+		.stderr_fd = build->output,
+		.mounts = job.mounts,
+		.mount_count = job.mount_count,
+	};
+	rc = step_run(build->w, &run->c, &options, &result, err);
+	cleanup_free char *message = result.message;
+	if (rc >= 0 && (!result.started || result.status != 0))
+		rc = failed(build, run, step, &result, err);
+	return rc;
+}

@@ -1,0 +1,394 @@
+/*
+ * What was not in the cache, in a worker in the user namespace. Stages that do not wait for each other are processes of
+ * their own; when one fails the others are ended. What a stage has made comes back as its records through a pipe.
+ */
+#include "builder/build_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+
+#define MESSAGE_MAX ((size_t)256 << 10)
+#define LINE_MAX_KEPT ((size_t)64 << 10) /* a longer line is passed on in pieces */
+
+/* ---- records as bytes
+ * ------------------------------------------------------------------------------------------------ */
+
+/* What a stage says in the end; its records, marks and message follow. Both ends are this program. */
+struct report {
+	int code, error_code, status;
+	size_t done;
+	size_t message_size;
+};
+
+static void append_stage(struct buf *bytes, const struct stage_run *run)
+{
+	buf_append(bytes, &run->done, sizeof(run->done));
+	buf_append(bytes, run->records, run->done * sizeof(*run->records));
+	buf_append(bytes, run->cached, run->done * sizeof(*run->cached));
+}
+
+/* Takes one stage's part of the bytes; how much that was, or 0 when they are no such thing. */
+static size_t take_stage(struct build *build, struct stage_run *run, const char *bytes, size_t size)
+{
+	size_t done = 0;
+
+	if (size < sizeof(done))
+		return 0;
+	memcpy(&done, bytes, sizeof(done));
+	if (done > run->plan->step_count)
+		return 0;
+	size_t records_size = done * sizeof(*run->records), marks_size = done * sizeof(*run->cached);
+	if (size < sizeof(done) + records_size + marks_size)
+		return 0;
+	cleanup_free struct build_record *records = mem_dup(bytes + sizeof(done), records_size + 1);
+	cleanup_free bool *cached = mem_dup(bytes + sizeof(done) + records_size, marks_size);
+	stage_run_begin(build, run);
+	stage_run_take(run, records, cached, done);
+	return sizeof(done) + records_size + marks_size;
+}
+
+/* ---- a stage as a process -------------------------------------------------------------------------------------------
+ */
+
+struct job {
+	struct stage_run *run;
+	pid_t pid;
+	int result; /* what it says in the end */
+	int output; /* what its RUNs say */
+	struct buf said;
+	struct buf line; /* the beginning of one */
+};
+
+static void job_close(struct job *job)
+{
+	fd_close(take_fd(&job->result));
+	fd_close(take_fd(&job->output));
+	buf_done(&job->said);
+	buf_done(&job->line);
+}
+
+__attribute__((noreturn)) static void child(struct build *build, struct stage_run *run, int result)
+{
+	cleanup_error struct error *error = NULL;
+	struct report report = {0};
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	report.code = stage_run_finish(build, run, &error);
+	const char *message = error ? error_message(error) : "";
+	report.error_code = error_code(error);
+	report.status = build->status;
+	report.message_size = strnlen(message, MESSAGE_MAX);
+	cleanup(buf_done) struct buf bytes = BUF_INIT(BUF_MAX_DEFAULT);
+	buf_append(&bytes, &report, sizeof(report));
+	buf_append(&bytes, message, report.message_size);
+	append_stage(&bytes, run);
+	build_directories_save(build);
+	(void)fd_write_all(result, bytes.data, bytes.len, NULL);
+	/* Takes away what this process has in tmp/. */
+	workshop_close(build->w);
+	_exit(0);
+}
+
+static int start_job(struct build *build, struct stage_run *run, struct job *job, struct error **err)
+{
+	int result[2], output[2];
+
+	if (pipe2(result, O_CLOEXEC) < 0)
+		return error_set_errno(err, "make a pipe");
+	if (pipe2(output, O_CLOEXEC) < 0) {
+		int rc = error_set_errno(err, "make a pipe");
+		fd_close(result[0]);
+		fd_close(result[1]);
+		return rc;
+	}
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		build->output = output[1];
+		child(build, run, result[1]);
+	}
+	fd_close(result[1]);
+	fd_close(output[1]);
+	*job = (struct job){.run = run,
+			    .pid = pid,
+			    .result = result[0],
+			    .output = output[0],
+			    .said = BUF_INIT(BUF_MAX_DEFAULT),
+			    .line = BUF_INIT(2 * LINE_MAX_KEPT)};
+	if (pid < 0) {
+		job_close(job);
+		return error_set_errno(err, "start a process for a stage");
+	}
+	return 0;
+}
+
+/* ---- what it says ---------------------------------------------------------------------------------------------------
+ */
+
+static void print_line(struct job *job, const char *text, size_t size)
+{
+	fprintf(stderr, "[%s] %.*s\n", job->run->plan->name, (int)size, text);
+}
+
+static void flush_line(struct job *job)
+{
+	if (job->line.len)
+		print_line(job, job->line.data, job->line.len);
+	buf_clear(&job->line);
+}
+
+static void take_output(struct job *job)
+{
+	char block[8192];
+	ssize_t size = read(job->output, block, sizeof(block));
+
+	if (size <= 0) {
+		flush_line(job);
+		fd_close(take_fd(&job->output));
+		return;
+	}
+	for (const char *text = block; text < block + size;) {
+		const char *end = memchr(text, '\n', (size_t)(block + size - text));
+		size_t length = (size_t)((end ? end : block + size) - text);
+		buf_append(&job->line, text, length);
+		if (end || job->line.len > LINE_MAX_KEPT) {
+			print_line(job, buf_str(&job->line), job->line.len);
+			buf_clear(&job->line);
+		}
+		text += length + (end != NULL);
+	}
+}
+
+static void take_result(struct job *job)
+{
+	char block[8192];
+	ssize_t size = read(job->result, block, sizeof(block));
+
+	if (size > 0)
+		buf_append(&job->said, block, (size_t)size);
+	else
+		fd_close(take_fd(&job->result));
+}
+
+/* Its process has ended: what has become of the stage. */
+static int end_job(struct build *build, struct job *job, struct error **err)
+{
+	struct report report;
+	const char *bytes = buf_str(&job->said);
+	size_t size = job->said.len;
+
+	while (waitpid(job->pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	job->pid = 0;
+	if (size < sizeof(report))
+		return error_set(err, EIO, "the process of stage '%s' died", job->run->plan->name);
+	memcpy(&report, bytes, sizeof(report));
+	bytes += sizeof(report);
+	size -= sizeof(report);
+	if (report.code < 0) {
+		cleanup_free char *message = mem_strndup(bytes, report.message_size);
+		build->status = report.status;
+		error_set(err, report.error_code ? report.error_code : -report.code, "%s", message);
+		return report.code;
+	}
+	if (report.message_size > size ||
+	    take_stage(build, job->run, bytes + report.message_size, size - report.message_size) == 0)
+		return error_set(err, EIO, "the process of stage '%s' died", job->run->plan->name);
+	return 0;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------------------------
+ */
+
+struct jobs {
+	struct build *build;
+	struct job *items;
+	size_t count, limit;
+};
+
+static void end_all(struct jobs *jobs)
+{
+	for (size_t i = 0; i < jobs->count; i++) {
+		struct job *job = &jobs->items[i];
+		if (job->pid > 0) {
+			kill(job->pid, SIGKILL);
+			while (waitpid(job->pid, NULL, 0) < 0 && errno == EINTR)
+				continue;
+		}
+		job_close(job);
+	}
+	free(jobs->items);
+}
+CLEANUP_FOR_VALUE(struct jobs, end_all)
+
+static bool is_running(const struct jobs *jobs, const struct stage_run *run)
+{
+	for (size_t i = 0; i < jobs->count; i++)
+		if (jobs->items[i].run == run)
+			return true;
+	return false;
+}
+
+static int start_ready(struct jobs *jobs, struct error **err)
+{
+	struct build *build = jobs->build;
+
+	for (size_t i = 0; i < build->plan->stage_count && jobs->count < jobs->limit; i++) {
+		struct stage_run *run = &build->stages[i];
+		if (stage_run_is_done(run) || is_running(jobs, run) || !stage_run_can_go_on(build, run))
+			continue;
+		jobs->items = mem_grow(jobs->items, jobs->count + 1, sizeof(*jobs->items));
+		int rc = start_job(build, run, &jobs->items[jobs->count], err);
+		if (rc < 0)
+			return rc;
+		jobs->count++;
+	}
+	return 0;
+}
+
+static int wait_for_some(struct jobs *jobs, struct error **err)
+{
+	cleanup_free struct pollfd *polled = mem_grow(NULL, 2 * jobs->count + 1, sizeof(*polled));
+
+	for (size_t i = 0; i < jobs->count; i++) {
+		polled[2 * i] = (struct pollfd){.fd = jobs->items[i].result, .events = POLLIN};
+		polled[2 * i + 1] = (struct pollfd){.fd = jobs->items[i].output, .events = POLLIN};
+	}
+	if (poll(polled, 2 * jobs->count, -1) < 0)
+		return errno == EINTR ? 0 : error_set_errno(err, "wait for stages");
+	for (size_t i = 0; i < jobs->count; i++) {
+		if (polled[2 * i + 1].revents)
+			take_output(&jobs->items[i]);
+		if (polled[2 * i].revents)
+			take_result(&jobs->items[i]);
+	}
+	for (size_t i = jobs->count; i-- > 0;) {
+		struct job *job = &jobs->items[i];
+		if (job->result >= 0 || job->output >= 0)
+			continue;
+		int rc = end_job(jobs->build, job, err);
+		if (rc < 0)
+			return rc;
+		job_close(job);
+		jobs->items[i] = jobs->items[--jobs->count];
+	}
+	return 0;
+}
+
+static int run_at_once(struct build *build, size_t limit, struct error **err)
+{
+	cleanup(end_all) struct jobs jobs = {.build = build, .limit = limit};
+
+	while (!stage_run_is_done(&build->stages[build->plan->target])) {
+		int rc = start_ready(&jobs, err);
+		if (rc >= 0 && jobs.count == 0)
+			rc = error_set(err, EDEADLK, "stages wait for each other");
+		if (rc >= 0)
+			rc = wait_for_some(&jobs, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* In the order of the plan each stage stands behind what it needs. */
+static int run_in_order(struct build *build, struct error **err)
+{
+	for (size_t i = 0; i < build->plan->stage_count; i++) {
+		int rc = stage_run_is_done(&build->stages[i]) ? 0 : stage_run_finish(build, &build->stages[i], err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static size_t job_limit(const struct build *build)
+{
+	size_t open = 0;
+
+	for (size_t i = 0; i < build->plan->stage_count; i++)
+		open += !stage_run_is_done(&build->stages[i]);
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t limit = build->options->jobs > 0 ? (size_t)build->options->jobs
+		       : processors > 1		? (size_t)processors
+						: 1;
+	return limit < open ? limit : open;
+}
+
+/* Inside. Also when it fails the status comes back: the result travels with the code 0, and says how it went. */
+static int work(struct workshop *w, void *context, struct buf *result, struct error **err)
+{
+	struct build *build = context;
+	size_t limit = job_limit(build);
+	cleanup_error struct error *error = NULL;
+
+	int rc = limit > 1 ? run_at_once(build, limit, &error) : run_in_order(build, &error);
+	if (rc < 0)
+		build_layer_sweep(w, NULL); /* those of processes that were ended */
+	const char *message = error ? error_message(error) : "";
+	struct report report = {.code = rc,
+				.error_code = error_code(error),
+				.status = build->status,
+				.message_size = strnlen(message, MESSAGE_MAX)};
+	buf_append(result, &report, sizeof(report));
+	buf_append(result, message, report.message_size);
+	for (size_t i = 0; i < build->plan->stage_count; i++)
+		append_stage(result, &build->stages[i]);
+	return 0;
+}
+
+static int read_result(struct build *build, const struct buf *result, struct error **err)
+{
+	struct report report;
+
+	if (result->len < sizeof(report))
+		return error_set(err, EIO, "the build's worker said nothing");
+	memcpy(&report, result->data, sizeof(report));
+	const char *bytes = result->data + sizeof(report);
+	size_t size = result->len - sizeof(report);
+	if (report.code < 0) {
+		cleanup_free char *message = mem_strndup(bytes, report.message_size);
+		build->status = report.status;
+		error_set(err, report.error_code ? report.error_code : -report.code, "%s", message);
+		return report.code;
+	}
+	bytes += report.message_size;
+	size -= report.message_size;
+	for (size_t i = 0; i < build->plan->stage_count; i++) {
+		size_t taken = take_stage(build, &build->stages[i], bytes, size);
+		if (taken == 0)
+			return error_set(err, EIO, "the build's worker was not understood");
+		bytes += taken;
+		size -= taken;
+	}
+	return 0;
+}
+
+int build_jobs_run(struct build *build, struct error **err)
+{
+	cleanup(buf_done) struct buf result = BUF_INIT(BUF_MAX_DEFAULT);
+	/* Who is inside already works on the same memory and has nothing to be told but how it went. */
+	bool is_own = !workshop_is_inside(build->w);
+	int rc = workshop_call(build->w, work, build, &result, err);
+
+	if (rc < 0 || is_own)
+		return rc < 0 ? rc : read_result(build, &result, err);
+	struct report report;
+	memcpy(&report, result.data, sizeof(report));
+	if (report.code < 0) {
+		cleanup_free char *message = mem_strndup(result.data + sizeof(report), report.message_size);
+		error_set(err, report.error_code ? report.error_code : -report.code, "%s", message);
+	}
+	return report.code;
+}

@@ -1,0 +1,345 @@
+/*
+ * One stage: its steps in order, each taken from the cache or made. Looking up goes as far as the cache does, without
+ * the user namespace; finishing does the rest inside.
+ */
+#include "builder/build_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "builder/fetch.h"
+
+void build_say(const struct build *build, const char *fmt, ...)
+{
+	va_list args;
+
+	if (build->options->quiet || !build->options->progress)
+		return;
+	va_start(args, fmt);
+	cleanup_free char *line = mem_vprintf(fmt, args);
+	va_end(args);
+	build->options->progress(line, build->options->progress_context);
+}
+
+/* ---- its life -------------------------------------------------------------------------------------------------------
+ */
+
+void stage_run_init(struct stage_run *run, const struct plan *plan, size_t number)
+{
+	const struct plan_stage *stage = plan->stages[number];
+
+	*run = (struct stage_run){.plan = stage, .number = number, .lock = -1, .dir = -1};
+	run->records = mem_alloc((stage->step_count + 1) * sizeof(*run->records));
+	run->cached = mem_alloc((stage->step_count + 1) * sizeof(*run->cached));
+}
+
+void stage_run_done(struct stage_run *run)
+{
+	free(run->records);
+	free(run->cached);
+	container_done(&run->c);
+	fd_close(run->lock);
+	fd_close(run->dir);
+}
+
+void stage_run_clean_up(struct build *build, struct stage_run *run)
+{
+	cleanup_error struct error *error = NULL;
+
+	if (run->dir < 0)
+		return;
+	fd_close(take_fd(&run->dir));
+	if (container_remove(build->w, &run->c, &error) < 0)
+		log_debug("%s; prune removes it", error_message(error));
+	fd_close(take_fd(&run->lock));
+}
+
+bool stage_run_is_done(const struct stage_run *run)
+{
+	return run->is_ready && run->done == run->plan->step_count;
+}
+
+static bool is_input_done(const struct build *build, const struct plan_input *input)
+{
+	return input->kind != INPUT_STAGE || stage_run_is_done(&build->stages[input->index]);
+}
+
+static bool is_step_ready(const struct build *build, const struct plan_step *step)
+{
+	if (!is_input_done(build, &step->input))
+		return false;
+	for (size_t i = 0; step->mounts && i < step->instruction->run.mount_count; i++)
+		if (!is_input_done(build, &step->mounts[i]))
+			return false;
+	return true;
+}
+
+bool stage_run_can_go_on(const struct build *build, const struct stage_run *run)
+{
+	if (!is_input_done(build, &run->plan->base))
+		return false;
+	for (size_t i = run->done; i < run->plan->step_count; i++)
+		if (!is_step_ready(build, &run->plan->steps[i]))
+			return false;
+	return true;
+}
+
+/* ---- layers ---------------------------------------------------------------------------------------------------------
+ */
+
+void stage_run_begin(struct build *build, struct stage_run *run)
+{
+	const struct plan_input *base = &run->plan->base;
+	const struct digest *diff_ids = NULL;
+	size_t count = 0;
+
+	if (run->is_ready)
+		return;
+	build_input_layers(build, base, &diff_ids, &count);
+	for (size_t i = 0; i < count; i++)
+		image_config_add_diff_id(&run->c.config, &diff_ids[i]);
+	if (base->kind == INPUT_STAGE)
+		strlist_copy(&run->c.layer_types, &build->stages[base->index].c.layer_types);
+	for (size_t i = 0; base->kind == INPUT_IMAGE && i < count; i++) {
+		const struct descriptor *layer = &build->images[base->index]->image.manifest.layers[i];
+		char digest[DIGEST_TEXT_SIZE];
+		strlist_printf(&run->c.layer_types, "%s %s %llu", layer->media_type,
+			       digest_format(&layer->digest, digest), (unsigned long long)layer->size);
+	}
+	run->is_ready = true;
+}
+
+static void add_layer(struct stage_run *run, const struct build_record *record)
+{
+	char digest[DIGEST_TEXT_SIZE];
+
+	image_config_add_diff_id(&run->c.config, &record->diff_id);
+	strlist_printf(&run->c.layer_types, "%s %s %llu", layer_media_type(FORMAT_OCI, CODEC_NONE),
+		       digest_format(&record->diff_id, digest), (unsigned long long)record->size);
+}
+
+void stage_run_take(struct stage_run *run, const struct build_record *records, const bool *cached, size_t count)
+{
+	for (size_t i = run->done; i < count; i++) {
+		run->done = i;
+		stage_run_add(run, digest_is_null(&records[i].diff_id) ? NULL : &records[i], cached[i]);
+	}
+}
+
+void stage_run_add(struct stage_run *run, const struct build_record *record, bool cached)
+{
+	if (record)
+		add_layer(run, record);
+	if (record)
+		run->records[run->done] = *record;
+	run->cached[run->done] = cached;
+	run->done++;
+}
+
+/* ---- what is said ---------------------------------------------------------------------------------------------------
+ */
+
+static void announce(const struct build *build, const struct stage_run *run, size_t number, const char *text)
+{
+	cleanup_free char *stage = build->plan->stage_count > 1
+					   ? mem_printf("[%zu/%zu] ", run->number + 1, build->plan->stage_count)
+					   : mem_strdup("");
+	size_t length = strcspn(text, "\n");
+
+	build_say(build, "%sSTEP %zu/%zu: %.*s%s", stage, number, run->plan->step_count + 1, (int)length, text,
+		  text[length] ? "…" : "");
+}
+
+static void announce_step(const struct build *build, const struct stage_run *run)
+{
+	announce(build, run, run->done + 2, run->plan->steps[run->done].text);
+}
+
+static void announce_layer(const struct build *build, const struct build_record *record, bool cached)
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	build_say(build, "--> %s%.12s", cached ? "Using cache " : "", digest_hex(&record->diff_id, hex));
+}
+
+/* ---- from the cache -------------------------------------------------------------------------------------------------
+ */
+
+static bool may_look_up(const struct build *build, const struct stage_run *run)
+{
+	return !run->plan->no_cache && !build->options->single_layer;
+}
+
+/* 1: found. 0: not there, or not to be known. */
+static int find_cached(struct build *build, struct stage_run *run, const struct plan_step *step, struct digest *key,
+		       bool *has_key, struct build_record *record, struct error **err)
+{
+	cleanup_error struct error *error = NULL;
+	int rc = build_step_key(build, run, step, key, &error);
+
+	if (rc == -ENODATA)
+		return 0;
+	if (rc < 0) {
+		if (err)
+			*err = take_ptr(&error);
+		return rc;
+	}
+	*has_key = true;
+	return may_look_up(build, run) && build_cache_load(workshop_store(build->w), key, record, NULL) >= 0;
+}
+
+static void use_cached(struct build *build, struct stage_run *run, const struct build_record *record)
+{
+	announce_layer(build, record, /* cached */ true);
+	stage_run_add(run, record, /* cached */ true);
+}
+
+static int place_error(const struct build *build, const struct plan_step *step, struct error **err)
+{
+	return source_error(&build->options->file->source, &step->range, err);
+}
+
+static void start(struct build *build, struct stage_run *run)
+{
+	cleanup_free char *from = mem_printf("FROM %s", run->plan->base_text);
+
+	stage_run_begin(build, run);
+	announce(build, run, 1, from);
+}
+
+int stage_run_look_up(struct build *build, struct stage_run *run, struct error **err)
+{
+	if (!is_input_done(build, &run->plan->base))
+		return 0;
+	if (!run->is_ready)
+		start(build, run);
+	while (run->done < run->plan->step_count) {
+		const struct plan_step *step = &run->plan->steps[run->done];
+		struct build_record record;
+		struct digest key;
+		bool has_key = false;
+		if (step->has_layer && (!may_look_up(build, run) || !is_step_ready(build, step)))
+			return 0;
+		int found = step->has_layer ? find_cached(build, run, step, &key, &has_key, &record, err) : 0;
+		if (found < 0)
+			return place_error(build, step, err);
+		/* Who makes it announces it. */
+		if (step->has_layer && !found)
+			return 0;
+		announce_step(build, run);
+		if (found)
+			use_cached(build, run, &record);
+		else
+			stage_run_add(run, /* record */ NULL, /* cached */ true);
+	}
+	return 0;
+}
+
+/* ---- made -----------------------------------------------------------------------------------------------------------
+ */
+
+static int perform(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
+{
+	switch (step->instruction->kind) {
+	case INSTRUCTION_RUN:
+		return build_exec_run(build, run, step, err);
+	case INSTRUCTION_WORKDIR:
+		return build_files_workdir(build, run, step, err);
+	default:
+		return build_files_copy(build, run, step, err);
+	}
+}
+
+static int make_step(struct build *build, struct stage_run *run, const struct plan_step *step, const struct digest *key,
+		     struct error **err)
+{
+	struct build_record record;
+	int rc = build_layer_begin(build, run, err);
+
+	if (rc >= 0)
+		rc = perform(build, run, step, err);
+	/* In one layer all changes stay together until the stage ends. */
+	if (rc < 0 || build->options->single_layer) {
+		run->done += rc >= 0;
+		return rc;
+	}
+	rc = build_layer_end(build, run, &record, err);
+	if (rc < 0)
+		return rc;
+	cleanup_error struct error *error = NULL;
+	if (key && build_cache_save(workshop_store(build->w), key, &record, &error) < 0)
+		log_warn("%s; the step will be done again", error_message(error));
+	announce_layer(build, &record, /* cached */ false);
+	stage_run_add(run, &record, /* cached */ false);
+	return 0;
+}
+
+static int next_step(struct build *build, struct stage_run *run, struct error **err)
+{
+	const struct plan_step *step = &run->plan->steps[run->done];
+	struct build_record record;
+	struct digest key;
+	bool has_key = false;
+
+	announce_step(build, run);
+	if (!step->has_layer) {
+		stage_run_add(run, /* record */ NULL, /* cached */ false);
+		return 0;
+	}
+	int found = build->options->single_layer ? 0 : find_cached(build, run, step, &key, &has_key, &record, err);
+	if (found == 1)
+		use_cached(build, run, &record);
+	return found ? (found < 0 ? found : 0) : make_step(build, run, step, has_key ? &key : NULL, err);
+}
+
+/* --layers=false: the one layer, of the last step that could have had one. */
+static int end_single_layer(struct build *build, struct stage_run *run, struct error **err)
+{
+	struct build_record record;
+	size_t last = SIZE_MAX;
+
+	for (size_t i = 0; i < run->plan->step_count; i++)
+		if (run->plan->steps[i].has_layer)
+			last = i;
+	if (last == SIZE_MAX)
+		return 0;
+	int rc = build_layer_begin(build, run, err);
+	if (rc >= 0)
+		rc = build_layer_end(build, run, &record, err);
+	if (rc < 0)
+		return rc;
+	add_layer(run, &record);
+	run->records[last] = record;
+	return 0;
+}
+
+/* The layers that the steps stand on are there as trees. */
+static int unpack_base(struct build *build, const struct stage_run *run, struct error **err)
+{
+	const struct plan_input *base = &run->plan->base;
+
+	return base->kind == INPUT_IMAGE ? fetch_unpack(build->w, &build->images[base->index]->image, err) : 0;
+}
+
+int stage_run_finish(struct build *build, struct stage_run *run, struct error **err)
+{
+	bool was_done = stage_run_is_done(run);
+
+	if (!run->is_ready)
+		start(build, run);
+	int rc = run->done < run->plan->step_count ? unpack_base(build, run, err) : 0;
+	while (rc >= 0 && run->done < run->plan->step_count) {
+		const struct plan_step *step = &run->plan->steps[run->done];
+		rc = next_step(build, run, err);
+		if (rc < 0)
+			rc = place_error(build, step, err);
+	}
+	if (rc >= 0 && build->options->single_layer && !was_done)
+		rc = end_single_layer(build, run, err);
+	stage_run_clean_up(build, run);
+	return rc;
+}
