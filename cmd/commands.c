@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define COMMANDS(X)   \
+	X(build)      \
 	X(from)       \
 	X(run)        \
 	X(copy)       \
