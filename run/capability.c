@@ -1,38 +1,81 @@
 /*
- * Names of capabilities to bits and back. The names are libcap's, so a newer library knows newer ones.
+ * Names of capabilities to bits and back.
  */
 #include "run/capability.h"
 
-#include <ctype.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/capability.h>
 
 #define BIT(capability) ((uint64_t)1 << (capability))
 
-static uint64_t all_capabilities(void)
-{
-	int bits = cap_max_bits();
+/* capabilities(7). Our own, because libcap would be one more library to load at each start, for this list alone. */
+static const char *const known_names[] = {
+	[CAP_CHOWN] = "CAP_CHOWN",
+	[CAP_DAC_OVERRIDE] = "CAP_DAC_OVERRIDE",
+	[CAP_DAC_READ_SEARCH] = "CAP_DAC_READ_SEARCH",
+	[CAP_FOWNER] = "CAP_FOWNER",
+	[CAP_FSETID] = "CAP_FSETID",
+	[CAP_KILL] = "CAP_KILL",
+	[CAP_SETGID] = "CAP_SETGID",
+	[CAP_SETUID] = "CAP_SETUID",
+	[CAP_SETPCAP] = "CAP_SETPCAP",
+	[CAP_LINUX_IMMUTABLE] = "CAP_LINUX_IMMUTABLE",
+	[CAP_NET_BIND_SERVICE] = "CAP_NET_BIND_SERVICE",
+	[CAP_NET_BROADCAST] = "CAP_NET_BROADCAST",
+	[CAP_NET_ADMIN] = "CAP_NET_ADMIN",
+	[CAP_NET_RAW] = "CAP_NET_RAW",
+	[CAP_IPC_LOCK] = "CAP_IPC_LOCK",
+	[CAP_IPC_OWNER] = "CAP_IPC_OWNER",
+	[CAP_SYS_MODULE] = "CAP_SYS_MODULE",
+	[CAP_SYS_RAWIO] = "CAP_SYS_RAWIO",
+	[CAP_SYS_CHROOT] = "CAP_SYS_CHROOT",
+	[CAP_SYS_PTRACE] = "CAP_SYS_PTRACE",
+	[CAP_SYS_PACCT] = "CAP_SYS_PACCT",
+	[CAP_SYS_ADMIN] = "CAP_SYS_ADMIN",
+	[CAP_SYS_BOOT] = "CAP_SYS_BOOT",
+	[CAP_SYS_NICE] = "CAP_SYS_NICE",
+	[CAP_SYS_RESOURCE] = "CAP_SYS_RESOURCE",
+	[CAP_SYS_TIME] = "CAP_SYS_TIME",
+	[CAP_SYS_TTY_CONFIG] = "CAP_SYS_TTY_CONFIG",
+	[CAP_MKNOD] = "CAP_MKNOD",
+	[CAP_LEASE] = "CAP_LEASE",
+	[CAP_AUDIT_WRITE] = "CAP_AUDIT_WRITE",
+	[CAP_AUDIT_CONTROL] = "CAP_AUDIT_CONTROL",
+	[CAP_SETFCAP] = "CAP_SETFCAP",
+	[CAP_MAC_OVERRIDE] = "CAP_MAC_OVERRIDE",
+	[CAP_MAC_ADMIN] = "CAP_MAC_ADMIN",
+	[CAP_SYSLOG] = "CAP_SYSLOG",
+	[CAP_WAKE_ALARM] = "CAP_WAKE_ALARM",
+	[CAP_BLOCK_SUSPEND] = "CAP_BLOCK_SUSPEND",
+	[CAP_AUDIT_READ] = "CAP_AUDIT_READ",
+	[CAP_PERFMON] = "CAP_PERFMON",
+	[CAP_BPF] = "CAP_BPF",
+	[CAP_CHECKPOINT_RESTORE] = "CAP_CHECKPOINT_RESTORE",
+};
 
-	return bits >= 64 ? ~(uint64_t)0 : BIT(bits) - 1;
+int capability_number(const char *name)
+{
+	const size_t prefix = strlen("CAP_");
+	const char *rest = strncasecmp(name, "CAP_", prefix) == 0 ? name + prefix : name;
+
+	for (size_t i = 0; i < ARRAY_COUNT(known_names); i++)
+		if (strcasecmp(rest, known_names[i] + prefix) == 0)
+			return (int)i;
+	return -EINVAL;
 }
 
-/* "CAP_CHOWN", "cap_chown" and "chown" are the same; a number is not a name. */
 static int find_bits(const char *name, uint64_t *bits, struct error **err)
 {
-	cleanup_free char *lower = mem_printf("%s%s", strncasecmp(name, "cap_", 4) == 0 ? "" : "cap_", name);
-	cap_value_t value;
-
 	if (strcasecmp(name, "all") == 0) {
-		*bits = all_capabilities();
+		*bits = UINT64_MAX; /* those that the kernel lacks cannot be had anyway */
 		return 0;
 	}
-	for (char *c = lower; *c; c++)
-		*c = (char)tolower((unsigned char)*c);
-	if (!isalpha((unsigned char)lower[4]) || cap_from_name(lower, &value) < 0 || value < 0 || value >= 64)
+	int number = capability_number(name);
+	if (number < 0)
 		return error_set(err, EINVAL, "unknown capability '%s'", name);
-	*bits = BIT(value);
+	*bits = BIT(number);
 	return 0;
 }
 
@@ -80,18 +123,7 @@ uint64_t capability_defaults(void)
 
 void capability_names(uint64_t set, struct strlist *names)
 {
-	for (int capability = 0; capability < 64; capability++) {
-		char *name = NULL;
-
-		if (!(set & BIT(capability)))
-			continue;
-		name = cap_to_name(capability);
-		if (!name)
-			continue;
-		cleanup_free char *upper = mem_strdup(name);
-		cap_free(name);
-		for (char *c = upper; *c; c++)
-			*c = (char)toupper((unsigned char)*c);
-		strlist_append(names, upper);
-	}
+	for (size_t i = 0; i < ARRAY_COUNT(known_names); i++)
+		if (set & BIT(i))
+			strlist_append(names, known_names[i]);
 }

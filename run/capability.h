@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+/* "CAP_CHOWN", "cap_chown" and "chown" are the same; a number is not a name. -EINVAL for what is none. */
+int capability_number(const char *name);
 /* Applies names ("CAP_CHOWN", "chown", "all") to a set. -EINVAL names the unknown one. */
 int capability_add(uint64_t *set, const struct strlist *names, struct error **err);
 int capability_drop(uint64_t *set, const struct strlist *names, struct error **err);

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/capability.h>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "run/capability.h"
 
 #define ERRNO_MAX 4095 /* the kernel's MAX_ERRNO: larger ones are cut */
 
@@ -246,11 +246,11 @@ static int read_filter(struct json_place at, const struct seccomp_subject *subje
 	return rc == 0 ? read_kernel(&kernel, subject, filter, err) : rc;
 }
 
-/* A capability that is newer than our libcap is one that the step does not have. */
+/* A capability that we do not know is one that the step does not have. */
 static bool subject_has(const struct seccomp_subject *subject, const char *capability)
 {
-	cap_value_t value;
-	return cap_from_name(capability, &value) == 0 && value < 64 && (subject->capabilities >> value & 1);
+	int number = capability_number(capability);
+	return number >= 0 && (subject->capabilities >> number & 1);
 }
 
 static bool is_included(const struct filter *filter, const struct seccomp_subject *subject)
