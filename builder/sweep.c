@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/tree.h"
+#include "builder/build_internal.h"
 #include "builder/container.h"
 #include "imagefmt/images.h"
 
@@ -25,6 +26,9 @@ static int collect(struct workshop *w, void *context, struct buf *result, struct
 	size_t count = 0;
 	struct images_collected collected = {0};
 	int rc = containers_layers(w, &kept, &count, err);
+	/* What builds have made stays for the next one until the cache is asked to go. */
+	if (rc == 0)
+		rc = build_cache_layers(workshop_store(w), &kept, &count, err);
 	if (rc == 0)
 		rc = images_collect(workshop_store(w), kept, count, task->wait, &collected, err);
 	struct swept swept = {.blobs = collected.blobs, .layers = collected.layers, .bytes = collected.bytes};
@@ -77,7 +81,10 @@ static int remove_caches(struct workshop *w, struct error **err)
 	int cache = store_folder(workshop_store(w), STORE_CACHE, err);
 	if (cache < 0)
 		return cache;
-	return tree_remove(cache, "mounts", err);
+	int rc = tree_remove(cache, "mounts", err);
+	if (rc == 0)
+		rc = tree_remove(cache, "contexts", err);
+	return rc == 0 ? build_cache_clear(workshop_store(w), err) : rc;
 }
 
 int sweep_store(struct workshop *w, const struct sweep_options *options, struct strlist *removed, struct swept *swept,
@@ -85,11 +92,14 @@ int sweep_store(struct workshop *w, const struct sweep_options *options, struct 
 {
 	struct store_swept leftovers = {0};
 	struct swept total = {0};
-	int rc = remove_images(w, options, removed, err);
+	int rc = build_layer_sweep(w, err);
 	if (rc == 0)
-		rc = sweep_images(w, LOCK_WAIT, &total, err);
+		rc = remove_images(w, options, removed, err);
+	/* Before the layers, of which the records of steps keep some. */
 	if (rc == 0 && options->caches)
 		rc = remove_caches(w, err);
+	if (rc == 0)
+		rc = sweep_images(w, LOCK_WAIT, &total, err);
 	if (rc == 0)
 		rc = store_sweep(workshop_store(w), &leftovers, err);
 	if (rc < 0)
