@@ -423,7 +423,7 @@ static int read_piece(struct lexer *lexer, struct buf *into, struct splitter *sp
 	if (rc < 0)
 		return rc;
 	if (c == '$')
-		split_text(splitter, into->data + before, into->len - before);
+		split_text(splitter, buf_str(into) + before, into->len - before);
 	else
 		split_raw(splitter, buf_str(into) + before, into->len - before);
 	return 0;
