@@ -106,7 +106,7 @@ int image_amend(struct workshop *w, const struct image_changes *changes, const s
 	struct digest before = image->entry.id;
 	cleanup(descriptor_done) struct descriptor manifest = {0};
 	cleanup(image_entry_done) struct image_entry entry = {0};
-	char id[DIGEST_TEXT_SIZE];
+	char digest[DIGEST_TEXT_SIZE];
 
 	int rc = change_config(changes, &image->config, err);
 	if (rc < 0)
@@ -115,12 +115,14 @@ int image_amend(struct workshop *w, const struct image_changes *changes, const s
 	rc = write_blobs(store, image, &manifest, err);
 	if (rc == 0)
 		rc = add_names(store, &manifest, image, names, err);
-	digest_format(&image->manifest.config.digest, id);
 	bool is_new = !digest_equal(&before, &image->manifest.config.digest);
 	if (rc == 0 && is_new)
 		rc = drop_unnamed(store, &before, err);
-	if (rc == 0)
-		rc = images_find(store, id, &entry, err);
+	if (rc < 0)
+		return rc;
+	/* By its manifest: other manifests may have the same configuration. */
+	cleanup_free char *written = mem_printf("@%s", digest_format(&manifest.digest, digest));
+	rc = images_find(store, written, &entry, err);
 	if (rc < 0)
 		return rc;
 	image_done(image);
