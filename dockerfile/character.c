@@ -68,3 +68,13 @@ void split_blanks(struct strlist *words, const char *text)
 		text += size;
 	}
 }
+
+char *lower_ascii(const char *text, size_t size)
+{
+	char *lower = mem_strndup(text, size);
+
+	for (char *c = lower; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	return lower;
+}

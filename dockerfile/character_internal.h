@@ -25,6 +25,8 @@ static inline bool character_is_digit(uint32_t character)
 const char *skip_space(const char *text);
 /* The text without blanks (of Unicode) around it. */
 MUST_CHECK char *trim_space(const char *text);
+/* The first `size` bytes with A to Z in lower case. */
+MUST_CHECK char *lower_ascii(const char *text, size_t size);
 /* Splits at runs of BLANKS, as written, quotes or not. */
 void split_blanks(struct strlist *words, const char *text);
 

@@ -49,16 +49,6 @@ static bool is_stage_name(const char *name)
 	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(name);
 }
 
-static char *lower_case(const char *text)
-{
-	char *lower = mem_strdup(text);
-
-	for (char *c = lower; *c; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	return lower;
-}
-
 static int parse_from(const struct parse *parse, struct instruction_from *from, struct error **err)
 {
 	static const struct flag_spec flags[] = {{"platform", FLAG_TYPE_TEXT}};
@@ -69,7 +59,7 @@ static int parse_from(const struct parse *parse, struct instruction_from *from, 
 	if (!is_named && words.count != 1)
 		return error_set(err, EINVAL, "FROM requires either one or three arguments");
 	if (is_named) {
-		from->name = lower_case(words.items[2]);
+		from->name = lower_ascii(words.items[2], strlen(words.items[2]));
 		from->written_name = mem_strdup(words.items[2]);
 		from->as_keyword = mem_strdup(words.items[1]);
 		if (!is_stage_name(from->name)) {

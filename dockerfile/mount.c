@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/parse.h"
+#include "dockerfile/character_internal.h"
 #include "dockerfile/statement_internal.h"
 
 static const char *const types[] = {
@@ -185,20 +186,10 @@ struct mount_scope {
 	enum mount_values values;
 };
 
-static char *lower_case(const char *text, size_t size)
-{
-	char *lower = mem_strndup(text, size);
-
-	for (char *c = lower; *c; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	return lower;
-}
-
 static int read_field(struct reading *reading, const char *field, const struct mount_scope *scope, struct error **err)
 {
 	const char *equals = strchr(field, '=');
-	cleanup_free char *key = lower_case(field, equals ? (size_t)(equals - field) : strlen(field));
+	cleanup_free char *key = lower_ascii(field, equals ? (size_t)(equals - field) : strlen(field));
 	cleanup_free char *value = NULL;
 
 	if (!equals)
