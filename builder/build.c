@@ -288,11 +288,13 @@ static int name_image(struct build *build, const struct new_image *made, struct 
 	return rc;
 }
 
-static int load_image(struct build *build, const struct digest *id, struct image *image, struct error **err)
+/* By its manifest: others, with other annotations, may have the same configuration. */
+static int load_image(struct build *build, const struct digest *manifest, struct image *image, struct error **err)
 {
 	cleanup(image_entry_done) struct image_entry entry = {0};
 	char text[DIGEST_TEXT_SIZE];
-	int rc = images_find(workshop_store(build->w), digest_format(id, text), &entry, err);
+	cleanup_free char *name = mem_printf("@%s", digest_format(manifest, text));
+	int rc = images_find(workshop_store(build->w), name, &entry, err);
 
 	return rc < 0 ? rc : image_load(workshop_store(build->w), &entry, image, err);
 }
@@ -317,7 +319,7 @@ static int write_image(struct build *build, struct image *image, struct error **
 	if (rc >= 0)
 		rc = name_image(build, &made, err);
 	if (rc >= 0)
-		rc = load_image(build, &made.id, image, err);
+		rc = load_image(build, &made.manifest.digest, image, err);
 	return rc < 0 ? error_prefix(err, "write the image") : 0;
 }
 
@@ -354,7 +356,7 @@ static int squash_task(struct workshop *w, void *context, struct buf *result, st
 		rc = commit_container(w, &run.c, &commit, &image, err);
 	stage_run_clean_up(job->build, &run);
 	if (rc >= 0)
-		buf_append(result, &image.entry.id, sizeof(image.entry.id));
+		buf_append(result, &image.entry.manifest.digest, sizeof(image.entry.manifest.digest));
 	stage_run_done(&run);
 	return rc;
 }
@@ -370,15 +372,15 @@ static int write_squashed(struct build *build, struct image *image, struct error
 		rc = workshop_call(build->w, squash_task, &job, &result, err);
 	if (rc < 0)
 		return rc;
-	struct digest id;
-	if (result.len != sizeof(id))
+	struct digest manifest;
+	if (result.len != sizeof(manifest))
 		return error_set(err, EIO, "the squashed image was not named");
-	memcpy(&id, result.data, sizeof(id));
-	rc = load_image(build, &id, image, err);
+	memcpy(&manifest, result.data, sizeof(manifest));
+	rc = load_image(build, &manifest, image, err);
 	const struct strlist *names = build->options->names;
 	for (size_t i = 0; rc >= 0 && names && i < names->count; i++)
-		rc = images_add(workshop_store(build->w), &image->entry.manifest, &id, image->entry.created,
-				names->items[i], err);
+		rc = images_add(workshop_store(build->w), &image->entry.manifest, &image->entry.id,
+				image->entry.created, names->items[i], err);
 	return rc;
 }
 

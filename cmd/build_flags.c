@@ -44,6 +44,7 @@ static const struct option_spec build_rows[] = {
 	{"context-modes", 0, OPTION_TEXT, BUILD(context_modes), "KIND",
 	 "files (default) or git: only the executable bit of a file's mode counts"},
 	{"from", 0, OPTION_TEXT, BUILD(from), "IMAGE", "image of the first FROM"},
+	{"allow", 0, OPTION_LIST, BUILD(allow), "WHAT", "let steps ask for it: security.insecure, network.host"},
 	{"mount", 0, OPTION_LIST, BUILD(mounts), "type=TYPE,…", "a mount for every RUN"},
 	{"call", 0, OPTION_TEXT, BUILD(call), "METHOD",
 	 "check, outline or targets[,format=json]: say what the Dockerfile holds, build nothing"},
@@ -399,6 +400,17 @@ static int read_progress(const struct build_flags *flags, struct build_request *
 	return 0;
 }
 
+/* "fs.read=…" and the like are about buildx's own client. */
+static int check_allowed(const struct strlist *allow, struct error **err)
+{
+	for (size_t i = 0; i < allow->count; i++) {
+		const char *text = allow->items[i];
+		if (strcmp(text, "security.insecure") != 0 && strcmp(text, "network.host") != 0)
+			return error_set(err, EINVAL, "--allow '%s': use security.insecure or network.host", text);
+	}
+	return 0;
+}
+
 static int read_times(const struct command_context *context, const struct build_flags *flags,
 		      struct build_options *options, struct error **err)
 {
@@ -484,6 +496,8 @@ int build_flags_read(const struct command_context *context, const struct build_f
 	if (rc == 0)
 		rc = check_constants(flags, err);
 	if (rc == 0)
+		rc = check_allowed(&flags->allow, err);
+	if (rc == 0)
 		rc = read_call(flags, request, err);
 	if (rc == 0)
 		rc = read_progress(flags, request, err);
@@ -513,6 +527,7 @@ int build_flags_read(const struct command_context *context, const struct build_f
 	options->annotations = &request->annotations;
 	options->names = &request->names;
 	options->ssh = &flags->ssh;
+	options->allow = &flags->allow;
 	options->no_cache = flags->no_cache;
 	for (size_t i = 0; i < flags->no_cache_filter.count; i++)
 		strlist_split(&request->no_cache_stages, flags->no_cache_filter.items[i], ',');

@@ -18,8 +18,8 @@ struct build_flags {
 		*manifest;
 	bool no_cache, quiet, squash, squash_all, push, load, check, all_platforms;
 	struct strlist files, tags, build_args, build_arg_files, build_contexts, secrets, ssh, labels, annotations,
-		outputs, no_cache_filter, cache_from, cache_to, cache_ttl, attest, cpp_flags, mounts, env, unset_env,
-		unset_labels, unset_annotations;
+		outputs, no_cache_filter, cache_from, cache_to, cache_ttl, attest, allow, cpp_flags, mounts, env,
+		unset_env, unset_labels, unset_annotations;
 	struct platform_flags platform;
 	struct pull_flags pull;
 	struct compression_flags compression;
