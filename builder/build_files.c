@@ -81,7 +81,7 @@ static void copy_options_of(const struct build *build, const struct plan_step *s
 	const struct instruction_copy *copy = &step->instruction->copy;
 
 	*options = (struct copy_options){
-		.add = step->instruction->kind == INSTRUCTION_ADD,
+		.add = step->kind == INSTRUCTION_ADD,
 		.chown = copy->chown && *copy->chown ? copy->chown : NULL,
 		.chmod = copy->chmod && *copy->chmod ? copy->chmod : NULL,
 		.checksum = copy->checksum && *copy->checksum ? copy->checksum : NULL,
@@ -135,7 +135,7 @@ static bool needs_root(const struct plan_step *step)
 	const struct strlist *sources = &step->instruction->copy.sources;
 
 	for (size_t i = 0; i < sources->count; i++)
-		if (step->instruction->kind != INSTRUCTION_ADD || !is_url(sources->items[i]))
+		if (step->kind != INSTRUCTION_ADD || !is_url(sources->items[i]))
 			return true;
 	return false;
 }

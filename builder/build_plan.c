@@ -25,6 +25,7 @@ struct planner {
 static void step_done(struct plan_step *step)
 {
 	instruction_free(step->instruction);
+	free(step->text);
 	free(step->cwd);
 	free(step->user);
 	strlist_done(&step->argv);
@@ -190,8 +191,8 @@ static int fill_step(struct planner *p, struct plan_stage *stage, struct plan_st
 	step->has_layer = true;
 	step->cwd = mem_strdup(stage->config.working_dir);
 	step->user = mem_strdup(stage->config.user);
-	return step->instruction->kind == INSTRUCTION_RUN ? fill_run(p, stage, step, text, err)
-							  : fill_copy(p, stage, step, text, err);
+	return step->kind == INSTRUCTION_RUN ? fill_run(p, stage, step, text, err)
+					     : fill_copy(p, stage, step, text, err);
 }
 
 static void fill_workdir(struct plan_stage *stage, struct plan_step *step)
@@ -206,13 +207,11 @@ static int apply(struct planner *p, struct plan_stage *stage, struct plan_step *
 	const struct instruction *instruction = step->instruction;
 	int rc;
 
-	switch (instruction->kind) {
+	switch (step->kind) {
 	case INSTRUCTION_RUN:
 	case INSTRUCTION_COPY:
 	case INSTRUCTION_ADD:
 		return fill_step(p, stage, step, text, err);
-	case INSTRUCTION_ARG:
-		return build_scope_arg(&stage->scope, p->options->globals, instruction, text, err);
 	default:
 		rc = build_config_apply(&stage->config, instruction, stage->cmd_is_set, text, err);
 	}
@@ -231,19 +230,25 @@ static int add_step(struct planner *p, struct plan_stage *stage, const struct in
 		    struct error **err)
 {
 	const struct expand_scope scope = build_scope_expand(&stage->scope, p->options->globals->escape);
-	cleanup(step_done) struct plan_step step = {
-		.text = written->text, .range = written->range, .is_trigger = is_trigger, .history = SIZE_MAX};
+	cleanup(step_done) struct plan_step step = {.kind = written->kind,
+						    .text = mem_strdup(written->text),
+						    .range = written->range,
+						    .is_trigger = is_trigger,
+						    .history = SIZE_MAX};
 	cleanup_free char *text = NULL;
+	int rc;
 
 	if (is_trigger)
 		step.range = stage->written->from->range;
-	int rc = instruction_expand(written, &scope, /* unset */ NULL, &step.instruction, err);
-	if (rc >= 0)
-		rc = apply(p, stage, &step, &text, err);
+	if (step.kind == INSTRUCTION_ARG) {
+		rc = build_scope_arg(&stage->scope, p->options->globals, written, &text, err);
+	} else {
+		rc = instruction_expand(written, &scope, /* unset */ NULL, &step.instruction, err);
+		if (rc >= 0)
+			rc = apply(p, stage, &step, &text, err);
+	}
 	if (rc < 0)
 		return rc;
-	/* What was written by a trigger lives no longer than the trigger; its expansion has the same text. */
-	step.text = step.instruction->text;
 	if (text) {
 		step.history = stage->config.history_count;
 		build_config_record(&stage->config, text, step.has_layer);

@@ -25,8 +25,9 @@ struct plan_input {
 };
 
 struct plan_step {
-	struct instruction *instruction; /* expanded; FROM is none */
-	const char *text;		 /* as written, borrowed */
+	enum instruction_kind kind;
+	struct instruction *instruction; /* expanded; NULL for ARG, whose words see each other */
+	char *text;			 /* as written */
 	struct source_range range;	 /* of a trigger: that of FROM */
 	bool is_trigger;
 	bool has_layer;

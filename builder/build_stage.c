@@ -244,7 +244,7 @@ int stage_run_look_up(struct build *build, struct stage_run *run, struct error *
 
 static int perform(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
 {
-	switch (step->instruction->kind) {
+	switch (step->kind) {
 	case INSTRUCTION_RUN:
 		return build_exec_run(build, run, step, err);
 	case INSTRUCTION_WORKDIR:

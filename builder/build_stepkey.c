@@ -162,7 +162,7 @@ int build_step_key(struct build *build, const struct stage_run *run, const struc
 	const struct build_options *options = build->options;
 	int rc = 0;
 
-	build_key_text(&key, KEY_VERSION, instruction_name(step->instruction->kind));
+	build_key_text(&key, KEY_VERSION, instruction_name(step->kind));
 	build_key_number(&key, "layers", config->diff_id_count);
 	for (size_t i = 0; i < config->diff_id_count; i++)
 		build_key_digest(&key, "", &config->diff_ids[i]);
@@ -172,9 +172,9 @@ int build_step_key(struct build *build, const struct stage_run *run, const struc
 		build_key_number(&key, "timestamp", (uint64_t)options->timestamp);
 	else if (options->source_date_epoch >= 0 && options->rewrite_timestamp)
 		build_key_number(&key, "epoch", (uint64_t)options->source_date_epoch);
-	if (step->instruction->kind == INSTRUCTION_RUN)
+	if (step->kind == INSTRUCTION_RUN)
 		rc = add_run(build, &key, step, err);
-	else if (step->instruction->kind == INSTRUCTION_WORKDIR)
+	else if (step->kind == INSTRUCTION_WORKDIR)
 		build_key_text(&key, "user", step->user);
 	else
 		rc = add_copy(build, &key, step, err);
