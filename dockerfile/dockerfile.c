@@ -85,9 +85,23 @@ static int add_stage(struct dockerfile *file, struct instruction *from, struct e
 	return 0;
 }
 
+static int count_pairs(struct dockerfile *file, const struct instruction *instruction, struct error **err)
+{
+	if (instruction->kind != INSTRUCTION_ARG && instruction->kind != INSTRUCTION_ENV &&
+	    instruction->kind != INSTRUCTION_LABEL)
+		return 0;
+	file->pair_count += instruction->pairs.count;
+	if (file->pair_count > DOCKERFILE_PAIRS_MAX)
+		return error_set(err, EFBIG, "more than %d names in ARG, ENV and LABEL", DOCKERFILE_PAIRS_MAX);
+	return 0;
+}
+
 /* Hangs an instruction into the tree; on failure it is still the caller's. */
 static int add_instruction(struct dockerfile *file, struct instruction *instruction, struct error **err)
 {
+	int rc = count_pairs(file, instruction, err);
+	if (rc < 0)
+		return rc;
 	if (instruction->kind == INSTRUCTION_FROM)
 		return add_stage(file, instruction, err);
 	if (file->stage_count == 0) {

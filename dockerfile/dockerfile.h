@@ -18,8 +18,9 @@
 #define DOCKERFILE_SIZE_MAX ((size_t)16 << 20)
 #define DOCKERFILE_LINE_MAX ((size_t)65535)	     /* bytes of a physical line: BuildKit's */
 #define DOCKERFILE_INSTRUCTION_MAX ((size_t)4 << 20) /* bytes of a logical line with its here-documents */
-#define DOCKERFILE_INSTRUCTIONS_MAX 100000
-#define DOCKERFILE_STAGES_MAX 10000
+#define DOCKERFILE_INSTRUCTIONS_MAX 20000
+#define DOCKERFILE_STAGES_MAX 1000
+#define DOCKERFILE_PAIRS_MAX 10000 /* names that all ARG, ENV and LABEL set: lists are searched from end to end */
 
 /* What a finding is about is a rule of lint.h by name; parsing sees some that later nobody could. */
 struct finding {
@@ -60,6 +61,7 @@ struct dockerfile {
 	size_t arg_count;
 	struct stage *stages; /* at least one */
 	size_t stage_count;
+	size_t pair_count;	  /* of all ARG, ENV and LABEL */
 	struct findings findings; /* of parsing */
 };
 

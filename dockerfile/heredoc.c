@@ -4,12 +4,14 @@
  */
 #include "dockerfile/heredoc.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "dockerfile/expand_internal.h"
 
 #define FD_MAX 1023 /* nobody opens more */
+#define HEREDOCS_MAX 1024
 
 void heredoc_done(struct heredoc *heredoc)
 {
@@ -112,6 +114,8 @@ int heredocs_find(const char *text, struct heredocs *found, struct error **err)
 		int rc = read_heredoc(result.words.items[i], &heredoc, err);
 		if (rc < 0)
 			return rc;
+		if (rc > 0 && found->count == HEREDOCS_MAX)
+			return error_set(err, EFBIG, "more than %d here-documents in one instruction", HEREDOCS_MAX);
 		if (rc > 0)
 			heredocs_append(found, &heredoc);
 	}

@@ -162,7 +162,7 @@ void lint_add(struct findings *findings, const struct lint_config *config, const
 {
 	va_list args;
 
-	if (!is_wanted(config, rule))
+	if (findings->count >= LINT_FINDINGS_MAX || !is_wanted(config, rule))
 		return;
 	va_start(args, fmt);
 	cleanup_free char *message = mem_vprintf(fmt, args);

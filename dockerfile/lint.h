@@ -11,6 +11,8 @@
 #include "dockerfile/dockerfile.h"
 #include "dockerfile/ignore.h"
 
+#define LINT_FINDINGS_MAX 1000 /* more nobody reads */
+
 struct lint_rule {
 	const char *name;
 	const char *description;

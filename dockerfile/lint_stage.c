@@ -31,7 +31,7 @@ static void report_unset(const struct walk *walk, const struct instruction *inst
 {
 	const struct strlist *lists[] = {&walk->stage->env, &walk->stage->args, &walk->stage->arg_names};
 
-	for (size_t i = 0; i < unset->count; i++) {
+	for (size_t i = 0; i < unset->count && walk->run->findings->count < LINT_FINDINGS_MAX; i++) {
 		const char *name = unset->items[i];
 		cleanup_free char *nearest = NULL;
 		if (strlist_contains(&walk->stage->arg_names, name))

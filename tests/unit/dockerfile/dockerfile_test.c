@@ -154,6 +154,26 @@ static void limits_the_length_of_a_line(void **state)
 	assert_int_equal(dockerfile_parse(text.data, text.len, "D", &file, NULL), -27);
 }
 
+static void limits_what_a_hostile_file_can_ask_for(void **state)
+{
+	static const struct {
+		const char *line;
+		size_t most;
+	} examples[] = {{"FROM x\n", DOCKERFILE_STAGES_MAX},
+			{"ARG a\n", DOCKERFILE_PAIRS_MAX},
+			{"RUN a\n", DOCKERFILE_INSTRUCTIONS_MAX - 1}};
+
+	for (size_t i = 0; i < ARRAY_COUNT(examples); i++) {
+		cleanup(buf_done) struct buf text = BUF_INIT(1 << 20);
+		cleanup(dockerfile_free) struct dockerfile *file = NULL;
+		if (i > 0)
+			buf_append_str(&text, "FROM x\n");
+		for (size_t j = 0; j <= examples[i].most; j++)
+			buf_append_str(&text, examples[i].line);
+		assert_int_equal(dockerfile_parse(text.data, text.len, "D", &file, NULL), -27);
+	}
+}
+
 static void refuses_what_is_no_text(void **state)
 {
 	cleanup(dockerfile_free) struct dockerfile *file = NULL;
@@ -535,6 +555,7 @@ int main(void)
 		cmocka_unit_test(keeps_a_comment_only_right_above),
 		cmocka_unit_test(refuses_files_that_build_nothing),
 		cmocka_unit_test(limits_the_length_of_a_line),
+		cmocka_unit_test(limits_what_a_hostile_file_can_ask_for),
 		cmocka_unit_test(refuses_what_is_no_text),
 		cmocka_unit_test(reads_directives_at_the_top_only),
 		cmocka_unit_test(a_backtick_continues_lines_and_protects_in_words),
