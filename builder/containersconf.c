@@ -29,6 +29,7 @@ void containers_conf_done(struct containers_conf *conf)
 	free(conf->seccomp_profile);
 	free(conf->shm_size);
 	free(conf->base_hosts_file);
+	free(conf->runtime);
 	*conf = (struct containers_conf){0};
 }
 
@@ -105,7 +106,9 @@ static int read_file(const char *file, struct containers_conf *conf, bool requir
 		return error_prefix(err, "%s", file);
 	struct json_place at = json_root(file, root);
 	struct json_place containers = json_field(&at, "containers");
-	return json_is_present(&containers) ? read_table(&containers, conf, err) : 0;
+	rc = json_is_present(&containers) ? read_table(&containers, conf, err) : 0;
+	struct json_place engine = json_field(&at, "engine");
+	return rc >= 0 && json_is_present(&engine) ? get_text(&engine, "runtime", &conf->runtime, err) : rc;
 }
 
 static int is_conf(const struct dirent *entry)
@@ -144,6 +147,8 @@ int containers_conf_load(struct containers_conf *conf, struct error **err)
 		rc = read_file(only, &read, /* required */ true, err);
 	} else {
 		rc = read_place("/usr/share/containers/containers.conf", &read, err);
+		/* What a distribution has put there for other engines is nobody's choice of a runtime for us. */
+		mem_replace(&read.runtime, NULL);
 		if (rc >= 0)
 			rc = read_place(COOPER_SYSCONFDIR "/containers/containers.conf", &read, err);
 		if (rc >= 0)

@@ -19,6 +19,7 @@ struct containers_conf {
 	struct strlist env, devices, volumes;
 	char *seccomp_profile, *shm_size;
 	char *base_hosts_file; /* a path, "image" or "none"; NULL = /etc/hosts */
+	char *runtime;	       /* [engine] runtime, where the administrator or the user has set it; NULL */
 	bool http_proxy;
 	bool no_hosts;
 };

@@ -12,6 +12,7 @@
 #include "base/parse.h"
 #include "run/capability.h"
 #include "run/limits.h"
+#include "run/ociruntime.h"
 
 int setting_is_on(const char *text, const char *what, bool otherwise, bool *on, struct error **err)
 {
@@ -53,13 +54,10 @@ int network_parse(const char *text, enum run_network *network, const char **help
 		enum run_network network;
 		const char *helper;
 	} names[] = {
-		{"host", RUN_NETWORK_HOST, NULL},
-		{"default", RUN_NETWORK_HOST, NULL},
-		{"none", RUN_NETWORK_NONE, NULL},
-		{"private", RUN_NETWORK_PRIVATE, NULL},
-		{"bridge", RUN_NETWORK_PRIVATE, NULL},
-		{"pasta", RUN_NETWORK_PRIVATE, "pasta"},
-		{"slirp4netns", RUN_NETWORK_PRIVATE, "slirp4netns"},
+		{"host", RUN_NETWORK_HOST, NULL},	 {"default", RUN_NETWORK_HOST, NULL},
+		{"none", RUN_NETWORK_NONE, NULL},	 {"private", RUN_NETWORK_PRIVATE, NULL},
+		{"bridge", RUN_NETWORK_PRIVATE, NULL},	 {"container", RUN_NETWORK_PRIVATE, NULL}, /* the old name */
+		{"pasta", RUN_NETWORK_PRIVATE, "pasta"}, {"slirp4netns", RUN_NETWORK_PRIVATE, "slirp4netns"},
 	};
 
 	*network = RUN_NETWORK_HOST;
@@ -259,15 +257,15 @@ static int check_isolation(const struct settings *s, struct error **err)
 	return 0;
 }
 
-/* What would have to be done by somebody else than us. */
+/* What nobody here could do. */
 static int check_refused(const struct settings *s, struct error **err)
 {
-	if (s->runtime && *s->runtime)
-		return error_set(err, ENOTSUP, "--runtime '%s': cooper runs steps itself; leave the option away",
-				 s->runtime);
-	if (s->runtime_flags.count)
-		return error_set(err, ENOTSUP, "--runtime-flag '%s': no OCI runtime is used that could take it",
-				 s->runtime_flags.items[0]);
+	/* Empty: cooper itself, whatever the environment and containers.conf say. */
+	if (s->runtime && *s->runtime) {
+		int rc = ociruntime_check(s->runtime, err);
+		if (rc < 0)
+			return error_prefix(err, "--runtime");
+	}
 	if (s->cgroup_parent && *s->cgroup_parent)
 		return error_set(err, ENOTSUP,
 				 "--cgroup-parent '%s': steps stand below cooper's own cgroup; start cooper in the one "

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/env.h"
@@ -149,6 +150,11 @@ static int load_seccomp(struct step *step, struct run_spec *spec, struct error *
 		options.profile_size = text.len;
 		options.profile_name = profile;
 	}
+	if (spec->runtime) {
+		int rc = seccomp_describe(&options, &step->seccomp, err);
+		spec->runtime_seccomp = buf_str(&step->seccomp);
+		return rc;
+	}
 	int rc = seccomp_load(&options, &step->seccomp, err);
 	if (rc < 0)
 		return rc;
@@ -173,6 +179,47 @@ static int set_security(struct step *step, struct run_spec *spec, struct error *
 	spec->mask = &security->mask;
 	spec->unmask = &security->unmask;
 	return load_seccomp(step, spec, err);
+}
+
+/* ---- who runs it ----------------------------------------------------------------------------------------------------
+ */
+
+/* What was said for this run or container, then the environment, then what somebody has written into containers.conf.
+ * --isolation chroot means "without a runtime" where no runtime was named beside it. */
+static const char *choose_runtime(const struct step *step)
+{
+	const struct settings *s = &step->settings;
+	const char *environment = env_get("RUNTIME");
+
+	if (s->runtime)
+		return *s->runtime ? s->runtime : NULL;
+	if (s->isolation && strcmp(s->isolation, "chroot") == 0)
+		return NULL;
+	return environment ? environment : step->conf.runtime;
+}
+
+static int set_runtime(struct step *step, struct run_spec *spec, struct error **err)
+{
+	struct store *store = workshop_store(step->w);
+
+	spec->runtime = choose_runtime(step);
+	if (!spec->runtime)
+		return step->settings.runtime_flags.count
+			       ? error_set(err, EINVAL,
+					   "--runtime-flag '%s': there is no runtime to take it; add --runtime",
+					   step->settings.runtime_flags.items[0])
+			       : 0;
+	int tmp = store_tmp(store, err);
+	if (tmp < 0)
+		return tmp;
+	cleanup_free char *name = store_tmp_name(store, "bundle");
+	if (mkdirat(tmp, name, 0700) < 0)
+		return error_set_errno(err, "make a directory for the runtime's bundle");
+	strlist_append(&step->temporary, name);
+	strlist_take(&step->owned, store_tmp_path(store, name));
+	spec->runtime_dir = step->owned.items[step->owned.count - 1];
+	spec->runtime_flags = &step->settings.runtime_flags;
+	return 0;
 }
 
 /* ---- limits and devices ---------------------------------------------------------------------------------------------
@@ -325,6 +372,8 @@ static int fill(struct step *step, struct run_spec *spec, struct error **err)
 		rc = set_network(step, spec, err);
 	if (rc >= 0)
 		rc = set_files(step, spec, err);
+	if (rc >= 0)
+		rc = set_runtime(step, spec, err);
 	if (rc >= 0)
 		rc = set_security(step, spec, err);
 	if (rc >= 0)

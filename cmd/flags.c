@@ -213,8 +213,9 @@ static const struct option_spec run_rows[] = {
 	{"userns", 0, OPTION_TEXT, RUN(userns), "NS", "host or private (default)"},
 	{"group-add", 0, OPTION_LIST, RUN(group_add), "GROUP", "add a supplementary group"},
 	{"read-only", 0, OPTION_FLAG, RUN(read_only), NULL, "the step cannot write its root"},
-	{"runtime", 0, OPTION_TEXT, RUN(runtime), "PROGRAM", "refused: cooper runs steps itself"},
-	{"runtime-flag", 0, OPTION_LIST, RUN(runtime_flags), "FLAG", "refused, as --runtime is"},
+	{"runtime", 0, OPTION_TEXT, RUN(runtime), "PROGRAM",
+	 "let crun or runc run the command (default: cooper itself)"},
+	{"runtime-flag", 0, OPTION_LIST, RUN(runtime_flags), "FLAG", "a global option for the runtime, without its --"},
 	{"no-pivot", 0, OPTION_FLAG, RUN(no_pivot), NULL, "use chroot instead of pivot_root"},
 };
 const struct option_group run_group = {"Run options", run_rows, ARRAY_COUNT(run_rows)};

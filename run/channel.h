@@ -24,6 +24,8 @@ enum channel_kind {
 	CHANNEL_FAIL = 7,	/* child: code and text; nothing follows */
 	CHANNEL_NO_PROC = 8,	/* child: as FAIL, because a fresh /proc is refused: try without a pid namespace */
 	CHANNEL_START = 9,	/* child: all is set up, the init is next */
+	CHANNEL_BUNDLE =
+		10, /* child: the bundle of an OCI runtime, a descriptor; code: errno if the command is not there */
 	CHANNEL_EXEC = (int)INIT_REPORT_EXEC, /* init: the command could not be executed, code says why */
 };
 

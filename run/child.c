@@ -29,6 +29,7 @@
 #include "run/channel.h"
 #include "run/child_internal.h"
 #include "run/fallback.h"
+#include "run/ociruntime.h"
 
 /* Dies with the parent. Where the parent is dead already the channel shows it: our signal would never come. */
 static int follow_parent(struct child *child, struct error **err)
@@ -208,9 +209,11 @@ static int set_standard_fds(struct child *child, struct error **err)
 }
 
 /* The walk. Each step says why it stands where it stands. */
-static const struct {
+struct step_of_walk {
 	int (*take)(struct child *child, struct error **err);
-} walk[] = {
+};
+
+static const struct step_of_walk walk[] = {
 	/* Before anything can be left behind. */
 	{follow_parent},
 	{close_layers},
@@ -253,6 +256,26 @@ static const struct {
 	{set_standard_fds},
 };
 
+/* The walk to an OCI runtime: what it would do itself is left out. */
+static const struct step_of_walk runtime_walk[] = {
+	{follow_parent},
+	{close_layers},
+	{wait_for_maps},
+	/* Its root is what the runtime finds as the root of cgroups. */
+	{make_late_cgroup},
+	{raise_loopback},
+	{mounts_make_root},
+	{find_user},
+	{oci_make_bundle},
+	{confine_check_labels},
+	{send_stubs},
+	/* Both are inherited by all that the runtime starts. */
+	{confine_keyring},
+	{confine_landlock},
+	{wait_for_network},
+	{set_standard_fds},
+};
+
 /* Dispositions and masks are inherited by exec; a step starts with none of ours. The mask stays: the init wants all
  * signals blocked, and clears it for the command. */
 static void reset_signals(void)
@@ -265,12 +288,28 @@ static void reset_signals(void)
 		signal(i, SIG_DFL);
 }
 
-static void make_environment(const struct child *child, struct strlist *env)
+void child_environment(const struct child *child, struct strlist *env)
 {
 	if (child->spec->env)
 		strlist_append_all(env, child->spec->env);
 	if (!strlist_env_get(env, "HOME"))
 		strlist_env_set(env, "HOME", child->user.home);
+}
+
+/* What the init is to start. */
+static void make_command(const struct child *child, struct strlist *argv, struct strlist *env)
+{
+	const struct run_spec *spec = child->spec;
+
+	if (!child->plan->runtime) {
+		strlist_append_all(argv, spec->argv);
+		child_environment(child, env);
+		return;
+	}
+	ociruntime_arguments(child->plan->runtime, spec->runtime_flags, spec->runtime_dir, spec->no_pivot, argv);
+	/* The runtime's is ours; the command's stands in the bundle. */
+	for (char **variable = environ; *variable; variable++)
+		strlist_append(env, *variable);
 }
 
 static int become_init(struct child *child, struct error **err)
@@ -282,8 +321,7 @@ static int become_init(struct child *child, struct error **err)
 
 	strlist_append(&argv, "cooper-init");
 	strlist_append(&argv, flags);
-	strlist_append_all(&argv, child->spec->argv);
-	make_environment(child, &env);
+	make_command(child, &argv, &env);
 	umask(child->spec->umask ? child->spec->umask : 022);
 	/* Away from the caller's terminal and process group (CVE-2017-5226). */
 	setsid();
@@ -318,8 +356,10 @@ void child_main(const struct child_plan *plan)
 	int rc = 0;
 
 	umask(0); /* modes of what is made are meant exactly */
-	for (size_t i = 0; i < ARRAY_COUNT(walk) && rc == 0; i++)
-		rc = walk[i].take(&child, &err);
+	const struct step_of_walk *steps = plan->runtime ? runtime_walk : walk;
+	size_t count = plan->runtime ? ARRAY_COUNT(runtime_walk) : ARRAY_COUNT(walk);
+	for (size_t i = 0; i < count && rc == 0; i++)
+		rc = steps[i].take(&child, &err);
 	if (rc == 0)
 		rc = become_init(&child, &err);
 	/* Only failures come here. The parent hears what was made before, then why. */

@@ -10,6 +10,8 @@
 #include "run/stubs.h"
 #include "run/user.h"
 
+#include <sys/stat.h>
+
 enum child_namespaces {
 	CHILD_OWN_PID = 1,
 	CHILD_OWN_NET = 2,
@@ -30,6 +32,7 @@ struct child_plan {
 	int channel;
 	int init;		    /* the memory file */
 	const char *network_helper; /* for RUN_NETWORK_PRIVATE */
+	const char *runtime;	    /* path of an OCI runtime that takes over (run/ociruntime.h); NULL: none */
 	const struct idmap *map;    /* our ids, as numbers that exist here */
 };
 
@@ -54,6 +57,8 @@ __attribute__((noreturn)) void child_main(const struct child_plan *plan);
 /* mounts.c: the root alone; then all that is mounted in it. */
 int mounts_make_root(struct child *child, struct error **err);
 int mounts_fill_root(struct child *child, struct error **err);
+/* Makes the working directory if it is missing. */
+int mounts_make_cwd(struct child *child, struct error **err);
 /* A place in the root to mount on, made when missing. The error names the place. */
 MUST_CHECK int mounts_place(struct child *child, const char *path, mode_t type, struct error **err);
 /* The host's device node as a detached mount, if it is the device it should be (0 = any device). */
@@ -61,6 +66,10 @@ MUST_CHECK int mounts_clone_device(const char *source, dev_t expected, bool read
 
 /* volumes.c: the mounts that the user asked for. */
 int volumes_mount(struct child *child, struct error **err);
+/* One that the parent has taken, made what it is to be (owner, flags); not attached. */
+int volumes_furnish(struct child *child, const struct run_mount *mount, int tree, struct stat *st, struct error **err);
+/* Its absolute path in the step, newly allocated. */
+MUST_CHECK char *volumes_target(const struct child *child, const struct run_mount *mount);
 
 /* dev.c: /dev and what is in it, with the step's terminal. */
 int dev_mount(struct child *child, struct error **err);
@@ -69,6 +78,10 @@ int dev_mount_given(struct child *child, struct error **err);
 /* proc.c: /proc, /sys, and what of them the step may not see or write. */
 int proc_mount(struct child *child, struct error **err);
 int sys_mount(struct child *child, struct error **err);
+/* The same at `place`, which is "/sys" of the directory `base`. */
+int sys_fill(struct child *child, int base, int place, struct error **err);
+/* The paths that proc_mask() would mask and make read-only. */
+void proc_hidden_paths(const struct run_spec *spec, struct strlist *masked, struct strlist *read_only);
 int proc_mask(struct child *child, struct error **err);
 /* Writes a file below the step's own /proc, which is checked to be one. */
 int proc_write(const struct child *child, const char *path, const char *text, struct error **err);
@@ -81,5 +94,15 @@ int confine_identity(struct child *child, struct error **err);
 int confine_landlock(struct child *child, struct error **err);
 int confine_filter(struct child *child, struct error **err);
 int confine_capabilities(struct child *child, struct error **err);
+/* The supplementary groups of the step's user, newly allocated; its ids and these are checked to be mapped here. */
+int confine_find_ids(struct child *child, gid_t **groups, size_t *count, struct error **err);
+/* -ENOTSUP for a label of a security module that this kernel lacks. */
+int confine_check_labels(struct child *child, struct error **err);
+
+/* ocibundle.c: in place of mounts_fill_root() and all that confines, when an OCI runtime takes over. */
+int oci_make_bundle(struct child *child, struct error **err);
+
+/* child.c: the environment of the command. */
+void child_environment(const struct child *child, struct strlist *env);
 
 #endif

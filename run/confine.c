@@ -38,23 +38,32 @@ int confine_keyring(struct child *child, struct error **err)
 
 /* Labels take effect at the next exec, which is the init's. They are written to our own /proc, which proc_write()
  * checks (CVE-2019-16884: the image must not be able to swallow them). */
-int confine_label(struct child *child, struct error **err)
+int confine_check_labels(struct child *child, struct error **err)
 {
 	const struct run_spec *spec = child->spec;
 
+	if (spec->apparmor_profile && faccessat(child->proc, "self/attr/apparmor", F_OK, 0) < 0)
+		return error_set(err, ENOTSUP, "apparmor=%s: this kernel has no AppArmor", spec->apparmor_profile);
+	if (spec->selinux_label && access("/sys/fs/selinux/enforce", F_OK) < 0)
+		return error_set(err, ENOTSUP, "label=%s: this kernel has no SELinux", spec->selinux_label);
+	return 0;
+}
+
+int confine_label(struct child *child, struct error **err)
+{
+	const struct run_spec *spec = child->spec;
+	int rc = confine_check_labels(child, err);
+
+	if (rc < 0)
+		return rc;
 	if (spec->apparmor_profile) {
 		cleanup_free char *text = mem_printf("exec %s", spec->apparmor_profile);
-		int rc = proc_write(child, "self/attr/apparmor/exec", text, err);
-		if (rc == -ENOENT && faccessat(child->proc, "self/attr/apparmor", F_OK, 0) < 0)
-			return error_set(err, ENOTSUP, "apparmor=%s: this kernel has no AppArmor",
-					 spec->apparmor_profile);
+		rc = proc_write(child, "self/attr/apparmor/exec", text, err);
 		if (rc < 0)
 			return error_prefix(err, "apparmor=%s", spec->apparmor_profile);
 	}
 	if (spec->selinux_label) {
-		if (access("/sys/fs/selinux/enforce", F_OK) < 0)
-			return error_set(err, ENOTSUP, "label=%s: this kernel has no SELinux", spec->selinux_label);
-		int rc = proc_write(child, "self/attr/exec", spec->selinux_label, err);
+		rc = proc_write(child, "self/attr/exec", spec->selinux_label, err);
 		if (rc < 0)
 			return error_prefix(err, "label=%s", spec->selinux_label);
 	}
@@ -87,6 +96,10 @@ static int collect_groups(const struct child *child, gid_t **groups, size_t *cou
 	}
 	*groups = mem_grow(NULL, user->group_count + extra_count + 1, sizeof(**groups));
 	*count = 0;
+	/* Also the user's own: a file that is closed to that group would be open to a process that has given the group
+	 * up with a set-group-id program (CVE-2022-2990). Where no list can be set, that is not possible either. */
+	if (child->plan->map->kind != IDMAP_SINGLE)
+		(*groups)[(*count)++] = user->gid;
 	for (size_t i = 0; i < user->group_count; i++)
 		(*groups)[(*count)++] = user->groups[i];
 	for (size_t i = 0; i < extra_count; i++)
@@ -94,27 +107,42 @@ static int collect_groups(const struct child *child, gid_t **groups, size_t *cou
 	return 0;
 }
 
-static int set_groups(const struct child *child, struct error **err)
+int confine_find_ids(struct child *child, gid_t **groups, size_t *count, struct error **err)
+{
+	cleanup_free gid_t *found = NULL;
+	size_t found_count = 0;
+	int rc = check_ids(child, err);
+
+	if (rc == 0)
+		rc = collect_groups(child, &found, &found_count, err);
+	if (rc < 0)
+		return rc;
+	if (child->plan->map->kind == IDMAP_SINGLE && found_count > 0) {
+		/* setgroups(2) was given up for the map (user_namespaces(7)). What we came with maps to nothing. */
+		log_warn("the supplementary groups of user %u cannot be set with a single id, going on without them",
+			 child->user.uid);
+		found_count = 0;
+	}
+	for (size_t i = 0; i < found_count; i++)
+		if (!idmap_has(&child->plan->map->gids, found[i]))
+			return error_set(err, EINVAL, "supplementary group %u is not mapped here", found[i]);
+	*groups = take_ptr(&found);
+	*count = found_count;
+	return 0;
+}
+
+static int set_groups(struct child *child, struct error **err)
 {
 	cleanup_free gid_t *groups = NULL;
 	size_t count = 0;
-	int rc = collect_groups(child, &groups, &count, err);
+	int rc = confine_find_ids(child, &groups, &count, err);
 
 	if (rc < 0)
 		return rc;
-	if (child->plan->map->kind == IDMAP_SINGLE) {
-		/* setgroups(2) was given up for the map (user_namespaces(7)). What we came with maps to nothing. */
-		if (count > 0)
-			log_warn("the supplementary groups of user %u cannot be set with a single id, going on "
-				 "without them",
-				 child->user.uid);
+	if (child->plan->map->kind == IDMAP_SINGLE)
 		return 0;
-	}
-	for (size_t i = 0; i < count; i++)
-		if (!idmap_has(&child->plan->map->gids, groups[i]))
-			return error_set(err, EINVAL, "supplementary group %u is not mapped here", groups[i]);
 	/* EPERM: a namespace around us has given it up; then the list is the one we came with. */
-	if (setgroups(count, groups) < 0 && (errno != EPERM || count > 0))
+	if (setgroups(count, groups) < 0 && (errno != EPERM || count > 1))
 		return error_set_errno(err, "set the supplementary groups");
 	return 0;
 }
@@ -152,11 +180,9 @@ int confine_identity(struct child *child, struct error **err)
 {
 	uid_t uid = child->user.uid;
 	gid_t gid = child->user.gid;
-	int rc = check_ids(child, err);
-
 	/* Groups while we are root, the user last: after that nothing of it could be changed. */
-	if (rc == 0)
-		rc = set_groups(child, err);
+	int rc = set_groups(child, err);
+
 	if (rc < 0)
 		return rc;
 	/* The capabilities survive the change, because the filter and the bounding set still need them; the flag itself

@@ -97,49 +97,66 @@ int limit_parse(const char *text, struct run_limit *limit, bool *keep_host, stru
 	return error_set(err, EINVAL, "%s: unknown limit '%.*s'", what, (int)(equals - text), text);
 }
 
-static bool is_given(int resource, const struct run_limit *limits, size_t count)
+static struct run_limit *find_limit(struct run_limit *limits, size_t count, int resource)
 {
 	for (size_t i = 0; i < count; i++)
 		if (limits[i].resource == resource)
-			return true;
-	return false;
+			return &limits[i];
+	return NULL;
 }
 
-static int apply_default(const struct run_limit *wanted, struct error **err)
+static int clip_default(const struct run_limit *wanted, struct run_limit *clipped, struct error **err)
 {
 	struct rlimit ours;
 
 	if (getrlimit((__rlimit_resource_t)wanted->resource, &ours) < 0)
 		return error_set_errno(err, "read the limit '%s'", limit_name(wanted->resource));
 	/* A hard limit can only go down: CAP_SYS_RESOURCE in a user namespace does not count (getrlimit(2)). */
-	struct rlimit limit = {.rlim_cur = wanted->soft, .rlim_max = wanted->hard};
-	if (limit.rlim_max > ours.rlim_max)
-		limit.rlim_max = ours.rlim_max;
-	if (limit.rlim_cur > limit.rlim_max)
-		limit.rlim_cur = limit.rlim_max;
-	if (setrlimit((__rlimit_resource_t)wanted->resource, &limit) < 0)
-		return error_set_errno(err, "set the limit '%s'", limit_name(wanted->resource));
+	*clipped = *wanted;
+	if (clipped->hard > ours.rlim_max)
+		clipped->hard = ours.rlim_max;
+	if (clipped->soft > clipped->hard)
+		clipped->soft = clipped->hard;
+	return 0;
+}
+
+int limits_resolve(const struct run_limit *limits, size_t count, struct run_limit **resolved, size_t *resolved_count,
+		   struct error **err)
+{
+	cleanup_free struct run_limit *made = mem_grow(NULL, ARRAY_COUNT(defaults) + count, sizeof(*made));
+	size_t made_count = 0;
+
+	for (; made_count < ARRAY_COUNT(defaults); made_count++) {
+		int rc = clip_default(&defaults[made_count], &made[made_count], err);
+		if (rc < 0)
+			return rc;
+	}
+	/* The later over the earlier. */
+	for (size_t i = 0; i < count; i++) {
+		struct run_limit *known = find_limit(made, made_count, limits[i].resource);
+		if (!known)
+			known = &made[made_count++];
+		*known = limits[i];
+	}
+	*resolved = take_ptr(&made);
+	*resolved_count = made_count;
 	return 0;
 }
 
 int limits_apply(const struct run_limit *limits, size_t count, struct error **err)
 {
-	for (size_t i = 0; i < ARRAY_COUNT(defaults); i++) {
-		if (is_given(defaults[i].resource, limits, count))
-			continue;
-		int rc = apply_default(&defaults[i], err);
-		if (rc < 0)
-			return rc;
-	}
-	for (size_t i = 0; i < count; i++) {
-		struct rlimit limit = {.rlim_cur = limits[i].soft, .rlim_max = limits[i].hard};
+	cleanup_free struct run_limit *resolved = NULL;
+	size_t resolved_count = 0;
+	int rc = limits_resolve(limits, count, &resolved, &resolved_count, err);
 
-		if (setrlimit((__rlimit_resource_t)limits[i].resource, &limit) == 0)
+	for (size_t i = 0; rc == 0 && i < resolved_count; i++) {
+		struct rlimit limit = {.rlim_cur = resolved[i].soft, .rlim_max = resolved[i].hard};
+
+		if (setrlimit((__rlimit_resource_t)resolved[i].resource, &limit) == 0)
 			continue;
-		int rc = error_set_errno(err, "set the limit '%s'", limit_name(limits[i].resource));
+		rc = error_set_errno(err, "set the limit '%s'", limit_name(resolved[i].resource));
 		if (rc == -EPERM)
 			error_hint(err, "our own hard limit is lower; raise it with ulimit -H or limits.conf(5)");
-		return rc;
 	}
-	return 0;
+	return rc;
 }

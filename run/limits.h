@@ -13,6 +13,10 @@ int limit_parse(const char *text, struct run_limit *limit, bool *keep_host, stru
  * hard limit allows), then those given. A given one that cannot be had is an error that names it. */
 int limits_apply(const struct run_limit *limits, size_t count, struct error **err);
 
+/* What limits_apply() would set, one entry for each resource; newly allocated. */
+int limits_resolve(const struct run_limit *limits, size_t count, struct run_limit **resolved, size_t *resolved_count,
+		   struct error **err);
+
 /* "nofile" for RLIMIT_NOFILE; "?" for what has no name. */
 const char *limit_name(int resource);
 

@@ -22,7 +22,9 @@ static int make_staging(struct child *child, struct error **err)
 {
 	static const struct mount_option options[] = {{"mode", "0755"}, {"size", "64m"}};
 	cleanup_close int staging = mountfd_new("tmpfs", options, ARRAY_COUNT(options), MOUNTFD_SAFE, err);
-	cleanup_close int anchor = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* An OCI runtime has to find it by a path. */
+	const char *over = child->plan->runtime ? child->spec->runtime_dir : "/";
+	cleanup_close int anchor = open(over, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int rc = staging < 0 ? staging : mountfd_attach(staging, anchor, err);
 
 	if (rc < 0)
@@ -130,7 +132,7 @@ static int mount_texts(struct child *child, struct error **err)
 }
 
 /* A working directory that the image does not have is part of its result, so it is no stub. */
-static int make_cwd(struct child *child, struct error **err)
+int mounts_make_cwd(struct child *child, struct error **err)
 {
 	const char *cwd = child->spec->cwd;
 
@@ -167,7 +169,7 @@ int mounts_fill_root(struct child *child, struct error **err)
 	if (rc == 0)
 		rc = dev_mount_given(child, err);
 	if (rc == 0)
-		rc = make_cwd(child, err);
+		rc = mounts_make_cwd(child, err);
 	/* Last: all places are made. What is mounted in it stays as writable as it is. */
 	if (rc == 0 && child->plan->sources->read_only)
 		rc = mountfd_restrict(child->root, MOUNTFD_ONE, MOUNT_ATTR_RDONLY, /* propagation */ 0, err);

@@ -86,9 +86,9 @@ int proc_write(const struct child *child, const char *path, const char *text, st
 }
 
 /* The step's own cgroup at the place where programs look for their limits; nothing where that cannot be had. */
-static int mount_cgroup(struct child *child, struct error **err)
+static int mount_cgroup(struct child *child, int base, struct error **err)
 {
-	cleanup_close int target = rootpath_open(child->root, "/sys/fs/cgroup", O_PATH | O_DIRECTORY, 0, NULL);
+	cleanup_close int target = rootpath_open(base, "/sys/fs/cgroup", O_PATH | O_DIRECTORY, 0, NULL);
 	bool own = child->plan->namespaces & (CHILD_OWN_CGROUP | CHILD_LATE_CGROUP);
 
 	if (target < 0)
@@ -101,22 +101,26 @@ static int mount_cgroup(struct child *child, struct error **err)
 	return empty < 0 ? empty : mountfd_attach(empty, target, err);
 }
 
-int sys_mount(struct child *child, struct error **err)
+int sys_fill(struct child *child, int base, int place, struct error **err)
 {
 	const uint64_t attributes = MOUNTFD_SAFE | MOUNT_ATTR_RDONLY;
-	cleanup_close int target = mounts_place(child, "/sys", S_IFDIR, err);
 	int rc = -EPERM;
 
-	if (target < 0)
-		return target;
 	/* sysfs shows the network of its namespace; a new one may be had only with that (sysfs_init_fs_context()). */
 	if (child->plan->namespaces & CHILD_OWN_NET)
-		rc = attach_new("sysfs", attributes, target, NULL);
+		rc = attach_new("sysfs", attributes, place, NULL);
 	if (is_too_revealing(rc))
-		rc = bind_tree("/sys", target, attributes, err);
+		rc = bind_tree("/sys", place, attributes, err);
 	if (rc < 0)
 		return error_prefix(err, "/sys");
-	return mount_cgroup(child, err);
+	return mount_cgroup(child, base, err);
+}
+
+int sys_mount(struct child *child, struct error **err)
+{
+	cleanup_close int target = mounts_place(child, "/sys", S_IFDIR, err);
+
+	return target < 0 ? target : sys_fill(child, child->root, target, err);
 }
 
 /* Ours lie in /proc and /sys, the kernel's own trees: those of /proc are found from there, past the overlay. */
@@ -174,4 +178,16 @@ int proc_mask(struct child *child, struct error **err)
 		rc = mask(child, rootpath_open(child->root, path, O_PATH, 0, NULL), path, err);
 	}
 	return rc;
+}
+
+void proc_hidden_paths(const struct run_spec *spec, struct strlist *masked_paths, struct strlist *read_only_paths)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(masked); i++)
+		if (!is_unmasked(spec, masked[i]))
+			strlist_append(masked_paths, masked[i]);
+	for (size_t i = 0; i < ARRAY_COUNT(read_only); i++)
+		if (!is_unmasked(spec, read_only[i]))
+			strlist_append(read_only_paths, read_only[i]);
+	if (spec->mask)
+		strlist_append_all(masked_paths, spec->mask);
 }

@@ -33,6 +33,7 @@
 #include "run/init_image.h"
 #include "run/ladder.h"
 #include "run/network.h"
+#include "run/ociruntime.h"
 #include "run/relay.h"
 #include "run/sources.h"
 #include "run/tty.h"
@@ -60,6 +61,9 @@ struct step {
 	struct network network;
 	struct cgroup cgroup;
 	struct disk disk;
+	char *runtime;	  /* path of the OCI runtime; NULL: none */
+	int bundle;	  /* its directory; -1 */
+	int command_code; /* why the command could not be executed, as far as the root tells, should the runtime fail */
 	bool is_subreaper;
 	bool wants_no_pid; /* the child says that a fresh /proc is refused */
 	bool is_set_up;
@@ -106,9 +110,10 @@ static unsigned choose_namespaces(const struct run_spec *spec, bool with_pid)
 		namespaces |= CHILD_OWN_PID;
 	if (spec->network != RUN_NETWORK_HOST)
 		namespaces |= CHILD_OWN_NET;
-	if (!(spec->share & RUN_SHARE_IPC))
+	/* An OCI runtime makes these. */
+	if (!spec->runtime && !(spec->share & RUN_SHARE_IPC))
 		namespaces |= CHILD_OWN_IPC;
-	if (!(spec->share & RUN_SHARE_UTS))
+	if (!spec->runtime && !(spec->share & RUN_SHARE_UTS))
 		namespaces |= CHILD_OWN_UTS;
 	if (!(spec->share & RUN_SHARE_CGROUP))
 		namespaces |= spec->cgroup.is_set ? CHILD_LATE_CGROUP : CHILD_OWN_CGROUP;
@@ -163,6 +168,8 @@ static int prepare(struct step *step, struct error **err)
 	const struct run_spec *spec = step->spec;
 	int rc = idmap_current(&step->map, err);
 
+	if (rc == 0 && spec->runtime)
+		rc = ociruntime_find(spec->runtime, &step->runtime, err);
 	if (rc == 0)
 		rc = check_rung(step, err);
 	if (rc == 0 && spec->network == RUN_NETWORK_PRIVATE)
@@ -194,6 +201,7 @@ static int prepare(struct step *step, struct error **err)
 	step->plan.channel = step->child_channel;
 	step->plan.init = step->init;
 	step->plan.map = &step->map;
+	step->plan.runtime = step->runtime;
 	step->plan.sources = &step->sources;
 	return 0;
 }
@@ -302,6 +310,10 @@ static void hear(struct step *step, struct channel_message *message, struct erro
 	case CHANNEL_TERMINAL:
 		if (message->fd >= 0)
 			start_terminal(step, message);
+		break;
+	case CHANNEL_BUNDLE:
+		step->bundle = take_fd(&message->fd);
+		step->command_code = message->code;
 		break;
 	case CHANNEL_WARN:
 		warn_of(message->code);
@@ -468,6 +480,8 @@ static void clean_up(struct step *step)
 	fd_close(step->child_channel);
 	fd_close(step->pidfd);
 	fd_close(step->init);
+	fd_close(step->bundle);
+	free(step->runtime);
 	idmap_done(&step->map);
 	free(step->killed_for);
 }
@@ -478,6 +492,24 @@ static char *exec_message(const char *command, int code)
 	if (code == ENOENT && !strchr(command, '/'))
 		return mem_printf("exec '%s': executable file not found in $PATH", command);
 	return mem_printf("exec '%s': %s", command, strerror(code));
+}
+
+/* An OCI runtime that cannot start the command ends with a status and words of its own, as a command might. But then it
+ * has not written the command's pid. */
+static int ask_runtime(struct step *step, int status, struct error **err)
+{
+	bool failed = step->bundle >= 0 && status != 0 && WIFEXITED(status) && !step->killed_for;
+
+	if (step->exec_code)
+		return error_set(err, step->exec_code, "runtime '%s': %s", step->runtime, strerror(step->exec_code));
+	if (!failed || WEXITSTATUS(status) > SIGNAL_BASE || faccessat(step->bundle, OCIRUNTIME_PID_FILE, F_OK, 0) == 0)
+		return 0;
+	step->exec_code = step->command_code;
+	return step->exec_code ? 0
+			       : error_set(err, EIO,
+					   "the runtime '%s' has not started the step (its status is %d, its "
+					   "words are above)",
+					   step->runtime, WEXITSTATUS(status));
 }
 
 static int make_result(const struct step *step, int status, const struct rusage *usage, struct run_result *result,
@@ -512,6 +544,7 @@ static int attempt(const struct run_spec *spec, bool with_pid, bool *proc_is_ref
 		.channel = -1,
 		.child_channel = -1,
 		.signals = -1,
+		.bundle = -1,
 		.sources = SOURCES_INIT,
 		.tty = TTY_INIT,
 		.relay = RELAY_INIT,
@@ -549,6 +582,9 @@ static int attempt(const struct run_spec *spec, bool with_pid, bool *proc_is_ref
 		return watched;
 	if (!step.is_set_up)
 		return error_set(err, EIO, "the step's set-up has ended with status %d", status);
+	rc = step.runtime ? ask_runtime(&step, status, err) : 0;
+	if (rc < 0)
+		return rc;
 	return make_result(&step, status, &usage, result, err);
 }
 

@@ -49,28 +49,50 @@ static void describe(const struct seccomp_options *options, const struct seccomp
 		seccomp_default_describe(inputs);
 }
 
+static const char *profile_name(const struct seccomp_options *options)
+{
+	return options->profile_name ? options->profile_name : "profile";
+}
+
+static int make_policy(const struct seccomp_options *options, const struct seccomp_subject *subject,
+		       struct seccomp_policy *policy, struct error **err)
+{
+	if (!options->profile) {
+		seccomp_default_policy(subject, policy);
+		return 0;
+	}
+	int rc = seccomp_profile_parse(options->profile, options->profile_size, profile_name(options), subject, policy,
+				       err);
+	return rc < 0 ? error_prefix(err, "seccomp") : 0;
+}
+
 static int make_program(const struct seccomp_options *options, const struct seccomp_subject *subject,
 			struct buf *program, struct buf *maker, struct error **err)
 {
 	cleanup(seccomp_policy_done) struct seccomp_policy policy = {0};
-	if (!options->profile) {
-		seccomp_default_policy(subject, &policy);
-		int rc = seccomp_compile(&policy, program, maker, err);
-		return rc < 0 ? error_prefix(err, "cooper's own seccomp profile") : 0;
-	}
-	const char *name = options->profile_name ? options->profile_name : "profile";
-	int rc = seccomp_profile_parse(options->profile, options->profile_size, name, subject, &policy, err);
+	int rc = make_policy(options, subject, &policy, err);
 	if (rc < 0)
-		return error_prefix(err, "seccomp");
+		return rc;
 	rc = seccomp_compile(&policy, program, maker, err);
-	return rc < 0 ? error_prefix(err, "seccomp: %s", name) : 0;
+	if (rc == 0)
+		return 0;
+	return options->profile ? error_prefix(err, "seccomp: %s", profile_name(options))
+				: error_prefix(err, "cooper's own seccomp profile");
+}
+
+static int check_size(const struct seccomp_options *options, struct error **err)
+{
+	if (!options->profile || options->profile_size <= SECCOMP_PROFILE_SIZE_MAX)
+		return 0;
+	return error_set(err, EFBIG, "seccomp: %s: larger than %zu bytes", profile_name(options),
+			 SECCOMP_PROFILE_SIZE_MAX);
 }
 
 int seccomp_load(const struct seccomp_options *options, struct buf *program, struct error **err)
 {
-	if (options->profile && options->profile_size > SECCOMP_PROFILE_SIZE_MAX)
-		return error_set(err, EFBIG, "seccomp: %s: larger than %zu bytes",
-				 options->profile_name ? options->profile_name : "profile", SECCOMP_PROFILE_SIZE_MAX);
+	int rc = check_size(options, err);
+	if (rc < 0)
+		return rc;
 	struct seccomp_subject subject = {.capabilities = options->capabilities,
 					  .allow_nested_userns = options->allow_nested_userns};
 	read_kernel_version(&subject);
@@ -81,7 +103,7 @@ int seccomp_load(const struct seccomp_options *options, struct buf *program, str
 
 	cleanup(buf_done) struct buf made = BUF_INIT(BPF_MAXINSNS * sizeof(struct sock_filter));
 	cleanup(buf_done) struct buf maker = BUF_INIT(BUF_MAX_DEFAULT);
-	int rc = make_program(options, &subject, &made, &maker, err);
+	rc = make_program(options, &subject, &made, &maker, err);
 	if (rc < 0)
 		return rc;
 	buf_append(program, made.data, made.len);
@@ -92,4 +114,18 @@ int seccomp_load(const struct seccomp_options *options, struct buf *program, str
 	if (seccomp_cache_save(options->cache, &inputs, &maker, &made, &trouble) < 0)
 		log_debug("seccomp filter: %s, making it again next time", error_message(trouble));
 	return 0;
+}
+
+int seccomp_describe(const struct seccomp_options *options, struct buf *json, struct error **err)
+{
+	cleanup(seccomp_policy_done) struct seccomp_policy policy = {0};
+	struct seccomp_subject subject = {.capabilities = options->capabilities,
+					  .allow_nested_userns = options->allow_nested_userns};
+	read_kernel_version(&subject);
+	int rc = check_size(options, err);
+	if (rc == 0)
+		rc = make_policy(options, &subject, &policy, err);
+	if (rc == 0)
+		seccomp_policy_format(&policy, json);
+	return rc;
 }

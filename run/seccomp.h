@@ -24,4 +24,8 @@ struct seccomp_options {
 /* The program: struct sock_filter[] in `program`. */
 int seccomp_load(const struct seccomp_options *options, struct buf *program, struct error **err);
 
+/* The same filter as text, "linux.seccomp" of an OCI runtime's config.json, for a runtime that compiles it itself. What
+ * that form cannot say is left to the runtime: that calls newer than a profile's author get ENOSYS. */
+int seccomp_describe(const struct seccomp_options *options, struct buf *json, struct error **err);
+
 #endif

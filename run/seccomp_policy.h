@@ -105,4 +105,8 @@ extern const char *const seccomp_compat_arches[];
  * a program of that length, -ENOENT when libseccomp is not installed. */
 int seccomp_compile(const struct seccomp_policy *policy, struct buf *program, struct buf *maker, struct error **err);
 
+/* Appends the policy as "linux.seccomp" of an OCI config.json (runtime-spec config-linux.md, "Seccomp"), but for
+ * `known`, which that form cannot say. */
+void seccomp_policy_format(const struct seccomp_policy *policy, struct buf *json);
+
 #endif

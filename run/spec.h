@@ -118,6 +118,12 @@ struct run_spec {
 	int stdin_fd, stdout_fd, stderr_fd; /* -1 = /dev/null for stdin, ours for the others */
 	bool no_pivot;			    /* MS_MOVE and chroot instead of pivot_root */
 	int min_rung;			    /* 0 = any; the step is refused below it (run/ladder.h) */
+
+	/* An OCI runtime that is given the step as a bundle (run/ociruntime.h); NULL = we run it ourselves. */
+	const char *runtime;
+	const struct strlist *runtime_flags; /* as they stand on its command line, before "run"; NULL = none */
+	const char *runtime_dir;	     /* an empty directory to show the bundle on, in a namespace of its own */
+	const char *runtime_seccomp;	     /* in place of `seccomp`: text of seccomp_describe(); NULL = unconfined */
 };
 
 struct run_result {

@@ -23,7 +23,7 @@ static uint64_t attributes_of(const struct run_mount *mount)
 	return attributes;
 }
 
-static char *target_of(const struct child *child, const struct run_mount *mount)
+char *volumes_target(const struct child *child, const struct run_mount *mount)
 {
 	const char *cwd = child->spec->cwd ? child->spec->cwd : "/";
 
@@ -65,19 +65,24 @@ static int give_tree(const struct child *child, int source, const struct stat *s
 
 /* ---- Putting them in place ---- */
 
+int volumes_furnish(struct child *child, const struct run_mount *mount, int tree, struct stat *st, struct error **err)
+{
+	int propagation = mount->propagation ? mount->propagation : MS_PRIVATE;
+	int rc = 0;
+
+	if (fstat(tree, st) < 0)
+		return error_set_errno(err, "stat the source");
+	if (mount->flags & RUN_MOUNT_CHOWN)
+		rc = give_tree(child, tree, st, err);
+	return rc < 0 ? rc : mountfd_restrict(tree, MOUNTFD_RECURSIVE, attributes_of(mount), propagation, err);
+}
+
 static int attach_taken(struct child *child, const struct run_mount *mount, int tree, const char *target,
 			struct error **err)
 {
-	int propagation = mount->propagation ? mount->propagation : MS_PRIVATE;
 	struct stat st;
-	int rc = 0;
+	int rc = volumes_furnish(child, mount, tree, &st, err);
 
-	if (fstat(tree, &st) < 0)
-		return error_set_errno(err, "stat the source");
-	if (mount->flags & RUN_MOUNT_CHOWN)
-		rc = give_tree(child, tree, &st, err);
-	if (rc == 0)
-		rc = mountfd_restrict(tree, MOUNTFD_RECURSIVE, attributes_of(mount), propagation, err);
 	if (rc < 0)
 		return rc;
 	cleanup_close int place = mounts_place(child, target, S_ISDIR(st.st_mode) ? S_IFDIR : S_IFREG, err);
@@ -111,7 +116,7 @@ int volumes_mount(struct child *child, struct error **err)
 {
 	for (size_t i = 0; i < child->spec->mount_count; i++) {
 		const struct run_mount *mount = &child->spec->mounts[i];
-		cleanup_free char *target = target_of(child, mount);
+		cleanup_free char *target = volumes_target(child, mount);
 		int tree = child->plan->sources->volumes[i];
 		int rc = 0;
 

@@ -261,6 +261,43 @@ static void compares_the_half_of_an_argument_that_the_kernel_reads(void **state)
 	expect_all(&program, NATIVE, expected, ARRAY_COUNT(expected));
 }
 
+/* What an OCI runtime is given, compiled by libseccomp as the runtime will. Not what is only there: CLONE_NEWTIME. */
+static void as_text_for_a_runtime_it_is_the_same_filter(void **state)
+{
+	static const struct expectation expected[] = {
+		{SYS_read, 0, 0, ALLOW},
+		{SYS_mount, 0, 0, FAILS(EPERM)},
+		{SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, 0, ALLOW},
+		{SYS_clone, UINT64_C(0x100000000) | CLONE_NEWPID | CLONE_NEWUSER, 0, FAILS(EPERM)},
+		{SYS_unshare, CLONE_FILES | CLONE_FS, 0, ALLOW},
+		{SYS_unshare, CLONE_NEWNET | CLONE_FS, 0, FAILS(EPERM)},
+		{SYS_personality, 0x20008, 0, ALLOW},
+		{SYS_personality, UINT64_MAX, 0, ALLOW},
+		{SYS_personality, 0x400000, 0, FAILS(EPERM)},
+		{SYS_personality, 1, 0, FAILS(EPERM)},
+		{SYS_socket, AF_INET, 0, ALLOW},
+		{SYS_socket, AF_PACKET, 0, ALLOW},
+		{SYS_socket, UINT64_C(0x700000000) | AF_INET, 0, ALLOW},
+		{SYS_socket, AF_ALG, 0, FAILS(EAFNOSUPPORT)},
+		{SYS_socket, UINT64_C(0x700000000) | AF_VSOCK, 0, FAILS(EAFNOSUPPORT)},
+		{SYS_ioctl, 0, TCGETS, ALLOW},
+		{SYS_ioctl, 0, 0xffffffff, ALLOW},
+		{SYS_ioctl, 0, TIOCSTI ^ 1, ALLOW},
+		{SYS_ioctl, 0, TIOCSTI, FAILS(EPERM)},
+		{SYS_ioctl, 0, UINT64_C(0xdeadbeef00000000) | TIOCSTI, FAILS(EPERM)},
+		{SYS_ioctl, 0, TIOCLINUX, FAILS(EPERM)},
+	};
+	const struct seccomp_options options = {.cache = -1};
+	cleanup(buf_done) struct buf text = BUF_INIT(SECCOMP_PROFILE_SIZE_MAX);
+	cleanup(buf_done) struct buf program = PROGRAM_INIT;
+	assert_int_equal(seccomp_describe(&options, &text, NULL), 0);
+	load_profile(buf_str(&text), &program);
+	expect_all(&program, NATIVE, expected, ARRAY_COUNT(expected));
+	for (uint64_t family = 0; family < 64; family++)
+		assert_true(verdict(&program, NATIVE, SYS_socket, family, 0) == ALLOW ||
+			    verdict(&program, NATIVE, SYS_socket, family, 0) == FAILS(EAFNOSUPPORT));
+}
+
 static void capabilities_open_what_they_are_for(void **state)
 {
 	cleanup(buf_done) struct buf program = PROGRAM_INIT;
@@ -748,6 +785,7 @@ int main(void)
 		cmocka_unit_test(refuses_namespaces_but_not_threads),
 		cmocka_unit_test(masks_personality),
 		cmocka_unit_test(compares_the_half_of_an_argument_that_the_kernel_reads),
+		cmocka_unit_test(as_text_for_a_runtime_it_is_the_same_filter),
 		cmocka_unit_test(capabilities_open_what_they_are_for),
 		cmocka_unit_test(nested_containers_get_what_they_need),
 		cmocka_unit_test(serves_the_second_architectures_of_the_machine),
