@@ -86,11 +86,20 @@ static int explain_refusal(struct error **err)
 	return error_hint(err, "in a container its seccomp profile forbids user namespaces; see docs/rootless.md");
 }
 
+/* What becomes newuidmap or newgidmap. */
+struct helper {
+	int start[2], output;
+	struct strlist argv;
+};
+#define HELPER_STACK_SIZE ((size_t)64 << 10) /* execvp(3) puts a path on it */
+
 /* One process that writes maps for us from outside, waiting for its start signal. */
 struct map_writer {
 	pid_t pid;
 	const char *name;
-	int output; /* its stderr, so that its complaint becomes part of our error */
+	int output;	      /* its stderr, so that its complaint becomes part of our error */
+	struct helper helper; /* of one that has a program, with its stack: its own until it executes or ends */
+	void *stack;
 };
 
 /* In the child: true when the parent says that its namespace exists; false when it has died or given up. */
@@ -134,26 +143,23 @@ static void add_helper_args(struct strlist *argv, const char *helper, pid_t targ
 	}
 }
 
-/* In the child: becomes the helper, or for direct maps writes them itself. `helper` is NULL for the latter. */
-static void be_writer(int start, int output, const char *helper, pid_t target, const struct idmap *map,
-		      const struct id_extents *extents)
+/* In a child that shares our memory, not our descriptors: it writes to nothing but its stack. */
+static int be_helper(void *context)
 {
-	cleanup(strlist_done) struct strlist argv = {0};
+	const struct helper *helper = context;
 
-	/* All that costs is done before the wait: it then overlaps with the parent's unshare(2). */
-	if (helper)
-		add_helper_args(&argv, helper, target, extents);
-	dup2(output, STDERR_FILENO);
-	if (!wait_for_start(start))
+	close(helper->start[1]); /* or we would never see the parent give up */
+	dup2(helper->output, STDERR_FILENO);
+	if (!wait_for_start(helper->start[0]))
 		_exit(1);
-	if (!helper)
-		write_own_maps(target, map);
-	execvp(helper, strlist_argv(&argv));
+	execvp(helper->argv.items[0], helper->argv.items);
 	dprintf(STDERR_FILENO, "%s", strerror(errno));
 	_exit(127);
 }
 
-static int start_writer(const int start[2], const char *helper, const struct idmap *map,
+/* A helper shares our memory until it executes: to copy it, twice, costs a tenth of the whole way into the namespace.
+ * Direct maps are written by a copy of us; `program` is NULL for them. */
+static int start_writer(const int start[2], const char *program, const struct idmap *map,
 			const struct id_extents *extents, struct map_writer *writer, struct error **err)
 {
 	int output[2];
@@ -161,19 +167,25 @@ static int start_writer(const int start[2], const char *helper, const struct idm
 
 	if (pipe2(output, O_CLOEXEC) < 0)
 		return error_set_errno(err, "make a pipe");
-	pid_t pid = fork();
-	if (pid == 0) {
-		close(start[1]); /* or we would never see the parent give up */
-		be_writer(start[0], output[1], helper, us, map, extents);
+	*writer = (struct map_writer){.name = program ? program : "the id map", .output = output[0]};
+	if (program) {
+		struct helper *helper = &writer->helper;
+		*helper = (struct helper){.start = {start[0], start[1]}, .output = output[1]};
+		add_helper_args(&helper->argv, program, us, extents);
+		writer->stack = mem_grow(NULL, HELPER_STACK_SIZE, 1);
+		writer->pid = clone(be_helper, (char *)writer->stack + HELPER_STACK_SIZE, CLONE_VM | SIGCHLD, helper);
+	} else {
+		writer->pid = fork();
+		if (writer->pid == 0) {
+			close(start[1]);
+			if (!wait_for_start(start[0]))
+				_exit(1);
+			dup2(output[1], STDERR_FILENO);
+			write_own_maps(us, map);
+		}
 	}
 	close(output[1]);
-	if (pid < 0) {
-		int rc = error_set_errno(err, "start a process");
-		close(output[0]);
-		return rc;
-	}
-	*writer = (struct map_writer){.pid = pid, .name = helper ? helper : "the id map", .output = output[0]};
-	return 0;
+	return writer->pid < 0 ? error_set_errno(err, "start a process") : 0;
 }
 
 static int finish_writer(struct map_writer *writer, struct error **err)
@@ -235,6 +247,8 @@ static void end_writer(struct map_writer *writer)
 	fd_close(writer->output);
 	if (writer->pid > 0)
 		waitpid(writer->pid, NULL, 0);
+	free(writer->stack);
+	strlist_done(&writer->helper.argv);
 }
 
 static int unshare_with_writers(const struct idmap *map, struct error **err)
