@@ -303,6 +303,13 @@ static int add_cache(struct step *step, const struct mount_setting *setting, str
 	if (fd < 0)
 		return fd;
 	keep_fd(step, fd);
+	/* Without `from`, the source is a part of the cache itself. */
+	if (setting->source && !setting->from && !setting->root) {
+		fd = rootpath_open(fd, setting->source, O_PATH, 0, err);
+		if (fd < 0)
+			return error_prefix(err, "the cache for '%s'", setting->target);
+		keep_fd(step, fd);
+	}
 	base_mount(step, setting, &mount);
 	mount.source_fd = fd;
 	mount.mode = 0;

@@ -16,7 +16,7 @@
 #define PASSWORD_SIZE_MAX ((size_t)64 << 10)
 
 struct login_options {
-	const char *username, *password;
+	const char *username, *password, *compat_authfile;
 	bool password_stdin, get_login, verbose;
 	struct registry_flags registry;
 };
@@ -25,6 +25,8 @@ struct login_options {
 static const struct option_spec rows[] = {
 	{"username", 'u', OPTION_TEXT, LOGIN(username), "NAME", "user name"},
 	{"password", 'p', OPTION_TEXT, LOGIN(password), "PASSWORD", "password (better: --password-stdin)"},
+	{"compat-auth-file", 0, OPTION_TEXT, LOGIN(compat_authfile), "FILE",
+	 "as --authfile: the form is Docker's anyway"},
 	{"password-stdin", 0, OPTION_FLAG, LOGIN(password_stdin), NULL, "read the password from standard input"},
 	{"get-login", 0, OPTION_FLAG, LOGIN(get_login), NULL, "only print the user name that is known"},
 	{"verbose", 'v', OPTION_FLAG, LOGIN(verbose), NULL, "say where the credentials are kept"},
@@ -73,10 +75,15 @@ static int read_username(const struct login_options *options, struct buf *userna
 	return username->len ? 0 : error_set(err, EINVAL, "the user name is empty");
 }
 
+static const char *authfile_of(const struct login_options *options)
+{
+	return options->registry.authfile ? options->registry.authfile : options->compat_authfile;
+}
+
 static int print_login(const struct login_options *options, const char *registry, struct error **err)
 {
 	cleanup(credentials_done) struct credentials known = {0};
-	int rc = credentials_find(options->registry.authfile, registry, &known, err);
+	int rc = credentials_find(authfile_of(options), registry, &known, err);
 	if (rc < 0)
 		return rc;
 	if (!known.username)
@@ -100,7 +107,7 @@ static int check_and_store(const struct login_options *options, const char *regi
 	if (rc == 0)
 		rc = registry_check_login(client, registry, username, password, err);
 	if (rc == 0)
-		rc = credentials_store(options->registry.authfile, registry, username, password, &written, err);
+		rc = credentials_store(authfile_of(options), registry, username, password, &written, err);
 	if (rc < 0)
 		return error_prefix(err, "logging into \"%s\"", registry);
 	if (options->verbose)
@@ -113,6 +120,11 @@ static int run(struct command_context *context, void *values, const struct strli
 {
 	const struct login_options *options = values;
 	cleanup_free char *registry = credentials_key(args->items[0]);
+	if (options->registry.authfile && options->compat_authfile)
+		return error_set(
+			err, EINVAL,
+			"options for paths to the credential file and to the Docker-compatible credential file "
+			"can not be set simultaneously");
 	if (options->get_login)
 		return print_login(options, registry, err);
 	if (options->password && options->password_stdin)

@@ -45,6 +45,9 @@ const struct command *command_find(const char *name);
 /* Options that stand before or after every command's name. */
 extern const struct option_use global_options[];
 
+/* cmd_version.c: the line of --version. */
+void version_print_line(void);
+
 /* help.c: usage texts, man pages (roff) and completion, all from the tables. */
 void help_print_all(void);
 void help_print_command(const struct command *command);

@@ -242,9 +242,8 @@ static int dispatch(int argc, char *const *argv, struct error **err)
 	if (rc < 0)
 		return rc;
 	if (globals.version) {
-		const struct command *version = command_find("version");
-		cleanup_free void *options = mem_alloc(version->options_size);
-		return run_command(version, &globals, options, &none, err);
+		version_print_line();
+		return 0;
 	}
 	help_print_all();
 	return argc > 1 ? 0 : EXIT_COOPER;

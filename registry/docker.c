@@ -83,5 +83,5 @@ int registry_check_login(struct registry_client *client, const char *registry, c
 		rc = http_answer_error("GET", &answer, err);
 	if (rc == -EACCES)
 		error_prefix(err, "invalid username/password");
-	return rc < 0 ? error_prefix(err, "login to '%s'", registry) : 0;
+	return rc;
 }
