@@ -1,0 +1,86 @@
+# Images of many layers, and layers with what a user cannot make.
+load lib/common
+
+setup_file() {
+	common_setup_file
+	use_busybox
+	busybox_tree "$BATS_FILE_TMPDIR/tree"
+	tar -C "$BATS_FILE_TMPDIR/tree" --owner=0 --group=0 --numeric-owner -cf "$BATS_FILE_TMPDIR/base.tar" .
+}
+
+# many COUNT: from an image of so many layers; the container is called many-COUNT.
+many() {
+	python3 "$LIB_DIRECTORY/many_layers.py" "$BATS_TEST_TMPDIR/layout" "$1" "$BATS_FILE_TMPDIR/base.tar"
+	cooper from --name "many-$1" "oci:$BATS_TEST_TMPDIR/layout:many"
+}
+
+check_many() {
+	run cooper run "many-$1" -- sh -c 'cat /counter; ls /files | wc -l; cat /files/f1; echo more >/more; cat /more'
+	assert_output_is "$(($1 - 1))"$'\n'"$(($1 - 1))"$'\n1\nmore'
+	run cooper run --read-only "many-$1" -- cat /more
+	assert_output_is more
+	cooper commit -q "many-$1" "committed-$1"
+	cooper from --name "again-$1" "committed-$1"
+	run cooper run "again-$1" -- cat /more /counter
+	assert_output_is $'more\n'"$(($1 - 1))"
+	run cooper unshare sh -c "cat \$(cooper mount again-$1)/files/f$(($1 - 1))"
+	assert_output_is "$(($1 - 1))"
+}
+
+@test "an image of 130 layers runs, more than a page of mount options names" {
+	many 130
+	check_many 130
+}
+
+@test "an image of 510 layers runs, more than overlayfs takes" {
+	many 510
+	check_many 510
+}
+
+# The lines of all layers of an OCI layout, as tar lists them.
+list_layout() {
+	local blob
+	for blob in $(python3 -c 'import json, sys
+d = sys.argv[1]
+read = lambda digest: json.load(open(d + "/blobs/" + digest.replace(":", "/")))
+for m in json.load(open(d + "/index.json"))["manifests"]:
+	for layer in read(m["digest"])["layers"]:
+		print(layer["digest"].replace(":", "/"))' "$1"); do
+		tar --numeric-owner -tvf "$1/blobs/$blob"
+	done
+}
+
+# A layer with a character device, a block device and a FIFO, made without root by writing the headers.
+device_layout() {
+	python3 - "$1.tar" <<-'EOS'
+	import sys, tarfile
+	with tarfile.open(sys.argv[1], "w") as tar:
+	    for name, kind, major, minor, mode, uid in (("dev/ttyX", tarfile.CHRTYPE, 5, 1, 0o620, 7),
+	            ("dev/sdX", tarfile.BLKTYPE, 8, 16, 0o660, 0), ("dev/pipe", tarfile.FIFOTYPE, 0, 0, 0o600, 0)):
+	        info = tarfile.TarInfo(name)
+	        info.type, info.devmajor, info.devminor, info.mode, info.uid = kind, major, minor, mode, uid
+	        tar.addfile(info)
+	EOS
+	python3 "$LIB_DIRECTORY/many_layers.py" "$1" 1 "$1.tar"
+}
+
+assert_devices() {
+	run list_layout "$1"
+	[[ $output =~ crw--w----\ +7/0\ +5,1\ .*dev/ttyX ]] || fail "the character device is missing"
+	[[ $output =~ brw-rw----\ +0/0\ +8,16\ .*dev/sdX ]] || fail "the block device is missing"
+	[[ $output =~ prw-------\ +0/0\ .*dev/pipe ]] || fail "the FIFO is missing"
+}
+
+@test "a device that cannot be made is recorded, and comes out of a copied, a committed and a squashed layer" {
+	device_layout "$BATS_TEST_TMPDIR/in"
+	ctr=$(cooper from --name devices "oci:$BATS_TEST_TMPDIR/in:many")
+	cooper commit -q "$ctr" "oci:$BATS_TEST_TMPDIR/plain:x" >/dev/null
+	assert_devices "$BATS_TEST_TMPDIR/plain"
+	cooper commit -q --squash "$ctr" "oci:$BATS_TEST_TMPDIR/squashed:x" >/dev/null
+	assert_devices "$BATS_TEST_TMPDIR/squashed"
+	# In a layer of its own: what a step has renamed.
+	cooper unshare sh -ec "m=\$(cooper mount $ctr); mv \$m/dev/ttyX \$m/dev/moved"
+	cooper commit -q "$ctr" "oci:$BATS_TEST_TMPDIR/moved:x" >/dev/null
+	run list_layout "$BATS_TEST_TMPDIR/moved"
+	[[ $output =~ crw--w----\ +7/0\ +5,1\ .*dev/moved ]] || fail "the moved device is missing"
+}
