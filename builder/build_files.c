@@ -91,6 +91,7 @@ static void copy_options_of(const struct build *build, const struct plan_step *s
 		.allow_empty_wildcard = true,
 		.keep_archive = copy->unpack == FLAG_FALSE,
 		.force_unpack = copy->unpack == FLAG_TRUE,
+		.keep_git_dir = copy->keep_git_dir == FLAG_TRUE,
 		.mtime = -1,
 		.registry = build->options->registry,
 	};
@@ -124,18 +125,13 @@ static int copy_documents(struct build *build, struct stage_run *run, const stru
 	return rc;
 }
 
-static bool is_url(const char *source)
-{
-	return text_has_prefix(source, "http://") || text_has_prefix(source, "https://");
-}
-
 /* Only of the context's files there may be none. */
 static bool needs_root(const struct plan_step *step)
 {
 	const struct strlist *sources = &step->instruction->copy.sources;
 
 	for (size_t i = 0; i < sources->count; i++)
-		if (step->kind != INSTRUCTION_ADD || !is_url(sources->items[i]))
+		if (step->kind != INSTRUCTION_ADD || !copy_is_remote(sources->items[i]))
 			return true;
 	return false;
 }

@@ -8,6 +8,7 @@
 
 #include "base/parse.h"
 #include "builder/build_selection.h"
+#include "builder/copy.h"
 
 #define KEY_VERSION "cooper step 1"
 
@@ -98,13 +99,6 @@ static int add_run(struct build *build, struct build_key *key, const struct plan
 /* ---- COPY and ADD ---------------------------------------------------------------------------------------------------
  */
 
-static bool is_remote(const char *source)
-{
-	return text_has_prefix(source, "http://") || text_has_prefix(source, "https://") ||
-	       text_has_prefix(source, "git://") || text_has_prefix(source, "git@") ||
-	       text_has_prefix(source, "ssh://");
-}
-
 /* Splits the sources of ADD into those of the context and those from elsewhere. */
 static int add_remote(const struct instruction *instruction, struct strlist *local, struct build_key *key)
 {
@@ -112,7 +106,7 @@ static int add_remote(const struct instruction *instruction, struct strlist *loc
 
 	for (size_t i = 0; i < copy->sources.count; i++) {
 		const char *source = copy->sources.items[i];
-		if (instruction->kind != INSTRUCTION_ADD || !is_remote(source)) {
+		if (instruction->kind != INSTRUCTION_ADD || !copy_is_remote(source)) {
 			strlist_append(local, source);
 			continue;
 		}

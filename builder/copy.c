@@ -135,21 +135,10 @@ static int load_ignore_rules(struct copy_job *job, struct error **err)
 /* ---- sources --------------------------------------------------------------------------------------------------------
  */
 
-static bool is_url(const char *text)
-{
-	return text_has_prefix(text, "http://") || text_has_prefix(text, "https://");
-}
-
-static bool is_git(const char *text)
-{
-	return text_has_prefix(text, "git://") || text_has_prefix(text, "git@") || text_has_prefix(text, "ssh://") ||
-	       (is_url(text) && (text_has_suffix(text, ".git") || strstr(text, ".git#")));
-}
-
 /* One thing to copy: a path in the source root, or an address. */
 struct source {
 	char *path;
-	bool is_url;
+	bool is_url, is_git;
 	const char *kept; /* with --parents: the part of path that is kept, borrowed from it; else NULL */
 };
 
@@ -215,11 +204,10 @@ static int expand_sources(struct copy_job *job, const char *directory, const str
 {
 	for (size_t i = 0; i < texts->count; i++) {
 		const char *text = texts->items[i];
-		if (!job->options->from && is_git(text))
-			return error_set(err, ENOTSUP, "'%s' is a git repository; clone it and copy the directory",
-					 text);
-		if (!job->options->from && is_url(text)) {
-			add_source(sources, text)->is_url = true;
+		if (!job->options->from && copy_is_remote(text)) {
+			struct source *source = add_source(sources, text);
+			source->is_git = copy_is_git(text);
+			source->is_url = !source->is_git;
 			continue;
 		}
 		int rc = expand_source(job, directory, text, sources, err);
@@ -439,6 +427,14 @@ static int make_above(struct copy_job *job, const char *path, struct error **err
 	return copy_make_destination(job, above, err);
 }
 
+static int put_source(struct copy_job *job, const struct source *source, const struct destination *to,
+		      struct error **err)
+{
+	if (source->is_git)
+		return copy_git(job, source->path, to->path, err);
+	return source->is_url ? put_url(job, source, to, err) : put_path(job, source, to, err);
+}
+
 static int put_all(struct copy_job *job, const char *directory, const struct strlist *texts, const char *destination,
 		   struct error **err)
 {
@@ -448,10 +444,10 @@ static int put_all(struct copy_job *job, const char *directory, const struct str
 
 	if (rc < 0)
 		return rc;
-	if (job->options->checksum && sources.count && !sources.items[0].is_url)
+	if (job->options->checksum && sources.count && !sources.items[0].is_url && !sources.items[0].is_git)
 		return error_set(err, EINVAL, "checksum flag is not supported for local sources");
 	if (job->options->checksum && sources.count != 1)
-		return error_set(err, EINVAL, "--checksum goes with exactly one http(s) source");
+		return error_set(err, EINVAL, "--checksum goes with exactly one http(s) or git source");
 	find_destination(job, destination, job->options->root ? 1 : sources.count, &to);
 	/* A file that is given a name of its own is known by what it is, not by that name. */
 	job->prefix = strlen(to.path);
@@ -460,8 +456,7 @@ static int put_all(struct copy_job *job, const char *directory, const struct str
 	else if (job->options->root && sources.count)
 		rc = make_above(job, to.path, err);
 	for (size_t i = 0; rc >= 0 && i < sources.count; i++) {
-		rc = sources.items[i].is_url ? put_url(job, &sources.items[i], &to, err)
-					     : put_path(job, &sources.items[i], &to, err);
+		rc = put_source(job, &sources.items[i], &to, err);
 		/* What has become a directory takes the next one in. */
 		if (rc >= 0 && job->options->root && !to.into) {
 			destination_done(&to);

@@ -24,7 +24,7 @@ struct copy_options {
 	const struct copy_root *root; /* instead of contextdir and from; NULL */
 	const char *chown;    /* "user[:group]" of the container's own files; NULL = 0:0 (with from: as it is there) */
 	const char *chmod;    /* octal or symbolic; NULL = as it is */
-	const char *checksum; /* "sha256:…" of a URL's body */
+	const char *checksum; /* "sha256:…" of a URL's body, the beginning of a git commit's id */
 	const struct strlist *exclude; /* patterns */
 	const char *ignorefile;
 	bool parents, link;
@@ -32,10 +32,15 @@ struct copy_options {
 	bool allow_empty_wildcard;
 	bool keep_archive; /* --unpack=false */
 	bool force_unpack; /* --unpack=true: of URLs too */
+	bool keep_git_dir; /* of git repositories */
 	bool git_modes;	   /* files are 0644 or 0755, directories 0755, as git keeps them */
 	int64_t mtime;	   /* --timestamp: of everything copied, or -1 */
 	struct registry_options registry;
 };
+
+/* Does add take this source from elsewhere: an http(s) address, a git repository? */
+bool copy_is_git(const char *source);
+bool copy_is_remote(const char *source);
 
 struct copy_result {
 	struct digest digest; /* of what was added: names, modes, owners, contents; never times */

@@ -104,6 +104,11 @@ int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *s
 /* The contents of the directory `fd` (`source` in the source root) into the existing directory `path`. */
 int copy_directory(struct copy_job *job, int fd, const char *source, const char *path, struct error **err);
 
+/* ---- copy_git.c ------------------------------------------------------------------------------------------------- */
+
+/* A git repository's files into the directory `path`. */
+int copy_git(struct copy_job *job, const char *address, const char *path, struct error **err);
+
 /* ---- copy_archive.c --------------------------------------------------------------------------------------------- */
 
 /* Whether the file is an archive that `add` unpacks. `name` is its file name. The position of fd is 0 afterwards. */

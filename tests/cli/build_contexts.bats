@@ -12,6 +12,10 @@ teardown_file() {
 	common_teardown_file
 }
 
+teardown() {
+	[ ! -e "$BATS_TEST_TMPDIR/daemon.pid" ] || stop_process "$BATS_TEST_TMPDIR/daemon.pid"
+}
+
 # Serves $WEB at http://$WEB_ADDRESS.
 start_web_server() {
 	export WEB=$BATS_FILE_TMPDIR/web WEB_ADDRESS
@@ -196,6 +200,32 @@ make_repository() {
 	run -0 sh -c 'cooper build -q -o - "$1?keep-git-dir=true" | tar -t' - "$url"
 	assert_output_has .git/HEAD
 	run -125 cooper build "$url?submodules=false"
+}
+
+@test "ADD takes a git repository, never one of this machine" {
+	skip_unless git
+	[ -x "$(git --exec-path)/git-daemon" ] || skip "git-daemon is not installed"
+	make_repository added
+	mkdir repo/sub
+	echo below >repo/sub/word
+	git -C repo add .
+	git -C repo commit -qm sub
+	local address
+	address=127.0.0.1:$(free_port)
+	git daemon --base-path="$PWD" --export-all --listen=127.0.0.1 --port="${address##*:}" 3>&- &
+	printf '%s\n' "$!" >daemon.pid
+	wait_for_port "$address"
+	printf 'FROM scratch\nADD git://%s/repo#main:sub /\nADD --keep-git-dir git://%s/repo /whole/\n' \
+		"$address" "$address" >Dockerfile
+	cooper build -q -o out .
+	[ "$(cat out/word)" = below ]
+	[ "$(cat out/whole/word)" = added ]
+	[ -d out/whole/.git ] && [ ! -e out/.git ]
+	printf 'FROM scratch\nADD --checksum=%s git://%s/repo /\n' "$(git -C repo rev-parse HEAD~)" "$address" >Dockerfile
+	run -125 cooper build .
+	assert_output_has checksum
+	printf 'FROM scratch\nADD file://%s/repo /\n' "$PWD" >Dockerfile
+	run -125 cooper build .
 }
 
 @test "the ignore file beside the Dockerfile replaces those of the context" {
