@@ -18,6 +18,7 @@
 #include "base/rootpath.h"
 #include "base/tree.h"
 #include "builder/build_secret.h"
+#include "builder/copy.h"
 #include "builder/settings_parse.h"
 #include "builder/step.h"
 
@@ -32,7 +33,8 @@ struct run_job {
 	struct mount_setting *mounts;
 	size_t mount_count;
 	struct build_root *roots; /* of the mounts, by number */
-	int *fds;		  /* what the settings' `root` points to */
+	int *fds;		  /* what the settings' `root` points to; owned where the root has no mount */
+	struct stage_run *asides; /* containers that hold what is left of a context, by number */
 	size_t agents;
 	char *script; /* directory in tmp/ */
 };
@@ -45,12 +47,15 @@ static void job_done(struct run_job *job)
 		mount_setting_done(&job->mounts[i]);
 	free(job->mounts);
 	for (size_t i = 0; job->roots && i < job->step->instruction->run.mount_count; i++) {
-		if (job->roots[i].rootfs == NULL && job->fds[i] >= 0 && job->fds[i] != job->roots[i].fd)
+		if (!job->roots[i].rootfs)
 			fd_close(job->fds[i]);
 		build_root_done(&job->roots[i]);
+		stage_run_clean_up(job->build, &job->asides[i]);
+		stage_run_done(&job->asides[i]);
 	}
 	free(job->roots);
 	free(job->fds);
+	free(job->asides);
 	int tmp = job->script ? store_tmp(workshop_store(job->build->w), NULL) : -1;
 	if (tmp >= 0)
 		tree_remove(tmp, job->script, NULL);
@@ -99,8 +104,31 @@ static int open_again(int fd, struct error **err)
 	return take_fd(&again);
 }
 
+/* What the ignore file leaves of the source, copied aside: there is no mount that hides single files. */
+static int copy_aside(struct run_job *job, size_t index, const char *source, struct error **err)
+{
+	const struct build_root *root = &job->roots[index];
+	const struct copy_root from = {.fd = root->fd, .ignore = root->ignore};
+	const struct copy_options options = {.root = &from, .mtime = -1, .git_modes = job->build->options->git_modes};
+	cleanup(strlist_done) struct strlist sources = {0};
+	struct stage_run *aside = &job->asides[index];
+	struct copy_result result;
+	int rc = build_layer_begin(job->build, aside, err);
+
+	if (rc < 0)
+		return rc;
+	cleanup_free char *whole = mem_printf("/%s", source ? source : "");
+	cleanup_free char *path = rootpath_clean(whole);
+	strlist_append(&sources, path);
+	rc = copy_into_container(job->build->w, &aside->c, &sources, path, &options, &result, err);
+	if (rc < 0)
+		return rc;
+	job->fds[index] = fd_open_dir(aside->dir, "upper", err);
+	return job->fds[index] < 0 ? job->fds[index] : 0;
+}
+
 /* A root to mount from; of a context without what its ignore file leaves out. */
-static int open_mount_root(struct run_job *job, size_t index, struct error **err)
+static int open_mount_root(struct run_job *job, size_t index, const char *source, struct error **err)
 {
 	struct build_root *root = &job->roots[index];
 	int rc = build_root_open(job->build, &job->step->mounts[index], root, err);
@@ -111,6 +139,8 @@ static int open_mount_root(struct run_job *job, size_t index, struct error **err
 		job->fds[index] = root->fd;
 		return 0;
 	}
+	if (root->ignore && root->ignore->patterns.count)
+		return copy_aside(job, index, source, err);
 	job->fds[index] = open_again(root->fd, err);
 	return job->fds[index] < 0 ? job->fds[index] : 0;
 }
@@ -118,7 +148,7 @@ static int open_mount_root(struct run_job *job, size_t index, struct error **err
 static int add_bind(struct run_job *job, size_t index, const struct file_mount *mount, const char *target,
 		    struct error **err)
 {
-	int rc = open_mount_root(job, index, err);
+	int rc = open_mount_root(job, index, mount->source, err);
 
 	if (rc < 0)
 		return rc;
@@ -134,7 +164,7 @@ static int add_cache(struct run_job *job, size_t index, const struct file_mount 
 {
 	const char *space = strlist_env_get(&job->build->globals.given, "BUILDKIT_CACHE_MOUNT_NS");
 	bool is_seeded = job->step->mounts[index].kind != INPUT_NONE;
-	int rc = is_seeded ? open_mount_root(job, index, err) : 0;
+	int rc = is_seeded ? open_mount_root(job, index, mount->source, err) : 0;
 
 	if (rc < 0)
 		return rc;
@@ -278,9 +308,11 @@ static int add_mounts(struct run_job *job, struct error **err)
 	job->mounts = mem_alloc((run->mount_count + 1) * sizeof(*job->mounts));
 	job->roots = mem_grow(NULL, run->mount_count + 1, sizeof(*job->roots));
 	job->fds = mem_grow(NULL, run->mount_count + 1, sizeof(*job->fds));
+	job->asides = mem_alloc((run->mount_count + 1) * sizeof(*job->asides));
 	for (size_t i = 0; i < run->mount_count; i++) {
 		job->roots[i] = BUILD_ROOT_INIT;
 		job->fds[i] = -1;
+		job->asides[i] = (struct stage_run){.lock = -1, .dir = -1};
 	}
 	for (size_t i = 0; rc >= 0 && i < run->mount_count; i++) {
 		rc = add_file_mount(job, i, err);
