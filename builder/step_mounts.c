@@ -186,9 +186,11 @@ static int add_overlay(struct step *step, const struct mount_setting *setting, s
 /* A cache's name on disk: whatever the id is, it is one component and no other cache's. */
 static int cache_name(const struct mount_setting *setting, char hex[DIGEST_HEX_SIZE], struct error **err)
 {
+	/* What it starts with makes it another cache; without `from`, the source is only a part of it. */
+	bool is_filled = setting->from || setting->root;
 	cleanup_free char *text =
 		mem_printf("%s\n%s\n%s", setting->id ? setting->id : setting->target,
-			   setting->from ? setting->from : "", setting->source ? setting->source : "");
+			   setting->from ? setting->from : "", is_filled && setting->source ? setting->source : "");
 	struct digest digest;
 	int rc = digest_of(text, strlen(text), &digest, err);
 

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "cmd/flags.h"
@@ -35,6 +36,20 @@ static int read_flags(const struct push_options *options, struct export_options 
 	return rc;
 }
 
+/* Of several names the one that was typed is where the image goes, or what an archive calls it. */
+static void put_asked_name_first(struct image_entry *entry, const char *typed)
+{
+	cleanup_free char *asked = NULL;
+	if (reference_local_name(typed, &asked, NULL) < 0)
+		return;
+	for (size_t i = 1; i < entry->names.count; i++)
+		if (strcmp(entry->names.items[i], asked) == 0) {
+			char *first = entry->names.items[0];
+			entry->names.items[0] = entry->names.items[i];
+			entry->names.items[i] = first;
+		}
+}
+
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
 	const struct push_options *options = values;
@@ -47,11 +62,8 @@ static int run(struct command_context *context, void *values, const struct strli
 		rc = images_find(context->store, args->items[0], &entry, err);
 	if (rc < 0)
 		return rc;
+	put_asked_name_first(&entry, args->items[0]);
 	cleanup_free char *own_name = entry.names.count ? mem_strdup(entry.names.items[0]) : NULL;
-	cleanup_free char *asked = NULL;
-	if (args->count < 2 && reference_local_name(args->items[0], &asked, NULL) == 0 &&
-	    strlist_contains(&entry.names, asked))
-		mem_replace(&own_name, asked);
 	const char *destination = args->count > 1 ? args->items[1] : own_name;
 	if (!destination)
 		return error_set(err, EINVAL, "image '%s' has no name: say where to push it", args->items[0]);
