@@ -62,8 +62,12 @@ void plan_free(struct plan *plan)
 
 char *plan_named_image(const char *where)
 {
-	if (text_has_prefix(where, "docker-image://"))
-		return mem_printf("docker://%s", where + strlen("docker-image://"));
+	/* BuildKit's and Buildah's word for an image by its name: one of the store, under --pull, like any other. */
+	static const char *const by_name[] = {"docker-image://", "container-image://"};
+
+	for (size_t i = 0; i < ARRAY_COUNT(by_name); i++)
+		if (text_has_prefix(where, by_name[i]))
+			return mem_strdup(where + strlen(by_name[i]));
 	if (text_has_prefix(where, "oci-layout://"))
 		return mem_printf("oci:%s", where + strlen("oci-layout://"));
 	return NULL;

@@ -255,6 +255,10 @@ make_repository() {
 	[ "$(word_of --build-context extra=more ctx)" = more ]
 	tar -c -C more -f "$WEB/more.tar" .
 	[ "$(word_of --build-context "extra=http://$WEB_ADDRESS/more.tar" ctx)" = more ]
+	cooper build -q -t stored more -f - <<<$'FROM scratch\nCOPY word /word'
+	[ "$(word_of --build-context extra=docker-image://stored ctx)" = more ]
+	cooper push -q stored oci:layout:v
+	[ "$(word_of --build-context "extra=oci-layout://$PWD/layout:v" ctx)" = more ]
 }
 
 @test "what is no context says so" {
