@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/pattern.h"
+#include "base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,7 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(!matches || pattern_is_valid(pattern));
 	if (!pattern_is_glob(pattern))
 		assert(matches == (strcmp(pattern, path) == 0));
-	if (pattern_is_valid(pattern)) {
+	/* Of bytes that are no UTF-8 the second law does not hold: half a character matches what begins with it. */
+	bool is_text = utf8_is_valid(pattern, strlen(pattern)) && utf8_is_valid(path, strlen(path));
+	if (is_text && pattern_is_valid(pattern)) {
 		cleanup_free char *anywhere = mem_printf("**/%s", pattern);
 		assert(!matches || *pattern == '\0' || pattern_match(anywhere, path));
 	}
