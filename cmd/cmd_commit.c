@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/env.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -96,7 +97,9 @@ static int read_flags(struct command_context *context, const struct commit_flags
 		.annotations = &flags->annotations,
 		.unset_annotations = &flags->unset_annotations,
 	};
-	int rc = format_flag_read(flags->format, &options->format, &options->has_format, err);
+	/* Neither said: the container's own. */
+	const char *format = flags->format ? flags->format : env_get("FORMAT");
+	int rc = format_flag_read(format, &options->format, &options->has_format, err);
 	if (rc == 0)
 		rc = read_times(context, flags, options, err);
 	if (rc == 0)

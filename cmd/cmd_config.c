@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/env.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "builder/container.h"
 #include "builder/edit.h"
 #include "cmd/command.h"
+#include "cmd/flags.h"
 
 struct config_options {
 	struct strlist env, labels, ports, volumes, annotations, onbuild, os_features;
@@ -254,7 +254,7 @@ static int run(struct command_context *context, void *values, const struct strli
 		rc = edit_commands(options, &container, err);
 	if (rc == 0)
 		rc = edit_health(options, &container, err);
-	if (rc == 0 && (options->add_history || env_get("HISTORY")))
+	if (rc == 0 && history_flag_is_on(options->add_history))
 		rc = add_history(context, options, &container);
 	if (rc < 0)
 		return rc;

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/env.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "builder/step.h"
@@ -125,7 +124,7 @@ static int run(struct command_context *context, void *values, const struct strli
 		return rc;
 	if (message)
 		fprintf(stderr, "cooper: %s\n", message);
-	bool history = options->add_history || env_get("HISTORY");
+	bool history = history_flag_is_on(options->add_history);
 	rc = status_is_valid(options->valid_exit_codes, result.status, &valid, err);
 	if (rc == 0 && valid && result.started && history)
 		rc = add_history(context, &container, &argv, err);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 #include "base/fd.h"
-#include "base/env.h"
 #include "base/parse.h"
 
 #define COPY(member) offsetof(struct copy_flags, member)
@@ -104,7 +103,7 @@ int copy_command_run(struct command_context *context, const struct copy_flags *f
 	if (held < 0)
 		return held;
 	rc = copy_into_container(context->workshop, &container, &sources, destination, &options, &copied, err);
-	if (rc == 0 && (flags->add_history || env_get("HISTORY")))
+	if (rc == 0 && history_flag_is_on(flags->add_history))
 		rc = add_history(context, &container, add, &copied, destination, err);
 	if (rc < 0)
 		return rc;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -170,6 +171,13 @@ int format_flag_default(const char *text, enum image_format *format, struct erro
 	bool given;
 	*format = FORMAT_OCI;
 	return format_flag_read(text ? text : env_get("FORMAT"), format, &given, err);
+}
+
+bool history_flag_is_on(bool given)
+{
+	const char *text = env_get("HISTORY");
+
+	return given || (text && (strcasecmp(text, "true") == 0 || strcmp(text, "1") == 0));
 }
 
 #define RUN(member) offsetof(struct run_flags, member)

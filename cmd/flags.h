@@ -41,6 +41,8 @@ int compression_flags_read(const struct compression_flags *flags, struct export_
 int format_flag_read(const char *text, enum image_format *format, bool *given, struct error **err);
 /* $COOPER_FORMAT or oci when the flag is not given. */
 int format_flag_default(const char *text, enum image_format *format, struct error **err);
+/* --add-history, or COOPER_HISTORY set to "true" or "1", as Buildah reads its own. */
+bool history_flag_is_on(bool given);
 
 /* How containers run: `from` keeps them, `run` adds to them. */
 struct run_flags {

@@ -184,3 +184,23 @@ teardown() {
 	assert_fails_with 125 plan9
 	remove_store "$COOPER_ROOT"
 }
+
+@test "ten processes with one remote image fetch each blob once" {
+	start_registry
+	cooper push -q --tls-verify=false busybox "$REGISTRY/ten:1"
+	fresh_store ten
+	pids=()
+	for i in $(seq 10); do
+		cooper from --name "ten$i" --tls-verify=false "$REGISTRY/ten:1" >/dev/null 3>&- &
+		pids+=("$!")
+	done
+	# Not all: the registry is a child, too.
+	wait "${pids[@]}"
+	digest=$(cooper inspect --type manifest --format '{{(index .layers 0).digest}}' "$REGISTRY/ten:1")
+	[ "$(grep -c "GET.*/v2/ten/blobs/$digest" "$REGISTRY_LOG")" -eq 1 ]
+	for i in $(seq 10); do
+		run cooper run "ten$i" echo "$i"
+		assert_output_is "$i"
+	done
+	remove_store "$COOPER_ROOT"
+}
