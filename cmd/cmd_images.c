@@ -37,9 +37,10 @@ static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
 struct filter {
 	int64_t since, before; /* created after, before; INT64_MIN and INT64_MAX when not asked */
 	int dangling;	       /* -1: not asked */
-	const char *id, *reference;
-	struct strlist labels;
-	bool nothing; /* a filter that no image of this store passes */
+	const char *id;
+	struct strlist references, not_references; /* any of them, none of them */
+	struct strlist labels, not_labels;	   /* all of them, none of them */
+	bool nothing;				   /* a filter that no image of this store passes */
 };
 
 static int created_of(struct store *store, const char *name, int64_t *created, struct error **err)
@@ -58,7 +59,10 @@ static int read_filter(struct store *store, const char *text, struct filter *fil
 				 "invalid image filter \"%s\": must be in the format \"filter=value or filter!=value\"",
 				 text);
 	const char *value = equals + 1;
-	cleanup_free char *key = mem_strndup(text, equals - text);
+	bool negated = equals > text && equals[-1] == '!';
+	cleanup_free char *key = mem_strndup(text, equals - text - negated);
+	if (negated && strcmp(key, "label") != 0 && strcmp(key, "reference") != 0)
+		return error_set(err, EINVAL, "invalid image filter \"%s\": != is for label and reference", text);
 	bool on = false;
 	int rc = 0;
 	if (strcmp(key, "since") == 0 || strcmp(key, "after") == 0)
@@ -71,9 +75,9 @@ static int read_filter(struct store *store, const char *text, struct filter *fil
 	} else if (strcmp(key, "id") == 0)
 		filter->id = value;
 	else if (strcmp(key, "reference") == 0)
-		filter->reference = value;
+		strlist_append(negated ? &filter->not_references : &filter->references, value);
 	else if (strcmp(key, "label") == 0)
-		strlist_append(&filter->labels, value);
+		strlist_append(negated ? &filter->not_labels : &filter->labels, value);
 	else if (strcmp(key, "readonly") == 0 || strcmp(key, "intermediate") == 0) {
 		rc = parse_bool(value, "--filter", &on, err);
 		filter->nothing = filter->nothing || on;
@@ -113,6 +117,14 @@ static bool reference_matches(const struct strlist *names, const char *pattern)
 	return false;
 }
 
+static bool any_reference_matches(const struct strlist *names, const struct strlist *patterns)
+{
+	for (size_t i = 0; i < patterns->count; i++)
+		if (reference_matches(names, patterns->items[i]))
+			return true;
+	return false;
+}
+
 static bool image_passes(const struct filter *filter, const struct image *image)
 {
 	const struct image_entry *entry = &image->entry;
@@ -123,8 +135,13 @@ static bool image_passes(const struct filter *filter, const struct image *image)
 		return false;
 	if (filter->id && !text_has_prefix(digest_hex(&entry->id, hex), filter->id))
 		return false;
-	if (filter->reference && !reference_matches(&entry->names, filter->reference))
+	if (filter->references.count && !any_reference_matches(&entry->names, &filter->references))
 		return false;
+	if (any_reference_matches(&entry->names, &filter->not_references))
+		return false;
+	for (size_t i = 0; i < filter->not_labels.count; i++)
+		if (label_matches(&image->config.labels, filter->not_labels.items[i]))
+			return false;
 	for (size_t i = 0; i < filter->labels.count; i++)
 		if (!label_matches(&image->config.labels, filter->labels.items[i]))
 			return false;
@@ -270,6 +287,9 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (rc == 0)
 		rc = collect(context, options, &filter, args->count ? args->items[0] : NULL, table, json, err);
 	strlist_done(&filter.labels);
+	strlist_done(&filter.not_labels);
+	strlist_done(&filter.references);
+	strlist_done(&filter.not_references);
 	if (rc < 0)
 		return rc;
 	struct table_options print = {.format = options->format,

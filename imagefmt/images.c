@@ -304,6 +304,9 @@ int images_find(struct store *store, const char *text, struct image_entry *entry
 	int rc = images_load_table(store, &table, err);
 	if (rc < 0)
 		return rc;
+	/* Long for "here". */
+	if (text_has_prefix(text, "containers-storage:"))
+		text += strlen("containers-storage:");
 	const struct descriptor *found = find_by_name(&table, text);
 	if (!found)
 		rc = find_by_id(&table, text, &found, err);

@@ -167,3 +167,22 @@ setup_file() {
 	run cooper --version
 	[ "${#lines[@]}" -eq 1 ]
 }
+
+@test "filters of images: any reference, all labels, and what is not" {
+	fresh_store filters
+	use_busybox
+	ctr=$(cooper from --name base scratch)
+	for name in one two; do
+		cooper config --label "of=$name" "$ctr"
+		cooper commit -q "$ctr" "$name" >/dev/null
+	done
+	run cooper images -q --filter 'reference=one*' --filter 'reference=two*'
+	[ "${#lines[@]}" -eq 2 ]
+	run cooper images --format '{{.Name}}' --filter 'label!=of=one' --filter 'reference!=busybox'
+	assert_output_is localhost/two
+	run cooper images --filter since
+	assert_fails_with 125 'must be in the format "filter=value or filter!=value"'
+	cooper rmi containers-storage:one >/dev/null
+	run cooper images --format '{{.Name}}' --filter label=of
+	assert_output_is localhost/two
+}
