@@ -97,8 +97,10 @@ static int mount_cgroup(struct child *child, int base, struct error **err)
 		return 0;
 	if (!own)
 		return 0; /* asked to share the host's: it is there, read-only with all of /sys */
+	/* Read-only, because the same directory covers what is masked. */
 	cleanup_close int empty = mountfd_clone(child->empty, "", MOUNTFD_ONE, err);
-	return empty < 0 ? empty : mountfd_attach(empty, target, err);
+	int rc = empty < 0 ? empty : mountfd_restrict(empty, MOUNTFD_ONE, MOUNT_ATTR_RDONLY, MS_PRIVATE, err);
+	return rc < 0 ? rc : mountfd_attach(empty, target, err);
 }
 
 int sys_fill(struct child *child, int base, int place, struct error **err)
