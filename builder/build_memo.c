@@ -18,7 +18,6 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "builder/build_key.h"
-#include "imagefmt/sha256.h"
 
 #define FOLDER "contexts"
 #define MAGIC "coopmem1"
@@ -224,10 +223,7 @@ static int hash_small(int fd, char *block, struct digest *digest, bool *is_small
 	if (size < 0)
 		return (int)size;
 	*is_small = (size_t)size <= SHA256_SMALL_MAX;
-	*digest = (struct digest){.algorithm = DIGEST_SHA256};
-	if (*is_small)
-		sha256_small(block, (size_t)size, digest->bytes);
-	return 0;
+	return *is_small ? digest_of(block, (size_t)size, digest, err) : 0;
 }
 
 static int hash_large(int fd, char *block, struct digest *digest, struct error **err)

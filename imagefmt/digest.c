@@ -173,7 +173,8 @@ int hasher_new(enum digest_algorithm algorithm, struct hasher **hasher, struct e
 	cleanup(hasher_free) struct hasher *made = mem_alloc(sizeof(*made));
 	made->algorithm = algorithm;
 	buf_init(&made->early, SHA256_SMALL_MAX);
-	int rc = algorithm != DIGEST_SHA256 || is_worth_loading(0) ? open_context(made, err) : 0;
+	bool starts_small = algorithm == DIGEST_SHA256 && !is_worth_loading(0) && sha256_is_available();
+	int rc = starts_small ? 0 : open_context(made, err);
 	if (rc < 0)
 		return rc;
 	hasher_reset(made);
@@ -232,10 +233,11 @@ void hasher_finish(struct hasher *hasher, struct digest *digest)
 
 void hasher_reset(struct hasher *hasher)
 {
-	sha256_init(&hasher->own);
 	buf_clear(&hasher->early);
-	if (!hasher->context)
+	if (!hasher->context) {
+		sha256_init(&hasher->own);
 		return;
+	}
 	int ok = crypto.library.EVP_DigestInit_ex2(hasher->context, crypto.methods[hasher->algorithm],
 						   /* parameters */ NULL);
 	assert(ok == 1);
@@ -259,7 +261,7 @@ int digest_of(const void *data, size_t size, struct digest *digest, struct error
 int digest_of_as(enum digest_algorithm algorithm, const void *data, size_t size, struct digest *digest,
 		 struct error **err)
 {
-	if (algorithm == DIGEST_SHA256 && size <= SHA256_SMALL_MAX) {
+	if (algorithm == DIGEST_SHA256 && size <= SHA256_SMALL_MAX && sha256_is_available()) {
 		struct digest small = {.algorithm = DIGEST_SHA256};
 		sha256_small(data, size, small.bytes);
 		*digest = small;
