@@ -15,6 +15,7 @@ static const struct {
 	{"libcurl", "libcurl4"},       {"libarchive", "libarchive13"}, {"libcrypto", "libssl3"},
 	{"libssl", "libssl3"},	       {"libzstd", "libzstd1"},	       {"libisal", "libisal2"},
 	{"libseccomp", "libseccomp2"}, {"libyaml", "libyaml-0-2"},     {"libz.", "zlib1g"},
+	{"libmd.", "libmd0"},
 };
 
 static const char *package_of(const char *soname)

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "builder/build_key.h"
+#include "imagefmt/sha256.h"
 
 #define FOLDER "contexts"
 #define MAGIC "coopmem1"
