@@ -163,13 +163,25 @@ static int set_standard_fds(struct step *step, struct error **err)
 	return rc;
 }
 
+/* A map of all ids is how runtimes tell that they are in no user namespace, and may do what is refused in one. Without
+ * the last id, which nobody has, they see theirs. */
+static void show_namespace(struct id_extents *extents)
+{
+	for (size_t i = 0; i < extents->count; i++)
+		if (extents->items[i].count == UINT32_MAX)
+			extents->items[i].count--;
+}
+
 static int prepare(struct step *step, struct error **err)
 {
 	const struct run_spec *spec = step->spec;
 	int rc = idmap_current(&step->map, err);
 
-	if (rc == 0 && spec->runtime)
+	if (rc == 0 && spec->runtime) {
+		show_namespace(&step->map.uids);
+		show_namespace(&step->map.gids);
 		rc = ociruntime_find(spec->runtime, &step->runtime, err);
+	}
 	if (rc == 0)
 		rc = check_rung(step, err);
 	if (rc == 0 && spec->network == RUN_NETWORK_PRIVATE)
