@@ -69,6 +69,12 @@ static int make_plan(struct build *build, struct error **err)
 	rc = build_globals_make(options->file, &globals, &build->globals, err);
 	if (rc < 0)
 		return rc;
+	/* BuildKit's users say it this way. */
+	const char *epoch = strlist_env_get(&build->globals.given, "SOURCE_DATE_EPOCH");
+	if (epoch && *epoch)
+		rc = parse_i64(epoch, 0, INT64_MAX, "--build-arg SOURCE_DATE_EPOCH", &build->epoch, err);
+	if (rc < 0)
+		return rc;
 	const struct plan_options plan = {
 		.file = options->file,
 		.globals = &build->globals,
@@ -183,7 +189,7 @@ static int64_t fixed_time(const struct build *build)
 {
 	const struct build_options *options = build->options;
 
-	return options->timestamp >= 0 ? options->timestamp : options->source_date_epoch;
+	return options->timestamp >= 0 ? options->timestamp : build->epoch;
 }
 
 /* An image without a layer of its own has the time at which its like was first made. */
@@ -348,7 +354,7 @@ static int squash_task(struct workshop *w, void *context, struct buf *result, st
 		.format = options->format,
 		.has_format = true,
 		.timestamp = job->created,
-		.source_date_epoch = options->source_date_epoch,
+		.source_date_epoch = job->build->epoch,
 		.rewrite_timestamp = options->rewrite_timestamp,
 		.annotations = options->annotations,
 	};
@@ -389,7 +395,8 @@ static int write_squashed(struct build *build, struct image *image, struct error
 
 int build_run(struct workshop *w, const struct build_options *options, struct build_result *result, struct error **err)
 {
-	cleanup(build_done) struct build build = {.w = w, .options = options, .output = STDERR_FILENO};
+	cleanup(build_done) struct build build = {
+		.w = w, .options = options, .output = STDERR_FILENO, .epoch = options->source_date_epoch};
 	struct build_result made = {0};
 
 	/* Nothing that is made on the way may be swept before the image names it. */

@@ -18,6 +18,15 @@ struct build_secret {
 	const char *file, *variable; /* one of them */
 };
 
+/* What happens to a step, told as it happens by whatever process works at it. */
+enum build_event_kind { BUILD_STEP_STARTED, BUILD_STEP_DONE, BUILD_STEP_CACHED, BUILD_SAYS };
+struct build_event {
+	enum build_event_kind kind;
+	size_t stage, stages; /* which, from 1, of how many that are built; 0 for BUILD_SAYS */
+	size_t step, steps;   /* the same in the stage; FROM is step 1 */
+	const char *text;     /* the instruction as the file has it, perhaps several lines; of BUILD_SAYS a line */
+};
+
 struct build_options {
 	struct build_context *context;
 	const struct dockerfile *file;
@@ -44,7 +53,9 @@ struct build_options {
 	bool quiet;
 	/* Lines for people, as they come: "STEP 1/7: FROM alpine", output of RUN is written to stderr as it is. */
 	void (*progress)(const char *line, void *context);
-	void *progress_context;
+	/* Instead of it, for who wants more than lines. NULL. */
+	void (*event)(const struct build_event *event, void *context);
+	void *progress_context; /* of both */
 };
 
 struct build_result {

@@ -61,6 +61,7 @@ struct build {
 	size_t image_count;
 	struct build_directory *directories; /* the context, then as options->named_contexts */
 	struct stage_run *stages;	     /* as the plan's */
+	int64_t epoch;			     /* SOURCE_DATE_EPOCH, or -1 */
 	int status;			     /* of the RUN that failed */
 	int output;			     /* where RUN writes to */
 };
@@ -101,11 +102,11 @@ CLEANUP_FOR_VALUE(struct build_root, build_root_done)
 void stage_run_init(struct stage_run *run, const struct plan *plan, size_t number);
 void stage_run_done(struct stage_run *run);
 bool stage_run_is_done(const struct stage_run *run);
-/* True when the stages that the stage needs for all or the next of its steps are done. */
+/* True when the stages that the next of its steps needs are done (with one layer for all: those of all steps). */
 bool stage_run_can_go_on(const struct build *build, const struct stage_run *run);
 /* Takes what it can from the cache. Outside of the user namespace, too. */
 int stage_run_look_up(struct build *build, struct stage_run *run, struct error **err);
-/* Does all the rest. Inside. */
+/* Does the rest, as far as the stages that it needs are done. Inside. */
 int stage_run_finish(struct build *build, struct stage_run *run, struct error **err);
 /* Appends the layer of the next step and goes on behind it. */
 void stage_run_add(struct stage_run *run, const struct build_record *record, bool cached);
@@ -119,9 +120,14 @@ void stage_run_clean_up(struct build *build, struct stage_run *run);
 /* ---- build_stepkey.c ----------------------------------------------------------------------------------------------
  */
 
-/* -ENODATA: this step cannot be known before it is done (a download without a checksum). */
-int build_step_key(struct build *build, const struct stage_run *run, const struct plan_step *step, struct digest *key,
-		   struct error **err);
+/* A stage that is copied from stands in the key with its layers, which costs nothing, or with the files themselves:
+ * then a stage that came out different elsewhere is no other input. */
+enum key_of_stages { KEY_OF_LAYERS, KEY_OF_FILES };
+/* -ENODATA: this step cannot be known before it is done (a download without a checksum). KEY_OF_FILES only inside. */
+int build_step_key(struct build *build, const struct stage_run *run, const struct plan_step *step,
+		   enum key_of_stages of, struct digest *key, struct error **err);
+/* True for a COPY that neither reads nor follows what is there (--link). */
+bool build_step_stands_alone(const struct plan_step *step);
 
 /* ---- build_layer.c ------------------------------------------------------------------------------------------------
  */

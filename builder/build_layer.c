@@ -135,11 +135,11 @@ static int finish(struct build *build, const struct stage_run *run, int upper, s
 
 	if (rc < 0)
 		return rc;
-	bool clamp = options->timestamp < 0 && options->source_date_epoch >= 0 && options->rewrite_timestamp;
+	bool clamp = options->timestamp < 0 && build->epoch >= 0 && options->rewrite_timestamp;
 	const struct normalise_options normalise = {
 		.lowers = records.lowers,
 		.lower_count = records.lower_count,
-		.clamp_mtime = clamp ? options->source_date_epoch : -1,
+		.clamp_mtime = clamp ? build->epoch : -1,
 		.vouchers = records_vouchers(&records),
 	};
 	rc = pack_normalise(upper, &normalise, err);
@@ -182,9 +182,9 @@ int build_layer_end(struct build *build, struct stage_run *run, struct build_rec
 	*record = (struct build_record){
 		.diff_id = packed.diff_id,
 		.size = packed.size,
-		.created = options->timestamp >= 0	     ? options->timestamp
-			   : options->source_date_epoch >= 0 ? options->source_date_epoch
-							     : workshop_options(build->w)->now,
+		.created = options->timestamp >= 0 ? options->timestamp
+			   : build->epoch >= 0	   ? build->epoch
+						   : workshop_options(build->w)->now,
 	};
 	return 0;
 }

@@ -13,16 +13,27 @@
 #include "base/log.h"
 #include "builder/fetch.h"
 
+static void tell(const struct build *build, const char *line)
+{
+	const struct build_options *options = build->options;
+	const struct build_event event = {.kind = BUILD_SAYS, .text = line};
+
+	if (options->event)
+		options->event(&event, options->progress_context);
+	else
+		options->progress(line, options->progress_context);
+}
+
 void build_say(const struct build *build, const char *fmt, ...)
 {
 	va_list args;
 
-	if (build->options->quiet || !build->options->progress)
+	if (build->options->quiet || (!build->options->progress && !build->options->event))
 		return;
 	va_start(args, fmt);
 	cleanup_free char *line = mem_vprintf(fmt, args);
 	va_end(args);
-	build->options->progress(line, build->options->progress_context);
+	tell(build, line);
 }
 
 /* ---- its life -------------------------------------------------------------------------------------------------------
@@ -80,9 +91,11 @@ static bool is_step_ready(const struct build *build, const struct plan_step *ste
 
 bool stage_run_can_go_on(const struct build *build, const struct stage_run *run)
 {
+	size_t last = build->options->single_layer ? run->plan->step_count : run->done + 1;
+
 	if (!is_input_done(build, &run->plan->base))
 		return false;
-	for (size_t i = run->done; i < run->plan->step_count; i++)
+	for (size_t i = run->done; i < run->plan->step_count && i < last; i++)
 		if (!is_step_ready(build, &run->plan->steps[i]))
 			return false;
 	return true;
@@ -154,16 +167,42 @@ static void announce(const struct build *build, const struct stage_run *run, siz
 		  text[length] ? "…" : "");
 }
 
-static void announce_step(const struct build *build, const struct stage_run *run)
+/* False when nobody wants events, and lines are to be written. */
+static bool raise_event(const struct build *build, const struct stage_run *run, enum build_event_kind kind,
+			size_t number, const char *text)
 {
-	announce(build, run, run->done + 2, run->plan->steps[run->done].text);
+	const struct build_options *options = build->options;
+	const struct build_event event = {
+		.kind = kind,
+		.stage = run->number + 1,
+		.stages = build->plan->stage_count,
+		.step = number,
+		.steps = run->plan->step_count + 1,
+		.text = text,
+	};
+
+	if (options->event && !options->quiet)
+		options->event(&event, options->progress_context);
+	return options->event != NULL;
 }
 
-static void announce_layer(const struct build *build, const struct build_record *record, bool cached)
+static void announce_step(const struct build *build, const struct stage_run *run)
+{
+	const char *text = run->plan->steps[run->done].text;
+
+	if (!raise_event(build, run, BUILD_STEP_STARTED, run->done + 2, text))
+		announce(build, run, run->done + 2, text);
+}
+
+/* The end of the step at hand; `record` is of its layer, NULL when it has none. */
+static void announce_end(const struct build *build, const struct stage_run *run, const struct build_record *record,
+			 bool cached)
 {
 	char hex[DIGEST_HEX_SIZE];
+	enum build_event_kind kind = cached ? BUILD_STEP_CACHED : BUILD_STEP_DONE;
 
-	build_say(build, "--> %s%.12s", cached ? "Using cache " : "", digest_hex(&record->diff_id, hex));
+	if (!raise_event(build, run, kind, run->done + 2, run->plan->steps[run->done].text) && record)
+		build_say(build, "--> %s%.12s", cached ? "Using cache " : "", digest_hex(&record->diff_id, hex));
 }
 
 /* ---- from the cache -------------------------------------------------------------------------------------------------
@@ -179,7 +218,7 @@ static int find_cached(struct build *build, struct stage_run *run, const struct 
 		       bool *has_key, struct build_record *record, struct error **err)
 {
 	cleanup_error struct error *error = NULL;
-	int rc = build_step_key(build, run, step, key, &error);
+	int rc = build_step_key(build, run, step, KEY_OF_LAYERS, key, &error);
 
 	if (rc == -ENODATA)
 		return 0;
@@ -194,7 +233,7 @@ static int find_cached(struct build *build, struct stage_run *run, const struct 
 
 static void use_cached(struct build *build, struct stage_run *run, const struct build_record *record)
 {
-	announce_layer(build, record, /* cached */ true);
+	announce_end(build, run, record, /* cached */ true);
 	stage_run_add(run, record, /* cached */ true);
 }
 
@@ -208,7 +247,9 @@ static void start(struct build *build, struct stage_run *run)
 	cleanup_free char *from = mem_printf("FROM %s", run->plan->base_text);
 
 	stage_run_begin(build, run);
-	announce(build, run, 1, from);
+	if (!raise_event(build, run, BUILD_STEP_STARTED, 1, from))
+		announce(build, run, 1, from);
+	raise_event(build, run, BUILD_STEP_DONE, 1, from);
 }
 
 int stage_run_look_up(struct build *build, struct stage_run *run, struct error **err)
@@ -231,10 +272,12 @@ int stage_run_look_up(struct build *build, struct stage_run *run, struct error *
 		if (step->has_layer && !found)
 			return 0;
 		announce_step(build, run);
-		if (found)
+		if (found) {
 			use_cached(build, run, &record);
-		else
-			stage_run_add(run, /* record */ NULL, /* cached */ true);
+			continue;
+		}
+		announce_end(build, run, /* record */ NULL, /* cached */ false);
+		stage_run_add(run, /* record */ NULL, /* cached */ true);
 	}
 	return 0;
 }
@@ -254,28 +297,77 @@ static int perform(struct build *build, struct stage_run *run, const struct plan
 	}
 }
 
+static void remember(struct build *build, const struct digest *key, const struct build_record *record)
+{
+	cleanup_error struct error *error = NULL;
+
+	if (build_cache_save(workshop_store(build->w), key, record, &error) < 0)
+		log_warn("%s; the step will be done again", error_message(error));
+}
+
+/* The step's changes, as a layer. One that stands alone is made in a container of its own. */
+static int make_layer(struct build *build, struct stage_run *run, const struct plan_step *step,
+		      struct build_record *record, struct error **err)
+{
+	struct stage_run aside = {.plan = run->plan, .lock = -1, .dir = -1};
+	struct stage_run *place = build_step_stands_alone(step) ? &aside : run;
+
+	int rc = build_layer_begin(build, place, err);
+	if (rc >= 0)
+		rc = perform(build, place, step, err);
+	if (rc >= 0)
+		rc = build_layer_end(build, place, record, err);
+	stage_run_clean_up(build, &aside);
+	stage_run_done(&aside);
+	return rc;
+}
+
+/* A copy from a stage whose layers are others than before, but perhaps not these files. 1: found. */
+static int find_by_files(struct build *build, struct stage_run *run, const struct plan_step *step, struct digest *key,
+			 bool *has_key, struct build_record *record, struct error **err)
+{
+	if (step->input.kind != INPUT_STAGE)
+		return 0;
+	int rc = build_step_key(build, run, step, KEY_OF_FILES, key, err);
+	if (rc < 0)
+		return rc;
+	*has_key = true;
+	return may_look_up(build, run) && build_cache_load(workshop_store(build->w), key, record, NULL) >= 0;
+}
+
 static int make_step(struct build *build, struct stage_run *run, const struct plan_step *step, const struct digest *key,
 		     struct error **err)
 {
 	struct build_record record;
+	struct digest of_files;
+	bool has_files = false;
+
+	int rc = key ? find_by_files(build, run, step, &of_files, &has_files, &record, err) : 0;
+	if (rc < 0)
+		return rc;
+	bool found = rc == 1;
+	if (!found)
+		rc = make_layer(build, run, step, &record, err);
+	if (rc < 0)
+		return rc;
+	if (key)
+		remember(build, key, &record);
+	if (has_files && !found)
+		remember(build, &of_files, &record);
+	announce_end(build, run, &record, found);
+	stage_run_add(run, &record, found);
+	return 0;
+}
+
+/* --layers=false: all changes stay together until the stage ends. */
+static int make_change(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
+{
 	int rc = build_layer_begin(build, run, err);
 
 	if (rc >= 0)
 		rc = perform(build, run, step, err);
-	/* In one layer all changes stay together until the stage ends. */
-	if (rc < 0 || build->options->single_layer) {
-		run->done += rc >= 0;
-		return rc;
-	}
-	rc = build_layer_end(build, run, &record, err);
-	if (rc < 0)
-		return rc;
-	cleanup_error struct error *error = NULL;
-	if (key && build_cache_save(workshop_store(build->w), key, &record, &error) < 0)
-		log_warn("%s; the step will be done again", error_message(error));
-	announce_layer(build, &record, /* cached */ false);
-	stage_run_add(run, &record, /* cached */ false);
-	return 0;
+	run->done += rc >= 0;
+	return rc;
 }
 
 static int next_step(struct build *build, struct stage_run *run, struct error **err)
@@ -287,10 +379,13 @@ static int next_step(struct build *build, struct stage_run *run, struct error **
 
 	announce_step(build, run);
 	if (!step->has_layer) {
+		announce_end(build, run, /* record */ NULL, /* cached */ false);
 		stage_run_add(run, /* record */ NULL, /* cached */ false);
 		return 0;
 	}
-	int found = build->options->single_layer ? 0 : find_cached(build, run, step, &key, &has_key, &record, err);
+	if (build->options->single_layer)
+		return make_change(build, run, step, err);
+	int found = find_cached(build, run, step, &key, &has_key, &record, err);
 	if (found == 1)
 		use_cached(build, run, &record);
 	return found ? (found < 0 ? found : 0) : make_step(build, run, step, has_key ? &key : NULL, err);
@@ -334,6 +429,8 @@ int stage_run_finish(struct build *build, struct stage_run *run, struct error **
 	int rc = run->done < run->plan->step_count ? unpack_base(build, run, err) : 0;
 	while (rc >= 0 && run->done < run->plan->step_count) {
 		const struct plan_step *step = &run->plan->steps[run->done];
+		if (!is_step_ready(build, step))
+			break;
 		rc = next_step(build, run, err);
 		if (rc < 0)
 			rc = place_error(build, step, err);

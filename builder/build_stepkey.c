@@ -25,11 +25,18 @@ static void add_layers(const struct build *build, struct build_key *key, const c
 }
 
 /* What `input` is as far as the sources select: of a directory the files, of layers the layers. */
-static int add_input(struct build *build, struct build_key *key, const struct plan_input *input,
+static int add_input(struct build *build, struct build_key *key, const struct plan_input *input, enum key_of_stages of,
 		     struct build_selection *selection, struct error **err)
 {
 	struct build_directory *directory = NULL;
 
+	if (input->kind == INPUT_STAGE && of == KEY_OF_FILES) {
+		cleanup(build_root_done) struct build_root root = BUILD_ROOT_INIT;
+		int opened = build_root_open(build, input, &root, err);
+		selection->root = root.fd;
+		selection->keep_owner = true;
+		return opened < 0 ? opened : build_selection_add(selection, key, err);
+	}
 	if (input->kind != INPUT_CONTEXT && input->kind != INPUT_NAMED) {
 		add_layers(build, key, "from", input);
 		if (selection->sources)
@@ -72,7 +79,7 @@ static int add_mount(struct build *build, struct build_key *key, const struct fi
 	if (mount->type != FILE_MOUNT_BIND)
 		return 0;
 	strlist_append(&source, mount->source ? mount->source : "/");
-	return add_input(build, key, input, &selection, err);
+	return add_input(build, key, input, KEY_OF_LAYERS, &selection, err);
 }
 
 static int add_run(struct build *build, struct build_key *key, const struct plan_step *step, struct error **err)
@@ -117,7 +124,8 @@ static int add_remote(const struct instruction *instruction, struct strlist *loc
 	return 0;
 }
 
-static int add_copy(struct build *build, struct build_key *key, const struct plan_step *step, struct error **err)
+static int add_copy(struct build *build, struct build_key *key, const struct plan_step *step, enum key_of_stages of,
+		    struct error **err)
 {
 	const struct instruction_copy *copy = &step->instruction->copy;
 	cleanup(strlist_done) struct strlist local = {0};
@@ -142,14 +150,24 @@ static int add_copy(struct build *build, struct build_key *key, const struct pla
 	build_key_number(key, "sources", copy->sources.count + copy->files.count);
 	if (rc < 0 || local.count == 0)
 		return rc;
-	return add_input(build, key, &step->input, &selection, err);
+	return add_input(build, key, &step->input, of, &selection, err);
 }
 
 /* ---- any ------------------------------------------------------------------------------------------------------------
  */
 
+bool build_step_stands_alone(const struct plan_step *step)
+{
+	if (step->kind != INSTRUCTION_COPY && step->kind != INSTRUCTION_ADD)
+		return false;
+	const struct instruction_copy *copy = &step->instruction->copy;
+	/* Names are those of the image; and with --chmod BuildKit makes a plain copy of it. */
+	bool is_by_number = !copy->chown || strspn(copy->chown, "0123456789:") == strlen(copy->chown);
+	return copy->link && is_by_number && (!copy->chmod || !*copy->chmod);
+}
+
 int build_step_key(struct build *build, const struct stage_run *run, const struct plan_step *step,
-		   struct digest *digest, struct error **err)
+		   enum key_of_stages of, struct digest *digest, struct error **err)
 {
 	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
 	const struct image_config *config = &run->c.config;
@@ -157,20 +175,22 @@ int build_step_key(struct build *build, const struct stage_run *run, const struc
 	int rc = 0;
 
 	build_key_text(&key, KEY_VERSION, instruction_name(step->kind));
-	build_key_number(&key, "layers", config->diff_id_count);
-	for (size_t i = 0; i < config->diff_id_count; i++)
+	size_t layers = build_step_stands_alone(step) ? 0 : config->diff_id_count;
+	build_key_number(&key, "layers", layers);
+	build_key_number(&key, "of", of);
+	for (size_t i = 0; i < layers; i++)
 		build_key_digest(&key, "", &config->diff_ids[i]);
 	build_key_text(&key, "cwd", step->cwd);
 	/* What times the files get is part of the layer. */
 	if (options->timestamp >= 0)
 		build_key_number(&key, "timestamp", (uint64_t)options->timestamp);
-	else if (options->source_date_epoch >= 0 && options->rewrite_timestamp)
-		build_key_number(&key, "epoch", (uint64_t)options->source_date_epoch);
+	else if (build->epoch >= 0 && options->rewrite_timestamp)
+		build_key_number(&key, "epoch", (uint64_t)build->epoch);
 	if (step->kind == INSTRUCTION_RUN)
 		rc = add_run(build, &key, step, err);
 	else if (step->kind == INSTRUCTION_WORKDIR)
 		build_key_text(&key, "user", step->user);
 	else
-		rc = add_copy(build, &key, step, err);
+		rc = add_copy(build, &key, step, of, err);
 	return rc < 0 ? rc : build_key_finish(&key, digest, err);
 }
