@@ -104,6 +104,34 @@ cached() {
 	cached 0
 }
 
+@test "a copy from a stage depends on the files it takes" {
+	dockerfile <<-'EOF'
+		FROM busybox AS work
+		RUN cat /proc/sys/kernel/random/uuid >/other && mkdir /d && echo same >/d/file
+		FROM busybox
+		COPY --from=work /d /d
+		RUN true
+	EOF
+	build
+	build --no-cache-filter work
+	cached 2
+}
+
+@test "--link does not depend on what was before" {
+	dockerfile <<-'EOF'
+		FROM busybox
+		ARG V
+		RUN echo $V >/v
+		COPY --link one /linked/
+		COPY one /plain/
+	EOF
+	build --build-arg V=1
+	build --build-arg V=2
+	cached 1
+	run inside 'cat /v /linked/one /plain/one'
+	assert_output_is $'2\none\none'
+}
+
 @test "--no-cache does everything again, and the next build has the new" {
 	printf 'FROM busybox\nRUN cat /proc/sys/kernel/random/uuid >/now\n' | dockerfile
 	build

@@ -141,6 +141,18 @@ setup() {
 	build --jobs 2
 }
 
+@test "a stage begins before those that it only copies from are done" {
+	dockerfile <<-'EOF'
+		FROM busybox AS early
+		RUN --mount=type=cache,id=late,target=/m for i in $(seq 100); do [ -e /m/begun ] && exit 0; sleep 0.1; done; exit 1
+		FROM busybox
+		RUN --mount=type=cache,id=late,target=/m touch /m/begun
+		COPY --from=early /etc/passwd /early
+	EOF
+	build --jobs 2
+	has_config 'len(image["rootfs"]["diff_ids"]) == 3'
+}
+
 @test "a stage that fails ends the others" {
 	dockerfile <<-'EOF'
 		FROM busybox AS slow
