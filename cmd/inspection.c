@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "builder/build_gotext.h"
 #include "run/capability.h"
 
 /* A field's name in both spellings. */
@@ -51,20 +52,30 @@ static json_t *set_value(const struct strlist *set)
 	return object;
 }
 
-static json_t *healthcheck_value(const struct healthcheck *check)
+/* Nanoseconds as Go's time.Duration prints them: "1h0m5s", "1.5s", "100ms". */
+static json_t *duration_value(int64_t nanoseconds, enum spelling spelling)
+{
+	if (spelling != SPELLING_GO)
+		return json_integer(nanoseconds);
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+	gotext_duration(nanoseconds, &text);
+	return text_value(buf_str(&text));
+}
+
+static json_t *healthcheck_value(const struct healthcheck *check, enum spelling spelling)
 {
 	json_t *object = json_object();
 	json_set_take(object, "Test", list_value(&check->test));
-	json_set_i64(object, "Interval", check->interval);
-	json_set_i64(object, "Timeout", check->timeout);
-	json_set_i64(object, "StartPeriod", check->start_period);
-	json_set_i64(object, "StartInterval", check->start_interval);
+	json_set_take(object, "Interval", duration_value(check->interval, spelling));
+	json_set_take(object, "Timeout", duration_value(check->timeout, spelling));
+	json_set_take(object, "StartPeriod", duration_value(check->start_period, spelling));
+	json_set_take(object, "StartInterval", duration_value(check->start_interval, spelling));
 	json_set_i64(object, "Retries", check->retries);
 	return object;
 }
 
 /* `config` of both formats: its names are Go's in JSON too. */
-static json_t *config_value(const struct image_config *config, enum image_format format)
+static json_t *config_value(const struct image_config *config, enum image_format format, enum spelling spelling)
 {
 	json_t *object = json_object();
 	json_set_take(object, "User", text_value(config->user));
@@ -79,7 +90,7 @@ static json_t *config_value(const struct image_config *config, enum image_format
 	if (format == FORMAT_OCI && !config->healthcheck.is_set && !config->onbuild.count && !config->shell.count)
 		return object;
 	json_set_take(object, "Healthcheck",
-		      config->healthcheck.is_set ? healthcheck_value(&config->healthcheck) : json_null());
+		      config->healthcheck.is_set ? healthcheck_value(&config->healthcheck, spelling) : json_null());
 	json_set_take(object, "OnBuild", list_value(&config->onbuild));
 	json_set_take(object, "Shell", list_value(&config->shell));
 	json_set_take(object, "Hostname", text_value(config->hostname));
@@ -127,12 +138,13 @@ static json_t *document_value(const struct image_config *config, enum image_form
 	put(object, spelling, (struct field){"os", "OS"}, text_value(config->platform.os));
 	put(object, spelling, (struct field){"os.version", "OSVersion"}, text_value(config->platform.os_version));
 	put(object, spelling, (struct field){"os.features", "OSFeatures"}, list_value(&config->platform.os_features));
-	put(object, spelling, (struct field){"config", "Config"}, config_value(config, format));
+	put(object, spelling, (struct field){"config", "Config"}, config_value(config, format, spelling));
 	put(object, spelling, (struct field){"rootfs", "RootFS"}, rootfs_value(config, spelling));
 	put(object, spelling, (struct field){"history", "History"}, history_value(config, spelling));
 	if (format == FORMAT_OCI)
 		return object;
-	put(object, spelling, (struct field){"container_config", "ContainerConfig"}, config_value(config, format));
+	put(object, spelling, (struct field){"container_config", "ContainerConfig"},
+	    config_value(config, format, spelling));
 	put(object, spelling, (struct field){"parent", "Parent"}, text_value(config->parent));
 	put(object, spelling, (struct field){"comment", "Comment"}, text_value(config->comment));
 	return object;

@@ -68,7 +68,7 @@ field() {
 @test "healthcheck and onbuild" {
 	cooper config --healthcheck 'CMD-SHELL curl -f x' --healthcheck-interval 10s --healthcheck-retries 3 --onbuild 'RUN a' "$ctr"
 	run cooper inspect --format '{{.Docker.Config.Healthcheck.Test}} {{.Docker.Config.Healthcheck.Interval}} {{.Docker.Config.Healthcheck.Retries}} {{.Docker.Config.OnBuild}}' "$ctr"
-	assert_output_is "[CMD-SHELL curl -f x] 10000000000 3 [RUN a]"
+	assert_output_is "[CMD-SHELL curl -f x] 10s 3 [RUN a]"
 	run cooper config --healthcheck-interval soon "$ctr"
 	assert_fails_with 125 soon
 }
