@@ -381,13 +381,13 @@ static int read_progress(const struct build_flags *flags, struct build_request *
 		const char *name;
 		enum build_progress progress;
 	} kinds[] = {
-		{"auto", BUILD_PROGRESS_PLAIN}, {"plain", BUILD_PROGRESS_PLAIN},  {"tty", BUILD_PROGRESS_PLAIN},
+		{"auto", BUILD_PROGRESS_AUTO},	{"plain", BUILD_PROGRESS_PLAIN},  {"tty", BUILD_PROGRESS_TERMINAL},
 		{"json", BUILD_PROGRESS_JSON},	{"rawjson", BUILD_PROGRESS_JSON}, {"quiet", BUILD_PROGRESS_QUIET},
 		{"none", BUILD_PROGRESS_QUIET},
 	};
 	const char *text = flags->progress ? flags->progress : env_plain("BUILDKIT_PROGRESS");
 
-	request->progress = BUILD_PROGRESS_PLAIN;
+	request->progress = BUILD_PROGRESS_AUTO;
 	for (size_t i = 0; text && i < ARRAY_COUNT(kinds); i++)
 		if (strcmp(kinds[i].name, text) == 0) {
 			request->progress = kinds[i].progress;

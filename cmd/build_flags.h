@@ -28,7 +28,13 @@ struct build_flags {
 };
 extern const struct option_group build_group, build_image_group;
 
-enum build_progress { BUILD_PROGRESS_PLAIN, BUILD_PROGRESS_JSON, BUILD_PROGRESS_QUIET };
+enum build_progress {
+	BUILD_PROGRESS_AUTO, /* a terminal's view on a terminal, else lines */
+	BUILD_PROGRESS_PLAIN,
+	BUILD_PROGRESS_TERMINAL,
+	BUILD_PROGRESS_JSON,
+	BUILD_PROGRESS_QUIET
+};
 
 enum build_call { BUILD_CALL_BUILD, BUILD_CALL_CHECK, BUILD_CALL_OUTLINE, BUILD_CALL_TARGETS };
 

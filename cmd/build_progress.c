@@ -1,105 +1,141 @@
 /*
- * Progress of a build: in, lines of the builder and bytes of its steps; out, standard error or the log file.
+ * Progress of a build: in, events of the builder and bytes of its steps; out, standard error or the log file.
  */
 #include "cmd/build_progress.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/env.h"
 #include "base/fd.h"
-#include "base/json.h"
 #include "base/parse.h"
+#include "cmd/build_view.h"
 
 #define LINE_MAX_BYTES ((size_t)64 << 20)
 #define CHUNK ((size_t)64 << 10)
-
-/* ---- lines for people ---- */
+#define REDRAW_MS 200
+#define NEWLINE '\x1f' /* stands for one in the text of an event on its way */
 
 static void print_line(const char *line, void *context)
 {
 	fprintf(stderr, "%s\n", line);
 }
 
-/* ---- events ---- */
+/* ---- events on their way ------------------------------------------------------------------------------------------
+ */
 
-/* The relay's side. */
-struct relay {
-	int from, to;
-	const char *mark;
-	struct buf line;
-};
-
-static void write_event(const struct relay *relay, const char *kind, const char *text)
+/* "<mark>kind stage stages step steps text": one write, so that nothing comes in between (pipe(7), PIPE_BUF). */
+static void send_event(const struct build_event *event, void *context)
 {
-	cleanup_json json_t *event = json_object();
-	cleanup(buf_done) struct buf out = BUF_INIT(2 * LINE_MAX_BYTES);
-	struct timespec now;
+	const struct build_progress_state *state = context;
+	cleanup(buf_done) struct buf line = BUF_INIT(LINE_MAX_BYTES);
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	cleanup_free char *time = format_time(now.tv_sec, now.tv_nsec);
-	json_set_string(event, "event", kind);
-	json_set_take(event, "text", json_from_bytes(text));
-	json_set_string(event, "time", time);
-	json_format(event, &out);
-	buf_append_char(&out, '\n');
-	/* Nobody is left to tell when it cannot be written. */
-	fd_write_all(relay->to, out.data, out.len, NULL);
+	buf_printf(&line, "%s%d %zu %zu %zu %zu ", state->mark, (int)event->kind, event->stage, event->stages,
+		   event->step, event->steps);
+	for (const char *c = event->text; *c; c++)
+		buf_append_char(&line, *c == '\n' ? NEWLINE : *c);
+	buf_append_char(&line, '\n');
+	fd_write_all(STDERR_FILENO, line.data, line.len, NULL);
 }
+
+/* Takes a number and the blank behind it. */
+static size_t take_number(char **text)
+{
+	uint64_t value = 0;
+	char *end = *text + strcspn(*text, " ");
+
+	if (*end)
+		*end++ = '\0';
+	if (parse_u64(*text, SIZE_MAX, "event", &value, NULL) < 0)
+		value = 0;
+	*text = end;
+	return value;
+}
+
+static void receive_event(struct build_view *view, char *text)
+{
+	struct build_event event = {.kind = (enum build_event_kind)take_number(&text)};
+
+	event.stage = take_number(&text);
+	event.stages = take_number(&text);
+	event.step = take_number(&text);
+	event.steps = take_number(&text);
+	event.text = text;
+	for (char *c = text; *c; c++)
+		if (*c == NEWLINE)
+			*c = '\n';
+	build_view_event(view, &event);
+}
+
+/* ---- the child behind standard error ------------------------------------------------------------------------------
+ */
+
+struct relay {
+	int from;
+	const char *mark;
+	struct build_view *view;
+	struct buf line; /* what has come of the next one */
+};
 
 static void end_line(struct relay *relay)
 {
-	const char *text = buf_str(&relay->line);
-	bool is_step = text_has_prefix(text, relay->mark);
+	cleanup_free char *text = buf_take(&relay->line);
+	size_t mark = strlen(relay->mark);
 
-	write_event(relay, is_step ? "step" : "output", is_step ? text + strlen(relay->mark) : text);
-	buf_clear(&relay->line);
+	if (strncmp(text, relay->mark, mark) == 0)
+		receive_event(relay->view, text + mark);
+	else
+		build_view_output(relay->view, text);
 }
 
-static void relay_bytes(struct relay *relay, const char *bytes, size_t size)
+static void take_bytes(struct relay *relay, const char *bytes, size_t size)
 {
+	build_view_begin(relay->view);
 	for (size_t i = 0; i < size; i++) {
 		if (bytes[i] == '\n')
 			end_line(relay);
-		else if (relay->line.len + 1 < relay->line.max)
+		else
 			buf_append_char(&relay->line, bytes[i] ? bytes[i] : ' ');
+		/* A line without an end is given out in pieces rather than kept in memory. */
+		if (relay->line.len + 1 >= relay->line.max)
+			end_line(relay);
 	}
+	build_view_end(relay->view, buf_str(&relay->line));
 }
 
-/* The child: until nobody has the other end of the pipe any more. Signals from the terminal are for the build, whose
- * last words are still to be relayed. */
+/* Until nobody has the other end of the pipe any more. Signals from the terminal are for the build, whose last words
+ * are still to be shown. */
 static void run_relay(struct relay *relay)
 {
 	cleanup_free char *chunk = mem_alloc(CHUNK);
-	ssize_t size;
 
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	while ((size = read(relay->from, chunk, CHUNK)) > 0 || (size < 0 && errno == EINTR))
-		if (size > 0)
-			relay_bytes(relay, chunk, (size_t)size);
+	for (;;) {
+		struct pollfd poller = {.fd = relay->from, .events = POLLIN};
+		ssize_t size = poll(&poller, 1, REDRAW_MS) > 0 ? read(relay->from, chunk, CHUNK) : 0;
+		if (size == 0 && poller.revents)
+			break;
+		if (size >= 0)
+			take_bytes(relay, chunk, (size_t)size);
+		else if (errno != EINTR)
+			break;
+	}
+	build_view_begin(relay->view);
 	if (relay->line.len)
 		end_line(relay);
+	build_view_close(relay->view);
 }
 
-/* One write, so that nothing of a step comes in between (pipe(7), PIPE_BUF; longer lines are split by nobody else as
- * long as the pipe has room). */
-static void send_line(const char *line, void *context)
-{
-	const struct build_progress_state *state = context;
-	cleanup_free char *marked = mem_printf("%s%s\n", state->mark, line);
-
-	fd_write_all(STDERR_FILENO, marked, strlen(marked), NULL);
-}
-
-static int start_relay(struct build_progress_state *state, int to, struct error **err)
+static int start_relay(struct build_progress_state *state, enum build_view_kind kind, int to, struct error **err)
 {
 	unsigned char random[(sizeof(state->mark) - 1) / 2];
 	int ends[2];
@@ -108,15 +144,18 @@ static int start_relay(struct build_progress_state *state, int to, struct error 
 		return error_set_errno(err, "find a random number");
 	format_hex(random, sizeof(random), state->mark);
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_set_errno(err, "make a pipe for --progress=json");
+		return error_set_errno(err, "make a pipe for --progress");
 	cleanup_close int from = ends[0];
 	cleanup_close int into = ends[1];
 	fflush(stderr);
 	pid_t child = fork();
 	if (child < 0)
-		return error_set_errno(err, "start a process for --progress=json");
+		return error_set_errno(err, "start a process for --progress");
 	if (child == 0) {
-		struct relay relay = {.from = from, .to = to, .mark = state->mark, .line = BUF_INIT(LINE_MAX_BYTES)};
+		struct relay relay = {.from = from,
+				      .mark = state->mark,
+				      .view = build_view_new(kind, to),
+				      .line = BUF_INIT(LINE_MAX_BYTES)};
 		fd_close(into);
 		run_relay(&relay);
 		_exit(0);
@@ -125,27 +164,40 @@ static int start_relay(struct build_progress_state *state, int to, struct error 
 	return dup2(into, STDERR_FILENO) < 0 ? error_set_errno(err, "replace standard error") : 0;
 }
 
-/* ---- both ---- */
+/* ---- which view ---------------------------------------------------------------------------------------------------
+ */
+
+static bool is_terminal(enum build_progress progress, const char *logfile)
+{
+	const char *term = env_plain("TERM");
+
+	if (progress == BUILD_PROGRESS_TERMINAL)
+		return true;
+	return progress == BUILD_PROGRESS_AUTO && !logfile && isatty(STDERR_FILENO) && term &&
+	       strcmp(term, "dumb") != 0;
+}
 
 int build_progress_begin(struct build_progress_state *state, enum build_progress progress, const char *logfile,
 			 struct build_options *options, struct error **err)
 {
 	bool is_json = progress == BUILD_PROGRESS_JSON;
+	bool has_view = is_json || is_terminal(progress, logfile);
 
 	*state = (struct build_progress_state){.stderr_before = -1};
-	options->progress = is_json ? send_line : progress == BUILD_PROGRESS_QUIET ? NULL : print_line;
+	options->event = has_view ? send_event : NULL;
+	options->progress = has_view || progress == BUILD_PROGRESS_QUIET ? NULL : print_line;
 	options->progress_context = state;
 	cleanup_close int file = -1;
 	if (logfile && (file = open(logfile, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
 		return error_set_errno(err, "--logfile '%s'", logfile);
-	if (!logfile && !is_json)
+	if (!logfile && !has_view)
 		return 0;
 	state->stderr_before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (state->stderr_before < 0)
 		return error_set_errno(err, "keep standard error");
 	int to = logfile ? file : state->stderr_before;
-	if (is_json)
-		return start_relay(state, to, err);
+	if (has_view)
+		return start_relay(state, is_json ? BUILD_VIEW_JSON : BUILD_VIEW_TERMINAL, to, err);
 	return dup2(to, STDERR_FILENO) < 0 ? error_set_errno(err, "replace standard error") : 0;
 }
 

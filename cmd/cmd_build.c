@@ -287,6 +287,10 @@ const struct command command_build = {
 		"The language is BuildKit's. Steps whose inputs have not changed are taken from the cache; stages that "
 		"do not depend on each other are built at the same time; stages that the target does not need are not "
 		"built.\n\n"
+		"On a terminal --progress=auto shows what runs, with times; into a pipe it is plain lines. "
+		"--progress=json writes one object per line to standard error: {\"event\":…,\"text\":…,\"time\":…}, "
+		"where event is started, done or cached (then with stage, stages, step and steps), says for a line of "
+		"cooper's, output for one of a step's.\n\n"
 		"The exit status is that of a RUN that failed, 120 when everything was built and only a push failed, "
 		"1 when --check found something, and 125 for other errors.",
 	.examples = "  cooper build -t app .\n  cooper build --target test --build-arg VERSION=3 .\n"

@@ -159,7 +159,25 @@ events = [json.loads(line) for line in open("log")]
 assert all(set(e) >= {"event", "text", "time"} for e in events)
 lines = [e["text"] for e in events if e["event"] == "output"]
 assert "one" in lines and "{two}" in lines and "x" * 200000 in lines
-assert any("RUN echo one" in e["text"] for e in events if e["event"] == "step")'
+started = [e for e in events if e["event"] == "started"]
+assert [(e["step"], e["steps"]) for e in started] == [(1, 2), (2, 2)] and started[1]["text"].startswith("RUN echo one")
+assert [e["event"] for e in events if "step" in e] == ["started", "done"] * 2'
+}
+
+@test "--progress=tty shows what runs, keeps all output, and says where the time went" {
+	dockerfile 'FROM busybox' 'RUN echo one; printf "10%%\r90%%\r"; sleep 0.5; echo two'
+	run --separate-stderr -0 cooper build --no-cache --progress=tty ctx
+	[[ $output =~ ^[0-9a-f]{64}$ ]]
+	[[ $stderr == *$'\none\n'* ]]
+	[[ $stderr == *"90%"* ]]
+	[[ $stderr == *two* ]]
+	[[ $stderr == *"2 steps, 0 from the cache"* ]]
+	run --separate-stderr -0 cooper build --progress=tty ctx
+	[[ $stderr == *"(cached)"* ]]
+	dockerfile 'FROM busybox' 'RUN exit 5'
+	run --separate-stderr -5 cooper build --progress=tty ctx
+	[[ $stderr == *"exit 5"* ]]
+	[[ $stderr != *"from the cache"* ]]
 }
 
 @test "--logfile takes what the build says" {

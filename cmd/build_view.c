@@ -1,0 +1,302 @@
+/*
+ * Views of a build. In: events and lines of output; out: bytes for a terminal or a program. Nothing of what steps print
+ * is ever cut: on a terminal it scrolls by above the lines that are drawn anew.
+ */
+#include "cmd/build_view.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/parse.h"
+#include "base/terminal.h"
+
+#define FRAME_MAX ((size_t)256 << 20)
+#define RUNNING_MAX ((size_t)20) /* lines drawn; more stages are not shown one by one */
+#define WIDTH_DEFAULT ((size_t)80)
+
+struct view_step {
+	size_t stage, step;
+	char *label;
+	int64_t started_ms;
+	bool is_announced; /* its line was printed, because it said something */
+};
+
+struct build_view {
+	enum build_view_kind kind;
+	int to;
+	struct buf frame;
+	size_t drawn; /* lines at the bottom that the next frame takes away */
+	struct view_step *running;
+	size_t running_count;
+	int64_t begun_ms;
+	size_t done, cached;
+	char *longest;
+	int64_t longest_ms;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+struct build_view *build_view_new(enum build_view_kind kind, int to)
+{
+	struct build_view *view = mem_alloc(sizeof(*view));
+
+	*view = (struct build_view){.kind = kind, .to = to, .frame = BUF_INIT(FRAME_MAX), .begun_ms = now_ms()};
+	return view;
+}
+
+void build_view_free(struct build_view *view)
+{
+	if (!view)
+		return;
+	for (size_t i = 0; i < view->running_count; i++)
+		free(view->running[i].label);
+	free(view->running);
+	free(view->longest);
+	buf_done(&view->frame);
+	free(view);
+}
+
+static void flush(struct build_view *view)
+{
+	/* Nobody is left to tell when it cannot be written. */
+	fd_write_all(view->to, buf_str(&view->frame), view->frame.len, NULL);
+	buf_clear(&view->frame);
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------------------------------
+ */
+
+static void add_object(struct build_view *view, const char *kind, const char *text, json_t *object)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	cleanup_free char *time = format_time(now.tv_sec, now.tv_nsec);
+	json_set_string(object, "event", kind);
+	json_set_take(object, "text", json_from_bytes(text));
+	json_set_string(object, "time", time);
+	json_format(object, &view->frame);
+	buf_append_char(&view->frame, '\n');
+	json_decref(object);
+}
+
+static void add_event_object(struct build_view *view, const struct build_event *event)
+{
+	static const char *const names[] = {[BUILD_STEP_STARTED] = "started",
+					    [BUILD_STEP_DONE] = "done",
+					    [BUILD_STEP_CACHED] = "cached",
+					    [BUILD_SAYS] = "says"};
+	json_t *object = json_object();
+
+	if (event->kind != BUILD_SAYS) {
+		json_set_i64(object, "stage", (int64_t)event->stage);
+		json_set_i64(object, "stages", (int64_t)event->stages);
+		json_set_i64(object, "step", (int64_t)event->step);
+		json_set_i64(object, "steps", (int64_t)event->steps);
+	}
+	add_object(view, names[event->kind], event->text, object);
+}
+
+/* ---- terminal -----------------------------------------------------------------------------------------------------
+ */
+
+static size_t width_of(const struct build_view *view)
+{
+	struct winsize size;
+
+	return ioctl(view->to, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : WIDTH_DEFAULT;
+}
+
+/* "[1/2] STEP 2/3: RUN make", the first line of the instruction. */
+static char *make_label(const struct build_event *event)
+{
+	size_t length = strcspn(event->text, "\n");
+	cleanup_free char *stage =
+		event->stages > 1 ? mem_printf("[%zu/%zu] ", event->stage, event->stages) : mem_strdup("");
+	char *label = mem_printf("%sSTEP %zu/%zu: %.*s%s", stage, event->step, event->steps, (int)length, event->text,
+				 event->text[length] ? "…" : "");
+
+	terminal_disarm(label, strlen(label));
+	return label;
+}
+
+static struct view_step *find_running(struct build_view *view, const struct build_event *event)
+{
+	for (size_t i = 0; i < view->running_count; i++)
+		if (view->running[i].stage == event->stage && view->running[i].step == event->step)
+			return &view->running[i];
+	return NULL;
+}
+
+static void add_running(struct build_view *view, const struct build_event *event)
+{
+	view->running = mem_grow(view->running, view->running_count + 1, sizeof(*view->running));
+	view->running[view->running_count++] = (struct view_step){
+		.stage = event->stage, .step = event->step, .label = make_label(event), .started_ms = now_ms()};
+}
+
+static void append_seconds(struct buf *into, int64_t ms)
+{
+	buf_printf(into, "%lld.%llds", (long long)(ms / 1000), (long long)(ms % 1000 / 100));
+}
+
+static void end_step(struct build_view *view, const struct build_event *event)
+{
+	struct view_step *step = find_running(view, event);
+	bool cached = event->kind == BUILD_STEP_CACHED;
+
+	view->done++;
+	view->cached += cached;
+	if (!step)
+		return;
+	int64_t ms = now_ms() - step->started_ms;
+	buf_printf(&view->frame, "%s  ", step->is_announced ? "-->" : step->label);
+	if (cached)
+		buf_append_str(&view->frame, "(cached)");
+	else
+		append_seconds(&view->frame, ms);
+	buf_append_char(&view->frame, '\n');
+	if (ms > view->longest_ms) {
+		view->longest_ms = ms;
+		mem_replace(&view->longest, step->label);
+	}
+	free(step->label);
+	*step = view->running[--view->running_count];
+}
+
+/* The step that speaks is named before it does; of several, each line says whose it is. */
+static void announce_speaker(struct build_view *view)
+{
+	if (view->running_count != 1 || view->running[0].is_announced)
+		return;
+	buf_printf(&view->frame, "%s\n", view->running[0].label);
+	view->running[0].is_announced = true;
+}
+
+/* As many whole characters as fit; counted as if each took one column. */
+static size_t clipped(const char *text, size_t columns)
+{
+	size_t at = 0;
+
+	for (; text[at]; at++) {
+		bool begins = ((unsigned char)text[at] & 0xc0) != 0x80;
+		if (begins && columns-- == 0)
+			break;
+	}
+	return at;
+}
+
+static void draw_line(struct build_view *view, const char *text, int64_t ms, size_t width)
+{
+	cleanup(buf_done) struct buf seconds = BUF_INIT(64);
+
+	if (ms >= 0)
+		append_seconds(&seconds, ms);
+	size_t room = width > seconds.len + 4 ? width - seconds.len - 4 : 0;
+	buf_printf(&view->frame, "%.*s  %s\n", (int)clipped(text, room), text, buf_str(&seconds));
+	view->drawn++;
+}
+
+/* What the step is just writing, behind the last carriage return, as a bar or a percentage would have it. */
+static void draw_partial(struct build_view *view, const char *partial, size_t width)
+{
+	size_t size = strlen(partial);
+	while (size && partial[size - 1] == '\r')
+		size--;
+	const char *bar = memrchr(partial, '\r', size);
+	const char *start = bar ? bar + 1 : partial;
+	cleanup_free char *text = mem_strndup(start, size - (size_t)(start - partial));
+
+	terminal_disarm(text, strlen(text));
+	for (char *c = text; *c; c++)
+		if (*c == '\t' || *c == '\n')
+			*c = ' ';
+	if (*text)
+		draw_line(view, text, /* ms */ -1, width);
+}
+
+static void draw(struct build_view *view, const char *partial)
+{
+	size_t width = width_of(view);
+	size_t shown = view->running_count < RUNNING_MAX ? view->running_count : RUNNING_MAX;
+
+	view->drawn = 0;
+	if (partial && *partial)
+		draw_partial(view, partial, width);
+	for (size_t i = 0; i < shown; i++)
+		draw_line(view, view->running[i].label, now_ms() - view->running[i].started_ms, width);
+}
+
+/* ECMA-48: cursor up, erase to the end of the screen. */
+static void erase(struct build_view *view)
+{
+	if (view->drawn)
+		buf_printf(&view->frame, "\033[%zuA\033[J", view->drawn);
+	view->drawn = 0;
+}
+
+/* ---- both ---------------------------------------------------------------------------------------------------------
+ */
+
+void build_view_begin(struct build_view *view)
+{
+	if (view->kind == BUILD_VIEW_TERMINAL)
+		erase(view);
+}
+
+void build_view_output(struct build_view *view, const char *line)
+{
+	if (view->kind == BUILD_VIEW_JSON) {
+		add_object(view, "output", line, json_object());
+		return;
+	}
+	announce_speaker(view);
+	buf_printf(&view->frame, "%s\n", line);
+}
+
+void build_view_event(struct build_view *view, const struct build_event *event)
+{
+	if (view->kind == BUILD_VIEW_JSON)
+		add_event_object(view, event);
+	else if (event->kind == BUILD_STEP_STARTED)
+		add_running(view, event);
+	else if (event->kind == BUILD_SAYS)
+		buf_printf(&view->frame, "%s\n", event->text);
+	else
+		end_step(view, event);
+}
+
+void build_view_end(struct build_view *view, const char *partial)
+{
+	if (view->kind == BUILD_VIEW_TERMINAL)
+		draw(view, partial);
+	flush(view);
+}
+
+void build_view_close(struct build_view *view)
+{
+	if (view->kind != BUILD_VIEW_TERMINAL)
+		return;
+	erase(view);
+	/* The step that failed is in the error. */
+	if (view->running_count == 0 && view->done > 0) {
+		buf_printf(&view->frame, "%zu steps, %zu from the cache, ", view->done, view->cached);
+		append_seconds(&view->frame, now_ms() - view->begun_ms);
+		if (view->longest_ms >= 1000) {
+			buf_printf(&view->frame, "; longest: %s, ", view->longest);
+			append_seconds(&view->frame, view->longest_ms);
+		}
+		buf_append_char(&view->frame, '\n');
+	}
+	flush(view);
+}
