@@ -86,6 +86,58 @@ static int finish_container(const struct commit *job, int tree, enum standing st
 	return finish_tree(job, tree, &normalise, packed, err);
 }
 
+/* ---- once more ----------------------------------------------------------------------------------------------------
+ */
+
+static bool is_unchanged(const struct container *c, const struct pack_result *packed)
+{
+	return packed->entries == 0 && !digest_is_null(&c->last_commit);
+}
+
+/* Where the caller does not say when the image was made and it is as it was, it was made when it was: the same image
+ * then, and a commit that failed on its way to a registry can be repeated. */
+static int same_image(const struct commit *job, struct container *next, int64_t *created, bool *same,
+		      struct error **err)
+{
+	const struct image_config *config = &job->c->config;
+	const char *last = config->history_count ? config->history[config->history_count - 1].created : NULL;
+	cleanup(container_done) struct container made = {0};
+	struct digest id;
+	int64_t seconds, nanoseconds;
+
+	*same = false;
+	if (job->options->timestamp >= 0 || job->options->source_date_epoch >= 0 || !last ||
+	    parse_time(last, "created", &seconds, &nanoseconds, NULL) < 0)
+		return 0;
+	int rc = commit_next_state(job->c, job->options, /* layer */ NULL, last, &made, err);
+	if (rc >= 0)
+		rc = commit_image_id(&made, job->options, seconds, &id, err);
+	if (rc < 0 || !digest_equal(&id, &job->c->last_commit))
+		return rc;
+	*next = made;
+	made = (struct container){0};
+	*created = seconds;
+	*same = true;
+	return 0;
+}
+
+/* The last commit again, with the configuration of now. */
+static int commit_again(const struct commit *job, struct new_image *image, struct container *next, struct error **err)
+{
+	int64_t created = job->created;
+	bool same;
+	int rc = same_image(job, next, &created, &same, err);
+
+	if (rc >= 0 && !same)
+		rc = commit_next_state(job->c, job->options, /* layer */ NULL, job->created_text, next, err);
+	if (rc >= 0)
+		rc = commit_write_image(job->w, next, job->options, created, image, err);
+	if (rc < 0)
+		return rc;
+	next->last_commit = image->id;
+	return commit_list_image(job->w, image, err);
+}
+
 /* ---- moving -------------------------------------------------------------------------------------------------------
  */
 
@@ -101,12 +153,17 @@ static int commit_by_moving(const struct commit *job, int dir, struct new_image 
 	if (upper < 0)
 		return upper;
 	rc = finish_container(job, upper, OVER_LAYERS, &packed, err);
+	if (rc >= 0 && is_unchanged(job->c, &packed)) {
+		rc = commit_again(job, image, next, err);
+		return rc < 0 ? rc : container_save(job->w, next, err);
+	}
 	if (rc >= 0)
 		rc = commit_next_state(job->c, job->options, &packed, job->created_text, next, err);
 	if (rc >= 0)
 		rc = commit_write_image(job->w, next, job->options, job->created, image, err);
 	if (rc < 0)
 		return rc;
+	next->last_commit = image->id;
 	rc = commit_move(job->w, dir, next, &packed, image, err);
 	/* What has changed is in the layer now. Killed before this, the next commit says it once more, which is no
 	 * harm. */
@@ -140,6 +197,8 @@ static int layer_from_copy(const struct commit *job, int from, const char *name,
 		return error_set_errno(err, "copy the root directory");
 	rc = finish_container(job, tree, job->options->squash ? ALONE : OVER_LAYERS, &packed, err);
 	cleanup(container_done) struct container next = {0};
+	if (rc >= 0 && !job->options->squash && is_unchanged(job->c, &packed))
+		return commit_again(job, image, &next, err);
 	if (rc >= 0)
 		rc = commit_next_state(job->c, job->options, &packed, job->created_text, &next, err);
 	if (rc >= 0)
@@ -147,7 +206,7 @@ static int layer_from_copy(const struct commit *job, int from, const char *name,
 	if (rc >= 0)
 		rc = layer_adopt(store, name, &packed, err);
 	if (rc >= 0)
-		rc = images_add(store, &image->manifest, &image->id, image->created, image->name, err);
+		rc = commit_list_image(job->w, image, err);
 	return rc;
 }
 
@@ -206,11 +265,16 @@ static int commit_upper(const struct commit *job, struct new_image *image, struc
 	return rc;
 }
 
-static int load_image(struct workshop *w, const struct digest *id, struct image *image, struct error **err)
+static int load_image(struct workshop *w, const struct new_image *made, struct image *image, struct error **err)
 {
-	cleanup(image_entry_done) struct image_entry entry = {0};
+	cleanup(image_entry_done) struct image_entry entry = {.id = made->id, .created = made->created};
 	char text[DIGEST_TEXT_SIZE];
-	int rc = images_find(workshop_store(w), digest_format(id, text), &entry, err);
+	int rc = 0;
+
+	if (made->unlisted)
+		descriptor_copy(&entry.manifest, &made->manifest);
+	else
+		rc = images_find(workshop_store(w), digest_format(&made->id, text), &entry, err);
 
 	return rc < 0 ? rc : image_load(workshop_store(w), &entry, image, err);
 }
@@ -239,5 +303,5 @@ int commit_container(struct workshop *w, struct container *c, const struct commi
 		*c = next;
 		next = (struct container){0};
 	}
-	return load_image(w, &made.id, image, err);
+	return load_image(w, &made, image, err);
 }

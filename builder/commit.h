@@ -5,6 +5,9 @@
  * Two cases copy instead, and leave the container as it was: --squash (the new layer is the whole root, which the
  * container's own upper directory is not), and a container that is mounted in this session and in use there.
  *
+ * A container that has not changed since its last commit gets no further layer: that commit is made again, with what
+ * the configuration is now. Where that is the same, too, it is the same image.
+ *
  * A commit that is killed is finished or taken back, as far as it had come, by the next one who acquires the container:
  * before the upper directory is moved everything that is to become true is written to commit.json.
  */
@@ -19,6 +22,7 @@ struct commit_options {
 	enum image_format format; /* used when has_format; else the container's */
 	bool has_format;
 	const char *name;	   /* full name in the store, or NULL */
+	bool unlisted;		   /* not in the table of images: the caller adds it when it is where it should go */
 	int64_t timestamp;	   /* --timestamp, or -1: created and all mtimes of the new layer */
 	int64_t source_date_epoch; /* or -1: created; mtimes too when rewrite_timestamp */
 	bool rewrite_timestamp;

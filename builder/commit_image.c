@@ -42,6 +42,13 @@ static char *made_by(const struct container *c, const struct commit_options *opt
 	return c->config.shell.count ? strlist_join(&c->config.shell, " ") : mem_strdup("/bin/sh");
 }
 
+/* Of the last commit, which is made again. */
+static void drop_last_history(struct image_config *config)
+{
+	if (config->history_count)
+		history_done(&config->history[--config->history_count]);
+}
+
 static void add_history(struct container *next, const struct container *c, const struct commit_options *options,
 			const char *created)
 {
@@ -93,12 +100,16 @@ int commit_next_state(const struct container *c, const struct commit_options *op
 		drop_layers(&made);
 		drop_history(&made.config);
 	}
-	if (made.config.diff_id_count >= MANIFEST_LAYERS_MAX)
+	if (layer && made.config.diff_id_count >= MANIFEST_LAYERS_MAX)
 		return error_set(err, E2BIG, "an image cannot have more than %d layers (use --squash)",
 				 MANIFEST_LAYERS_MAX);
-	image_config_add_diff_id(&made.config, &layer->diff_id);
-	strlist_printf(&made.layer_types, "%s %s %llu", layer_media_type(format, CODEC_NONE),
-		       digest_format(&layer->diff_id, digest), (unsigned long long)layer->size);
+	if (layer) {
+		image_config_add_diff_id(&made.config, &layer->diff_id);
+		strlist_printf(&made.layer_types, "%s %s %llu", layer_media_type(format, CODEC_NONE),
+			       digest_format(&layer->diff_id, digest), (unsigned long long)layer->size);
+	} else {
+		drop_last_history(&made.config);
+	}
 	add_history(&made, c, options, created);
 	for (size_t i = 0; i < made.pending_count; i++)
 		history_done(&made.pending[i]);
@@ -167,17 +178,38 @@ static void set_annotations(struct manifest *m, const struct container *next, co
 	strlist_sort(&m->annotations);
 }
 
+static int format_config(const struct image_config *config, enum image_format format, struct buf *text,
+			 struct error **err)
+{
+	image_config_format(config, format, text);
+	return text->overflow ? error_set(err, EFBIG, "the image's configuration is too large") : 0;
+}
+
 static int write_config(struct workshop *w, const struct image_config *config, enum image_format format,
 			struct descriptor *descriptor, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(CONFIG_SIZE_MAX);
+	int rc = format_config(config, format, &text, err);
 
-	image_config_format(config, format, &text);
-	if (text.overflow)
-		return error_set(err, EFBIG, "the image's configuration is too large");
+	if (rc < 0)
+		return rc;
 	descriptor->media_type = mem_strdup(config_media_type(format));
 	descriptor->size = text.len;
 	return blob_put(workshop_store(w), text.data, text.len, &descriptor->digest, err);
+}
+
+int commit_image_id(const struct container *next, const struct commit_options *options, int64_t created,
+		    struct digest *id, struct error **err)
+{
+	enum image_format format = options->has_format ? options->format : next->format;
+	cleanup(image_config_done) struct image_config config = {0};
+	cleanup(buf_done) struct buf text = BUF_INIT(CONFIG_SIZE_MAX);
+	cleanup_free char *time = format_time(created, 0);
+	int rc = image_config(next, options, format, time, &config, err);
+
+	if (rc >= 0)
+		rc = format_config(&config, format, &text, err);
+	return rc < 0 ? rc : digest_of(text.data, text.len, id, err);
 }
 
 int commit_write_image(struct workshop *w, const struct container *next, const struct commit_options *options,
@@ -211,5 +243,13 @@ int commit_write_image(struct workshop *w, const struct container *next, const s
 	image->id = m.config.digest;
 	image->created = created;
 	image->name = options->name;
+	image->unlisted = options->unlisted;
 	return blob_put(workshop_store(w), text.data, text.len, &image->manifest.digest, err);
+}
+
+int commit_list_image(struct workshop *w, const struct new_image *image, struct error **err)
+{
+	if (image->unlisted)
+		return 0;
+	return images_add(workshop_store(w), &image->manifest, &image->id, image->created, image->name, err);
 }

@@ -14,17 +14,24 @@ struct new_image {
 	struct digest id;
 	int64_t created;
 	const char *name; /* borrowed, or NULL */
+	bool unlisted;	  /* as in struct commit_options */
 };
 void new_image_done(struct new_image *image);
 CLEANUP_FOR_VALUE(struct new_image, new_image_done)
 
 /* What `c` will be when the layer is one of its layers: its configuration gains the layer and its history. With
- * `squash` the layer is the only one. `created` is RFC 3339. */
+ * `squash` the layer is the only one. Without a layer (NULL) its last commit is made again: that one's layer stays, and
+ * the history of it is written anew. `created` is RFC 3339. */
 int commit_next_state(const struct container *c, const struct commit_options *options, const struct pack_result *layer,
 		      const char *created, struct container *next, struct error **err);
 /* Writes configuration and manifest of the image that `next` is. */
 int commit_write_image(struct workshop *w, const struct container *next, const struct commit_options *options,
 		       int64_t created, struct new_image *image, struct error **err);
+/* The id that this image would get. */
+int commit_image_id(const struct container *next, const struct commit_options *options, int64_t created,
+		    struct digest *id, struct error **err);
+/* Adds it to the table of images, unless it is unlisted. */
+int commit_list_image(struct workshop *w, const struct new_image *image, struct error **err);
 /* A deep copy. */
 int container_copy(const struct container *from, struct container *to, struct error **err);
 

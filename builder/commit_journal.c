@@ -66,6 +66,7 @@ static int journal_save(int dir, const struct container *next, const struct dige
 	json_set_string(root, "imageID", digest_format(&image->id, digest));
 	json_set_i64(root, "created", image->created);
 	json_set_string_opt(root, "name", image->name);
+	json_set_bool(root, "unlisted", image->unlisted);
 	json_format(root, &text);
 	return atomic_file_write(dir, JOURNAL, 0600, text.data, text.len, ATOMIC_FILE_SYNC, err);
 }
@@ -106,6 +107,8 @@ static int journal_load(int dir, struct journal *journal, struct error **err)
 		rc = json_get_i64(json_field(&at, "created"), &journal->image.created, err);
 	if (rc >= 0)
 		rc = json_get_string(json_field(&at, "name"), &journal->name, err);
+	if (rc >= 0)
+		rc = json_get_bool(json_field(&at, "unlisted"), &journal->image.unlisted, err);
 	journal->image.name = journal->name;
 	return rc;
 }
@@ -114,7 +117,7 @@ static int journal_load(int dir, struct journal *journal, struct error **err)
 static int finish(struct workshop *w, int dir, const struct container *next, const struct new_image *image,
 		  struct error **err)
 {
-	int rc = images_add(workshop_store(w), &image->manifest, &image->id, image->created, image->name, err);
+	int rc = commit_list_image(w, image, err);
 
 	if (rc >= 0)
 		rc = container_save(w, next, err);

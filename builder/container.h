@@ -34,7 +34,8 @@ struct container {
 	char *history_comment;
 	struct history *pending; /* --add-history: entries since the last commit */
 	size_t pending_count;
-	struct settings settings; /* what `from` was told for later runs */
+	struct digest last_commit; /* id of the image that its last commit made; null before the first */
+	struct settings settings;  /* what `from` was told for later runs */
 };
 
 void container_done(struct container *c);
@@ -67,7 +68,8 @@ MUST_CHECK int container_open_dir(struct workshop *w, const struct container *c,
 MUST_CHECK char *container_default_name(const char *image_text);
 int container_save(struct workshop *w, const struct container *c, struct error **err);
 int container_rename(struct workshop *w, struct container *c, const char *name, struct error **err);
-/* Removes state and upper, in the user namespace if need be; refused while it is mounted elsewhere. The caller holds it. */
+/* Removes state and upper, in the user namespace if need be; refused while it is mounted elsewhere. The caller holds
+ * it. */
 int container_remove(struct workshop *w, const struct container *c, struct error **err);
 
 struct container_list {

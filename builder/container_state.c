@@ -87,6 +87,7 @@ int container_state_format(const struct container *c, json_t **root, struct erro
 	set_text(object, "historyComment", c->history_comment);
 	if (c->pending_count)
 		json_set_take(object, "pendingHistory", format_pending(c));
+	set_digest(object, "lastCommit", &c->last_commit);
 	json_set_take(object, "settings", settings_to_json(&c->settings));
 	*root = take_ptr(&object);
 	return 0;
@@ -195,6 +196,8 @@ int container_state_parse(const json_t *root, const char *what, struct container
 		rc = json_get_string(json_field(&at, "historyComment"), &read.history_comment, err);
 	if (rc >= 0)
 		rc = parse_pending(&pending, &read, err);
+	if (rc >= 0)
+		rc = get_digest(json_field(&at, "lastCommit"), &read.last_commit, err);
 	if (rc >= 0)
 		rc = settings_from_json(&settings, &read.settings, err);
 	if (rc < 0)

@@ -165,12 +165,16 @@ static int prepare(struct command_context *context, const struct commit_flags *f
 	return rc;
 }
 
+/* It is listed when it has arrived: what could not be sent leaves nothing behind. */
 static int send(struct command_context *context, const struct export_options *export, const struct image *image,
 		const char *destination, struct error **err)
 {
 	struct digest digest;
 	int rc = export_image(context->workshop, image, destination, export, &digest, err);
-	return rc < 0 ? error_prefix(err, "commit to %s", destination) : 0;
+	if (rc < 0)
+		return error_prefix(err, "commit to %s", destination);
+	return images_add(context->store, &image->entry.manifest, &image->entry.id, image->entry.created,
+			  /* name */ NULL, err);
 }
 
 static int write_results(const struct commit_flags *flags, const struct image *image, const char *name,
@@ -211,6 +215,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (rc < 0)
 		return rc;
 	options.name = name;
+	options.unlisted = is_place;
 	cleanup_close int held = container_acquire(context->workshop, args->items[0], &container, err);
 	if (held < 0)
 		return held;
@@ -243,8 +248,9 @@ const struct command command_commit = {
 		"added where it has no registry or tag); a place (docker://NAME, oci:DIR[:TAG], oci-archive:FILE, "
 		"docker-archive:FILE, dir:DIR) gets the image as well. Without either the image has no name.\n\n"
 		"The container's changes become one new layer; they are moved, not copied, and compressed only when "
-		"the image "
-		"is pushed or saved.",
+		"the image is pushed or saved. Committed again without changes, the container gets no further layer: "
+		"with the same configuration it is the same image, else one with the layers of the last commit. An "
+		"image that cannot be sent to its place is not kept, and the same commit can be repeated.",
 	.examples = "  cooper commit $ctr my-image:1.0\n  cooper commit --rm --squash $ctr oci:./out:latest",
 	.needs = NEEDS_STORE | NEEDS_WORKER,
 	.order = OPTIONS_FIRST,

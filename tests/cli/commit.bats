@@ -138,6 +138,54 @@ layers_of() {
 	assert_succeeds
 }
 
+@test "a commit without changes since the last one adds no layer" {
+	ctr=$(cooper from busybox)
+	first=$(cooper commit -q "$ctr" again1)
+	[ "$(layers_of again1)" -eq 2 ]
+	history=$(cooper inspect --type image --format '{{len .OCIv1.History}}' again1)
+	sleep 1.1
+	[ "$(cooper commit -q "$ctr" again2)" = "$first" ]
+	cooper config --env NEW=1 --created-by me "$ctr"
+	changed=$(cooper commit -q "$ctr" again3)
+	[ "$changed" != "$first" ]
+	run cooper inspect --type image --format '{{len .OCIv1.RootFS.DiffIDs}} {{len .OCIv1.History}}' again3
+	assert_output_is "2 $history"
+	cooper run "$ctr" touch /file
+	cooper commit -q "$ctr" again4
+	[ "$(layers_of again4)" -eq 3 ]
+	cooper run "$ctr" rm /file
+	cooper commit -q "$ctr" again5
+	[ "$(layers_of again5)" -eq 4 ]
+	cooper run "$(cooper from again4)" test -e /file
+	run cooper run "$(cooper from again5)" test -e /file
+	[ "$status" -eq 1 ]
+}
+
+@test "what is in use is committed without a further layer as well" {
+	ctr=$(cooper from busybox)
+	# shellcheck disable=SC2016 # expanded inside
+	cooper unshare --mount ROOT="$ctr" sh -ec 'cd "$ROOT"
+		cooper commit -q '"$ctr"' used1; touch new; cooper commit -q '"$ctr"' used2; cooper commit -q '"$ctr"' used3'
+	[ "$(layers_of used3)" -eq 2 ]
+}
+
+@test "a commit that cannot be sent leaves no image, and can be repeated" {
+	ctr=$(cooper from busybox)
+	cooper run "$ctr" touch /sent
+	before=$(cooper images -a -q --no-trunc | sort)
+	mkdir "$BATS_TEST_TMPDIR/closed"
+	touch "$BATS_TEST_TMPDIR/closed/layout"
+	for place in "docker-archive:/nowhere/x.tar" "oci:$BATS_TEST_TMPDIR/closed/layout"; do
+		run cooper commit "$ctr" "$place"
+		[ "$status" -eq 125 ]
+		[ "$(cooper images -a -q --no-trunc | sort)" = "$before" ]
+	done
+	id=$(cooper commit -q "$ctr" "oci:$BATS_TEST_TMPDIR/layout:x")
+	[ "$(layers_of "$id")" -eq 2 ]
+	run cooper images -a -q --no-trunc
+	assert_output_has "$id"
+}
+
 @test "a step cannot forge overlay marks or whiteouts" {
 	ctr=$(cooper from busybox)
 	run cooper run "$ctr" mknod /bin/sh2 c 0 0
