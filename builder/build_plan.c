@@ -1,7 +1,7 @@
 /*
  * From a Dockerfile's tree to the graph of what has to be done. The walk goes from the target to what it needs: a stage
- * is put into the plan when it is whole, so each stands behind its needs. References only lead upwards in the file,
- * which is why the recursion ends.
+ * is put into the plan when it is whole, so each stands behind its needs. References only lead upwards in the file, and
+ * a file has at most DOCKERFILE_STAGES_MAX of them, which is why the recursion ends.
  */
 #include "builder/build_plan.h"
 
@@ -17,10 +17,7 @@ struct planner {
 	const struct plan_options *options;
 	struct plan *plan;
 	size_t *places; /* of each stage of the file in the plan; SIZE_MAX: not in it */
-	unsigned depth;
 };
-
-#define DEPTH_MAX 1000 /* stages that need each other in a row; nobody's Dockerfile is near, and a stack ends */
 
 static void step_done(struct plan_step *step)
 {
@@ -388,11 +385,7 @@ static int plan_stage(struct planner *p, const struct stage *written, size_t *pl
 		stage->written = written;
 		stage->name = name_of(p, written);
 		stage->no_cache = is_without_cache(p, written);
-		if (p->depth >= DEPTH_MAX)
-			return error_set(err, ELOOP, "more than %d stages stand on each other", DEPTH_MAX);
-		p->depth++;
 		int rc = fill_stage(p, stage, err);
-		p->depth--;
 		if (rc < 0)
 			return rc;
 		struct plan *plan = p->plan;
