@@ -245,8 +245,9 @@ static int parse_parts(const char *text, struct git_address *address, struct err
 		return error_set(err, EINVAL, "not the address of a git repository");
 	address->protocol = mem_strdup(protocol);
 	/* "ssh://-oProxyCommand=…" would be an option of ssh's; git refuses it too (CVE-2017-1000117). */
-	const char *host = strstr(address->url, "://");
-	if (host && host[3] == '-')
+	const char *scheme = strstr(address->url, "://");
+	const char *user = strchr(address->url, '@');
+	if ((scheme && scheme[3] == '-') || (user && user[1] == '-'))
 		return error_set(err, EINVAL, "a host cannot begin with '-'");
 	int rc = pairs ? parse_query(address, pairs, err) : 0;
 	return rc == 0 && fragment ? parse_fragment(address, fragment, err) : rc;

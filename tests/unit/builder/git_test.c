@@ -96,6 +96,8 @@ static void refuses_what_git_could_misread(void **state)
 	static const char *const bad[] = {
 		"ext::sh -c id",
 		"ssh://-oProxyCommand=id/x",
+		"ssh://git@-oProxyCommand=id/x",
+		"git@-oProxyCommand=id:x",
 		"https://h/a.git#--upload-pack=id",
 		"https://h/a.git#+main",
 		"https://h/a.git#main..dev",
