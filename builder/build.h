@@ -49,7 +49,8 @@ struct build_options {
 	int jobs;			       /* 0: the machine's cores */
 	int64_t timestamp, source_date_epoch;  /* or -1 */
 	bool rewrite_timestamp;
-	bool git_modes; /* --context-modes=git */
+	bool git_modes;	 /* --context-modes=git */
+	bool pass_stdin; /* RUN gets ours, else /dev/null */
 	bool quiet;
 	/* Lines for people, as they come: "STEP 1/7: FROM alpine", output of RUN is written to stderr as it is. */
 	void (*progress)(const char *line, void *context);

@@ -46,6 +46,7 @@ static const struct option_spec build_rows[] = {
 	{"from", 0, OPTION_TEXT, BUILD(from), "IMAGE", "image of the first FROM"},
 	{"allow", 0, OPTION_LIST, BUILD(allow), "WHAT", "let steps ask for it: security.insecure, network.host"},
 	{"mount", 0, OPTION_LIST, BUILD(mounts), "type=TYPE,…", "a mount for every RUN"},
+	{"stdin", 0, OPTION_FLAG, BUILD(pass_stdin), NULL, "give steps our standard input (default: nothing)"},
 	{"call", 0, OPTION_TEXT, BUILD(call), "METHOD",
 	 "check, outline or targets[,format=json]: say what the Dockerfile holds, build nothing"},
 	{"check", 0, OPTION_FLAG, BUILD(check), NULL, "the same as --call=check"},
@@ -529,6 +530,7 @@ int build_flags_read(const struct command_context *context, const struct build_f
 	options->ssh = &flags->ssh;
 	options->allow = &flags->allow;
 	options->no_cache = flags->no_cache;
+	options->pass_stdin = flags->pass_stdin;
 	for (size_t i = 0; i < flags->no_cache_filter.count; i++)
 		strlist_split(&request->no_cache_stages, flags->no_cache_filter.items[i], ',');
 	options->no_cache_stages = &request->no_cache_stages;

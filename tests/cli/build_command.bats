@@ -180,6 +180,14 @@ assert [e["event"] for e in events if "step" in e] == ["started", "done"] * 2'
 	[[ $stderr != *"from the cache"* ]]
 }
 
+@test "steps have no standard input unless --stdin gives them ours" {
+	dockerfile 'FROM busybox' 'RUN cat; echo end'
+	run --separate-stderr -0 sh -c 'echo word | cooper build --no-cache ctx'
+	[[ $stderr != *word* ]]
+	run --separate-stderr -0 sh -c 'echo word | cooper build --no-cache --stdin ctx'
+	[[ $stderr == *word* ]]
+}
+
 @test "--logfile takes what the build says" {
 	run --separate-stderr -0 cooper build --no-cache --logfile log ctx
 	[ -z "$stderr" ]
