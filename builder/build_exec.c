@@ -17,6 +17,7 @@
 #include "base/parse.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
+#include "builder/build_mask.h"
 #include "builder/build_secret.h"
 #include "builder/copy.h"
 #include "builder/settings_parse.h"
@@ -30,6 +31,7 @@ struct run_job {
 	const struct plan_step *step;
 	struct settings settings;
 	struct build_secrets secrets;
+	struct build_mask mask;
 	struct mount_setting *mounts;
 	size_t mount_count;
 	struct build_root *roots; /* of the mounts, by number */
@@ -42,6 +44,7 @@ struct run_job {
 static void job_done(struct run_job *job)
 {
 	settings_done(&job->settings);
+	build_mask_done(&job->mask);
 	build_secrets_done(&job->secrets);
 	for (size_t i = 0; i < job->mount_count; i++)
 		mount_setting_done(&job->mounts[i]);
@@ -207,6 +210,7 @@ static int add_secret(struct run_job *job, const struct file_mount *mount, struc
 			*err = take_ptr(&error);
 		return rc;
 	}
+	build_mask_add(&job->mask, &value);
 	if (mount->env)
 		strlist_env_set(&job->settings.env, mount->env, buf_str(&value));
 	if (mount->env && !mount->target)
@@ -347,7 +351,10 @@ static int add_devices(struct run_job *job, struct error **err)
 static int add_rights(struct run_job *job, struct error **err)
 {
 	const struct instruction_run *run = &job->step->instruction->run;
+	const char *hostname = strlist_env_get(&job->build->globals.given, "BUILDKIT_SANDBOX_HOSTNAME");
 
+	if (hostname)
+		mem_replace(&job->settings.hostname, hostname);
 	/* "default" is what the build was told. */
 	if (run->network && strcmp(run->network, "default") != 0)
 		mem_replace(&job->settings.network, run->network);
@@ -398,7 +405,8 @@ static int failed(struct build *build, struct stage_run *run, const struct plan_
 
 int build_exec_run(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
 {
-	cleanup(job_done) struct run_job job = {.build = build, .step = step, .secrets = BUILD_SECRETS_INIT(build->w)};
+	cleanup(job_done) struct run_job job = {
+		.build = build, .step = step, .secrets = BUILD_SECRETS_INIT(build->w), .mask = BUILD_MASK_INIT};
 	struct run_result result = {0};
 
 	/* The container is what the step sees, so that it can be looked at when the step fails. */
@@ -410,20 +418,26 @@ int build_exec_run(struct build *build, struct stage_run *run, const struct plan
 	int rc = add_rights(&job, err);
 	if (rc >= 0)
 		rc = add_mounts(&job, err);
+	if (rc >= 0)
+		rc = build_mask_start(&job.mask, build->output, err);
 	if (rc < 0)
 		return rc;
+	/* stdout is the build's result. */
+	int output = job.mask.to >= 0 ? job.mask.to : build->output;
 	const struct step_options options = {
 		.settings = &job.settings,
 		.argv = &step->argv,
 		.terminal = RUN_TERMINAL_NO,
-		.stdin_fd = -1,
-		.stdout_fd = build->output, /* stdout is the build's result */
-		.stderr_fd = build->output,
+		.stdin_fd = build->options->pass_stdin ? STDIN_FILENO : -1,
+		.stdout_fd = output,
+		.stderr_fd = output,
 		.mounts = job.mounts,
 		.mount_count = job.mount_count,
 	};
 	rc = step_run(build->w, &run->c, &options, &result, err);
 	cleanup_free char *message = result.message;
+	/* What it has said comes before what is said of it. */
+	build_mask_done(&job.mask);
 	if (rc >= 0 && (!result.started || result.status != 0))
 		rc = failed(build, run, step, &result, err);
 	return rc;

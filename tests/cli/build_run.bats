@@ -202,3 +202,17 @@ setup() {
 	[[ $output =~ ^[0-9a-f]{64}$ ]]
 	[[ $stderr == *to-stdout*to-stderr* ]]
 }
+
+@test "a secret that is printed is masked, whole and line by line" {
+	printf 'first-line\nsecond-line\n' >"$BATS_TEST_TMPDIR/secret"
+	dockerfile <<-'EOT'
+		FROM busybox
+		RUN --mount=type=secret,id=s cat /run/secrets/s; echo a-first-line-b; printf second-; printf 'line and more\nfirst-'; exit 7
+	EOT
+	run cooper build --secret id=s,src="$BATS_TEST_TMPDIR/secret" "$context"
+	[ "$status" -eq 7 ]
+	assert_output_has "a-***-b"
+	assert_output_has "*** and more"
+	assert_output_has "first-"
+	assert_output_lacks $'first-line\nsecond-line'
+}
