@@ -144,8 +144,8 @@ static int find(const struct build_request *request, const struct dockerfile *fi
 		return override ? error_prefix(err, "BUILDKIT_DOCKERFILE_CHECK")
 				: source_error(&file->source, &file->directives.check_range, err);
 	given_args(request, &args);
-	/* All stages, unless one was asked for by name. */
-	if (request->options.target)
+	/* A build speaks of what it builds; else of all stages, unless one was asked for by name. */
+	if (request->options.target || request->call == BUILD_CALL_BUILD)
 		rc = dockerfile_target(file, request->options.target, &options.target, err);
 	if (rc == 0)
 		lint_run(file, &options, findings);

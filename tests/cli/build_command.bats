@@ -233,6 +233,10 @@ assert outline["secrets"][0] == {**outline["secrets"][0], "name": "token", "requ
 	python3 -c 'import json, sys; assert len(json.loads(sys.argv[1])["warnings"]) == 2' "$output"
 	run -0 cooper build ctx
 	assert_output_has "see --check"
+	dockerfile 'FROM busybox AS unused' 'MAINTAINER me' 'FROM busybox'
+	run -0 cooper build ctx
+	assert_output_lacks "see --check"
+	run -1 cooper build --check ctx
 	dockerfile '# check=error=true' 'FROM busybox' 'MAINTAINER me'
 	run -125 cooper build ctx
 	assert_output_has MaintainerDeprecated
