@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,9 +16,11 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/process.h"
+#include "base/terminal.h"
 #include "base/tree.h"
 
 #define OUTPUT_MAX ((size_t)64 << 10)
+#define COMPLAINT_LINES 4 /* of what git and others say, in an error */
 
 struct git {
 	const struct git_address *address;
@@ -49,6 +52,27 @@ static bool may_pass(const char *variable)
 	return false;
 }
 
+/* ssh looks for its files where the account of the uid has them, and not at $HOME: inside the user namespace we are
+ * uid 0, and that would be root's. */
+static void find_ssh_files(struct git *git)
+{
+	static const char *const keys[] = {"id_ed25519", "id_ecdsa", "id_rsa"};
+	const struct passwd *account = getpwuid(geteuid());
+	const char *home = strlist_env_get(&git->environment, "HOME");
+	bool is_chosen =
+		strlist_env_get(&git->environment, "GIT_SSH_COMMAND") || strlist_env_get(&git->environment, "GIT_SSH");
+
+	/* git gives the command to a shell. */
+	if (is_chosen || !home || !account || strcmp(account->pw_dir, home) == 0 ||
+	    strpbrk(home, " \t\n'\"\\$`%;&|<>()*?"))
+		return;
+	cleanup(buf_done) struct buf command = BUF_INIT(OUTPUT_MAX);
+	buf_printf(&command, "ssh -o UserKnownHostsFile=%s/.ssh/known_hosts", home);
+	for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
+		buf_printf(&command, " -o IdentityFile=%s/.ssh/%s", home, keys[i]);
+	strlist_env_set(&git->environment, "GIT_SSH_COMMAND", buf_str(&command));
+}
+
 static void make_environment(struct git *git)
 {
 	const char *protocol = git->address->protocol;
@@ -56,6 +80,7 @@ static void make_environment(struct git *git)
 	for (char *const *variable = environ; *variable; variable++)
 		if (may_pass(*variable))
 			strlist_append(&git->environment, *variable);
+	find_ssh_files(git);
 	strlist_append(&git->environment, "LC_ALL=C"); /* its words are for our errors */
 	strlist_append(&git->environment, "GIT_CONFIG_NOSYSTEM=1");
 	strlist_append(&git->environment, "GIT_TERMINAL_PROMPT=0");
@@ -82,19 +107,24 @@ static void begin(const struct git *git, struct strlist *argv)
 	strlist_append(argv, git->directory);
 }
 
-/* The last line that says what is wrong, without git's "fatal: ". */
-static const char *complaint(const char *errors, struct strlist *lines)
+/* What is wrong: git's first "fatal: ", behind what others (ssh, the server) have said before it. Its advice after that
+ * is not for here. */
+static char *complaint(const char *errors)
 {
-	strlist_split(lines, errors, '\n');
-	for (size_t i = lines->count; i-- > 0;) {
-		const char *line = lines->items[i];
-		if (text_has_prefix(line, "fatal: ") || text_has_prefix(line, "error: "))
-			return line + strlen("fatal: ");
+	cleanup(strlist_done) struct strlist lines = {0}, words = {0};
+
+	strlist_split(&lines, errors, '\n');
+	for (size_t i = 0; i < lines.count; i++) {
+		const char *line = lines.items[i];
+		bool is_last = text_has_prefix(line, "fatal: ") || text_has_prefix(line, "error: ");
+		if (*line)
+			strlist_append(&words, is_last ? line + strlen("fatal: ") : line);
+		if (words.count > COMPLAINT_LINES)
+			strlist_remove(&words, 0);
+		if (is_last)
+			break;
 	}
-	for (size_t i = lines->count; i-- > 0;)
-		if (*lines->items[i])
-			return lines->items[i];
-	return "it failed without a word";
+	return words.count ? strlist_join(&words, "; ") : mem_strdup("it failed without a word");
 }
 
 /* git repeats the address as it was given, with the password in it. */
@@ -112,7 +142,7 @@ static char *redacted(const struct git *git, const char *text)
 /* Runs "git … words"; `out` (may be NULL) gets its output without the newline at the end. */
 static int call(const struct git *git, const char *const *words, struct buf *out, struct error **err)
 {
-	cleanup(strlist_done) struct strlist argv = {0}, lines = {0};
+	cleanup(strlist_done) struct strlist argv = {0};
 	cleanup(buf_done) struct buf errors = BUF_INIT(OUTPUT_MAX);
 	struct process_result result = {0};
 
@@ -128,7 +158,9 @@ static int call(const struct git *git, const char *const *words, struct buf *out
 		return rc;
 	log_debug("git %s ended with status %d", words[0], result.status);
 	if (result.status != 0) {
-		cleanup_free char *said = redacted(git, complaint(buf_str(&errors), &lines));
+		cleanup_free char *whole = complaint(buf_str(&errors));
+		terminal_disarm(whole, strlen(whole)); /* the server may have said anything */
+		cleanup_free char *said = redacted(git, whole);
 		return error_set(err, EREMOTEIO, "git %s: %s", words[0], said);
 	}
 	while (out && out->len && out->data[out->len - 1] == '\n')
