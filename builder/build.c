@@ -35,6 +35,7 @@ static void build_done(struct build *build)
 			build_context_close(build->directories[i].context);
 	}
 	free(build->directories);
+	build_remotes_done(&build->remotes);
 	plan_free(build->plan);
 	for (size_t i = 0; i < build->image_count; i++)
 		build_image_free(build->images[i]);
@@ -395,8 +396,11 @@ static int write_squashed(struct build *build, struct image *image, struct error
 
 int build_run(struct workshop *w, const struct build_options *options, struct build_result *result, struct error **err)
 {
-	cleanup(build_done) struct build build = {
-		.w = w, .options = options, .output = STDERR_FILENO, .epoch = options->source_date_epoch};
+	cleanup(build_done) struct build build = {.w = w,
+						  .options = options,
+						  .output = STDERR_FILENO,
+						  .epoch = options->source_date_epoch,
+						  .remotes = {.w = w}};
 	struct build_result made = {0};
 
 	/* Nothing that is made on the way may be swept before the image names it. */

@@ -12,7 +12,6 @@
 
 #include "base/fd.h"
 #include "base/owner.h"
-#include "base/parse.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
 #include "builder/copy.h"
@@ -125,30 +124,58 @@ static int copy_documents(struct build *build, struct stage_run *run, const stru
 	return rc;
 }
 
-/* Only of the context's files there may be none. */
-static bool needs_root(const struct plan_step *step)
+static bool is_remote(const struct plan_step *step, size_t index)
 {
-	const struct strlist *sources = &step->instruction->copy.sources;
+	return step->kind == INSTRUCTION_ADD && copy_is_remote(step->instruction->copy.sources.items[index]);
+}
 
-	for (size_t i = 0; i < sources->count; i++)
-		if (step->kind != INSTRUCTION_ADD || !copy_is_remote(sources->items[i]))
-			return true;
-	return false;
+/* Sources of the context, a stage or an image. */
+static int copy_local(struct build *build, struct stage_run *run, const struct plan_step *step,
+		      const struct strlist *sources, struct build_root *opened, struct error **err)
+{
+	int rc = opened->fd < 0 ? build_root_open(build, &step->input, opened, err) : 0;
+	const struct copy_root root = {.fd = opened->fd, .ignore = opened->ignore, .keep_owner = opened->keep_owner};
+
+	return rc < 0 ? rc : copy_from(build, run, step, sources, &root, err);
+}
+
+static int copy_remote(struct build *build, struct stage_run *run, const struct plan_step *step,
+		       const struct build_remote *remote, struct error **err)
+{
+	const struct instruction_copy *copy = &step->instruction->copy;
+	cleanup(strlist_done) struct strlist source = {0};
+	const struct copy_root root = {.fd = remote->root};
+	struct copy_options options;
+	struct copy_result result;
+
+	copy_options_of(build, step, &options);
+	options.root = &root;
+	options.checksum = NULL; /* checked when it was fetched */
+	options.keep_archive = !options.force_unpack;
+	options.git_modes = remote->is_tree;
+	strlist_append(&source, remote->source);
+	return copy_into_container(build->w, &run->c, &source, copy->destination, &options, &result, err);
 }
 
 int build_files_copy(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
 {
 	const struct instruction_copy *copy = &step->instruction->copy;
 	cleanup(build_root_done) struct build_root opened = BUILD_ROOT_INIT;
-	int rc = 0;
+	size_t fetched = 0;
 
 	mem_replace(&run->c.config.working_dir, step->cwd);
-	if (copy->sources.count) {
-		rc = needs_root(step) ? build_root_open(build, &step->input, &opened, err) : 0;
-		const struct copy_root root = {
-			.fd = opened.fd, .ignore = opened.ignore, .keep_owner = opened.keep_owner};
-		if (rc >= 0)
-			rc = copy_from(build, run, step, &copy->sources, &root, err);
+	int rc = build_remotes_fetch(&build->remotes, step->instruction, &build->options->registry, err);
+	/* In their order; those of the context that stand together are copied together. */
+	for (size_t i = 0; rc >= 0 && i < copy->sources.count;) {
+		cleanup(strlist_done) struct strlist local = {0};
+		if (is_remote(step, i)) {
+			rc = copy_remote(build, run, step, &build->remotes.items[fetched++], err);
+			i++;
+			continue;
+		}
+		while (i < copy->sources.count && !is_remote(step, i))
+			strlist_append(&local, copy->sources.items[i++]);
+		rc = copy_local(build, run, step, &local, &opened, err);
 	}
 	if (rc >= 0 && copy->files.count)
 		rc = copy_documents(build, run, step, err);

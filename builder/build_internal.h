@@ -8,7 +8,9 @@
  *	build_layer.c	changes to a layer
  *	build_exec.c	RUN
  *	build_secret.c	its secrets and ssh sockets
+ *	build_mask.c	and how they are kept out of the log
  *	build_files.c	COPY, ADD, WORKDIR
+ *	build_remote.c	what ADD fetches
  *	build_jobs.c	stages as processes
  *
  * A stage is its base's layers and a record for each step that makes one more; everything else about it stands in the
@@ -22,6 +24,7 @@
 #include "builder/build_key.h"
 #include "builder/build_memo.h"
 #include "builder/build_plan.h"
+#include "builder/build_remote.h"
 #include "builder/container.h"
 #include "builder/rootfs.h"
 
@@ -61,6 +64,7 @@ struct build {
 	size_t image_count;
 	struct build_directory *directories; /* the context, then as options->named_contexts */
 	struct stage_run *stages;	     /* as the plan's */
+	struct build_remotes remotes;	     /* of the step at hand */
 	int64_t epoch;			     /* SOURCE_DATE_EPOCH, or -1 */
 	int status;			     /* of the RUN that failed */
 	int output;			     /* where RUN writes to */

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "builder/copy.h"
 #include "builder/fetch.h"
 
 static void tell(const struct build *build, const char *line)
@@ -322,11 +323,22 @@ static int make_layer(struct build *build, struct stage_run *run, const struct p
 	return rc;
 }
 
-/* A copy from a stage whose layers are others than before, but perhaps not these files. 1: found. */
+static bool has_remotes(const struct plan_step *step)
+{
+	if (step->kind != INSTRUCTION_ADD)
+		return false;
+	const struct strlist *sources = &step->instruction->copy.sources;
+	for (size_t i = 0; i < sources->count; i++)
+		if (copy_is_remote(sources->items[i]))
+			return true;
+	return false;
+}
+
+/* What is only known by its files: a copy from a stage whose layers are others than before, and downloads. 1: found. */
 static int find_by_files(struct build *build, struct stage_run *run, const struct plan_step *step, struct digest *key,
 			 bool *has_key, struct build_record *record, struct error **err)
 {
-	if (step->input.kind != INPUT_STAGE)
+	if (step->input.kind != INPUT_STAGE && !has_remotes(step))
 		return 0;
 	int rc = build_step_key(build, run, step, KEY_OF_FILES, key, err);
 	if (rc < 0)
@@ -342,12 +354,11 @@ static int make_step(struct build *build, struct stage_run *run, const struct pl
 	struct digest of_files;
 	bool has_files = false;
 
-	int rc = key ? find_by_files(build, run, step, &of_files, &has_files, &record, err) : 0;
-	if (rc < 0)
-		return rc;
+	int rc = find_by_files(build, run, step, &of_files, &has_files, &record, err);
 	bool found = rc == 1;
-	if (!found)
+	if (rc == 0)
 		rc = make_layer(build, run, step, &record, err);
+	build_remotes_done(&build->remotes);
 	if (rc < 0)
 		return rc;
 	if (key)
@@ -366,6 +377,7 @@ static int make_change(struct build *build, struct stage_run *run, const struct 
 
 	if (rc >= 0)
 		rc = perform(build, run, step, err);
+	build_remotes_done(&build->remotes);
 	run->done += rc >= 0;
 	return rc;
 }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/parse.h"
 #include "builder/build_selection.h"
 #include "builder/copy.h"
 
@@ -106,22 +105,31 @@ static int add_run(struct build *build, struct build_key *key, const struct plan
 /* ---- COPY and ADD ---------------------------------------------------------------------------------------------------
  */
 
-/* Splits the sources of ADD into those of the context and those from elsewhere. */
-static int add_remote(const struct instruction *instruction, struct strlist *local, struct build_key *key)
+/* Splits the sources of ADD into those of the context and those from elsewhere. What is pinned needs no look. */
+static int add_remote(struct build *build, const struct plan_step *step, enum key_of_stages of, struct strlist *local,
+		      struct build_key *key, struct error **err)
 {
-	const struct instruction_copy *copy = &instruction->copy;
+	const struct instruction_copy *copy = &step->instruction->copy;
+	bool is_pinned = copy->checksum && *copy->checksum;
+	bool is_open = false;
 
 	for (size_t i = 0; i < copy->sources.count; i++) {
 		const char *source = copy->sources.items[i];
-		if (instruction->kind != INSTRUCTION_ADD || !copy_is_remote(source)) {
+		if (step->kind != INSTRUCTION_ADD || !copy_is_remote(source)) {
 			strlist_append(local, source);
 			continue;
 		}
-		if (!copy->checksum || !*copy->checksum)
-			return -ENODATA;
 		build_key_text(key, "address", source);
+		is_open = is_open || !is_pinned;
 	}
-	return 0;
+	if (!is_open)
+		return 0;
+	if (of == KEY_OF_LAYERS)
+		return -ENODATA;
+	int rc = build_remotes_fetch(&build->remotes, step->instruction, &build->options->registry, err);
+	if (rc >= 0)
+		build_remotes_key(&build->remotes, key);
+	return rc;
 }
 
 static int add_copy(struct build *build, struct build_key *key, const struct plan_step *step, enum key_of_stages of,
@@ -145,7 +153,7 @@ static int add_copy(struct build *build, struct build_key *key, const struct pla
 		build_key_number(key, "strip tabs", copy->files.items[i].strip_tabs);
 		build_key_text(key, "content", copy->files.items[i].content);
 	}
-	int rc = add_remote(step->instruction, &local, key);
+	int rc = add_remote(build, step, of, &local, key, err);
 	/* How many there are decides whether the destination is a directory. */
 	build_key_number(key, "sources", copy->sources.count + copy->files.count);
 	if (rc < 0 || local.count == 0)
