@@ -198,6 +198,9 @@ static int check(struct parsing *p, struct error **err)
 	bool wants_dest = is_root || output->type == OUTPUT_OCI || output->type == OUTPUT_DOCKER;
 	if (wants_dest && (!output->dest || !*output->dest))
 		return error_set(err, EINVAL, "dest= is missing");
+	/* export_image() takes "transport:path:name". */
+	if (wants_dest && !is_root && strchr(output->dest, ':'))
+		return error_set(err, EINVAL, "dest '%s': there must be no ':' in it", output->dest);
 	if (!wants_dest && output->dest)
 		return error_set(err, EINVAL, "this type has no dest=");
 	if (output->is_directory && output->type != OUTPUT_OCI)
@@ -242,11 +245,11 @@ int output_parse(const char *text, struct output *output, struct error **err)
 /* The user's own path, made like mkdir -p, absolute. */
 static int make_directory(const char *dest, char **path, struct error **err)
 {
-	cleanup_free char *cwd = *dest == '/' ? mem_strdup("") : getcwd(NULL, 0);
+	cleanup_free char *cwd = getcwd(NULL, 0);
 
 	if (!cwd)
 		return error_set_errno(err, "find the working directory");
-	cleanup_free char *absolute = mem_printf("%s/%s", cwd, dest);
+	cleanup_free char *absolute = *dest == '/' ? mem_strdup(dest) : mem_printf("%s/%s", cwd, dest);
 	cleanup_close int slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	cleanup_close int made = rootpath_mkdirs(slash, absolute, /* dir */ NULL, err);
 	if (made < 0)
@@ -298,9 +301,6 @@ static int archive_place(const struct output *output, const char *path, const ch
 				: output->is_directory	      ? "oci"
 							      : "oci-archive";
 
-	/* "transport:path:name" is split at a ':'. */
-	if (strchr(path, ':'))
-		return error_set(err, EINVAL, "dest '%s': there must be no ':' in it", path);
 	if (name) {
 		int rc = reference_parse(name, &ref, err);
 		if (rc < 0)

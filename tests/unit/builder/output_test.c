@@ -71,6 +71,7 @@ static void refuses_what_it_cannot_do(void **state)
 		"type=local,dest=-",
 		"type=oci,dest=-,tar=false",
 		"type=docker,dest=d,tar=false",
+		"type=oci,dest=a:b",
 		"type=registry,dest=x",
 		"type=local,dest=d,push=true",
 		"type=image,push-by-digest=true",
