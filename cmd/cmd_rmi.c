@@ -82,6 +82,9 @@ static const char *name_meant(const struct image_entry *entry, const char *text)
 static int remove_named(struct command_context *context, const char *text, bool force, struct error **err)
 {
 	cleanup(image_entry_done) struct image_entry entry = {0};
+	/* Long for "here". */
+	if (text_has_prefix(text, "containers-storage:"))
+		text += strlen("containers-storage:");
 	int rc = images_find(context->store, text, &entry, err);
 	if (rc < 0)
 		return rc;
@@ -153,6 +156,8 @@ static int run(struct command_context *context, void *values, const struct strli
 {
 	const struct rmi_options *options = values;
 	bool many = options->all || options->prune;
+	if (options->all && options->prune)
+		return error_set(err, EINVAL, "when using the --all switch, you may not use --prune switch");
 	if (many && args->count > 0)
 		return error_set(err, EINVAL, "when using the --%s switch, you may not pass any images names or IDs",
 				 options->all ? "all" : "prune");

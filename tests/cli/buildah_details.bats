@@ -182,7 +182,11 @@ setup_file() {
 	assert_output_is localhost/two
 	run cooper images --filter since
 	assert_fails_with 125 'must be in the format "filter=value or filter!=value"'
+	cooper tag one uno
 	cooper rmi containers-storage:one >/dev/null
+	cooper rmi uno >/dev/null
+	run cooper rmi --all --prune
+	assert_fails_with 125 "you may not use --prune"
 	run cooper images --format '{{.Name}}' --filter label=of
 	assert_output_is localhost/two
 }
