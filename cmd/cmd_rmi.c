@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "builder/container.h"
 #include "builder/sweep.h"
 #include "cmd/command.h"
