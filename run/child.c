@@ -235,7 +235,7 @@ static const struct step_of_walk walk[] = {
 	{confine_label},
 	/* From here on no path leads outside. */
 	{enter_root},
-	/* Limits after the mounts, which must not fail for want of descriptors, and as root, who may set them. */
+	/* As root, who may set them. That on descriptors comes last of all (become_init()). */
 	{confine_limits},
 	/* A keyring belongs to its maker; it is made by root and inherited. */
 	{confine_keyring},
@@ -334,6 +334,9 @@ static int become_init(struct child *child, struct error **err)
 	/* All else ends at exec, also what a library has opened behind our back. Where the call is unknown (a filter
 	 * around us) every descriptor of ours is O_CLOEXEC anyway. */
 	close_range(INIT_CHANNEL + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	int limited = child->plan->runtime ? 0 : confine_files(child, err);
+	if (limited < 0)
+		return limited;
 	channel_send(INIT_CHANNEL, CHANNEL_START, 0, NULL, 0, -1);
 	syscall(SYS_execveat, init, "", strlist_argv(&argv), strlist_argv(&env), AT_EMPTY_PATH);
 	int rc = error_set_errno(err, "start the step's init");

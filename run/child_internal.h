@@ -88,6 +88,7 @@ int proc_write(const struct child *child, const char *path, const char *text, st
 
 /* confine.c: who the step is and what it may. In the order in which child.c calls them. */
 int confine_limits(struct child *child, struct error **err);
+int confine_files(struct child *child, struct error **err); /* the limit on descriptors */
 int confine_keyring(struct child *child, struct error **err);
 int confine_label(struct child *child, struct error **err);
 int confine_identity(struct child *child, struct error **err);

@@ -24,7 +24,12 @@
 
 int confine_limits(struct child *child, struct error **err)
 {
-	return limits_apply(child->spec->limits, child->spec->limit_count, err);
+	return limits_apply(child->spec->limits, child->spec->limit_count, LIMITS_BUT_FILES, err);
+}
+
+int confine_files(struct child *child, struct error **err)
+{
+	return limits_apply(child->spec->limits, child->spec->limit_count, LIMITS_FILES, err);
 }
 
 int confine_keyring(struct child *child, struct error **err)

@@ -38,9 +38,17 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-bool disk_is_spent(struct disk *disk)
+/* -errno when it cannot be measured. */
+static int is_over_limit(const struct disk *disk)
 {
 	struct tree_usage usage = {0};
+	int rc = tree_usage(disk->upper, &usage, NULL);
+
+	return rc < 0 ? rc : usage.blocks > disk->before && usage.blocks - disk->before > disk->limit;
+}
+
+bool disk_is_spent(struct disk *disk)
+{
 	int64_t now = now_ms();
 
 	if (!disk->limit || now - disk->looked_ms < DISK_INTERVAL_MS)
@@ -54,7 +62,11 @@ bool disk_is_spent(struct disk *disk)
 		return false;
 	/* The step changes the tree while we look; what has vanished counts as not there. A tree that cannot be
 	 * measured (deeper than we may have descriptors) is no way around the limit. */
-	if (tree_usage(disk->upper, &usage, NULL) < 0)
-		return taken > disk->limit;
-	return usage.blocks > disk->before && usage.blocks - disk->before > disk->limit;
+	int over = is_over_limit(disk);
+	return over < 0 ? taken > disk->limit : over;
+}
+
+bool disk_was_spent(const struct disk *disk)
+{
+	return disk->limit && is_over_limit(disk) > 0;
 }

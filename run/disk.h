@@ -24,5 +24,7 @@ struct disk {
 int disk_init(struct disk *disk, int upper, uint64_t limit, struct error **err);
 /* To be called at least every DISK_INTERVAL_MS; it looks no more often than that. True when the budget is spent. */
 bool disk_is_spent(struct disk *disk);
+/* The same at the end of the step, whenever the last look was. */
+bool disk_was_spent(const struct disk *disk);
 
 #endif

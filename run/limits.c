@@ -143,7 +143,7 @@ int limits_resolve(const struct run_limit *limits, size_t count, struct run_limi
 	return 0;
 }
 
-int limits_apply(const struct run_limit *limits, size_t count, struct error **err)
+int limits_apply(const struct run_limit *limits, size_t count, enum limits_part part, struct error **err)
 {
 	cleanup_free struct run_limit *resolved = NULL;
 	size_t resolved_count = 0;
@@ -152,6 +152,8 @@ int limits_apply(const struct run_limit *limits, size_t count, struct error **er
 	for (size_t i = 0; rc == 0 && i < resolved_count; i++) {
 		struct rlimit limit = {.rlim_cur = resolved[i].soft, .rlim_max = resolved[i].hard};
 
+		if ((resolved[i].resource == RLIMIT_NOFILE) != (part == LIMITS_FILES))
+			continue;
 		if (setrlimit((__rlimit_resource_t)resolved[i].resource, &limit) == 0)
 			continue;
 		rc = error_set_errno(err, "set the limit '%s'", limit_name(resolved[i].resource));

@@ -538,6 +538,10 @@ static int make_result(const struct step *step, int status, const struct rusage 
 		made.message = mem_printf("the step was killed: %s", step->killed_for);
 	} else if (made.status == SIGNAL_BASE + SIGKILL && cgroup_was_out_of_memory(&step->cgroup)) {
 		made.message = mem_strdup("the step was killed: it has used more than its memory limit allows");
+	} else if (made.status == 0 && disk_was_spent(&step->disk)) {
+		/* It was faster than our looks. */
+		made.status = SIGNAL_BASE + SIGKILL;
+		made.message = mem_strdup("the step has written more than its disk limit allows");
 	}
 	*result = made;
 	return 0;

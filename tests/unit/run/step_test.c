@@ -465,6 +465,26 @@ static void stops_a_step_that_fills_the_disk(void **state)
 	assert_non_null(strstr(place->result.message, "disk limit"));
 }
 
+static void fails_a_step_that_was_faster_than_the_disk_watch(void **state)
+{
+	struct place *place = *state;
+
+	place->spec.disk_limit = 1 << 20;
+	assert_int_equal(SHELL(place, "dd if=/dev/zero of=/big bs=1M count=4 2>/dev/null"), 0);
+	assert_int_equal(place->result.status, 137);
+	assert_non_null(strstr(place->result.message, "disk limit"));
+}
+
+static void needs_no_descriptors_itself(void **state)
+{
+	struct place *place = *state;
+	const struct run_limit limit = {.resource = RLIMIT_NOFILE, .soft = 3, .hard = 3};
+
+	place->spec.limits = &limit;
+	place->spec.limit_count = 1;
+	expect(place, "ulimit -Hn", 0, "3\n");
+}
+
 static void applies_limits(void **state)
 {
 	struct place *place = *state;
@@ -653,7 +673,9 @@ int main(void)
 		TEST(passes_signals_to_the_command),
 		TEST(has_only_a_loopback_without_a_network),
 		TEST(stops_a_step_that_fills_the_disk),
+		TEST(fails_a_step_that_was_faster_than_the_disk_watch),
 		TEST(applies_limits),
+		TEST(needs_no_descriptors_itself),
 		TEST(runs_from_a_plain_directory),
 		TEST(runs_in_a_container_that_is_mounted),
 		TEST(sees_all_of_many_layers),
