@@ -101,19 +101,33 @@ static void add_arguments(const char *helper, pid_t target, struct strlist *argv
 	strlist_append(argv, helper);
 	for (size_t i = 0; i < count; i++)
 		strlist_append(argv, arguments[i]);
+	/* The host's root it would leave for nobody (pasta(1), --runas), who may not join the step's namespace. */
+	if (is_pasta && geteuid() == 0) {
+		strlist_append(argv, "--runas");
+		strlist_append(argv, "0:0");
+	}
 	strlist_printf(argv, "%d", target);
 	if (!is_pasta)
 		strlist_append(argv, "tap0");
 }
 
+/* What it said, as one line. */
 static int report_end(struct network *network, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(OUTPUT_MAX);
+	cleanup(strlist_done) struct strlist lines = {0};
+	cleanup(strlist_done) struct strlist said = {0};
 
 	fd_read_all(network->output, &text, NULL); /* cut off where it is long */
-	while (text.len > 0 && text.data[text.len - 1] == '\n')
-		text.data[--text.len] = '\0';
-	return error_set(err, EIO, "%s has ended: %s", network->name, buf_str(&text));
+	strlist_split(&lines, buf_str(&text), '\n');
+	for (size_t i = 0; i < lines.count; i++)
+		/* pasta says so for each of its lines where nobody logs. */
+		if (*lines.items[i] && !(text_has_prefix(lines.items[i], "Failed to send ") &&
+					 text_has_suffix(lines.items[i], " to syslog")))
+			strlist_append(&said, lines.items[i]);
+	cleanup_free char *words = strlist_join(&said, "; ");
+	error_set(err, EIO, "%s has ended: %s", network->name, said.count ? words : "it does not say why");
+	return error_hint(err, "--network host and none need no helper, and slirp4netns may work where pasta does not");
 }
 
 /* Ready is when there is a route: both helpers set it last, in every version. */
