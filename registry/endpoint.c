@@ -94,7 +94,7 @@ int endpoint_settle(struct endpoint *endpoint, struct http_transport *transport,
 		return 0;
 	if (!endpoint_allows_http(endpoint_api_host(endpoint->domain), verify)) {
 		int rc = ping(endpoint, transport, "https", 0, err);
-		if (rc == -EPROTO)
+		if (rc == -EPROTO || rc == -EPROTONOSUPPORT)
 			error_hint(err, "a registry without TLS needs --tls-verify=false");
 		if (rc == -EKEYREJECTED)
 			error_hint(err, "put its authority's certificate into certs.d/%s/ or a --cert-dir",
@@ -107,8 +107,9 @@ int endpoint_settle(struct endpoint *endpoint, struct http_transport *transport,
 	/* Somebody speaks TLS there but is not who he should be, does not like who we are (a reset after the
 	 * handshake), or answered and said no: then http is no way out, unless the user has said that anything will do.
 	 */
-	bool may_fall =
-		verify == TLS_VERIFY_NO ? rc != -ENODEV : rc == -ECONNREFUSED || rc == -EPROTO || rc == -ETIMEDOUT;
+	bool may_fall = verify == TLS_VERIFY_NO
+				? rc != -ENODEV
+				: rc == -ECONNREFUSED || rc == -EPROTO || rc == -EPROTONOSUPPORT || rc == -ETIMEDOUT;
 	if (may_fall && ping(endpoint, transport, "http", 0, &http_error) == 0) {
 		error_free(https_error);
 		return 0;

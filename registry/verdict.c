@@ -21,7 +21,14 @@ static void finish(struct exchange *x, int rc)
 	x->state = EXCHANGE_FINISHED;
 }
 
-static int curl_errno(CURLcode code)
+/* What answers does not speak TLS, and will not next time. All that curl passes on are the words of its TLS library:
+ * OpenSSL's, and GnuTLS'. */
+static bool is_no_tls(const char *why)
+{
+	return strstr(why, "wrong version number") || strstr(why, "unexpected TLS packet");
+}
+
+static int curl_errno(CURLcode code, const char *why)
 {
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
@@ -32,7 +39,7 @@ static int curl_errno(CURLcode code)
 	case CURLE_OPERATION_TIMEDOUT:
 		return ETIMEDOUT;
 	case CURLE_SSL_CONNECT_ERROR:
-		return EPROTO;
+		return is_no_tls(why) ? EPROTONOSUPPORT : EPROTO;
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_CERTPROBLEM:
@@ -167,7 +174,7 @@ void exchange_fail(struct exchange *x, int rc)
 static void fail_connection(struct exchange *x, CURLcode code)
 {
 	const char *why = x->curl_text[0] ? x->curl_text : x->transport->curl.curl_easy_strerror(code);
-	int number = curl_errno(code);
+	int number = curl_errno(code, why);
 
 	if (http_transport_is_temporary(-number) && exchange_retry(x, why))
 		return;
