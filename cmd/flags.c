@@ -20,7 +20,7 @@
 #define REGISTRY(member) offsetof(struct registry_flags, member)
 static const struct option_spec registry_rows[] = {
 	{"authfile", 0, OPTION_TEXT, REGISTRY(authfile), "FILE", "credentials are in this file"},
-	{"creds", 0, OPTION_TEXT, REGISTRY(creds), "USER[:PASSWORD]", "credentials for the registry"},
+	{"creds", 0, OPTION_TEXT, REGISTRY(creds), "USER:PASSWORD", "credentials for the registry"},
 	{"cert-dir", 0, OPTION_TEXT, REGISTRY(cert_dir), "DIR", "certificates and keys for the registry"},
 	{"tls-verify", 0, OPTION_OPTIONAL, REGISTRY(tls_verify), "BOOL",
 	 "require HTTPS and valid certificates (default true)", "true"},
@@ -52,6 +52,10 @@ int registry_flags_read(const struct registry_flags *flags, bool quiet, struct r
 	/* Before anything is sent; which kind of place is meant is not known here. */
 	if (flags->authfile && *flags->authfile && faccessat(AT_FDCWD, flags->authfile, F_OK, 0) < 0)
 		return error_set_errno(err, "credential file is not accessible: faccessat %s", flags->authfile);
+	if (flags->creds && !strchr(flags->creds, ':'))
+		return error_set(err, EINVAL,
+				 "--creds '%s': no password (use user:password, or `cooper login`, which asks for it)",
+				 flags->creds);
 	if (flags->tls_verify) {
 		bool verify = true;
 		rc = parse_bool(flags->tls_verify, "--tls-verify", &verify, err);

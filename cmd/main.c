@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,12 +98,18 @@ static char *default_runroot(const char *root)
 	return runtime ? mem_printf("%s/cooper", runtime) : mem_printf("%s/run", root);
 }
 
-static char *absolute_path(const char *path)
+static int absolute_path(const char *path, char **absolute, struct error **err)
 {
-	if (path[0] == '/')
-		return mem_strdup(path);
+	if (path[0] == '/') {
+		*absolute = mem_strdup(path);
+		return 0;
+	}
 	cleanup_free char *cwd = getcwd(NULL, 0);
-	return mem_printf("%s/%s", cwd ? cwd : "", path);
+	/* Removed, or unreachable from our root (getcwd(3)): then `path` is below nothing. */
+	if (!cwd || cwd[0] != '/')
+		return error_set(err, ENOENT, "'%s' is relative, and the working directory is gone", path);
+	*absolute = mem_printf("%s/%s", cwd, path);
+	return 0;
 }
 
 static int read_source_date_epoch(int64_t *epoch, struct error **err)
@@ -115,15 +122,20 @@ static int read_source_date_epoch(int64_t *epoch, struct error **err)
 static int open_workshop(const struct global_options *options, struct command_context *context, struct error **err)
 {
 	cleanup_free char *default_dir = default_root();
-	cleanup_free char *root = absolute_path(options->root ? options->root : default_dir);
+	cleanup_free char *root = NULL, *runroot = NULL;
+	int rc = absolute_path(options->root ? options->root : default_dir, &root, err);
+	if (rc < 0)
+		return error_prefix(err, "store");
 	cleanup_free char *default_run = default_runroot(root);
-	cleanup_free char *runroot = absolute_path(options->runroot ? options->runroot : default_run);
+	rc = absolute_path(options->runroot ? options->runroot : default_run, &runroot, err);
+	if (rc < 0)
+		return error_prefix(err, "runroot");
 	struct workshop_options workshop = {
 		.store = {.root = root, .runroot = runroot, .durable = options->durable},
 		.isolation = env_get("ISOLATION"),
 		.now = context->now,
 	};
-	int rc = read_source_date_epoch(&workshop.source_date_epoch, err);
+	rc = read_source_date_epoch(&workshop.source_date_epoch, err);
 	if (rc < 0)
 		return rc;
 	if (options->min_rung && (rc = rung_parse(options->min_rung, &workshop.min_rung, err)) < 0)
@@ -246,7 +258,7 @@ static int dispatch(int argc, char *const *argv, struct error **err)
 		return 0;
 	}
 	help_print_all();
-	return argc > 1 ? 0 : EXIT_COOPER;
+	return 0;
 }
 
 /* A caller may have closed stdin, stdout or stderr. The next file opened would take the place, and be what a step reads
@@ -260,6 +272,21 @@ static void fill_standard_descriptors(void)
 			_exit(EXIT_COOPER);
 }
 
+/* A pipe without a reader: poll(2), "POLLERR". */
+static bool nobody_reads_result(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO};
+	return poll(&out, 1, 0) > 0 && (out.revents & POLLERR);
+}
+
+/* Whoever read our result has read enough. Everything is done; what a shell expects of a filter in such a pipe is that
+ * it ends by the signal, without a word. The signal is ignored otherwise, because sockets and children break, too. */
+static void end_by_sigpipe(void)
+{
+	signal(SIGPIPE, SIG_DFL);
+	raise(SIGPIPE);
+}
+
 int main(int argc, char **argv)
 {
 	fill_standard_descriptors();
@@ -270,6 +297,8 @@ int main(int argc, char **argv)
 	int rc = dispatch(argc, argv, &err);
 	if (rc >= 0) {
 		int flushed = flush_result(&err);
+		if (flushed < 0 && nobody_reads_result())
+			end_by_sigpipe();
 		if (flushed < 0)
 			rc = flushed;
 	}

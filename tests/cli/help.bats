@@ -71,6 +71,22 @@ load lib/common
 	remove_store "$other"
 }
 
+@test "cooper alone explains itself" {
+	run --separate-stderr cooper
+	assert_succeeds
+	assert_output_has "commit"
+}
+
+@test "a relative store in a directory that is gone is refused, not looked for in /" {
+	mkdir "$BATS_TEST_TMPDIR/gone"
+	cd "$BATS_TEST_TMPDIR/gone"
+	rmdir "$BATS_TEST_TMPDIR/gone"
+	run cooper --root store containers
+	assert_fails_with 125 "'store' is relative"
+	run cooper containers
+	assert_succeeds
+}
+
 @test "a broken log level, trace topic or epoch is named" {
 	run cooper --log-level loud images
 	assert_fails_with 125 "loud"

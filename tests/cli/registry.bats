@@ -113,6 +113,19 @@ teardown() {
 	HOME=$BATS_TEST_TMPDIR cooper push -q busybox "$REGISTRY/s:3"
 }
 
+@test "a registry without TLS is told at once, without retries" {
+	start_registry none
+	run cooper push --tls-verify=true busybox "docker://$REGISTRY/plain"
+	assert_fails_with 125 "--tls-verify=false"
+	assert_output_lacks "trying again"
+}
+
+@test "--creds without a password is refused before anything is sent" {
+	run cooper push --creds me busybox docker://127.0.0.1:1/x
+	assert_fails_with 125 "--creds 'me': no password"
+	assert_output_lacks GET
+}
+
 @test "two froms of one remote image fetch it once" {
 	start_registry
 	cooper push -q --tls-verify=false busybox "$REGISTRY/once:1"

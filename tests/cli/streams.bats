@@ -52,3 +52,32 @@ descriptors_with() {
 	[ "$status" -eq 125 ]
 	assert_output_is ""
 }
+
+@test "a reader who has had enough ends it quietly" {
+	for i in $(seq 40); do cooper tag busybox "many:tag$i"; done
+	run --separate-stderr bash -c 'set -o pipefail; cooper images | true'
+	[ "$stderr" = "" ]
+	[ "$status" -eq 0 ] || [ "$status" -eq 141 ]
+	run --separate-stderr bash -c '{ sleep 0.3; cooper images; echo "$?" >&2; } | true'
+	[ "$stderr" = 141 ]
+}
+
+@test "^C at the password prompt leaves the terminal as it was" {
+	run python3 -c '
+import os, pty, signal, sys, termios, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp("cooper", ["cooper", "login", "-u", "me", "127.0.0.1:1"])
+shown = b""
+while b"Password" not in shown:
+    shown += os.read(terminal, 100)
+echo = lambda: bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+while echo():
+    time.sleep(0.01)
+keep = os.open(os.readlink("/proc/%d/fd/0" % pid), os.O_RDWR | os.O_NOCTTY)
+os.write(terminal, b"sec\x03")
+_, status = os.waitpid(pid, 0)
+assert os.WTERMSIG(status) == signal.SIGINT, status
+assert echo()'
+	assert_succeeds
+}
