@@ -21,6 +21,7 @@ setup() {
 }
 
 teardown() {
+	[ ! -e "$BATS_TEST_TMPDIR/gitpid" ] || stop_process "$BATS_TEST_TMPDIR/gitpid"
 	stop_process "$BATS_TEST_TMPDIR/pid"
 }
 
@@ -81,15 +82,21 @@ teardown() {
 
 @test "a git repository, its reference and directory" {
 	skip_unless git
+	[ -x "$(git --exec-path)/git-daemon" ] || skip "git-daemon is not installed"
 	git init -q -b main "$BATS_TEST_TMPDIR/repo"
 	cd "$BATS_TEST_TMPDIR/repo" || return
 	mkdir sub && echo v1 >sub/file && git add . && git -c user.name=a -c user.email=a@b commit -qm one && git tag v1
 	echo v2 >sub/file && git -c user.name=a -c user.email=a@b commit -qam two
+	git clone -q --bare . "$served/repo.git"
 	cd "$context" || return
+	gitport=$(free_port)
+	git daemon --base-path="$served" --export-all --listen=127.0.0.1 --port="$gitport" >/dev/null 2>&1 3>&- &
+	echo $! >"$BATS_TEST_TMPDIR/gitpid"
+	wait_for_port "127.0.0.1:$gitport" "$BATS_TEST_TMPDIR/gitpid"
 	dockerfile <<-EOF
 		FROM busybox
-		ADD file://$BATS_TEST_TMPDIR/repo/.git#v1 /v1
-		ADD file://$BATS_TEST_TMPDIR/repo/.git#main:sub /v2
+		ADD git://127.0.0.1:$gitport/repo.git#v1 /v1
+		ADD git://127.0.0.1:$gitport/repo.git#main:sub /v2
 		RUN test "\$(cat /v1/sub/file /v2/file)" = "\$(printf 'v1\nv2')" && test ! -e /v1/.git
 	EOF
 	build
