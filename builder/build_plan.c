@@ -273,6 +273,21 @@ static int add_triggers(struct planner *p, struct plan_stage *stage, const struc
 	return 0;
 }
 
+/* FROM a directory of --build-context: its files, in a stage that is otherwise scratch. */
+static int add_directory(struct planner *p, struct plan_stage *stage, struct error **err)
+{
+	cleanup(instruction_free) struct instruction *copy = NULL;
+	const struct plan_input directory = stage->base;
+
+	stage->base = (struct plan_input){INPUT_NONE, 0};
+	int rc = instruction_parse_trigger("COPY . /", p->options->globals->escape, &copy, err);
+	if (rc >= 0)
+		rc = add_step(p, stage, copy, /* is_trigger */ true, err);
+	if (rc >= 0)
+		stage->steps[stage->step_count - 1].input = directory;
+	return rc;
+}
+
 /* ---- stages ---------------------------------------------------------------------------------------------------------
  */
 
@@ -365,6 +380,8 @@ static int fill_stage(struct planner *p, struct plan_stage *stage, struct error 
 	cleanup(strlist_done) struct strlist triggers = {0};
 	int rc = begin_stage(p, stage, &triggers, err);
 
+	if (rc >= 0 && stage->base.kind == INPUT_NAMED)
+		rc = add_directory(p, stage, err);
 	if (rc >= 0)
 		rc = add_triggers(p, stage, &triggers, err);
 	if (rc < 0)

@@ -128,6 +128,18 @@ setup() {
 		--build-context image=docker-image://localhost/busybox:latest
 }
 
+@test "FROM a directory of --build-context" {
+	mkdir other && echo other >other/file
+	dockerfile <<-'EOF'
+		FROM files AS here
+		WORKDIR /w
+		FROM busybox
+		COPY --from=here / /copied
+		RUN test "$(cat /copied/file)" = other && test -d /copied/w
+	EOF
+	build --build-context files=other
+}
+
 @test "independent stages run at the same time" {
 	dockerfile <<-'EOF'
 		FROM busybox AS a
