@@ -273,7 +273,9 @@ int container_create(struct workshop *w, const struct image *image, const struct
 		return lock;
 	if (options->name) {
 		made.name = mem_strdup(options->name);
-		rc = container_name_take(w, made.name, made.id, err);
+		rc = container_name_check(made.name, err);
+		if (rc >= 0)
+			rc = container_name_take(w, made.name, made.id, err);
 		if (rc < 0)
 			return error_prefix(err, "creating container");
 	} else {
@@ -371,8 +373,14 @@ int container_acquire(struct workshop *w, const char *text, struct container *c,
 	/* Only now is the state what it will stay. */
 	cleanup(container_done) struct container read = {0};
 	rc = container_find(w, id, &read, err);
+	if (rc == -ENOENT) {
+		/* Removed while we waited: our waiting has made its lock file anew. */
+		store_drop_lock(workshop_store(w), "container", id);
+		error_clear(err);
+		return unknown(text, err);
+	}
 	if (rc < 0)
-		return rc == -ENOENT ? (error_clear(err), unknown(text, err)) : rc;
+		return rc;
 	rc = container_recover(w, &read, err);
 	if (rc < 0)
 		return rc;
@@ -434,6 +442,28 @@ int containers_list(struct workshop *w, struct container_list *list, struct erro
 	return 0;
 }
 
+int containers_forget_locks(struct workshop *w, struct error **err)
+{
+	static const char kind[] = "container-";
+	struct store *store = workshop_store(w);
+	int containers = store_folder(store, STORE_CONTAINERS, err);
+	cleanup_free char *path = store_path(store, STORE_LOCKS, ".");
+	DIR *dir = containers < 0 ? NULL : opendir(path);
+
+	if (containers < 0)
+		return containers;
+	if (!dir)
+		return errno == ENOENT ? 0 : error_set_errno(err, "read '%s'", path);
+	for (const struct dirent *entry; (entry = readdir(dir));) {
+		const char *id = entry->d_name + strlen(kind);
+		if (text_has_prefix(entry->d_name, kind) && container_id_is_valid(id) &&
+		    faccessat(containers, id, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+			store_forget_lock(store, "container", id);
+	}
+	closedir(dir);
+	return 0;
+}
+
 /* Commits that were interrupted are finished or taken back: what they have made so far is named by nobody else. */
 static int recover_all(struct workshop *w, struct error **err)
 {
@@ -489,7 +519,9 @@ int container_rename(struct workshop *w, struct container *c, const char *name, 
 		return lock;
 	if (strcmp(c->name, name) == 0)
 		return error_set(err, EEXIST, "renaming a container with the same name as its current name");
-	int rc = container_name_take(w, name, c->id, err);
+	int rc = container_name_check(name, err);
+	if (rc >= 0)
+		rc = container_name_take(w, name, c->id, err);
 	if (rc < 0)
 		return error_prefix(err, "renaming container '%s'", c->name);
 	char *old = c->name;
@@ -544,6 +576,10 @@ int container_remove(struct workshop *w, const struct container *c, struct error
 	struct store *store = workshop_store(w);
 	int containers = store_folder(store, STORE_CONTAINERS, err);
 	int tmp = containers < 0 ? containers : store_tmp(store, err);
+	if ((tmp == -ENOSPC || tmp == -EDQUOT) && store_use_reserve(store)) {
+		error_clear(err);
+		tmp = store_tmp(store, err);
+	}
 	if (tmp < 0)
 		return tmp;
 	cleanup_close int lock = container_names_lock(w, err);
@@ -555,6 +591,7 @@ int container_remove(struct workshop *w, const struct container *c, struct error
 		return error_set_errno(err, "remove container '%s'", c->name);
 	container_name_drop(w, c->name);
 	fd_close(take_fd(&lock));
+	store_drop_lock(store, "container", c->id);
 	rc = remove_tree(w, tmp, name, err);
 	return rc < 0 ? error_prefix(err, "remove container '%s'", c->name) : rc;
 }

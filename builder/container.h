@@ -68,8 +68,8 @@ MUST_CHECK int container_open_dir(struct workshop *w, const struct container *c,
 MUST_CHECK char *container_default_name(const char *image_text);
 int container_save(struct workshop *w, const struct container *c, struct error **err);
 int container_rename(struct workshop *w, struct container *c, const char *name, struct error **err);
-/* Removes state and upper, in the user namespace if need be; refused while it is mounted elsewhere. The caller holds
- * it. */
+/* Removes state, upper and lock file, in the user namespace if need be; refused while it is mounted elsewhere. The
+ * caller holds it. */
 int container_remove(struct workshop *w, const struct container *c, struct error **err);
 
 struct container_list {
@@ -79,6 +79,8 @@ struct container_list {
 void container_list_done(struct container_list *list);
 CLEANUP_FOR_VALUE(struct container_list, container_list_done)
 int containers_list(struct workshop *w, struct container_list *list, struct error **err);
+/* Removes the lock files of containers that are no more. */
+int containers_forget_locks(struct workshop *w, struct error **err);
 /* All layers that containers stand on, for images_collect(). */
 int containers_layers(struct workshop *w, struct digest **diff_ids, size_t *count, struct error **err);
 

@@ -98,8 +98,6 @@ static int take(struct workshop *w, int table, const char *name, const char *id,
 {
 	cleanup_free char *escaped = container_name_escape(name);
 
-	if (!*name)
-		return error_set(err, EINVAL, "a container's name cannot be empty");
 	if (strlen(escaped) > NAME_SIZE_MAX)
 		return error_set(err, ENAMETOOLONG, "'%.40s…' is too long for a container's name", name);
 	int found = find_in(w, table, escaped, owner);
@@ -110,6 +108,22 @@ static int take(struct workshop *w, int table, const char *name, const char *id,
 	if (symlinkat(id, table, escaped) < 0)
 		return error_set_errno(err, "name the container '%s'", name);
 	return 0;
+}
+
+int container_name_check(const char *name, struct error **err)
+{
+	if (!*name)
+		return error_set(err, EINVAL, "a container's name cannot be empty");
+	/* What would be an option, a hidden file or a path in somebody's script, or a second line in his list. */
+	bool good = *name != '-' && *name != '.';
+	for (const char *c = name; *c && good; c++)
+		good = *c != '/' && !((unsigned char)*c < ' ' || *c == 0x7f);
+	return good ? 0
+		    : error_set(
+			      err, EINVAL,
+			      "'%s' cannot be a container's name: it begins with '-' or '.', or has a '/' or a control "
+			      "character",
+			      name);
 }
 
 int container_name_take(struct workshop *w, const char *name, const char *id, struct error **err)

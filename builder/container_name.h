@@ -11,6 +11,8 @@
 MUST_CHECK int container_names_lock(struct workshop *w, struct error **err);
 /* -ENOENT when nobody has the name. */
 int container_name_find(struct workshop *w, const char *name, char id[CONTAINER_ID_SIZE], struct error **err);
+/* -EINVAL for a name that scripts could not handle: none, with a leading '-' or '.', a '/' or a control character. */
+int container_name_check(const char *name, struct error **err);
 /* Links the name to the id; -EEXIST (Buildah's words) when another container has it. Under the lock. */
 int container_name_take(struct workshop *w, const char *name, const char *id, struct error **err);
 /* Takes `base`, or base-1, base-2, … whichever is free first. *name is newly allocated. Under the lock. */

@@ -92,7 +92,10 @@ int sweep_store(struct workshop *w, const struct sweep_options *options, struct 
 {
 	struct store_swept leftovers = {0};
 	struct swept total = {0};
-	int rc = build_layer_sweep(w, err);
+	/* First, to be counted: whoever makes his own directory in tmp/ sweeps as well. */
+	int rc = store_sweep(workshop_store(w), &leftovers, err);
+	if (rc == 0)
+		rc = build_layer_sweep(w, err);
 	if (rc == 0)
 		rc = remove_images(w, options, removed, err);
 	/* Before the layers, of which the records of steps keep some. */
@@ -101,7 +104,7 @@ int sweep_store(struct workshop *w, const struct sweep_options *options, struct 
 	if (rc == 0)
 		rc = sweep_images(w, LOCK_WAIT, &total, err);
 	if (rc == 0)
-		rc = store_sweep(workshop_store(w), &leftovers, err);
+		rc = containers_forget_locks(w, err);
 	if (rc < 0)
 		return rc;
 	total.leftovers = leftovers.entries;

@@ -11,6 +11,7 @@
 
 #include "base/atomicfile.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/images_internal.h"
@@ -63,7 +64,7 @@ int images_load_table(struct store *store, struct image_index *table, struct err
 
 /* The new table is written in tmp/, where what a killed process leaves is swept, and takes the old one's place whole.
  */
-static int replace_table(struct store *store, const struct buf *text, struct error **err)
+static int write_table(struct store *store, const struct buf *text, struct error **err)
 {
 	int oci = store_folder(store, STORE_OCI, err);
 	int tmp = oci < 0 ? oci : store_tmp(store, err);
@@ -74,18 +75,40 @@ static int replace_table(struct store *store, const struct buf *text, struct err
 	if (rc < 0)
 		return rc;
 	if (renameat(tmp, name, oci, "index.json") < 0 || fsync(oci) < 0)
-		return error_set_errno(err, "replace the table of images");
+		return error_set_errno(err, "replace 'index.json'");
 	return 0;
 }
 
-static int save_table(struct store *store, const struct image_index *table, struct error **err)
+/* Only what frees space may use the reserve. */
+enum table_change { TABLE_GROWS, TABLE_SHRINKS };
+
+static int replace_table(struct store *store, const struct buf *text, enum table_change change, struct error **err)
+{
+	struct error *full = NULL;
+	int rc = write_table(store, text, &full);
+
+	if ((rc == -ENOSPC || rc == -EDQUOT) && change == TABLE_SHRINKS && store_use_reserve(store)) {
+		log_debug("%s; the room that is kept for this is used", error_message(full));
+		error_clear(&full);
+		rc = write_table(store, text, &full);
+	} else if (rc == 0) {
+		store_keep_reserve(store, text->len);
+	}
+	if (rc < 0 && err)
+		*err = take_ptr(&full);
+	error_free(full);
+	return rc < 0 ? error_prefix(err, "store '%s': table of images", store_root(store)) : 0;
+}
+
+static int save_table(struct store *store, const struct image_index *table, enum table_change change,
+		      struct error **err)
 {
 	/* One byte more than a reader takes, to see that it would not. */
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX + 1);
 	image_index_format(table, &text);
 	if (text.overflow || text.len > MANIFEST_SIZE_MAX)
 		return error_set(err, EFBIG, "store '%s': too many images for one index", store_root(store));
-	return replace_table(store, &text, err);
+	return replace_table(store, &text, change, err);
 }
 
 static int lock_table(struct store *store, struct error **err)
@@ -402,7 +425,7 @@ int images_add(struct store *store, const struct descriptor *manifest, const str
 	if (rc < 0)
 		return rc;
 	add_to_table(&table, manifest, id, created, name);
-	return save_table(store, &table, err);
+	return save_table(store, &table, TABLE_GROWS, err);
 }
 
 int images_untag(struct store *store, const char *name, struct error **err)
@@ -418,7 +441,7 @@ int images_untag(struct store *store, const char *name, struct error **err)
 	if (at < 0)
 		return error_set(err, ENOENT, "%s: image not known", name);
 	untag_at(&table, (size_t)at);
-	return save_table(store, &table, err);
+	return save_table(store, &table, TABLE_SHRINKS, err);
 }
 
 int images_remove(struct store *store, const struct digest *id, struct error **err)
@@ -438,7 +461,7 @@ int images_remove(struct store *store, const struct digest *id, struct error **e
 	char hex[DIGEST_HEX_SIZE];
 	if (table.manifest_count == before)
 		return error_set(err, ENOENT, "%s: image not known", digest_hex(id, hex));
-	return save_table(store, &table, err);
+	return save_table(store, &table, TABLE_SHRINKS, err);
 }
 
 /* ---- Reading an image ----------------------------------------------------------------------------------------- */

@@ -176,7 +176,8 @@ int store_lock(struct store *store, const char *kind, const char *name, enum loc
 	if (locks < 0)
 		return locks;
 	cleanup_free char *file = mem_printf("%s-%s", kind, name);
-	return lock_take(locks, file, mode, wait, what, err);
+	int lock = lock_take(locks, file, mode, wait, what, err);
+	return lock < 0 ? error_prefix(err, "store '%s'", store->root) : lock;
 }
 
 int store_forget_lock(struct store *store, const char *kind, const char *name)
@@ -184,8 +185,17 @@ int store_forget_lock(struct store *store, const char *kind, const char *name)
 	cleanup_close int held = store_lock(store, kind, name, LOCK_EXCLUSIVE, LOCK_TRY, name, NULL);
 	if (held < 0)
 		return held;
+	store_drop_lock(store, kind, name);
+	return 0;
+}
+
+void store_drop_lock(struct store *store, const char *kind, const char *name)
+{
 	cleanup_free char *file = mem_printf("%s-%s", kind, name);
-	return unlinkat(store->folders[STORE_LOCKS], file, 0) < 0 ? -errno : 0;
+	int locks = store_folder(store, STORE_LOCKS, NULL);
+	/* One that stays costs an inode, and the next prune finds it. */
+	if (locks >= 0)
+		unlinkat(locks, file, 0);
 }
 
 int store_hold(struct store *store, struct error **err)
@@ -257,6 +267,10 @@ int store_tmp(struct store *store, struct error **err)
 	if (rc < 0)
 		return error_prefix(err, "store '%s'", store->root);
 	tmp->pid = getpid();
+	/* Whoever adds to the store first frees what those who were interrupted have left, so far as it may remove it.
+	 */
+	struct store_swept swept;
+	store_sweep(store, &swept, NULL);
 	return tmp->fd;
 }
 
@@ -318,6 +332,30 @@ int store_reopen(struct store *store, struct error **err)
 	fd_close(store->tmp.fd);
 	store->tmp.fd = tmp;
 	return 0;
+}
+
+/* ---- A full disk ---------------------------------------------------------------------------------------------- */
+
+#define RESERVE "reserve"
+#define RESERVE_SPARE ((off_t)64 << 10) /* for directories and state */
+
+void store_keep_reserve(struct store *store, size_t size)
+{
+	cleanup_close int fd =
+		openat(store->folders[STORE_ROOT], RESERVE, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	off_t wanted = (off_t)size + RESERVE_SPARE;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size >= wanted)
+		return;
+	/* More than is wanted, so that a growing table does not come here each time. */
+	if (fallocate(fd, /* mode */ 0, 0, wanted + wanted / 2) < 0)
+		log_debug("no room is kept for removing things on a full disk: %s", strerror(errno));
+}
+
+bool store_use_reserve(struct store *store)
+{
+	return unlinkat(store->folders[STORE_ROOT], RESERVE, /* flags */ 0) == 0;
 }
 
 /* ---- Sweeping ------------------------------------------------------------------------------------------------- */

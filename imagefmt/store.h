@@ -8,6 +8,7 @@
  *	locks/        files for flock(2). They stand in the store and not under the runroot, because two logins of
  *	              a user may have different runroots and must still see each other's locks
  *	tmp/          work in progress, one directory per process, locked while it lives
+ *	reserve       room for removing things on a full disk
  *
  * Any number of processes use one store. Nothing is visible before it is whole: work in tmp/, sync, rename, name last.
  */
@@ -65,6 +66,8 @@ MUST_CHECK int store_hold(struct store *store, struct error **err);
 MUST_CHECK int store_hold_alone(struct store *store, enum lock_wait wait, struct error **err);
 /* Removes the lock file of an object that is gone, unless somebody has the lock. */
 int store_forget_lock(struct store *store, const char *kind, const char *name);
+/* The same by who has the lock, exclusively. */
+void store_drop_lock(struct store *store, const char *kind, const char *name);
 
 /* A directory in tmp/ of this process's own, made when first needed and removed when the store is closed; what a killed
  * process left is removed by store_sweep(). Borrowed. */
@@ -80,6 +83,12 @@ void store_set_id_map(struct store *store, const char *map, bool single_id);
 const char *store_id_map(const struct store *store);
 /* True when only one id is mapped: owners that cannot be given are recorded (base/owner.h). */
 bool store_has_single_id(const struct store *store);
+
+/* On a full disk nothing could be removed: the table without an image, the directory that takes what goes must be
+ * written first. So a file without a meaning keeps some room; what frees space gives it up when there is no other
+ * (false: there is none), and tries again. `size` is what a table of images takes. */
+void store_keep_reserve(struct store *store, size_t size);
+bool store_use_reserve(struct store *store);
 
 struct store_swept {
 	uint64_t entries;

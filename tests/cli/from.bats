@@ -23,6 +23,16 @@ setup_file() {
 	assert_fails_with 125 'the container name "mine" is already in use by'
 }
 
+@test "names that scripts could not handle are refused" {
+	for name in -x .x a/b $'a\nb' $'a\tb'; do
+		run cooper from --name="$name" scratch
+		assert_fails_with 125 "cannot be a container's name"
+	done
+	ctr=$(cooper from scratch)
+	run cooper rename "$ctr" ../up
+	assert_fails_with 125 "cannot be a container's name"
+}
+
 @test "--cidfile holds the id without a newline" {
 	cooper from --name cid --cidfile "$BATS_TEST_TMPDIR/cid" scratch
 	[ "$(wc -c <"$BATS_TEST_TMPDIR/cid")" -eq 64 ]

@@ -98,6 +98,49 @@ setup_file() {
 	[ "${lines[-1]}" -eq 2 ]
 }
 
+@test "on a full disk containers and images can be removed" {
+	mkdir -p "$BATS_TEST_TMPDIR/tiny"
+	cat >"$BATS_TEST_TMPDIR/script" <<-'EOS'
+	set -e
+	mount -t tmpfs -o size=12m none "$1"
+	export COOPER_ROOT=$1/root COOPER_RUNROOT=$1/run
+	id=$(cooper pull -q "$2")
+	ctr=$(cooper from "$id")
+	cooper tag "$id" other
+	cat /dev/zero >"$1/fill" 2>/dev/null && exit 9
+	cooper tag "$id" third && exit 8
+	cooper rm "$ctr"
+	cooper rmi other
+	cooper images -q -a | wc -l
+	EOS
+	run cooper unshare sh "$BATS_TEST_TMPDIR/script" "$BATS_TEST_TMPDIR/tiny" "oci-archive:$(busybox_archive)"
+	assert_succeeds
+	assert_output_has "store '$BATS_TEST_TMPDIR/tiny/root': table of images: "
+}
+
+@test "what a killed process has left goes with the next one that adds something" {
+	fresh_store left
+	mkdir -p "$COOPER_ROOT/tmp/999999999-0123abcd/blob"
+	: >"$COOPER_ROOT/tmp/999999999-0123abcd/lock"
+	cooper from scratch
+	[ ! -e "$COOPER_ROOT/tmp/999999999-0123abcd" ]
+	remove_store "$COOPER_ROOT"
+}
+
+@test "a container's lock file goes with it" {
+	fresh_store locks
+	ctr=$(cooper from scratch)
+	cooper config --env A=1 "$ctr"
+	cooper rm "$ctr"
+	run find "$COOPER_ROOT/locks" -name 'container-*'
+	assert_output_is ""
+	: >"$COOPER_ROOT/locks/container-$(printf '%064d' 7)"
+	cooper prune
+	run find "$COOPER_ROOT/locks" -name 'container-*'
+	assert_output_is ""
+	remove_store "$COOPER_ROOT"
+}
+
 @test "the root directory is made when it is missing; one that cannot be is named" {
 	run cooper --root "$BATS_TEST_TMPDIR/new/deep" images -q
 	assert_succeeds

@@ -106,15 +106,15 @@ static void finds_by_name_id_and_prefix(void **state)
 	cleanup(container_done) struct container a = {0};
 	char prefix[13];
 
-	assert_int_equal(make(place->w, "odd/../name %", &a, NULL), 0);
+	assert_int_equal(make(place->w, "odd name %", &a, NULL), 0);
 	memcpy(prefix, a.id, 12);
 	prefix[12] = '\0';
-	const char *const texts[] = {"odd/../name %", a.id, prefix};
+	const char *const texts[] = {"odd name %", a.id, prefix};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		cleanup(container_done) struct container found = {0};
 		assert_int_equal(container_find(place->w, texts[i], &found, NULL), 0);
 		assert_string_equal(found.id, a.id);
-		assert_string_equal(found.name, "odd/../name %");
+		assert_string_equal(found.name, "odd name %");
 	}
 	struct container none;
 	assert_int_equal(container_find(place->w, "nosuch", &none, NULL), -ENOENT);
