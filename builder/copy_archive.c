@@ -256,10 +256,13 @@ static int unpack_file(const struct unpacking *u, const char *path, const struct
 		return fd;
 	rc = write_data(u, fd, hasher, err);
 	if (rc < 0)
-		return error_prefix(err, "'%s'", path);
-	rc = copy_finish_file(u->job, path, fd, entry, err);
-	if (rc < 0)
+		error_prefix(err, "'%s'", path);
+	else
+		rc = copy_finish_file(u->job, path, fd, entry, err);
+	if (rc < 0) {
+		copy_drop_file(u->job, path, fd);
 		return rc;
+	}
 	/* After the owner, whose change drops capabilities. */
 	set_attributes(u, fd, path);
 	hasher_finish(hasher, &digest);

@@ -74,6 +74,8 @@ int copy_place_hardlink(struct copy_job *job, const char *path, const char *exis
 MUST_CHECK int copy_place_file(struct copy_job *job, const char *path, struct error **err);
 int copy_finish_file(struct copy_job *job, const char *path, int fd, const struct copy_entry *entry,
 		     struct error **err);
+/* Takes away what could not be filled or finished: half a file under its name would be taken for a whole one. */
+void copy_drop_file(struct copy_job *job, const char *path, int fd);
 /* The directory that is copied into, made when missing: 0755 and root's, or as --chmod and --chown say. */
 int copy_make_destination(struct copy_job *job, const char *path, struct error **err);
 

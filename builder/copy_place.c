@@ -217,6 +217,18 @@ int copy_finish_file(struct copy_job *job, const char *path, int fd, const struc
 	return 0;
 }
 
+void copy_drop_file(struct copy_job *job, const char *path, int fd)
+{
+	cleanup_free char *leaf = NULL;
+	cleanup_close int parent = rootpath_open_parent(job->root, path, /* create */ false, &leaf, NULL);
+	struct stat ours, there;
+
+	/* Not what somebody else has put in its place. */
+	if (parent >= 0 && fstat(fd, &ours) == 0 && fstatat(parent, leaf, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+		unlinkat(parent, leaf, 0);
+}
+
 int copy_place_hardlink(struct copy_job *job, const char *path, const char *existing, struct error **err)
 {
 	cleanup_free char *leaf = NULL, *existing_leaf = NULL;

@@ -117,11 +117,26 @@ static void apply_record(const struct copy_job *job, int fd, const char *source,
 	owner_apply(&record, st);
 }
 
+static int fill_file(struct copy_job *job, int from, int to, const char *path, const struct copy_entry *entry,
+		     struct error **err)
+{
+	char hex[DIGEST_HEX_SIZE] = "";
+	int rc = fd_copy(from, to, /* copied */ NULL, err);
+
+	if (rc < 0)
+		return error_prefix(err, "'%s'", path);
+	/* A build knows its inputs already. */
+	rc = job->options->root ? 0 : hash_file(to, hex, err);
+	if (rc < 0)
+		return rc;
+	note(job, path, &entry->st, hex);
+	return copy_finish_file(job, path, to, entry, err);
+}
+
 int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *source, const char *path,
 	      struct error **err)
 {
 	struct copy_entry entry = {.st = *st, .attributes = fd};
-	char hex[DIGEST_HEX_SIZE] = "";
 
 	apply_record(job, fd, source, &entry.st);
 	if (job->options->git_modes)
@@ -133,15 +148,10 @@ int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *s
 	cleanup_close int to = copy_place_file(job, path, err);
 	if (to < 0)
 		return to;
-	int rc = fd_copy(fd, to, /* copied */ NULL, err);
+	int rc = fill_file(job, fd, to, path, &entry, err);
 	if (rc < 0)
-		return error_prefix(err, "'%s'", path);
-	/* A build knows its inputs already. */
-	rc = job->options->root ? 0 : hash_file(to, hex, err);
-	if (rc < 0)
-		return rc;
-	note(job, path, &entry.st, hex);
-	return copy_finish_file(job, path, to, &entry, err);
+		copy_drop_file(job, path, to);
+	return rc;
 }
 
 /* ---- a directory's contents -----------------------------------------------------------------------------------------

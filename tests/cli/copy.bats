@@ -73,6 +73,13 @@ teardown() {
 	assert_fails_with 125 9z
 }
 
+@test "a copy that fails leaves no half of a file" {
+	run cooper copy --chown 70000 "$ctr" two /unowned
+	assert_fails_with 125 70000
+	run cooper run "$ctr" ls /unowned
+	[ "$status" -eq 1 ]
+}
+
 @test "a link as source is followed, one inside a directory is kept" {
 	cooper copy -q "$ctr" link /followed
 	run cooper run "$ctr" sh -c 'test ! -L /followed && cat /followed'
