@@ -453,8 +453,13 @@ int layer_open(struct store *store, const struct digest *diff_id, struct error *
 {
 	cleanup(layer_record_done) struct layer_record record = {0};
 	cleanup_free char *name = NULL;
-	int rc = layer_find(store, diff_id, &name, err);
+	char hex[DIGEST_HEX_SIZE];
+	const char *known = store_known_layer(store, digest_hex(diff_id, hex));
+	int fd = known ? open_tree(store, known, NULL) : -ENOENT;
 
+	if (fd >= 0)
+		return fd;
+	int rc = layer_find(store, diff_id, &name, err);
 	if (rc < 0)
 		return rc;
 	if (layer_record_load(store_folder(store, STORE_LAYERS, NULL), name, &record, NULL) < 0 ||
@@ -464,6 +469,7 @@ int layer_open(struct store *store, const struct digest *diff_id, struct error *
 		if (rc < 0)
 			return rc;
 	}
+	store_know_layer(store, hex, name);
 	return open_tree(store, name, err);
 }
 

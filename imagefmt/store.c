@@ -18,6 +18,7 @@
 #include "base/atomicfile.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/strlist.h"
 #include "base/tree.h"
 #include "imagefmt/userpath.h"
 
@@ -47,7 +48,18 @@ struct store {
 	unsigned tmp_names; /* given so far */
 	char *id_map;
 	bool single_id;
+	struct strlist known_layers; /* "hex=name" */
 };
+
+const char *store_known_layer(const struct store *store, const char *hex)
+{
+	return strlist_env_get(&store->known_layers, hex);
+}
+
+void store_know_layer(struct store *store, const char *hex, const char *name)
+{
+	strlist_env_set(&store->known_layers, hex, name);
+}
 
 /* ---- Folders -------------------------------------------------------------------------------------------------- */
 
@@ -306,6 +318,7 @@ void store_close(struct store *store)
 	remove_tmp(store);
 	for (size_t i = 0; i < STORE_FOLDERS; i++)
 		fd_close(store->folders[i]);
+	strlist_done(&store->known_layers);
 	free(store->root);
 	free(store->runroot);
 	free(store->id_map);
@@ -426,6 +439,7 @@ int store_sweep(struct store *store, struct store_swept *swept, struct error **e
 
 void store_set_id_map(struct store *store, const char *map, bool single_id)
 {
+	strlist_clear(&store->known_layers);
 	mem_replace(&store->id_map, map);
 	store->single_id = single_id;
 }

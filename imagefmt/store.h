@@ -81,6 +81,10 @@ MUST_CHECK char *store_tmp_path(struct store *store, const char *name);
  * once, before any layer is touched; "" until then. */
 void store_set_id_map(struct store *store, const char *map, bool single_id);
 const char *store_id_map(const struct store *store);
+/* What this process has found to be good already: "<hex>" of a layer to the name of its tree in layers/. A step asks
+ * for each of the layers that it stands on. NULL when it is not known; borrowed. */
+const char *store_known_layer(const struct store *store, const char *hex);
+void store_know_layer(struct store *store, const char *hex, const char *name);
 /* True when only one id is mapped: owners that cannot be given are recorded (base/owner.h). */
 bool store_has_single_id(const struct store *store);
 
