@@ -229,7 +229,8 @@ static int from_file(struct workshop *w, const char *text, const struct location
 	if (rc < 0)
 		return rc;
 	cleanup_free char *name = local_name(location, source);
-	return fetch_image(w, source, text, name, options, image, err);
+	rc = fetch_image(w, source, text, name, options, image, err);
+	return rc < 0 ? error_prefix(err, "%s", text) : rc;
 }
 
 static int from_location(struct workshop *w, const char *text, const struct acquire_options *options,

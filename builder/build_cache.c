@@ -14,6 +14,7 @@
 #include "base/atomicfile.h"
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "base/strlist.h"
 #include "base/tree.h"
@@ -56,7 +57,9 @@ int build_cache_load(struct store *store, const struct digest *key, struct build
 {
 	struct build_record read;
 	int rc = build_cache_peek(store, key, &read, err);
+	char hex[DIGEST_HEX_SIZE];
 
+	trace(BUILD, "key %s: %s", digest_hex(key, hex), rc < 0 ? strerror(-rc) : "known");
 	if (rc < 0)
 		return rc;
 	cleanup_free char *tree = layer_tree_path(store, &read.diff_id);
@@ -77,6 +80,7 @@ int build_cache_save(struct store *store, const struct digest *key, const struct
 
 	if (cache < 0)
 		return cache;
+	trace(BUILD, "key %s: layer %s", hex, diff_id);
 	if (mkdirat(cache, FOLDER, 0700) < 0 && errno != EEXIST)
 		return error_set_errno(err, "make the directory of the build cache");
 	return atomic_file_write(cache, name, 0600, text, strlen(text), /* flags */ 0, err);

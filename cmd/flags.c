@@ -309,6 +309,5 @@ int result_file_write(const char *path, const char *text, struct error **err)
 	struct stat st;
 	if (stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
 		return write_to_special(path, text, err);
-	int rc = atomic_file_write(AT_FDCWD, path, 0644, text, strlen(text), 0, err);
-	return rc < 0 ? error_prefix(err, "write '%s'", path) : 0;
+	return atomic_file_write(AT_FDCWD, path, 0644, text, strlen(text), 0, err);
 }

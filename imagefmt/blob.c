@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 
 /* Bytes that are copied stay in the processor's cache between read, hash and write. */
 #define COPY_BUFFER_SIZE ((size_t)128 << 10)
@@ -286,6 +287,7 @@ static int publish(struct blob_writer *w, const struct digest *digest, struct er
 		return folder;
 	if (fsync(w->fd) < 0)
 		return error_set_errno(err, "sync a blob");
+	trace(STORE, "blob %s", digest_hex(digest, hex));
 	if (renameat(w->tmp, w->name, folder, digest_hex(digest, hex)) < 0)
 		return error_set_errno(err, "name blob %s", hex);
 	free(w->name);

@@ -108,6 +108,7 @@ static int save_table(struct store *store, const struct image_index *table, enum
 	image_index_format(table, &text);
 	if (text.overflow || text.len > MANIFEST_SIZE_MAX)
 		return error_set(err, EFBIG, "store '%s': too many images for one index", store_root(store));
+	trace(STORE, "table of images: %zu entries, %zu bytes", table->manifest_count, text.len);
 	return replace_table(store, &text, change, err);
 }
 

@@ -265,6 +265,7 @@ static int publish(struct store *store, int dirfd, const char *made, const char 
 		rc = remove_named(store, name, err);
 	if (rc < 0)
 		return rc;
+	trace(STORE, "layer %s", name);
 	if (renameat2(dirfd, made, layers, name, RENAME_NOREPLACE) < 0)
 		return error_set_errno(err, "put the layer '%s' into its place", name);
 	return record->durable && fsync(layers) < 0 ? error_set_errno(err, "sync the store's layers") : 0;

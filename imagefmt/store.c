@@ -189,6 +189,8 @@ int store_lock(struct store *store, const char *kind, const char *name, enum loc
 		return locks;
 	cleanup_free char *file = mem_printf("%s-%s", kind, name);
 	int lock = lock_take(locks, file, mode, wait, what, err);
+	trace(STORE, "lock %s, %s: %s", file, mode == LOCK_SHARED ? "shared" : "alone",
+	      lock < 0 ? strerror(-lock) : "taken");
 	return lock < 0 ? error_prefix(err, "store '%s'", store->root) : lock;
 }
 
@@ -399,6 +401,7 @@ static int sweep_entry(int parent, const char *name, struct store_swept *swept, 
 		tree_usage(fd, &usage, /* only for the figures */ NULL);
 	}
 	int rc = tree_remove(parent, name, err);
+	trace(STORE, "sweep " TMP_FOLDER "/%s: %s", name, rc < 0 ? strerror(-rc) : "removed");
 	if (rc == 0) {
 		swept->entries++;
 		swept->bytes += usage.bytes;

@@ -111,27 +111,17 @@ int image_source_open_local(const struct location *location, struct store *store
 int image_sink_open_local(const struct location *location, struct store *store, struct image_sink **sink,
 			  struct error **err)
 {
-	int rc;
 	switch (location->transport) {
 	case TRANSPORT_OCI:
 	case TRANSPORT_OCI_ARCHIVE:
-		rc = layout_sink_open(location, store, sink, err);
-		break;
+		return layout_sink_open(location, store, sink, err);
 	case TRANSPORT_DOCKER_ARCHIVE:
-		rc = archive_sink_open(location, store, sink, err);
-		break;
+		return archive_sink_open(location, store, sink, err);
 	case TRANSPORT_DIR:
-		rc = dirlayout_sink_open(location, sink, err);
-		break;
+		return dirlayout_sink_open(location, sink, err);
 	default:
 		return error_set(err, EINVAL, "not a place on this machine's disks");
 	}
-	if (rc < 0) {
-		cleanup_free char *text = location_format(location);
-		error_prefix(err, "%s", text);
-		return rc;
-	}
-	return 0;
 }
 
 enum codec transport_default_codec(enum transport transport)

@@ -547,6 +547,26 @@ static int make_result(const struct step *step, int status, const struct rusage 
 	return 0;
 }
 
+/* What is decided before the fork. */
+static void trace_plan(const struct step *step)
+{
+	const struct run_spec *spec = step->spec;
+	unsigned own = step->plan.namespaces;
+	cleanup_free char *argv = strlist_join(spec->argv, " ");
+
+	trace(RUN, "namespaces: user mnt%s%s%s%s%s; ids: %s", own & CHILD_OWN_PID ? " pid" : "",
+	      own & CHILD_OWN_NET ? " net" : "", own & CHILD_OWN_IPC ? " ipc" : "", own & CHILD_OWN_UTS ? " uts" : "",
+	      own & (CHILD_OWN_CGROUP | CHILD_LATE_CGROUP) ? " cgroup" : "", has_many_ids(&step->map) ? "many" : "one");
+	trace(RUN, "root: %s, %zu layers", spec->root.mounted >= 0 ? "mounted already" : "overlay",
+	      spec->root.lower_count);
+	for (size_t i = 0; i < spec->mount_count; i++)
+		trace(RUN, "mount: %s on %s", spec->mounts[i].source ? spec->mounts[i].source : "(of our own)",
+		      spec->mounts[i].target);
+	if (step->plan.network_helper)
+		trace(RUN, "network: %s", step->plan.network_helper);
+	trace(RUN, "exec as '%s' in '%s': %s", spec->user ? spec->user : "", spec->cwd ? spec->cwd : "/", argv);
+}
+
 /* One attempt. *proc_is_refused: it came to nothing for want of a fresh /proc, and may succeed without a pid namespace.
  */
 static int attempt(const struct run_spec *spec, bool with_pid, bool *proc_is_refused, struct run_result *result,
@@ -572,10 +592,13 @@ static int attempt(const struct run_spec *spec, bool with_pid, bool *proc_is_ref
 	int status = 0;
 	int rc = prepare(&step, err);
 
+	if (rc == 0 && trace_is_on(TRACE_RUN))
+		trace_plan(&step);
 	if (rc == 0)
 		rc = fork_child(&step, err);
 	if (rc < 0)
 		return rc;
+	trace(RUN, "process %d", step.pid);
 	rc = release_child(&step, &trouble);
 	if (rc < 0)
 		kill_step(&step, "its set-up failed");
@@ -598,6 +621,7 @@ static int attempt(const struct run_spec *spec, bool with_pid, bool *proc_is_ref
 		return watched;
 	if (!step.is_set_up)
 		return error_set(err, EIO, "the step's set-up has ended with status %d", status);
+	trace(RUN, "ended with wait status 0x%x", (unsigned)status);
 	rc = step.runtime ? ask_runtime(&step, status, err) : 0;
 	if (rc < 0)
 		return rc;

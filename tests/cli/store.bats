@@ -169,3 +169,11 @@ setup_file() {
 	[ "$(cat "$COOPER_ROOT/tmp/notes")" = precious ]
 	[ -d "$COOPER_ROOT/tmp/mine" ]
 }
+
+@test "COOPER_TRACE shows locks, tables and steps" {
+	ctr=$(cooper from busybox)
+	COOPER_TRACE=run run --separate-stderr cooper run "$ctr" true
+	[[ $stderr == *"run: exec as '' in '/': true"* ]]
+	COOPER_TRACE=store run --separate-stderr cooper commit "$ctr" traced
+	[[ $stderr == *"store: lock container-"*"store: layer "*"store: table of images: "* ]]
+}
