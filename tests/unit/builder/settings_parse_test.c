@@ -70,12 +70,12 @@ static void refuses_a_network_that_chroot_cannot_have(void **state)
 
 static void refuses_what_it_cannot_do_instead_of_ignoring_it(void **state)
 {
-	struct settings runtime = {.runtime = TEXT("crun")};
+	struct settings runtime = {.runtime = TEXT("kata-runtime")};
 	struct settings parent = {.cgroup_parent = TEXT("/x")};
 	struct settings userns = {.userns = TEXT("ns:/proc/1/ns/user")};
 	struct settings pid = {.pid = TEXT("ns:/x")};
 
-	check(&runtime, -ENOTSUP);
+	check(&runtime, -EINVAL);
 	check(&parent, -ENOTSUP);
 	check(&userns, -EINVAL);
 	check(&pid, -EINVAL);
