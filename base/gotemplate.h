@@ -20,4 +20,10 @@
  * On failure `into` holds what was made up to there. */
 int gotemplate_run(const char *text, const json_t *value, bool strict_fields, struct buf *into, struct error **err);
 
+/* The same, strictly, for structs whose fields have other names in JSON: `json` is the value again, field by field in
+ * the same order, with those names. Fields are looked up in `value`; the function `json` prints what stands in their
+ * place in `json`. */
+int gotemplate_run_struct(const char *text, const json_t *value, const json_t *json, struct buf *into,
+			  struct error **err);
+
 #endif

@@ -20,6 +20,7 @@ struct variable {
 
 struct run {
 	const struct gotemplate *tree;
+	const json_t *root, *json; /* of gotemplate_run_struct(), or NULL */
 	bool strict_fields;
 	struct variable *variables; /* the innermost last */
 	size_t variable_count;
@@ -124,7 +125,8 @@ static int follow_fields(const struct run *r, const struct gotemplate_operand *o
 static int call_function(const struct run *r, const struct gotemplate_operand *operand, json_t *const *args,
 			 size_t count, json_t **value)
 {
-	struct gotemplate_call call = {.name = operand->name, .args = args, .count = count};
+	struct gotemplate_call call = {
+		.name = operand->name, .args = args, .count = count, .root = r->root, .json = r->json};
 	cleanup_error struct error *problem = NULL;
 	if (gotemplate_call(&call, value, &problem) < 0)
 		return fail(r, operand->at, "error calling %s: %s", operand->name, error_message(problem));
@@ -386,20 +388,32 @@ static int run_nodes(struct run *r, const struct gotemplate_nodes *nodes, json_t
 	return rc;
 }
 
+static int run_tree(struct run *run, const json_t *value)
+{
+	/* Reference counts are not part of the value that is const. */
+	json_t *root = (json_t *)value;
+	push_variable(run, "", json_incref(root));
+	int rc = run_nodes(run, &run->tree->nodes, root);
+	if (rc == 0)
+		rc = count_step(run, 0);
+	pop_variables(run, 0);
+	free(run->variables);
+	return rc;
+}
+
 int gotemplate_run(const char *text, const json_t *value, bool strict_fields, struct buf *into, struct error **err)
 {
 	cleanup(gotemplate_free) struct gotemplate *tree = NULL;
 	int rc = gotemplate_parse(text, &tree, err);
-	if (rc < 0)
-		return rc;
-	/* Reference counts are not part of the value that is const. */
-	json_t *root = (json_t *)value;
 	struct run run = {.tree = tree, .strict_fields = strict_fields, .into = into, .err = err};
-	push_variable(&run, "", json_incref(root));
-	rc = run_nodes(&run, &tree->nodes, root);
-	if (rc == 0)
-		rc = count_step(&run, 0);
-	pop_variables(&run, 0);
-	free(run.variables);
-	return rc;
+	return rc < 0 ? rc : run_tree(&run, value);
+}
+
+int gotemplate_run_struct(const char *text, const json_t *value, const json_t *json, struct buf *into,
+			  struct error **err)
+{
+	cleanup(gotemplate_free) struct gotemplate *tree = NULL;
+	int rc = gotemplate_parse(text, &tree, err);
+	struct run run = {.tree = tree, .root = value, .json = json, .strict_fields = true, .into = into, .err = err};
+	return rc < 0 ? rc : run_tree(&run, value);
 }

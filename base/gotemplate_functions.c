@@ -53,10 +53,30 @@ static char lower_char(char c)
 
 /* ---- Text ---- */
 
+/* What stands in `json` where `wanted`, that very value, stands in `root`; NULL when it stands nowhere, as what a
+ * function has made. Where the two differ nothing is guessed. */
+static const json_t *find_twin(const json_t *root, const json_t *json, const json_t *wanted)
+{
+	const json_t *found = NULL;
+	if (root == wanted)
+		return json;
+	for (size_t i = 0; !found && i < json_array_size(root) && i < json_array_size(json); i++)
+		found = find_twin(json_array_get(root, i), json_array_get(json, i), wanted);
+	if (!json_is_object(root) || json_object_size(root) != json_object_size(json))
+		return found;
+	/* Iterators give keys in the order in which they were set. */
+	void *here = json_object_iter((json_t *)root), *there = json_object_iter((json_t *)json);
+	for (; !found && here && there;
+	     here = json_object_iter_next((json_t *)root, here), there = json_object_iter_next((json_t *)json, there))
+		found = find_twin(json_object_iter_value(here), json_object_iter_value(there), wanted);
+	return found;
+}
+
 static int do_json(const struct gotemplate_call *call, json_t **result, struct error **problem)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(TEXT_MAX);
-	json_format(call->args[0], &text);
+	const json_t *twin = call->json ? find_twin(call->root, call->json, call->args[0]) : NULL;
+	json_format(twin ? twin : call->args[0], &text);
 	return give_text(&text, result, problem);
 }
 

@@ -86,6 +86,7 @@ struct gotemplate_call {
 	const char *name;
 	json_t *const *args; /* borrowed */
 	size_t count;
+	const json_t *root, *json; /* of gotemplate_run_struct(), or NULL */
 };
 /* -EINVAL when a function is not made for so many arguments. */
 int gotemplate_check_count(const char *name, size_t count, struct error **problem);

@@ -67,9 +67,8 @@ static int describe_manifest(struct command_context *context, const char *name, 
 }
 
 static int describe(struct command_context *context, const struct inspect_options *options, const char *name,
-		    json_t **value, struct error **err)
+		    enum spelling spelling, json_t **value, struct error **err)
 {
-	enum spelling spelling = options->format ? SPELLING_GO : SPELLING_JSON;
 	const char *type = options->type ? options->type : "";
 	if (strcmp(type, "container") == 0)
 		return describe_container(context, name, spelling, value, err);
@@ -98,9 +97,9 @@ static void print(struct buf *text)
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
 	const struct inspect_options *options = values;
-	cleanup_json json_t *value = NULL;
+	cleanup_json json_t *value = NULL, *fields = NULL;
 	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
-	int rc = describe(context, options, args->items[0], &value, err);
+	int rc = describe(context, options, args->items[0], SPELLING_JSON, &value, err);
 	if (rc < 0)
 		return rc;
 	if (!options->format) {
@@ -108,7 +107,10 @@ static int run(struct command_context *context, void *values, const struct strli
 		print(&text);
 		return 0;
 	}
-	rc = gotemplate_run(options->format, value, /* strict_fields */ true, &text, err);
+	rc = describe(context, options, args->items[0], SPELLING_GO, &fields, err);
+	if (rc < 0)
+		return rc;
+	rc = gotemplate_run_struct(options->format, fields, value, &text, err);
 	if (rc < 0)
 		return error_prefix(err, "--format");
 	buf_append_char(&text, '\n');

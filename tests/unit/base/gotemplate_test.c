@@ -203,6 +203,28 @@ static void strict_fields_refuse_a_missing_key(void **state)
 	assert_int_equal(run("{{.Null}}", true, &text, NULL), 0);
 }
 
+static void json_prints_the_names_of_json(void **state)
+{
+	const char *go =
+		"{\"ID\":\"x\",\"RootFS\":{\"DiffIDs\":[\"a\",\"b\"],\"Type\":\"t\"},\"Labels\":{\"ID\":\"1\"}}";
+	const char *json =
+		"{\"id\":\"x\",\"rootfs\":{\"diff_ids\":[\"a\",\"b\"],\"type\":\"t\"},\"Labels\":{\"ID\":\"1\"}}";
+	cleanup_json json_t *value = NULL;
+	cleanup_json json_t *names = NULL;
+	cleanup(buf_done) struct buf text = BUF_INIT(1 << 20);
+	assert_int_equal(json_parse(go, strlen(go), "go", &value, NULL), 0);
+	assert_int_equal(json_parse(json, strlen(json), "json", &names, NULL), 0);
+	assert_int_equal(
+		gotemplate_run_struct("{{json .RootFS}} {{json .Labels}} {{json .RootFS.DiffIDs}} {{json .ID}} "
+				      "{{json (len .ID)}} {{json .}}",
+				      value, names, &text, NULL),
+		0);
+	assert_string_equal(
+		buf_str(&text),
+		"{\"diff_ids\":[\"a\",\"b\"],\"type\":\"t\"} {\"ID\":\"1\"} [\"a\",\"b\"] \"x\" 1 "
+		"{\"Labels\":{\"ID\":\"1\"},\"id\":\"x\",\"rootfs\":{\"diff_ids\":[\"a\",\"b\"],\"type\":\"t\"}}");
+}
+
 static void hostile_templates_are_bounded(void **state)
 {
 	cleanup(buf_done) struct buf small = BUF_INIT(100);
@@ -229,6 +251,7 @@ int main(void)
 		cmocka_unit_test(loops_and_keeps_variables),
 		cmocka_unit_test(says_what_is_wrong_and_where),
 		cmocka_unit_test(strict_fields_refuse_a_missing_key),
+		cmocka_unit_test(json_prints_the_names_of_json),
 		cmocka_unit_test(hostile_templates_are_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
