@@ -403,6 +403,27 @@ static int failed(struct build *build, struct stage_run *run, const struct plan_
 	return -ECANCELED;
 }
 
+/* --quiet: what a step prints is kept aside, and shown when it fails. */
+static int open_log(const struct build *build, struct error **err)
+{
+	int tmp = store_tmp(workshop_store(build->w), err);
+
+	if (tmp < 0)
+		return tmp;
+	cleanup_free char *name = store_tmp_name(workshop_store(build->w), "log");
+	int fd = openat(tmp, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_set_errno(err, "make a file for what the step prints");
+	unlinkat(tmp, name, 0);
+	return fd;
+}
+
+static void show_log(int log, int output)
+{
+	if (log >= 0 && lseek(log, 0, SEEK_SET) == 0)
+		(void)fd_copy(log, output, /* copied */ NULL, NULL);
+}
+
 int build_exec_run(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
 {
 	cleanup(job_done) struct run_job job = {
@@ -418,12 +439,15 @@ int build_exec_run(struct build *build, struct stage_run *run, const struct plan
 	int rc = add_rights(&job, err);
 	if (rc >= 0)
 		rc = add_mounts(&job, err);
+	cleanup_close int log = rc >= 0 && build->options->quiet ? open_log(build, err) : -1;
+	if (rc >= 0 && build->options->quiet && log < 0)
+		rc = log;
 	if (rc >= 0)
-		rc = build_mask_start(&job.mask, build->output, err);
+		rc = build_mask_start(&job.mask, log >= 0 ? log : build->output, err);
 	if (rc < 0)
 		return rc;
 	/* stdout is the build's result. */
-	int output = job.mask.to >= 0 ? job.mask.to : build->output;
+	int output = job.mask.to >= 0 ? job.mask.to : log >= 0 ? log : build->output;
 	const struct step_options options = {
 		.settings = &job.settings,
 		.argv = &step->argv,
@@ -435,10 +459,12 @@ int build_exec_run(struct build *build, struct stage_run *run, const struct plan
 		.mount_count = job.mount_count,
 	};
 	rc = step_run(build->w, &run->c, &options, &result, err);
-	cleanup_free char *message = result.message;
 	/* What it has said comes before what is said of it. */
 	build_mask_done(&job.mask);
+	if (rc < 0 || !result.started || result.status != 0)
+		show_log(log, build->output);
 	if (rc >= 0 && (!result.started || result.status != 0))
 		rc = failed(build, run, step, &result, err);
+	free(result.message);
 	return rc;
 }

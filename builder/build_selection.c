@@ -154,8 +154,13 @@ static int add_source(const struct build_selection *selection, const struct igno
 	cleanup(strlist_done) struct strlist paths = {0};
 	cleanup_free char *whole = mem_printf("/%s", text);
 	cleanup_free char *pattern = rootpath_clean(whole);
+	if (!selection->parents)
+		copy_join_stars(pattern);
 	int rc = copy_expand(selection->root, pattern, &paths, err);
 
+	/* Where "/./" stands decides how much of the path is kept. */
+	if (selection->parents)
+		build_key_text(key, "pattern", text);
 	for (size_t i = 0; rc >= 0 && i < paths.count; i++) {
 		const struct walk walk = {selection, excludes, paths.items[i], key};
 		rc = add_path(&walk, text, err);

@@ -182,6 +182,8 @@ static int expand_source(struct copy_job *job, const char *directory, const char
 	cleanup(strlist_done) struct strlist paths = {0};
 	cleanup_free char *whole = mem_printf("%s/%s", text[0] == '/' ? "" : directory, text);
 	cleanup_free char *pattern = rootpath_clean(whole);
+	if (job->options->root && !job->options->parents)
+		copy_join_stars(pattern);
 	int rc = copy_expand(job->source_root, pattern, &paths, err);
 
 	if (rc < 0)

@@ -95,6 +95,8 @@ static inline const char *copy_digest_path(const struct copy_job *job, const cha
 
 /* ---- copy_source.c ---------------------------------------------------------------------------------------------- */
 
+/* Where "**" is no more than "*", as in a Dockerfile without --parents: makes it one. */
+void copy_join_stars(char *pattern);
 /* Paths in the source root that a pattern (absolute, cleaned) stands for, sorted. None is success. */
 int copy_expand(int root, const char *pattern, struct strlist *paths, struct error **err);
 

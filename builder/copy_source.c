@@ -121,6 +121,20 @@ static void drop_doubles(struct strlist *paths)
 		paths->items[kept] = NULL;
 }
 
+void copy_join_stars(char *pattern)
+{
+	char *to = pattern;
+
+	for (const char *from = pattern; *from; from++) {
+		if (from[0] == '\\' && from[1])
+			*to++ = *from++;
+		else if (from[0] == '*' && from[1] == '*')
+			continue;
+		*to++ = *from;
+	}
+	*to = '\0';
+}
+
 int copy_expand(int root, const char *pattern, struct strlist *paths, struct error **err)
 {
 	cleanup(strlist_done) struct strlist parts = {0};
@@ -131,6 +145,8 @@ int copy_expand(int root, const char *pattern, struct strlist *paths, struct err
 		strlist_append(paths, pattern);
 		return 0;
 	}
+	if (!pattern_is_valid(pattern))
+		return error_set(err, EINVAL, "'%s' is not a valid pattern", pattern);
 	strlist_split(&parts, pattern + strspn(pattern, "/"), '/');
 	struct expansion e = {root, &parts, paths};
 	int rc = expand(&e, "", 0, err);

@@ -82,8 +82,10 @@ setup() {
 		COPY w/*/*.txt /both/
 		COPY w/[xy] /merged/
 		COPY w/?.txt /named
+		COPY **/*.txt /no-depth/
+		COPY --parents w/**/*.txt /depth/
 		RUN test "$(ls /top /both /merged | tr '\n' ' ')" = "/both: a.txt b.txt  /merged: a.txt b.txt  /top: c.txt "
-		RUN test -f /named
+		RUN test -f /named && test "$(ls /no-depth)" = c.txt && test "$(find /depth -type f | wc -l)" = 3
 	EOF
 	build
 }

@@ -216,3 +216,14 @@ setup() {
 	assert_output_has "first-"
 	assert_output_lacks $'first-line\nsecond-line'
 }
+
+@test "--quiet: the id alone, but all of the log of a step that fails" {
+	printf 'FROM busybox\nRUN echo silent >&2; echo quiet\n' | dockerfile
+	run --separate-stderr cooper build -q "$context"
+	[[ $output =~ ^[0-9a-f]{64}$ ]]
+	[ -z "$stderr" ]
+	printf 'FROM busybox\nRUN echo loud; exit 9\n' | dockerfile
+	run --separate-stderr cooper build -q "$context"
+	[ "$status" -eq 9 ]
+	[[ $stderr == *loud* ]]
+}
