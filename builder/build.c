@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "builder/build_config.h"
 #include "builder/build_internal.h"
@@ -47,6 +48,51 @@ CLEANUP_FOR_VALUE(struct build, build_done)
 
 /* ---- plan -----------------------------------------------------------------------------------------------------------
  */
+
+/* A word of some ARG of the file, whether its stage is built or not. */
+static bool is_declared(const struct dockerfile *file, const char *key)
+{
+	for (size_t i = 0; i < file->stage_count; i++) {
+		const struct stage *stage = &file->stages[i];
+		for (size_t k = 0; k < stage->count; k++) {
+			const struct instruction *arg = stage->instructions[k];
+			for (size_t n = 0; arg->kind == INSTRUCTION_ARG && n < arg->pairs.count; n++)
+				if (strcmp(arg->pairs.items[n].key, key) == 0)
+					return true;
+		}
+	}
+	return false;
+}
+
+/* Or of a trigger. */
+static bool is_in_scope(const struct plan *plan, const char *key)
+{
+	for (size_t i = 0; i < plan->stage_count; i++)
+		for (size_t k = 0; k < plan->stages[i]->scope.arg_count; k++)
+			if (strcmp(plan->stages[i]->scope.args[k].key, key) == 0)
+				return true;
+	return false;
+}
+
+/* A mistyped --build-arg has no other effect than this warning. */
+static void warn_of_unused(const struct build *build)
+{
+	const struct build_globals *globals = &build->globals;
+	cleanup(strlist_done) struct strlist unused = {0};
+
+	for (size_t i = 0; i < globals->given.count; i++) {
+		const char *text = globals->given.items[i];
+		cleanup_free char *key = mem_strndup(text, strcspn(text, "="));
+		/* Predefined, of the head of the file, or for the builder. */
+		bool is_used = strlist_env_get(&globals->args, key) || strlist_env_get(&globals->proxies, key) ||
+			       text_has_prefix(key, "BUILDKIT_") || strcmp(key, "SOURCE_DATE_EPOCH") == 0;
+		if (!is_used && !is_declared(build->options->file, key) && !is_in_scope(build->plan, key))
+			strlist_append(&unused, key);
+	}
+	cleanup_free char *keys = strlist_join(&unused, " ");
+	if (unused.count && !build->options->quiet)
+		log_warn("one or more build args were not consumed: [%s]", keys);
+}
 
 static int make_plan(struct build *build, struct error **err)
 {
@@ -87,7 +133,10 @@ static int make_plan(struct build *build, struct error **err)
 		.resolve = build_resolve_image,
 		.resolve_context = build,
 	};
-	return plan_make(&plan, &build->plan, err);
+	rc = plan_make(&plan, &build->plan, err);
+	if (rc >= 0)
+		warn_of_unused(build);
+	return rc;
 }
 
 /* Directories of --build-context are opened here, where the user's network and credentials are. */

@@ -26,6 +26,18 @@
 /* ---- paths --------------------------------------------------------------------------------------------------------
  */
 
+static int set_directory(struct copy_job *job, int fd, const char *path, const struct copy_entry *entry,
+			 struct error **err);
+
+/* What was made on the way to a destination; `path` goes on behind `length`. */
+static int set_own_directory(struct copy_job *job, int fd, const char *path, size_t length, struct error **err)
+{
+	const struct copy_entry entry = {.st = {.st_mode = S_IFDIR | 0755}, .attributes = -1};
+	cleanup_free char *made = mem_strndup(path, length);
+
+	return set_directory(job, fd, made, &entry, err);
+}
+
 /* --link: the way to the destination is made of directories of its own; a symlink on it is replaced. */
 static int make_own_directories(struct copy_job *job, const char *path, struct error **err)
 {
@@ -35,9 +47,10 @@ static int make_own_directories(struct copy_job *job, const char *path, struct e
 	if (dir < 0)
 		return error_set_errno(err, "open the container's root");
 	strlist_split(&names, path, '/');
-	for (size_t i = 0; i < names.count; i++) {
+	for (size_t i = 0, end = 0; i < names.count; i++) {
 		const char *name = names.items[i];
 		struct stat st;
+		end += strlen(name) + (i > 0);
 		if (!*name)
 			continue;
 		if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode) &&
@@ -51,8 +64,9 @@ static int make_own_directories(struct copy_job *job, const char *path, struct e
 			return next;
 		fd_close(dir);
 		dir = next;
-		if (made && fchmod(dir, 0755) < 0)
-			return error_set_errno(err, "make '%s'", path);
+		int rc = made ? set_own_directory(job, dir, path, end, err) : 0;
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/parse.h"
 #include "base/terminal.h"
+#include "cmd/build_bases.h"
 #include "cmd/table.h"
 #include "dockerfile/lint.h"
 #include "dockerfile/outline.h"
@@ -131,9 +132,10 @@ static void given_args(const struct build_request *request, struct strlist *args
 /* ---- checks -------------------------------------------------------------------------------------------------------
  */
 
-static int find(const struct build_request *request, const struct dockerfile *file, const struct build_context *context,
-		struct findings *findings, bool *is_error, struct error **err)
+static int find(struct workshop *w, const struct build_request *request, const struct dockerfile *file,
+		const struct build_context *context, struct findings *findings, bool *is_error, struct error **err)
 {
+	cleanup(build_bases_done) struct build_bases bases = {0};
 	cleanup(lint_config_done) struct lint_config config = {0};
 	const char *override = strlist_env_get(&request->build_args, "BUILDKIT_DOCKERFILE_CHECK");
 	cleanup(strlist_done) struct strlist args = {0};
@@ -147,8 +149,11 @@ static int find(const struct build_request *request, const struct dockerfile *fi
 	/* A build speaks of what it builds; else of all stages, unless one was asked for by name. */
 	if (request->options.target || request->call == BUILD_CALL_BUILD)
 		rc = dockerfile_target(file, request->options.target, &options.target, err);
-	if (rc == 0)
+	if (rc == 0) {
+		build_bases_find(w, request, file, &bases);
+		options.base_envs = bases.envs;
 		lint_run(file, &options, findings);
+	}
 	*is_error = config.error;
 	return rc;
 }
@@ -179,13 +184,13 @@ static int print_findings_json(const struct dockerfile *file, const struct findi
 	return print_json(root, err);
 }
 
-static int call_check(const struct build_request *request, const struct dockerfile *file,
+static int call_check(struct workshop *w, const struct build_request *request, const struct dockerfile *file,
 		      const struct build_context *context, struct error **err)
 {
 	cleanup(findings_done) struct findings findings = {0};
 	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
 	bool is_error = false;
-	int rc = find(request, file, context, &findings, &is_error, err);
+	int rc = find(w, request, file, context, &findings, &is_error, err);
 
 	if (rc == 0 && request->call_json)
 		rc = print_findings_json(file, &findings, err);
@@ -202,13 +207,13 @@ static int call_check(const struct build_request *request, const struct dockerfi
 	return findings.count ? 1 : 0;
 }
 
-int build_lint(const struct build_request *request, const struct dockerfile *file, const struct build_context *context,
-	       size_t *count, struct error **err)
+int build_lint(struct workshop *w, const struct build_request *request, const struct dockerfile *file,
+	       const struct build_context *context, size_t *count, struct error **err)
 {
 	cleanup(findings_done) struct findings findings = {0};
 	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
 	bool is_error = false;
-	int rc = find(request, file, context, &findings, &is_error, err);
+	int rc = find(w, request, file, context, &findings, &is_error, err);
 
 	if (rc < 0)
 		return rc;
@@ -393,12 +398,12 @@ static int call_outline(const struct build_request *request, const struct docker
 	return request->call_json ? print_outline_json(file, &outline, err) : print_outline(&outline, err);
 }
 
-int build_call(const struct build_request *request, const struct dockerfile *file, const struct build_context *context,
-	       struct error **err)
+int build_call(struct workshop *w, const struct build_request *request, const struct dockerfile *file,
+	       const struct build_context *context, struct error **err)
 {
 	switch (request->call) {
 	case BUILD_CALL_CHECK:
-		return call_check(request, file, context, err);
+		return call_check(w, request, file, context, err);
 	case BUILD_CALL_OUTLINE:
 		return call_outline(request, file, err);
 	case BUILD_CALL_TARGETS:

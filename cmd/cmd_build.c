@@ -96,7 +96,7 @@ static int build(struct command_context *context, const struct build_flags *flag
 	bool amends = !image_changes_are_none(&request->changes);
 	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	size_t findings = 0;
-	int rc = build_lint(request, options->file, options->context, &findings, err);
+	int rc = build_lint(context->workshop, request, options->file, options->context, &findings, err);
 
 	if (rc == 0)
 		rc = build_progress_begin(&progress, request->progress, flags->logfile, options, err);
@@ -271,7 +271,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	request.options.context = sources;
 	request.options.file = file;
 	if (request.call != BUILD_CALL_BUILD)
-		return build_call(&request, file, sources, err);
+		return build_call(context->workshop, &request, file, sources, err);
 	return build_and_finish(context, flags, &request, err);
 }
 

@@ -238,12 +238,13 @@ int user_find_owner(int rootfd, const char *text, uint32_t *uid, uint32_t *gid, 
 	const char *colon = strchr(text, ':');
 	cleanup_free char *account = colon ? mem_strndup(text, (size_t)(colon - text)) : mem_strdup(text);
 	cleanup(user_done) struct user found = {0};
-	int rc = find_account(rootfd, account, &found, err);
+	/* As BuildKit has it, root needs no file. */
+	int rc = find_account(rootfd, strcmp(account, "root") == 0 ? "0" : account, &found, err);
 
 	if (rc < 0)
 		return rc;
 	if (colon && colon[1] != '\0')
-		rc = group_to_id(rootfd, colon + 1, &found.gid, err);
+		rc = group_to_id(rootfd, strcmp(colon + 1, "root") == 0 ? "0" : colon + 1, &found.gid, err);
 	else if (!found.name)
 		found.gid = found.uid;
 	if (rc < 0)

@@ -1,0 +1,68 @@
+/*
+ * The environments of base images, without which the checks cannot know what is set in a stage.
+ */
+#include "cmd/build_bases.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "builder/acquire.h"
+#include "builder/build_scope.h"
+
+void build_bases_done(struct build_bases *bases)
+{
+	for (size_t i = 0; i < bases->count; i++)
+		image_done(&bases->images[i]);
+	free(bases->images);
+	free(bases->envs);
+	*bases = (struct build_bases){0};
+}
+
+/* A directory or another image may stand in its place. */
+static bool is_replaced(const struct build_request *request, const char *name)
+{
+	const struct strlist *contexts = request->options.named_contexts;
+
+	for (size_t i = 0; contexts && i < contexts->count; i++)
+		if (text_has_prefix(contexts->items[i], name) && contexts->items[i][strlen(name)] == '=')
+			return true;
+	return false;
+}
+
+static void find_base(struct workshop *w, const struct build_request *request, const struct dockerfile *file,
+		      const struct expand_scope *scope, size_t index, struct build_bases *bases)
+{
+	cleanup(instruction_free) struct instruction *from = NULL;
+	const struct acquire_options acquire = {
+		.policy = PULL_NEVER, .platform = request->options.platform, .keep_packed = true};
+
+	if (instruction_expand(file->stages[index].from, scope, /* unset */ NULL, &from, NULL) < 0)
+		return;
+	const char *name = from->from.image;
+	if (!*name || strcmp(name, "scratch") == 0 || is_replaced(request, name) || dockerfile_stage(file, name, index))
+		return;
+	if (acquire_image(w, name, &acquire, &bases->images[index], NULL) >= 0)
+		bases->envs[index] = &bases->images[index].config.env;
+}
+
+void build_bases_find(struct workshop *w, const struct build_request *request, const struct dockerfile *file,
+		      struct build_bases *bases)
+{
+	cleanup(build_globals_done) struct build_globals globals = {0};
+	cleanup(platform_done) struct platform host = {0};
+	const struct platform *wanted = request->options.platform;
+
+	bases->images = mem_alloc(file->stage_count * sizeof(*bases->images));
+	bases->envs = mem_alloc(file->stage_count * sizeof(*bases->envs));
+	bases->count = file->stage_count;
+	platform_host(&host);
+	const struct build_globals_options options = {.build_args = &request->build_args,
+						      .target_platform = wanted ? wanted : &host,
+						      .build_platform = &host};
+	if (build_globals_make(file, &options, &globals, NULL) < 0)
+		return;
+	const struct expand_scope scope = {.lists = {&globals.args}, .count = 1, .escape = globals.escape};
+	for (size_t i = 0; i < file->stage_count; i++)
+		find_base(w, request, file, &scope, i, bases);
+}
