@@ -35,8 +35,7 @@ int pull_policy_parse(const char *text, enum pull_policy *policy, struct error *
 	return error_set(err, EINVAL, "unsupported pull policy \"%s\" (one of always, missing, never, newer)", text);
 }
 
-/* ---- from the store -----------------------------------------------------------------------------------------------
- */
+/* ---- from the store ---- */
 
 static int from_store(struct workshop *w, const char *name, const struct acquire_options *options, struct image *image,
 		      struct error **err)
@@ -69,8 +68,7 @@ static int from_store(struct workshop *w, const char *name, const struct acquire
 	return 0;
 }
 
-/* ---- from a registry ----------------------------------------------------------------------------------------------
- */
+/* ---- from a registry ---- */
 
 /* Progress, which --quiet leaves out. */
 static void PRINTF_LIKE(2, 3) tell(const struct acquire_options *options, const char *format, ...)
@@ -203,8 +201,7 @@ static int from_registries(struct workshop *w, const char *text, const struct ac
 	return error_set(err, code, "%s", why);
 }
 
-/* ---- from a place that the user names ------------------------------------------------------------------------------
- */
+/* ---- from a place that the user names ---- */
 
 /* What the image is called in the store when it came from a file: as the user or the archive says, or not at all. */
 static char *local_name(const struct location *location, struct image_source *source)
@@ -253,8 +250,7 @@ static int from_location(struct workshop *w, const char *text, const struct acqu
 	return acquire_image(w, options->all_tags ? text + strlen("docker://") : name, options, image, err);
 }
 
-/* ---- the door -----------------------------------------------------------------------------------------------------
- */
+/* ---- the door ---- */
 
 /* Ids are never asked for at a registry, "sha256:…" could be a name there. */
 static bool is_id(const char *text)

@@ -35,8 +35,7 @@ static int64_t creation_time(struct workshop *w, const struct commit_options *op
 	return options->source_date_epoch >= 0 ? options->source_date_epoch : workshop_options(w)->now;
 }
 
-/* ---- the tree of the new layer ------------------------------------------------------------------------------------
- */
+/* ---- the tree of the new layer ---- */
 
 static int set_time(const struct tree_entry *entry, void *context, struct error **err)
 {
@@ -86,8 +85,7 @@ static int finish_container(const struct commit *job, int tree, enum standing st
 	return finish_tree(job, tree, &normalise, packed, err);
 }
 
-/* ---- once more ----------------------------------------------------------------------------------------------------
- */
+/* ---- once more ---- */
 
 static bool is_unchanged(const struct container *c, const struct pack_result *packed)
 {
@@ -138,8 +136,7 @@ static int commit_again(const struct commit *job, struct new_image *image, struc
 	return commit_list_image(job->w, image, err);
 }
 
-/* ---- moving -------------------------------------------------------------------------------------------------------
- */
+/* ---- moving ---- */
 
 static int commit_by_moving(const struct commit *job, int dir, struct new_image *image, struct container *next,
 			    struct error **err)
@@ -170,8 +167,7 @@ static int commit_by_moving(const struct commit *job, int dir, struct new_image 
 	return rc >= 0 && is_copy ? rootcopy_mark(dir, err) : rc;
 }
 
-/* ---- copying ------------------------------------------------------------------------------------------------------
- */
+/* ---- copying ---- */
 
 /* A layer made of a copy of `from` in tmp/<name>. */
 static int layer_from_copy(const struct commit *job, int from, const char *name, struct new_image *image,
@@ -229,8 +225,7 @@ static int commit_squashed(const struct commit *job, struct new_image *image, st
 	return rc < 0 ? rc : commit_by_copying(job, rootfs_fd(root), image, err);
 }
 
-/* ---- the flow -----------------------------------------------------------------------------------------------------
- */
+/* ---- the flow ---- */
 
 /* Moves the upper directory, taking the session's mount away for that time; *moved is false when that is not possible
  * because somebody works in it. */

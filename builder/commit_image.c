@@ -29,8 +29,7 @@ int container_copy(const struct container *from, struct container *to, struct er
 	return container_state_parse(root, "container", to, err);
 }
 
-/* ---- the container's next state -----------------------------------------------------------------------------------
- */
+/* ---- the container's next state ---- */
 
 /* What made the layer: what the user said, else the shell, as Buildah has it. */
 static char *made_by(const struct container *c, const struct commit_options *options)
@@ -119,8 +118,7 @@ int commit_next_state(const struct container *c, const struct commit_options *op
 	return 0;
 }
 
-/* ---- the image ----------------------------------------------------------------------------------------------------
- */
+/* ---- the image ---- */
 
 static int image_config(const struct container *next, const struct commit_options *options, enum image_format format,
 			const char *created, struct image_config *config, struct error **err)

@@ -29,7 +29,7 @@
 
 #define STATE "state.json"
 
-/* ---- on disk ---------------------------------------------------------------------------------------------------- */
+/* ---- on disk ---- */
 
 int container_open_dir(struct workshop *w, const struct container *c, struct error **err)
 {
@@ -80,7 +80,7 @@ static int load(struct workshop *w, const char *id, struct container *c, struct 
 	return container_state_parse(root, what, c, err);
 }
 
-/* ---- making ----------------------------------------------------------------------------------------------------- */
+/* ---- making ---- */
 
 static int random_id(char id[CONTAINER_ID_SIZE], struct error **err)
 {
@@ -299,7 +299,7 @@ int container_create(struct workshop *w, const struct image *image, const struct
 	return 0;
 }
 
-/* ---- finding ---------------------------------------------------------------------------------------------------- */
+/* ---- finding ---- */
 
 static int unknown(const char *text, struct error **err)
 {
@@ -509,7 +509,7 @@ int containers_layers(struct workshop *w, struct digest **diff_ids, size_t *coun
 	return 0;
 }
 
-/* ---- changing --------------------------------------------------------------------------------------------------- */
+/* ---- changing ---- */
 
 int container_rename(struct workshop *w, struct container *c, const char *name, struct error **err)
 {

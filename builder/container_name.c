@@ -171,8 +171,7 @@ void container_name_drop(struct workshop *w, const char *name)
 		unlinkat(table, escaped, 0);
 }
 
-/* ---- what a container is called when nobody says ------------------------------------------------------------------
- */
+/* ---- what a container is called when nobody says ---- */
 
 char *container_default_name(const char *text)
 {

@@ -26,7 +26,7 @@ void container_done(struct container *c)
 	*c = (struct container){0};
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static void set_digest(json_t *object, const char *key, const struct digest *digest)
 {
@@ -93,7 +93,7 @@ int container_state_format(const struct container *c, json_t **root, struct erro
 	return 0;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static int get_digest(struct json_place at, struct digest *digest, struct error **err)
 {

@@ -20,8 +20,7 @@
 
 static const char *const dockerfile_names[] = {"Containerfile", "Dockerfile", "dockerfile"};
 
-/* ---- opening ------------------------------------------------------------------------------------------------------
- */
+/* ---- opening ---- */
 
 int context_make_temporary(struct build_context *context, char **path, struct error **err)
 {
@@ -85,8 +84,7 @@ static int open_kind(struct build_context *context, const char *where, struct er
 	return open_directory(context, where, err);
 }
 
-/* ---- the ignore file ----------------------------------------------------------------------------------------------
- */
+/* ---- the ignore file ---- */
 
 /* The path of the Dockerfile on this machine, or NULL when it is none of a directory's: stdin, or not there. */
 static char *local_dockerfile(const struct build_context *context, const char *path)
@@ -194,8 +192,7 @@ const struct ignore_rules *build_context_ignore(const struct build_context *cont
 	return context->has_rules ? &context->rules : NULL;
 }
 
-/* ---- the Dockerfile ------------------------------------------------------------------------------------------------
- */
+/* ---- the Dockerfile ---- */
 
 /* A file inside the context, which may be anybody's. */
 static int read_inside(struct build_context *context, const char *path, struct buf *text, struct error **err)

@@ -56,8 +56,7 @@ struct archive_library {
 	FUNCTIONS(LIBRARY_MEMBER)
 };
 
-/* ---- reading ------------------------------------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 struct context_tar {
 	struct archive_library call;
@@ -130,8 +129,7 @@ static int tar_error(struct context_tar *tar, struct error **err)
 	return error_set(err, EBADMSG, "%s", why ? why : "damaged archive");
 }
 
-/* ---- entries ------------------------------------------------------------------------------------------------------
- */
+/* ---- entries ---- */
 
 /* The directory for `path` (made when missing), with what is there of that name removed. A directory stays for a
  * directory. */
@@ -314,8 +312,7 @@ int context_unpack(int fd, const void *start, size_t size, int dirfd, struct err
 	return rc;
 }
 
-/* ---- archive or Dockerfile ----------------------------------------------------------------------------------------
- */
+/* ---- archive or Dockerfile ---- */
 
 /* The checksum of a tar header (POSIX ustar): the sum of its bytes, with the field itself as blanks. */
 static bool is_tar_header(const unsigned char *bytes)

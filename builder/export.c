@@ -29,8 +29,7 @@ static void outgoing_done(struct outgoing *out)
 }
 CLEANUP_FOR_VALUE(struct outgoing, outgoing_done)
 
-/* ---- layers -------------------------------------------------------------------------------------------------------
- */
+/* ---- layers ---- */
 
 struct layer_plan {
 	const struct image *image;
@@ -128,8 +127,7 @@ static int pack_layers(struct workshop *w, const struct image *image, enum image
 	return rc;
 }
 
-/* ---- format -------------------------------------------------------------------------------------------------------
- */
+/* ---- format ---- */
 
 static int change_format(struct workshop *w, const struct image *image, enum image_format format, struct outgoing *out,
 			 struct error **err)
@@ -169,8 +167,7 @@ static enum image_format wanted_format(const struct image *image, enum transport
 	return options->has_format ? options->format : image->manifest.format;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------------------
- */
+/* ---- sending ---- */
 
 static int send_image(struct workshop *w, struct image_sink *sink, struct outgoing *out, struct digest *digest,
 		      struct error **err)

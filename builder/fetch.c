@@ -16,8 +16,7 @@
 
 #define INDEX_DEPTH_MAX 3
 
-/* ---- the platform -------------------------------------------------------------------------------------------------
- */
+/* ---- the platform ---- */
 
 static bool is_attestation(const struct descriptor *entry)
 {
@@ -70,8 +69,7 @@ static void wanted_platform(const struct acquire_options *options, struct platfo
 	}
 }
 
-/* ---- the manifest -------------------------------------------------------------------------------------------------
- */
+/* ---- the manifest ---- */
 
 struct fetched {
 	struct buf text; /* of the manifest */
@@ -133,8 +131,7 @@ static int keep_manifest(struct workshop *w, struct fetched *fetched, struct err
 	return blob_put(workshop_store(w), fetched->text.data, fetched->text.len, &fetched->descriptor.digest, err);
 }
 
-/* ---- blobs and layers ---------------------------------------------------------------------------------------------
- */
+/* ---- blobs and layers ---- */
 
 static bool is_named_before(const struct manifest *m, size_t at)
 {
@@ -228,8 +225,7 @@ int fetch_unpack(struct workshop *w, const struct image *image, struct error **e
 	return unpack_all(w, &image->config, &image->manifest, err);
 }
 
-/* ---- the flow -----------------------------------------------------------------------------------------------------
- */
+/* ---- the flow ---- */
 
 static int64_t created_seconds(const struct image_config *config)
 {

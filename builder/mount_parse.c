@@ -127,7 +127,7 @@ int volume_parse(const char *text, struct mount_setting *mount, struct error **e
 	return 0;
 }
 
-/* ---- --mount ---------------------------------------------------------------------------------------------------- */
+/* ---- --mount ---- */
 
 static int kind_parse(const char *text, const char *type, enum mount_kind *kind, struct error **err)
 {

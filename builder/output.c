@@ -31,8 +31,7 @@ bool output_is_stdout(const struct output *output)
 	return output->dest && strcmp(output->dest, "-") == 0;
 }
 
-/* ---- parsing ------------------------------------------------------------------------------------------------------
- */
+/* ---- parsing ---- */
 
 struct parsing {
 	struct output *output;
@@ -239,8 +238,7 @@ int output_parse(const char *text, struct output *output, struct error **err)
 	return 0;
 }
 
-/* ---- root file systems --------------------------------------------------------------------------------------------
- */
+/* ---- root file systems ---- */
 
 /* The user's own path, made like mkdir -p, absolute. */
 static int make_directory(const char *dest, char **path, struct error **err)
@@ -290,8 +288,7 @@ static int write_tar(struct workshop *w, const struct output *output, const stru
 	return rc < 0 ? rc : atomic_file_commit(file, /* flags */ 0, err);
 }
 
-/* ---- images -------------------------------------------------------------------------------------------------------
- */
+/* ---- images ---- */
 
 static int archive_place(const struct output *output, const char *path, const char *name, char **place,
 			 struct error **err)

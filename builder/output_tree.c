@@ -47,8 +47,7 @@ static int open_root(struct workshop *w, const struct image *image, struct rootf
 	return *empty < 0 ? *empty : 0;
 }
 
-/* ---- tar ----------------------------------------------------------------------------------------------------------
- */
+/* ---- tar ---- */
 
 static int tar_task(struct workshop *w, void *context, struct buf *result, struct error **err)
 {
@@ -70,8 +69,7 @@ int output_tree_tar(struct workshop *w, const struct image *image, int fd, struc
 	return workshop_call(w, tar_task, &output, /* result */ NULL, err);
 }
 
-/* ---- files --------------------------------------------------------------------------------------------------------
- */
+/* ---- files ---- */
 
 struct tree_copier {
 	int from, to;

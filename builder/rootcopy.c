@@ -29,8 +29,7 @@ bool rootcopy_exists(int dir)
 	return faccessat(dir, ROOTCOPY "/.", F_OK, 0) == 0;
 }
 
-/* ---- the list ------------------------------------------------------------------------------------------------------
- */
+/* ---- the list ---- */
 
 /* What tells an unchanged entry. A directory's times change with its entries: there the attributes count. */
 static void describe(const struct stat *st, struct buf *text)
@@ -73,8 +72,7 @@ int rootcopy_mark(int dir, struct error **err)
 	return write_list(dir, ROOTCOPY, err);
 }
 
-/* ---- merging ------------------------------------------------------------------------------------------------------
- */
+/* ---- merging ---- */
 
 /* Opens the directory that holds `path` below `root`, a tree of our own without links on the way. */
 static int open_above(int root, const char *path, struct error **err)
@@ -172,9 +170,7 @@ int rootcopy_make(int dir, const int *lowers, size_t count, int upper, struct er
 	return rc;
 }
 
-/* ---- reading the list
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- reading the list ---- */
 
 struct listed {
 	const char *path, *state; /* borrowed from the list's text */
@@ -229,8 +225,7 @@ static struct listed *list_find(const struct list *list, const char *path)
 	return list->count ? bsearch(&key, list->items, list->count, sizeof(key), compare_listed) : NULL;
 }
 
-/* ---- the difference ------------------------------------------------------------------------------------------------
- */
+/* ---- the difference ---- */
 
 /* Changed files are first linked together into a tree, which tree_copy() then copies with all it knows. */
 struct difference {

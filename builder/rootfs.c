@@ -27,7 +27,7 @@
 /* Stands for the session of a root that needs no mount: it is there for everybody. */
 #define NO_SESSION "direct"
 
-/* ---- the record of a mount -------------------------------------------------------------------------------------- */
+/* ---- the record of a mount ---- */
 
 struct mount_record {
 	char *session; /* NULL: not mounted */
@@ -170,7 +170,7 @@ char *rootfs_mounted_path(struct workshop *w, const struct container *c)
 	return container_path(w, c, is_no_session(&record) ? direct_name(w, c) : "merged");
 }
 
-/* ---- layers ----------------------------------------------------------------------------------------------------- */
+/* ---- layers ---- */
 
 void rootfs_layers_done(struct rootfs_layers *layers)
 {
@@ -227,8 +227,7 @@ static int open_upper(struct workshop *w, const struct container *c, struct root
 	return layers->scratch < 0 ? layers->scratch : 0;
 }
 
-/* ---- where overlays are refused ------------------------------------------------------------------------------------
- */
+/* ---- where overlays are refused ---- */
 
 /* A file in the runroot, which does not outlive the machine's run, tells that an overlay was possible on this file
  * system: found out once. */
@@ -343,7 +342,7 @@ int rootfs_layers_open(struct workshop *w, const struct container *c, struct roo
 	return 0;
 }
 
-/* ---- mounting for the user -------------------------------------------------------------------------------------- */
+/* ---- mounting for the user ---- */
 
 /* Mounts the overlay at containers/<id>/merged of this mount namespace. */
 static int mount_merged(struct workshop *w, const struct container *c, char **work, struct error **err)
@@ -504,7 +503,7 @@ int rootfs_resume(struct workshop *w, const struct container *c, struct error **
 	return record_save(w, c, &record, err);
 }
 
-/* ---- opening for a moment --------------------------------------------------------------------------------------- */
+/* ---- opening for a moment ---- */
 
 struct rootfs {
 	int root;

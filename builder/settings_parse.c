@@ -232,7 +232,7 @@ int add_host_parse(const char *text, char **name, char **address, struct error *
 	return 0;
 }
 
-/* ---- all of them, before a container is made with them --------------------------------------------------------- */
+/* ---- all of them, before a container is made with them ---- */
 
 static int check_isolation(const struct settings *s, struct error **err)
 {

@@ -56,8 +56,7 @@ static void step_done(struct step *step)
 }
 CLEANUP_FOR_VALUE(struct step, step_done)
 
-/* ---- environment --------------------------------------------------------------------------------------------------
- */
+/* ---- environment ---- */
 
 /* "K=V", or "K" alone: as it is in our environment, if it is there. */
 static void set_env(struct strlist *env, const char *text)
@@ -98,8 +97,7 @@ static int make_env(struct step *step, struct error **err)
 	return rc;
 }
 
-/* ---- what a step may do ---------------------------------------------------------------------------------------------
- */
+/* ---- what a step may do ---- */
 
 static int capabilities(const struct step *step, uint64_t *set, struct error **err)
 {
@@ -181,8 +179,7 @@ static int set_security(struct step *step, struct run_spec *spec, struct error *
 	return load_seccomp(step, spec, err);
 }
 
-/* ---- who runs it ----------------------------------------------------------------------------------------------------
- */
+/* ---- who runs it ---- */
 
 /* What was said for this run or container, then the environment, then what somebody has written into containers.conf.
  * --isolation chroot means "without a runtime" where no runtime was named beside it. */
@@ -222,8 +219,7 @@ static int set_runtime(struct step *step, struct run_spec *spec, struct error **
 	return 0;
 }
 
-/* ---- limits and devices ---------------------------------------------------------------------------------------------
- */
+/* ---- limits and devices ---- */
 
 /* A size in bytes; 0 when nothing is said. */
 static int size_setting(const char *text, const char *what, uint64_t *bytes, struct error **err)
@@ -290,8 +286,7 @@ static int add_devices(struct step *step, const struct strlist *texts, struct er
 	return 0;
 }
 
-/* ---- network and the files of /etc
- * ------------------------------------------------------------------------------------ */
+/* ---- network and the files of /etc ---- */
 
 static int set_network(struct step *step, struct run_spec *spec, struct error **err)
 {
@@ -333,8 +328,7 @@ static int set_files(struct step *step, struct run_spec *spec, struct error **er
 	return 0;
 }
 
-/* ---- the flow
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- the flow ---- */
 
 static int set_process(struct step *step, struct run_spec *spec, struct error **err)
 {

@@ -27,8 +27,7 @@ static void read_host_file(const char *path, struct buf *text)
 		log_debug("%s cannot be read and is taken as empty", path);
 }
 
-/* ---- resolv.conf --------------------------------------------------------------------------------------------------
- */
+/* ---- resolv.conf ---- */
 
 struct resolver {
 	struct strlist servers, searches, options;
@@ -150,8 +149,7 @@ int step_resolv_conf(const struct step *step, enum run_network network, char **t
 	return 0;
 }
 
-/* ---- hosts --------------------------------------------------------------------------------------------------------
- */
+/* ---- hosts ---- */
 
 static int add_hosts(const struct step *step, enum run_network network, struct buf *lines, struct error **err)
 {
@@ -208,8 +206,7 @@ int step_hosts(const struct step *step, enum run_network network, const char *ho
 	return 0;
 }
 
-/* ---- /run/.containerenv --------------------------------------------------------------------------------------------
- */
+/* ---- /run/.containerenv ---- */
 
 char *step_containerenv(const struct step *step)
 {

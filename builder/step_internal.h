@@ -36,7 +36,7 @@ struct step {
 	struct strlist temporary; /* directories in tmp/, of private caches */
 };
 
-/* ---- step_files.c ------------------------------------------------------------------------------------------------ */
+/* ---- step_files.c ---- */
 
 /* /etc/resolv.conf of the step; NULL in *text for --dns none. */
 int step_resolv_conf(const struct step *step, enum run_network network, char **text, struct error **err);
@@ -45,7 +45,7 @@ int step_hosts(const struct step *step, enum run_network network, const char *ho
 	       struct error **err);
 char *step_containerenv(const struct step *step);
 
-/* ---- step_mounts.c ----------------------------------------------------------------------------------------------- */
+/* ---- step_mounts.c ---- */
 
 /* Opens what --volume and --mount name and appends it to step->mounts. */
 int step_mounts(struct step *step, struct error **err);

@@ -40,8 +40,7 @@ static void add_mount(struct step *step, const struct run_mount *mount)
 	step->mounts[step->mount_count++] = *mount;
 }
 
-/* ---- sources ------------------------------------------------------------------------------------------------------
- */
+/* ---- sources ---- */
 
 static int open_from(struct step *step, const char *name, int *root, struct error **err)
 {
@@ -108,8 +107,7 @@ static int open_source(struct step *step, const struct mount_setting *setting, s
 	return fd;
 }
 
-/* ---- kinds --------------------------------------------------------------------------------------------------------
- */
+/* ---- kinds ---- */
 
 static void base_mount(struct step *step, const struct mount_setting *setting, struct run_mount *mount)
 {
@@ -180,8 +178,7 @@ static int add_overlay(struct step *step, const struct mount_setting *setting, s
 	return rc;
 }
 
-/* ---- caches -------------------------------------------------------------------------------------------------------
- */
+/* ---- caches ---- */
 
 /* A cache's name on disk: whatever the id is, it is one component and no other cache's. */
 static int cache_name(const struct mount_setting *setting, char hex[DIGEST_HEX_SIZE], struct error **err)
@@ -319,8 +316,7 @@ static int add_cache(struct step *step, const struct mount_setting *setting, str
 	return 0;
 }
 
-/* ---- all ----------------------------------------------------------------------------------------------------------
- */
+/* ---- all ---- */
 
 static int add_setting(struct step *step, const struct mount_setting *setting, bool discard_writes, struct error **err)
 {

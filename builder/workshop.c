@@ -122,7 +122,7 @@ int workshop_enter(struct workshop *w, struct error **err)
 	return store_reopen(w->store, err);
 }
 
-/* ---- the worker ------------------------------------------------------------------------------------------------- */
+/* ---- the worker ---- */
 
 /* What a worker says first; the error's message and the result follow. */
 struct answer {

@@ -24,7 +24,7 @@
 #define INDEX_FILE "manifest.json"
 #define HASH_BUFFER_SIZE ((size_t)128 << 10)
 
-/* ---- Reading -------------------------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 struct archive_source {
 	struct bundle *bundle;
@@ -294,7 +294,7 @@ int archive_source_open(const struct location *location, struct store *store, st
 	return 0;
 }
 
-/* ---- Writing -------------------------------------------------------------------------------------------------- */
+/* ---- Writing ---- */
 
 struct archive_sink {
 	struct store *store; /* borrowed; set by the first send */

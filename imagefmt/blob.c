@@ -125,7 +125,7 @@ int blob_lock(struct store *store, const struct digest *digest, struct error **e
 	return store_lock(store, "blob", hex, LOCK_EXCLUSIVE, LOCK_WAIT, what, err);
 }
 
-/* ---- Writing -------------------------------------------------------------------------------------------------- */
+/* ---- Writing ---- */
 
 struct blob_writer {
 	struct store *store; /* borrowed */

@@ -62,7 +62,7 @@ void bundle_close(struct bundle *bundle)
 	free(bundle);
 }
 
-/* ---- The table of an archive ---------------------------------------------------------------------------------- */
+/* ---- The table of an archive ---- */
 
 /* Where a link leads: a hard link's name counts from the archive's top, a symlink's from its own folder. */
 static char *clean_link(const struct tar_entry *entry)
@@ -152,7 +152,7 @@ static int scan_archive(struct bundle *bundle, struct error **err)
 	return rc;
 }
 
-/* ---- Opening an archive ---------------------------------------------------------------------------------------- */
+/* ---- Opening an archive ---- */
 
 /* Copies what `stream` gives, unpacked, into an unlinked file. */
 static int spool(enum codec codec, stream_source *source, void *context, struct store *store, struct error **err)
@@ -232,7 +232,7 @@ int bundle_open_archive(const char *path, struct store *store, struct bundle **b
 	return 0;
 }
 
-/* ---- Files ----------------------------------------------------------------------------------------------------- */
+/* ---- Files ---- */
 
 /* Of several members of one name the last counts, as when the archive is unpacked. */
 static const struct member *find_member(const struct bundle *bundle, const char *clean_name)

@@ -20,7 +20,7 @@
 
 #define INDEX_DEPTH_MAX 4
 
-/* ---- Sets of digests ------------------------------------------------------------------------------------------ */
+/* ---- Sets of digests ---- */
 
 struct digest_set {
 	struct digest *items;
@@ -60,7 +60,7 @@ static bool digest_set_has(struct digest_set *set, const struct digest *digest)
 	return bsearch(digest, set->items, set->count, sizeof(*set->items), compare_digests) != NULL;
 }
 
-/* ---- Marking -------------------------------------------------------------------------------------------------- */
+/* ---- Marking ---- */
 
 struct marks {
 	struct store *store;
@@ -167,7 +167,7 @@ static void mark_blobs_of_layers(struct marks *marks)
 	}
 }
 
-/* ---- Sweeping ------------------------------------------------------------------------------------------------- */
+/* ---- Sweeping ---- */
 
 static int sweep_blob(struct marks *marks, const struct digest *digest, struct images_collected *collected,
 		      struct error **err)

@@ -134,7 +134,7 @@ void image_config_add_history(struct image_config *config, const struct history 
 	config->history[config->history_count++] = copy;
 }
 
-/* ---- Reading -------------------------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 /* Fields that share a type are read from a table of names and places. */
 struct string_field {
@@ -378,7 +378,7 @@ int image_config_parse(const void *text, size_t size, const char *what, struct i
 	return 0;
 }
 
-/* ---- Writing -------------------------------------------------------------------------------------------------- */
+/* ---- Writing ---- */
 
 static bool has_text(const char *text)
 {

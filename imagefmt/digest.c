@@ -110,7 +110,7 @@ bool digest_is_null(const struct digest *digest)
 	return digest_equal(digest, &null_digest);
 }
 
-/* ---- Hashing -------------------------------------------------------------------------------------------------- */
+/* ---- Hashing ---- */
 
 /* A SHA-256 begins without libcrypto, whose loading costs more than a few KiB: the layer of a small change, a small
  * blob. What has come so far is kept, and hashed again by the library when it becomes worth it. */

@@ -41,7 +41,7 @@ static char *manifest_name(const struct digest *digest)
 	return mem_printf("%s." MANIFEST_FILE, name);
 }
 
-/* ---- Reading -------------------------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 static void source_close(void *state)
 {
@@ -91,7 +91,7 @@ int dirlayout_source_open(const struct location *location, struct image_source *
 	return 0;
 }
 
-/* ---- Writing -------------------------------------------------------------------------------------------------- */
+/* ---- Writing ---- */
 
 struct dir_sink {
 	int dirfd;

@@ -46,7 +46,7 @@ void image_done(struct image *image)
 	image->size = 0;
 }
 
-/* ---- The table ------------------------------------------------------------------------------------------------ */
+/* ---- The table ---- */
 
 int images_load_table(struct store *store, struct image_index *table, struct error **err)
 {
@@ -155,7 +155,7 @@ static int64_t read_created(const struct descriptor *d)
 	return created;
 }
 
-/* ---- Listing -------------------------------------------------------------------------------------------------- */
+/* ---- Listing ---- */
 
 static struct image_entry *find_entry(struct image_list *list, const struct digest *id)
 {
@@ -214,7 +214,7 @@ int images_list(struct store *store, struct image_list *list, struct error **err
 	return 0;
 }
 
-/* ---- Finding -------------------------------------------------------------------------------------------------- */
+/* ---- Finding ---- */
 
 static const struct descriptor *find_name(const struct image_index *table, const char *name)
 {
@@ -342,7 +342,7 @@ int images_find(struct store *store, const char *text, struct image_entry *entry
 	return 0;
 }
 
-/* ---- Changing ------------------------------------------------------------------------------------------------- */
+/* ---- Changing ---- */
 
 static bool has_id(const struct descriptor *d, const struct digest *id)
 {
@@ -465,7 +465,7 @@ int images_remove(struct store *store, const struct digest *id, struct error **e
 	return save_table(store, &table, TABLE_SHRINKS, err);
 }
 
-/* ---- Reading an image ----------------------------------------------------------------------------------------- */
+/* ---- Reading an image ---- */
 
 static int load_config(struct store *store, struct image *image, struct error **err)
 {

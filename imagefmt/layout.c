@@ -34,7 +34,7 @@ static char *blob_name(const struct digest *digest)
 	return mem_printf("blobs/%s/%s", digest_algorithm_name(digest->algorithm), digest_hex(digest, hex));
 }
 
-/* ---- Reading -------------------------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 struct layout_source {
 	struct bundle *bundle;
@@ -203,7 +203,7 @@ int layout_source_open(const struct location *location, struct store *store, str
 	return 0;
 }
 
-/* ---- Writing -------------------------------------------------------------------------------------------------- */
+/* ---- Writing ---- */
 
 /* Either a directory or an archive is set. */
 struct layout_sink {

@@ -87,7 +87,7 @@ void image_index_done(struct image_index *index)
 	*index = (struct image_index){0};
 }
 
-/* ---- Reading -------------------------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 static int read_digest(struct json_place at, struct digest *digest, struct error **err)
 {
@@ -330,7 +330,7 @@ int image_index_parse(const void *text, size_t size, const char *what, struct im
 	return 0;
 }
 
-/* ---- Which of the two ------------------------------------------------------------------------------------------ */
+/* ---- Which of the two ---- */
 
 int manifest_kind(const void *text, size_t size, const char *media_type, enum manifest_kind *kind, struct error **err)
 {
@@ -376,7 +376,7 @@ const char *manifest_guess_media_type(const void *text, size_t size)
 	return config ? MEDIA_OCI_MANIFEST : NULL;
 }
 
-/* ---- Writing -------------------------------------------------------------------------------------------------- */
+/* ---- Writing ---- */
 
 static json_t *platform_to_json(const struct platform *p)
 {

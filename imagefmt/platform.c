@@ -239,7 +239,7 @@ char *platform_format(const struct platform *platform)
 	return mem_printf("%s/%s/%s", os, architecture, platform->variant);
 }
 
-/* ---- Which image serves -------------------------------------------------------------------------------------- */
+/* ---- Which image serves ---- */
 
 /* Architectures whose variants are numbered, each including those below it. `base` is what no variant means. */
 struct variant_family {

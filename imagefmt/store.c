@@ -61,7 +61,7 @@ void store_know_layer(struct store *store, const char *hex, const char *name)
 	strlist_env_set(&store->known_layers, hex, name);
 }
 
-/* ---- Folders -------------------------------------------------------------------------------------------------- */
+/* ---- Folders ---- */
 
 static int open_or_make_below(int dirfd, const char *name, struct error **err)
 {
@@ -177,7 +177,7 @@ char *store_path(const struct store *store, enum store_folder folder, const char
 			  name ? name : "");
 }
 
-/* ---- Locks ---------------------------------------------------------------------------------------------------- */
+/* ---- Locks ---- */
 
 int store_lock(struct store *store, const char *kind, const char *name, enum lock_mode mode, enum lock_wait wait,
 	       const char *what, struct error **err)
@@ -222,7 +222,7 @@ int store_hold_alone(struct store *store, enum lock_wait wait, struct error **er
 	return store_lock(store, "store", "garbage", LOCK_EXCLUSIVE, wait, "the store", err);
 }
 
-/* ---- Temporary directories ------------------------------------------------------------------------------------ */
+/* ---- Temporary directories ---- */
 
 static char *random_tmp_name(void)
 {
@@ -349,7 +349,7 @@ int store_reopen(struct store *store, struct error **err)
 	return 0;
 }
 
-/* ---- A full disk ---------------------------------------------------------------------------------------------- */
+/* ---- A full disk ---- */
 
 #define RESERVE "reserve"
 #define RESERVE_SPARE ((off_t)64 << 10) /* for directories and state */
@@ -373,7 +373,7 @@ bool store_use_reserve(struct store *store)
 	return unlinkat(store->folders[STORE_ROOT], RESERVE, /* flags */ 0) == 0;
 }
 
-/* ---- Sweeping ------------------------------------------------------------------------------------------------- */
+/* ---- Sweeping ---- */
 
 /* As random_tmp_name() writes it. Somebody may have given a directory of his own as the store's, with a tmp/ in it. */
 static bool is_tmp_name(const char *name)
@@ -438,7 +438,7 @@ int store_sweep(struct store *store, struct store_swept *swept, struct error **e
 	return 0;
 }
 
-/* ---- The id map ----------------------------------------------------------------------------------------------- */
+/* ---- The id map ---- */
 
 void store_set_id_map(struct store *store, const char *map, bool single_id)
 {

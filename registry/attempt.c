@@ -15,7 +15,7 @@
 #define CONNECT_TIMEOUT_MS 30000L
 #define TRANSFER_BUFFER_SIZE ((long)128 << 10)
 
-/* ---- Hosts ------------------------------------------------------------------------------------------------------- */
+/* ---- Hosts ---- */
 
 int transport_host(struct http_transport *transport, const char *url, struct host **found, struct error **err)
 {
@@ -45,8 +45,7 @@ int transport_host(struct http_transport *transport, const char *url, struct hos
 	return 0;
 }
 
-/* ---- What curl calls: a fault is kept in the exchange and ends the transfer ----------------------------------------
- */
+/* ---- What curl calls: a fault is kept in the exchange and ends the transfer ---- */
 
 static size_t abandon(struct exchange *x, int rc)
 {
@@ -147,8 +146,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 	return len;
 }
 
-/* ---- Setting up an attempt -----------------------------------------------------------------------------------------
- */
+/* ---- Setting up an attempt ---- */
 
 static int add_header(struct exchange *x, const char *line, struct error **err)
 {

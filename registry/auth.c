@@ -176,8 +176,7 @@ int credentials_find(const char *authfile, const char *repository, struct creden
 	return 0;
 }
 
-/* ---- login and logout ----------------------------------------------------------------------------------------------
- */
+/* ---- login and logout ---- */
 
 /* mkdir -p for the directory of a file of ours. */
 static int make_parents(const char *file)

@@ -64,8 +64,7 @@ static void fetch_done(struct fetch *fetch)
 }
 CLEANUP_FOR_VALUE(struct fetch, fetch_done)
 
-/* ---- What comes in -------------------------------------------------------------------------------------------------
- */
+/* ---- What comes in ---- */
 
 /* Each attempt goes on where the one before ended. */
 static int ask_for_rest(void *context, struct http_request *request, struct error **err)
@@ -112,8 +111,7 @@ static int take_data(void *context, const void *data, size_t size, struct error 
 	return blob_writer_write(job->writer, data, size, err);
 }
 
-/* ---- A job's course ------------------------------------------------------------------------------------------------
- */
+/* ---- A job's course ---- */
 
 static void start_jobs(struct fetch *fetch);
 

@@ -78,8 +78,7 @@ const char *session_origin(const struct session *session)
 	return session->endpoint->origin;
 }
 
-/* ---- From a challenge to a header ----------------------------------------------------------------------------------
- */
+/* ---- From a challenge to a header ---- */
 
 /* Who we are for this repository: read anew each time, because a long build outlives what the files say. */
 static int find_credentials(struct session *session, struct credentials *who, struct error **err)
@@ -187,8 +186,7 @@ static int authorize(struct session *session, struct error **err)
 	return 0;
 }
 
-/* ---- Calls ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Calls ---- */
 
 static void on_answer(void *context, int rc, struct http_answer *answer, struct error **err);
 

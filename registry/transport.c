@@ -40,7 +40,7 @@ struct http_transport *http_transport_new(const struct http_transport_options *o
 	return transport;
 }
 
-/* ---- An exchange's life ------------------------------------------------------------------------------------------ */
+/* ---- An exchange's life ---- */
 
 static void exchange_free(struct exchange *x)
 {
@@ -95,8 +95,7 @@ void http_transport_free(struct http_transport *transport)
 	free(transport);
 }
 
-/* ---- The loop ------------------------------------------------------------------------------------------------------
- */
+/* ---- The loop ---- */
 
 static int library_ready(struct http_transport *transport, struct error **err)
 {

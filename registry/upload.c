@@ -102,8 +102,7 @@ int upload_location(const char *origin, const char *base, const char *location, 
 	return 0;
 }
 
-/* ---- Requests ------------------------------------------------------------------------------------------------------
- */
+/* ---- Requests ---- */
 
 static int send_request(struct upload_job *job, enum upload_step step, const char *method, char *url,
 			struct error **err)
@@ -198,8 +197,7 @@ static int send_bytes(struct upload_job *job, struct error **err)
 	return send_patch(job, err);
 }
 
-/* ---- Answers: what each step leads to. JOB_IS_DONE ends the job. ---------------------------------------------------
- */
+/* ---- Answers: what each step leads to. JOB_IS_DONE ends the job. ---- */
 
 #define JOB_IS_DONE 1
 
@@ -374,8 +372,7 @@ static int after_step(struct upload_job *job, const struct http_answer *answer, 
 	return error_set(err, EINVAL, "upload in no step");
 }
 
-/* ---- The batch -----------------------------------------------------------------------------------------------------
- */
+/* ---- The batch ---- */
 
 static void start_jobs(struct upload *upload);
 
