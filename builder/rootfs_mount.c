@@ -214,9 +214,8 @@ static int mount_here(struct workshop *w, const struct container *c, const char 
 
 static int no_session(struct error **err)
 {
-	return error_set(
-		err, EPERM,
-		"cannot mount using driver overlay in rootless mode. You need to run it in a `cooper unshare` session");
+	return error_set(err, EPERM,
+			 "it can be mounted in a `cooper unshare` session only, where the mount lives (also for root)");
 }
 
 /* Finds out whether there can be an overlay; afterwards there is a copy if not. */
