@@ -46,7 +46,7 @@ struct build_options {
 	struct registry_options registry;
 	bool no_cache, single_layer /* --layers=false */, squash;
 	const struct strlist *no_cache_stages; /* --no-cache-filter */
-	int jobs;			       /* 0: the machine's cores */
+	int jobs;			       /* 0: the machine's cores, at least 4 */
 	int64_t timestamp, source_date_epoch;  /* or -1 */
 	bool rewrite_timestamp;
 	bool git_modes;	 /* --context-modes=git */

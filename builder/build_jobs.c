@@ -19,6 +19,8 @@
 #include "base/log.h"
 
 #define MESSAGE_MAX ((size_t)256 << 10)
+/* Also where there are fewer processors: stages wait for networks and disks as much as they compute. */
+#define JOBS_AT_LEAST ((size_t)4)
 #define LINE_MAX_KEPT ((size_t)64 << 10) /* a longer line is passed on in pieces */
 
 /* ---- records as bytes
@@ -320,9 +322,9 @@ static size_t job_limit(const struct build *build)
 	for (size_t i = 0; i < build->plan->stage_count; i++)
 		open += !stage_run_is_done(&build->stages[i]);
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t limit = build->options->jobs > 0 ? (size_t)build->options->jobs
-		       : processors > 1		? (size_t)processors
-						: 1;
+	size_t limit = build->options->jobs > 0		  ? (size_t)build->options->jobs
+		       : processors > (long)JOBS_AT_LEAST ? (size_t)processors
+							  : JOBS_AT_LEAST;
 	return limit < open ? limit : open;
 }
 
