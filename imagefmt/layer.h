@@ -69,7 +69,5 @@ CLEANUP_FOR_VALUE(struct layer_blob, layer_blob_done)
 int layer_remove(struct store *store, const struct digest *diff_id, struct error **err);
 /* The diff_ids of all unpacked layers, newly allocated array. */
 int layer_list(struct store *store, struct digest **diff_ids, size_t *count, struct error **err);
-/* Syncs the tree's file system and marks the layer durable. */
-int layer_make_durable(struct store *store, const struct digest *diff_id, struct error **err);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * What layer.c (places and trees), layer_record.c and layer_blob.c share.
+ * What layer.c (places and trust), layer_make.c, layer_record.c and layer_blob.c share.
  */
 #ifndef COOPER_IMAGEFMT_LAYER_INTERNAL_H
 #define COOPER_IMAGEFMT_LAYER_INTERNAL_H
@@ -24,9 +24,22 @@ MUST_CHECK int layer_lock(struct store *store, const struct digest *diff_id, str
 /* The name below layers/ of the layer under the store's id map; -ENOENT. Outside the user namespace, where no map is
  * set, any map's. */
 int layer_find(struct store *store, const struct digest *diff_id, char **name, struct error **err);
+/* The same, for who would make it: with -ENOENT too *name is set, to where the layer belongs. */
+int layer_place(struct store *store, const struct digest *diff_id, char **name, struct error **err);
+/* The tree of layers/<name>, whatever it is worth. */
+MUST_CHECK int layer_open_tree(struct store *store, const char *name, struct error **err);
+/* Whether the tree that the record is about is sure to be whole: see layer.h about reboots. */
+bool layer_is_trusted(const struct layer_record *record);
+/* Moves layers/<name> out of sight and removes it there, so that nobody sees half of it. Missing is success. */
+int layer_remove_named(struct store *store, const char *name, struct error **err);
 /* Loads the record, lets `change` alter it and writes it back, under the layer's lock. */
 int layer_change_record(struct store *store, const struct digest *diff_id,
 			bool (*change)(struct layer_record *record, const void *context), const void *context,
 			struct error **err);
+
+/* ---- layer_make.c ---- */
+/* Under the lock: checks the tree layers/<name> of an earlier boot, once, and makes it again when it is not whole.
+ * -EUCLEAN when that cannot be done. */
+int layer_check(struct store *store, const struct digest *diff_id, const char *name, struct error **err);
 
 #endif

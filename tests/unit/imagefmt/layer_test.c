@@ -218,18 +218,6 @@ static void another_id_map_has_a_tree_of_its_own(void **state)
 	assert_int_equal(layer_open(t->store, &packed.diff_id, NULL), -ENOENT);
 }
 
-static void a_durable_layer_is_trusted(void **state)
-{
-	struct tempstore *t = *state;
-	struct pack_result packed;
-	cleanup(layer_record_done) struct layer_record record = {0};
-
-	adopt(t, "eight", &packed);
-	assert_int_equal(layer_make_durable(t->store, &packed.diff_id, NULL), 0);
-	assert_int_equal(layer_load_record(t->store, &packed.diff_id, &record, NULL), 0);
-	assert_true(record.durable);
-}
-
 static void a_tree_that_changed_gives_no_blob(void **state)
 {
 	struct tempstore *t = *state;
@@ -252,7 +240,6 @@ int main(void)
 		test_with_store(a_broken_tree_without_a_blob_is_reported_as_lost),
 		test_with_store(a_record_that_was_cut_off_counts_as_unknown),
 		test_with_store(another_id_map_has_a_tree_of_its_own),
-		test_with_store(a_durable_layer_is_trusted),
 		test_with_store(a_tree_that_changed_gives_no_blob),
 	};
 

@@ -1,0 +1,339 @@
+/*
+ * How an unpacked layer comes to be: from a blob, or from the tree of a container or a step; and again, after a reboot,
+ * when what was in memory has not reached the disk. It is made whole in tmp/ and gets its name by rename, under its
+ * lock.
+ */
+#include "imagefmt/layer_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/ovlmark.h"
+#include "base/tree.h"
+#include "imagefmt/blob.h"
+#include "imagefmt/codec.h"
+#include "imagefmt/unpack.h"
+
+/* ---- making ---- */
+
+static int sync_tree(int fd, struct error **err)
+{
+	return syncfs(fd) < 0 ? error_set_errno(err, "sync the layer's file system") : 0;
+}
+
+/* Gives the finished directory dirfd/<made> (with `fs` in it) its record and its name. The lock is held; what stood
+ * under the name is not to be trusted any more. */
+static int publish(struct store *store, int dirfd, const char *made, const char *name, struct layer_record *record,
+		   struct error **err)
+{
+	int layers = store_folder(store, STORE_LAYERS, err);
+
+	if (layers < 0)
+		return layers;
+	if (store_is_durable(store))
+		record->durable = true;
+	record->id_map = mem_strdup(store_id_map(store));
+	record->boot_id = layer_boot_id();
+	if (record->durable) {
+		int rc = sync_tree(dirfd, err);
+		if (rc < 0)
+			return rc;
+	}
+	int rc = layer_record_save(dirfd, made, record, err);
+	if (rc == 0)
+		rc = layer_remove_named(store, name, err);
+	if (rc < 0)
+		return rc;
+	trace(STORE, "layer %s", name);
+	if (renameat2(dirfd, made, layers, name, RENAME_NOREPLACE) < 0)
+		return error_set_errno(err, "put the layer '%s' into its place", name);
+	return record->durable && fsync(layers) < 0 ? error_set_errno(err, "sync the store's layers") : 0;
+}
+
+/* A new directory in tmp/; its name is newly allocated. */
+static int make_tmp(struct store *store, char **name, struct error **err)
+{
+	int tmp = store_tmp(store, err);
+	cleanup_free char *made = tmp < 0 ? NULL : store_tmp_name(store, "layer");
+
+	if (tmp < 0)
+		return tmp;
+	if (mkdirat(tmp, made, 0700) < 0)
+		return error_set_errno(err, "make '%s'", made);
+	*name = take_ptr(&made);
+	return tmp;
+}
+
+/* The root of a layer is as no tar says it: 0755, root's, with nothing below it to hide. */
+static int reset_root(int fs, struct error **err)
+{
+	if (fchown(fs, 0, 0) < 0 && geteuid() == 0)
+		return error_set_errno(err, "give the layer's root to root");
+	if (fchmod(fs, 0755) < 0)
+		return error_set_errno(err, "set the mode of the layer's root");
+	return ovlmark_clear_opaque(fs, err);
+}
+
+/* What the bytes are: some label gzip as plain tar, or zstd as gzip. */
+static int codec_of(int blob_fd, const struct descriptor *packed, enum codec *codec, struct error **err)
+{
+	char head[6];
+	int rc = layer_codec(packed->media_type, codec, err);
+
+	if (rc < 0)
+		return rc;
+	ssize_t n = pread(blob_fd, head, sizeof(head), 0);
+	if (n < 0)
+		return error_set_errno(err, "read");
+	enum codec seen = codec_detect(head, (size_t)n);
+	if (seen != *codec && (seen != CODEC_NONE || *codec == CODEC_NONE))
+		*codec = seen;
+	return 0;
+}
+
+static int unpack_into(struct store *store, const struct digest *diff_id, const struct descriptor *packed, int fs,
+		       struct layer_record *record, struct error **err)
+{
+	char wanted[DIGEST_TEXT_SIZE];
+	char got[DIGEST_TEXT_SIZE];
+	struct unpack_options options = {.single_id = store_has_single_id(store)};
+	struct unpack_result result;
+	enum codec codec;
+	cleanup_close int blob_fd = blob_open(store, &packed->digest, NULL, err);
+	int rc = blob_fd < 0 ? blob_fd : codec_of(blob_fd, packed, &codec, err);
+
+	if (rc == 0)
+		rc = unpack_layer(blob_fd, codec, fs, &options, &result, err);
+	if (rc < 0)
+		return error_prefix(err, "layer %s", digest_format(diff_id, wanted));
+	if (!digest_equal(&result.diff_id, diff_id))
+		return error_set(err, EBADMSG, "layer %s: its blob %.19s… holds %s", digest_format(diff_id, wanted),
+				 digest_format(&packed->digest, (char[DIGEST_TEXT_SIZE]){0}),
+				 digest_format(&result.diff_id, got));
+	if (result.lost > 0)
+		log_debug("layer %s: %llu links and special files lost their owners", wanted,
+			  (unsigned long long)result.lost);
+	record->diff_id = *diff_id;
+	record->size = result.size;
+	layer_record_add_blob(record, &(struct layer_blob){
+					      .digest = packed->digest,
+					      .size = packed->size,
+					      .codec = codec,
+				      });
+	return 0;
+}
+
+/* What is known about a tree before it is made. */
+struct trust {
+	int recipe; /* it packs to its diff_id by this one; 0 when that is not known */
+	bool durable;
+};
+
+/* Unpacks the blob as layers/<name>, under the lock. */
+static int unpack_as(struct store *store, const struct digest *diff_id, const struct descriptor *packed,
+		     const char *name, const struct trust *trust, struct error **err)
+{
+	cleanup(layer_record_done) struct layer_record record = {.recipe = trust->recipe, .durable = trust->durable};
+	cleanup_free char *tmp_name = NULL;
+	int tmp = make_tmp(store, &tmp_name, err);
+
+	if (tmp < 0)
+		return tmp;
+	cleanup_free char *fs_name = mem_printf("%s/fs", tmp_name);
+	if (mkdirat(tmp, fs_name, 0700) < 0)
+		return error_set_errno(err, "make '%s'", fs_name);
+	cleanup_close int fs = fd_open_dir(tmp, fs_name, err);
+	int rc = fs < 0 ? fs : reset_root(fs, err);
+	if (rc == 0)
+		rc = unpack_into(store, diff_id, packed, fs, &record, err);
+	if (rc == 0)
+		rc = publish(store, tmp, tmp_name, name, &record, err);
+	if (rc < 0)
+		tree_remove(tmp, tmp_name, /* what stays is swept */ NULL);
+	return rc;
+}
+
+/* ---- again, after a reboot ---- */
+
+/* Whether the tree packs to its diff_id. What came from a foreign tar packs to something else: nothing can be said. */
+static bool is_whole(struct store *store, const char *name, const struct layer_record *record)
+{
+	struct pack_result packed;
+
+	if (record->recipe != PACK_RECIPE)
+		return false;
+	cleanup_close int fs = layer_open_tree(store, name, NULL);
+	return fs >= 0 && pack_tree(fs, /* sink */ NULL, NULL, &packed, NULL) == 0 &&
+	       digest_equal(&packed.diff_id, &record->diff_id);
+}
+
+/* Makes the tree again from the first of its blobs that gives it. */
+static int restore(struct store *store, const struct digest *diff_id, const char *name,
+		   const struct layer_record *record, struct error **err)
+{
+	char text[DIGEST_TEXT_SIZE];
+
+	for (size_t i = 0; i < record->blob_count; i++) {
+		const struct layer_blob *blob = &record->blobs[i];
+		struct descriptor packed = {
+			.media_type = (char *)layer_media_type(FORMAT_OCI, blob->codec),
+			.digest = blob->digest,
+			.size = blob->size,
+		};
+		if (!blob_exists(store, &blob->digest, NULL))
+			continue;
+		log_debug("layer %s is unpacked again: it was not on disk when the machine went down",
+			  digest_format(diff_id, text));
+		/* Durable this time: the next start must not do this again. */
+		return unpack_as(store, diff_id, &packed, name,
+				 &(struct trust){.recipe = record->recipe, .durable = true}, err);
+	}
+	return error_set(
+		err, EUCLEAN,
+		"layer %s is lost: it was not yet on disk when the machine went down, and the store has no blob "
+		"to make it from",
+		digest_format(diff_id, text));
+}
+
+int layer_check(struct store *store, const struct digest *diff_id, const char *name, struct error **err)
+{
+	cleanup(layer_record_done) struct layer_record record = {0};
+	int layers = store_folder(store, STORE_LAYERS, err);
+
+	if (layers < 0)
+		return layers;
+	/* A record that was cut off says nothing; then there is no blob to know either. */
+	if (layer_record_load(layers, name, &record, NULL) < 0)
+		record.boot_id = mem_strdup("");
+	else if (layer_is_trusted(&record))
+		return 0; /* somebody was faster */
+	if (!is_whole(store, name, &record))
+		return restore(store, diff_id, name, &record, err);
+	record.durable = true; /* what was read after the start is on disk */
+	return layer_record_save(layers, name, &record, err);
+}
+
+/* ---- the doors ---- */
+
+static bool add_blob(struct layer_record *record, const void *context)
+{
+	return layer_record_add_blob(record, context);
+}
+
+/* The layer is there: a blob that it also comes in is worth knowing, for a push or a repair. */
+static void note_blob(struct store *store, const struct digest *diff_id, const struct descriptor *packed)
+{
+	struct layer_blob blob = {.digest = packed->digest, .size = packed->size};
+
+	if (layer_codec(packed->media_type, &blob.codec, NULL) < 0 || !blob_exists(store, &blob.digest, NULL))
+		return;
+	if (layer_change_record(store, diff_id, add_blob, &blob, NULL) < 0)
+		log_debug("the record of layer %.12s… could not be completed",
+			  digest_hex(diff_id, (char[DIGEST_HEX_SIZE]){0}));
+}
+
+int layer_unpack(struct store *store, const struct digest *diff_id, const struct descriptor *packed, struct error **err)
+{
+	cleanup_free char *before = NULL;
+	int rc = layer_place(store, diff_id, &before, err);
+
+	if (rc == 0)
+		note_blob(store, diff_id, packed);
+	if (rc != -ENOENT)
+		return rc;
+	cleanup_close int lock = layer_lock(store, diff_id, err);
+	if (lock < 0)
+		return lock;
+	cleanup_free char *name = NULL;
+	rc = layer_place(store, diff_id, &name, err); /* somebody may have been faster */
+	return rc == -ENOENT ? unpack_as(store, diff_id, packed, name, &(struct trust){0}, err) : rc;
+}
+
+/* True when layers/<name> can be left as it is. */
+static bool is_good(struct store *store, const char *name)
+{
+	cleanup(layer_record_done) struct layer_record record = {0};
+
+	return layer_record_load(store_folder(store, STORE_LAYERS, NULL), name, &record, NULL) == 0 &&
+	       layer_is_trusted(&record);
+}
+
+/* tmp/<tree> becomes tmp/<new>/fs, with a record, and that layers/<name>. */
+static int adopt_as(struct store *store, int tmp, const char *tree, const struct pack_result *packed, const char *name,
+		    struct error **err)
+{
+	cleanup(layer_record_done) struct layer_record record = {
+		.diff_id = packed->diff_id, .size = packed->size, .recipe = PACK_RECIPE};
+	cleanup_free char *tmp_name = NULL;
+	int rc = make_tmp(store, &tmp_name, err);
+
+	if (rc < 0)
+		return rc;
+	cleanup_free char *fs_name = mem_printf("%s/fs", tmp_name);
+	if (renameat(tmp, tree, tmp, fs_name) < 0)
+		return error_set_errno(err, "move the layer's tree");
+	cleanup_close int fs = fd_open_dir(tmp, fs_name, err);
+	rc = fs < 0 ? fs : reset_root(fs, err);
+	if (rc == 0)
+		rc = publish(store, tmp, tmp_name, name, &record, err);
+	/* On failure the tree goes back: it may be all that is left of a container's work. */
+	if (rc < 0 && renameat(tmp, fs_name, tmp, tree) < 0)
+		log_debug("'%s' stays in the temporary directory", fs_name);
+	return rc;
+}
+
+int layer_adopt(struct store *store, const char *tmp_name, const struct pack_result *packed, struct error **err)
+{
+	cleanup_close int lock = layer_lock(store, &packed->diff_id, err);
+	int tmp = lock < 0 ? lock : store_tmp(store, err);
+	cleanup_free char *name = NULL;
+
+	if (tmp < 0)
+		return tmp;
+	int rc = layer_place(store, &packed->diff_id, &name, err);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	if (rc == 0 && is_good(store, name))
+		return tree_remove(tmp, tmp_name, err);
+	return adopt_as(store, tmp, tmp_name, packed, name, err);
+}
+
+/* Removes a tree that is not needed: gone in one step, so that nobody takes half of it for all. */
+static int discard(struct store *store, int dirfd, const char *made, struct error **err)
+{
+	int tmp = store_tmp(store, err);
+
+	if (tmp < 0)
+		return tmp;
+	cleanup_free char *trash = store_tmp_name(store, "same-layer");
+	if (renameat(dirfd, made, tmp, trash) < 0)
+		return error_set_errno(err, "discard a layer that is there already");
+	return tree_remove(tmp, trash, err);
+}
+
+int layer_adopt_prepared(struct store *store, int dirfd, const char *made, const struct pack_result *packed,
+			 struct error **err)
+{
+	cleanup(layer_record_done) struct layer_record record = {
+		.diff_id = packed->diff_id, .size = packed->size, .recipe = PACK_RECIPE};
+	cleanup_close int lock = layer_lock(store, &packed->diff_id, err);
+	cleanup_free char *name = NULL;
+
+	if (lock < 0)
+		return lock;
+	int rc = layer_place(store, &packed->diff_id, &name, err);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	if (rc == 0 && is_good(store, name))
+		return discard(store, dirfd, made, err);
+	cleanup_free char *fs_name = mem_printf("%s/fs", made);
+	cleanup_close int fs = fd_open_dir(dirfd, fs_name, err);
+	rc = fs < 0 ? fs : reset_root(fs, err);
+	return rc < 0 ? rc : publish(store, dirfd, made, name, &record, err);
+}
