@@ -359,7 +359,8 @@ int container_find(struct workshop *w, const char *text, struct container *c, st
 	return rc;
 }
 
-int container_acquire(struct workshop *w, const char *text, struct container *c, struct error **err)
+/* Takes the lock, then reads the state: only now is it what it will stay. */
+static int hold(struct workshop *w, const char *text, enum lock_wait wait, struct container *c, struct error **err)
 {
 	char id[CONTAINER_ID_SIZE];
 	int rc = find_id(w, text, id, err);
@@ -367,10 +368,9 @@ int container_acquire(struct workshop *w, const char *text, struct container *c,
 	if (rc < 0)
 		return rc;
 	cleanup_free char *what = mem_printf("container '%s'", text);
-	cleanup_close int lock = store_lock(workshop_store(w), "container", id, LOCK_EXCLUSIVE, LOCK_WAIT, what, err);
+	cleanup_close int lock = store_lock(workshop_store(w), "container", id, LOCK_EXCLUSIVE, wait, what, err);
 	if (lock < 0)
 		return lock;
-	/* Only now is the state what it will stay. */
 	cleanup(container_done) struct container read = {0};
 	rc = container_find(w, id, &read, err);
 	if (rc == -ENOENT) {
@@ -387,6 +387,23 @@ int container_acquire(struct workshop *w, const char *text, struct container *c,
 	*c = read;
 	read = (struct container){0};
 	return take_fd(&lock);
+}
+
+int container_acquire(struct workshop *w, const char *text, struct container *c, struct error **err)
+{
+	return hold(w, text, LOCK_WAIT, c, err);
+}
+
+int container_borrow(struct workshop *w, const char *text, struct container *c, struct error **err)
+{
+	cleanup_error struct error *failure = NULL;
+	int fd = hold(w, text, LOCK_TRY, c, &failure);
+
+	if (fd == -EWOULDBLOCK)
+		return error_set(err, EBUSY, "container '%s' is in use; try again when that is done", text);
+	if (fd < 0 && err)
+		*err = take_ptr(&failure);
+	return fd;
 }
 
 static int compare_age(const void *a, const void *b)

@@ -66,6 +66,10 @@ MUST_CHECK int container_open_dir(struct workshop *w, const struct container *c,
 /* The name without a number that Buildah's rules give: "debian-working-container"; "working-container" for scratch
  * (text NULL). A 64-digit id or a digest gives its first 12 digits. Newly allocated. */
 MUST_CHECK char *container_default_name(const char *image_text);
+/* A container that something is taken out of: found, held as by container_acquire(), and never waited for: two commands
+ * that copy out of each other's containers would wait for ever. -ENOENT as container_find(), -EBUSY when it is in use.
+ * Returns the descriptor. */
+MUST_CHECK int container_borrow(struct workshop *w, const char *text, struct container *c, struct error **err);
 int container_save(struct workshop *w, const struct container *c, struct error **err);
 int container_rename(struct workshop *w, struct container *c, const char *name, struct error **err);
 /* Removes state, upper and lock file, in the user namespace if need be; refused while it is mounted elsewhere. The

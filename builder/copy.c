@@ -30,6 +30,8 @@ struct copy_from {
 	struct rootfs *rootfs;	/* of --from */
 	struct records records; /* of --from a container */
 	bool is_container;
+	bool is_target;	 /* it is the container that is copied into */
+	int lock;	 /* of another container */
 	int fd;		 /* of anything else */
 	char *directory; /* that relative sources are in: "/" or our working directory */
 };
@@ -38,29 +40,47 @@ static void copy_from_done(struct copy_from *from)
 {
 	rootfs_close(from->rootfs);
 	records_done(&from->records);
+	fd_close(from->lock);
 	fd_close(from->fd);
 	free(from->directory);
 }
 CLEANUP_FOR_VALUE(struct copy_from, copy_from_done)
 
-static int open_from_name(struct workshop *w, const struct copy_options *options, struct copy_from *from,
-			  struct error **err)
+/* A second overlay over one upper directory is undefined: another container is held, and of the one that is copied into
+ * the root that is open already is used. */
+static int open_from_container(struct workshop *w, const struct container *source, const struct container *target,
+			       struct copy_from *from, struct error **err)
+{
+	cleanup(container_done) struct container held = {0};
+
+	from->is_container = true;
+	from->is_target = strcmp(source->id, target->id) == 0;
+	if (!from->is_target) {
+		from->lock = container_borrow(w, source->id, &held, err);
+		if (from->lock < 0)
+			return from->lock;
+	}
+	int rc = records_open(w, source, &from->records, err);
+	if (rc < 0 || from->is_target)
+		return rc;
+	return rootfs_open(w, &held, &from->rootfs, err);
+}
+
+static int open_from_name(struct workshop *w, const struct container *target, const struct copy_options *options,
+			  struct copy_from *from, struct error **err)
 {
 	cleanup(container_done) struct container c = {0};
 
-	if (container_find(w, options->from, &c, NULL) == 0) {
-		int opened = records_open(w, &c, &from->records, err);
-		from->is_container = true;
-		return opened < 0 ? opened : rootfs_open(w, &c, &from->rootfs, err);
-	}
+	if (container_find(w, options->from, &c, NULL) == 0)
+		return open_from_container(w, &c, target, from, err);
 	cleanup(image_done) struct image image = {0};
 	struct acquire_options acquire = {.policy = PULL_MISSING, .registry = options->registry};
 	int rc = acquire_image(w, options->from, &acquire, &image, err);
 	return rc < 0 ? rc : rootfs_open_image(w, &image, &from->rootfs, err);
 }
 
-static int open_sources(struct workshop *w, const struct copy_options *options, struct copy_from *from,
-			struct error **err)
+static int open_sources(struct workshop *w, const struct container *target, const struct copy_options *options,
+			struct copy_from *from, struct error **err)
 {
 	if (options->root) {
 		from->directory = mem_strdup("/");
@@ -68,7 +88,7 @@ static int open_sources(struct workshop *w, const struct copy_options *options, 
 	}
 	if (options->from) {
 		from->directory = mem_strdup("/");
-		int rc = open_from_name(w, options, from, err);
+		int rc = open_from_name(w, target, options, from, err);
 		return rc < 0 ? error_prefix(err, "--from %s", options->from) : rc;
 	}
 	/* The user's own directory, named by the user. */
@@ -512,7 +532,7 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 			const char *destination, const struct copy_options *options, struct copy_result *result,
 			struct error **err)
 {
-	cleanup(copy_from_done) struct copy_from from = {.fd = -1, .records = RECORDS_INIT};
+	cleanup(copy_from_done) struct copy_from from = {.fd = -1, .lock = -1, .records = RECORDS_INIT};
 	cleanup(rootfs_close) struct rootfs *rootfs = NULL;
 	cleanup(strlist_done) struct strlist texts = {0};
 	struct copy_job job = {.w = w,
@@ -526,7 +546,7 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 		enter_context(options->contextdir, sources, &texts);
 	else
 		strlist_copy(&texts, sources);
-	int rc = open_sources(w, options, &from, err);
+	int rc = open_sources(w, c, options, &from, err);
 	if (rc >= 0)
 		rc = rootfs_open(w, c, &rootfs, err);
 	if (rc < 0)
@@ -534,7 +554,10 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 	job.root = rootfs_fd(rootfs);
 	job.single_id = store_has_single_id(workshop_store(w));
 	job.vouchers = from.is_container ? records_vouchers(&from.records) : NULL;
-	job.source_root = options->root ? options->root->fd : from.rootfs ? rootfs_fd(from.rootfs) : from.fd;
+	job.source_root = options->root	   ? options->root->fd
+			  : from.is_target ? job.root
+			  : from.rootfs	   ? rootfs_fd(from.rootfs)
+					   : from.fd;
 	rc = prepare(&job, err);
 	if (rc >= 0)
 		rc = load_ignore_rules(&job, err);

@@ -49,7 +49,12 @@ static int open_from(struct step *step, const char *name, int *root, struct erro
 	int rc;
 
 	if (container_find(step->w, name, &c, NULL) == 0) {
-		rc = rootfs_open(step->w, &c, &rootfs, err);
+		cleanup(container_done) struct container held = {0};
+		int lock = container_borrow(step->w, c.id, &held, err);
+		if (lock < 0)
+			return error_prefix(err, "--mount from=%s", name);
+		keep_fd(step, lock); /* until the step is done */
+		rc = rootfs_open(step->w, &held, &rootfs, err);
 	} else {
 		cleanup(image_done) struct image image = {0};
 		struct acquire_options options = {.policy = PULL_MISSING};

@@ -179,3 +179,20 @@ teardown() {
 	run cooper run "$ctr" ls /kept /unpacked /false
 	assert_output_is $'/false:\npacked.tgz\n\n/kept:\npacked.tgz\n\n/unpacked:\ndir\none'
 }
+
+@test "--from the container itself, and from one that is in use" {
+	cooper copy -q "$ctr" one /first
+	cooper copy -q --from "$ctr" "$ctr" /first /second
+	run cooper run "$ctr" cat /second
+	assert_output_is one
+	other=$(cooper from busybox)
+	cooper run "$other" sh -c 'echo ready >/ready; sleep 3' 3>&- &
+	pid=$!
+	for _ in $(seq 100); do
+		run cooper copy --from "$other" "$ctr" /etc/passwd /pw
+		[ "$status" -eq 0 ] || break
+	done
+	assert_fails_with 125 "is in use"
+	wait "$pid"
+	cooper copy -q --from "$other" "$ctr" /etc/passwd /pw
+}
