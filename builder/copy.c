@@ -368,7 +368,9 @@ static int put_path(struct copy_job *job, const struct source *source, const str
 	struct stat st;
 	bool follow = !job->options->no_follow_symlinks;
 
-	if (ignore_rules_match(&job->context_rules, source->path + 1) && !job->context_rules.has_exceptions)
+	/* Not the context itself, whatever matches it. */
+	if (source->path[1] && ignore_rules_match(&job->context_rules, source->path + 1) &&
+	    !job->context_rules.has_exceptions)
 		return error_set(err, ENOENT,
 				 "copier: stat: \"%s\": no such file or directory (the ignore file leaves it out)",
 				 source->path);
