@@ -3,18 +3,11 @@
  */
 #include "builder/containersconf.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/env.h"
-#include "base/fd.h"
 #include "base/json.h"
-#include "base/parse.h"
-#include "base/toml.h"
-
-#define FILE_SIZE_MAX ((size_t)1 << 20)
+#include "builder/conffile.h"
 
 void containers_conf_done(struct containers_conf *conf)
 {
@@ -90,48 +83,14 @@ static int read_table(const struct json_place *at, struct containers_conf *conf,
 	return rc;
 }
 
-static int read_file(const char *file, struct containers_conf *conf, bool required, struct error **err)
+static int take_file(const struct json_place *root, void *context, struct error **err)
 {
-	cleanup(buf_done) struct buf text = BUF_INIT(FILE_SIZE_MAX);
-	cleanup_json json_t *root = NULL;
-	/* The administrator's and the user's own files: plain paths. */
-	cleanup_close int fd = open(file, O_RDONLY | O_CLOEXEC);
+	struct containers_conf *conf = context;
+	struct json_place containers = json_field(root, "containers");
+	struct json_place engine = json_field(root, "engine");
+	int rc = json_is_present(&containers) ? read_table(&containers, conf, err) : 0;
 
-	if (fd < 0)
-		return !required && (errno == ENOENT || errno == ENOTDIR) ? 0 : error_set_errno(err, "%s", file);
-	int rc = fd_read_all(fd, &text, err);
-	if (rc >= 0)
-		rc = toml_parse(buf_str(&text), text.len, file, &root, err);
-	if (rc < 0)
-		return error_prefix(err, "%s", file);
-	struct json_place at = json_root(file, root);
-	struct json_place containers = json_field(&at, "containers");
-	rc = json_is_present(&containers) ? read_table(&containers, conf, err) : 0;
-	struct json_place engine = json_field(&at, "engine");
 	return rc >= 0 && json_is_present(&engine) ? get_text(&engine, "runtime", &conf->runtime, err) : rc;
-}
-
-static int is_conf(const struct dirent *entry)
-{
-	return text_has_suffix(entry->d_name, ".conf");
-}
-
-/* A file and its drop-ins, in the order of their names. */
-static int read_place(const char *file, struct containers_conf *conf, struct error **err)
-{
-	cleanup_free char *dir = mem_printf("%s.d", file);
-	struct dirent **entries = NULL;
-	int rc = read_file(file, conf, /* required */ false, err);
-	int count = rc < 0 ? 0 : scandir(dir, &entries, is_conf, alphasort);
-
-	for (int i = 0; i < count; i++) {
-		cleanup_free char *path = mem_printf("%s/%s", dir, entries[i]->d_name);
-		if (rc >= 0)
-			rc = read_file(path, conf, /* required */ false, err);
-		free(entries[i]);
-	}
-	free(entries);
-	return rc;
 }
 
 int containers_conf_load(struct containers_conf *conf, struct error **err)
@@ -144,18 +103,19 @@ int containers_conf_load(struct containers_conf *conf, struct error **err)
 	int rc;
 
 	if (only) {
-		rc = read_file(only, &read, /* required */ true, err);
+		rc = conf_file_read(only, CONF_FILE_REQUIRED, take_file, &read, err);
 	} else {
-		rc = read_place("/usr/share/containers/containers.conf", &read, err);
+		rc = conf_file_read("/usr/share/containers/containers.conf", CONF_FILE_DROP_INS, take_file, &read, err);
 		/* What a distribution has put there for other engines is nobody's choice of a runtime for us. */
 		mem_replace(&read.runtime, NULL);
 		if (rc >= 0)
-			rc = read_place(COOPER_SYSCONFDIR "/containers/containers.conf", &read, err);
+			rc = conf_file_read(COOPER_SYSCONFDIR "/containers/containers.conf", CONF_FILE_DROP_INS,
+					    take_file, &read, err);
 		if (rc >= 0)
-			rc = read_place(user, &read, err);
+			rc = conf_file_read(user, CONF_FILE_DROP_INS, take_file, &read, err);
 	}
 	if (rc >= 0 && over)
-		rc = read_file(over, &read, /* required */ true, err);
+		rc = conf_file_read(over, CONF_FILE_REQUIRED, take_file, &read, err);
 	if (rc < 0)
 		return rc;
 	*conf = read;
