@@ -27,6 +27,7 @@
 #include "base/tree.h"
 #include "builder/container_internal.h"
 #include "builder/container_state.h"
+#include "imagefmt/jsondigest.h"
 #include "imagefmt/layer.h"
 
 #define JOURNAL "commit.json"
@@ -71,16 +72,6 @@ static int journal_save(int dir, const struct container *next, const struct dige
 	return atomic_file_write(dir, JOURNAL, 0600, text.data, text.len, ATOMIC_FILE_SYNC, err);
 }
 
-static int get_digest(struct json_place at, struct digest *digest, struct error **err)
-{
-	cleanup_free char *text = NULL;
-	int rc = json_require(&at, err);
-
-	if (rc >= 0)
-		rc = json_get_string(at, &text, err);
-	return rc < 0 ? rc : digest_parse(text, digest, err);
-}
-
 static int journal_load(int dir, struct journal *journal, struct error **err)
 {
 	cleanup_json json_t *root = NULL;
@@ -94,11 +85,11 @@ static int journal_load(int dir, struct journal *journal, struct error **err)
 	if (rc >= 0)
 		rc = container_state_parse(state.value, JOURNAL, &journal->next, err);
 	if (rc >= 0)
-		rc = get_digest(json_field(&at, "diffID"), &journal->diff_id, err);
+		rc = json_require_digest(json_field(&at, "diffID"), &journal->diff_id, err);
 	if (rc >= 0)
-		rc = get_digest(json_field(&at, "manifest"), &journal->image.manifest.digest, err);
+		rc = json_require_digest(json_field(&at, "manifest"), &journal->image.manifest.digest, err);
 	if (rc >= 0)
-		rc = get_digest(json_field(&at, "imageID"), &journal->image.id, err);
+		rc = json_require_digest(json_field(&at, "imageID"), &journal->image.id, err);
 	if (rc >= 0)
 		rc = json_get_string(json_field(&at, "mediaType"), &journal->image.manifest.media_type, err);
 	if (rc >= 0)

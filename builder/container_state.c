@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "imagefmt/jsondigest.h"
 
 void container_done(struct container *c)
 {
@@ -95,16 +96,6 @@ int container_state_format(const struct container *c, json_t **root, struct erro
 
 /* ---- reading ---- */
 
-static int get_digest(struct json_place at, struct digest *digest, struct error **err)
-{
-	cleanup_free char *text = NULL;
-	int rc = json_get_string(at, &text, err);
-
-	if (rc < 0 || !text)
-		return rc;
-	return digest_parse(text, digest, err);
-}
-
 static int parse_pending(const struct json_place *at, struct container *c, struct error **err)
 {
 	ssize_t count = json_get_count(*at, err);
@@ -165,9 +156,9 @@ static int parse_names(const struct json_place *root, struct container *c, struc
 	if (rc >= 0 && format)
 		c->format = strcmp(format, "docker") == 0 ? FORMAT_DOCKER : FORMAT_OCI;
 	if (rc >= 0)
-		rc = get_digest(json_field(root, "imageID"), &c->image_id, err);
+		rc = json_get_digest(json_field(root, "imageID"), &c->image_id, err);
 	if (rc >= 0)
-		rc = get_digest(json_field(root, "imageDigest"), &c->image_digest, err);
+		rc = json_get_digest(json_field(root, "imageDigest"), &c->image_digest, err);
 	return rc;
 }
 
@@ -197,7 +188,7 @@ int container_state_parse(const json_t *root, const char *what, struct container
 	if (rc >= 0)
 		rc = parse_pending(&pending, &read, err);
 	if (rc >= 0)
-		rc = get_digest(json_field(&at, "lastCommit"), &read.last_commit, err);
+		rc = json_get_digest(json_field(&at, "lastCommit"), &read.last_commit, err);
 	if (rc >= 0)
 		rc = settings_from_json(&settings, &read.settings, err);
 	if (rc < 0)

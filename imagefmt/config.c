@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "imagefmt/jsondigest.h"
 #include "imagefmt/jsonrest.h"
 
 static const char *const top_fields[] = {"created", "author", "architecture", "os",	 "os.version", "os.features",
@@ -251,18 +252,12 @@ static int read_config(struct json_place at, struct image_config *config, struct
 
 static int read_diff_id(struct json_place at, struct image_config *config, struct error **err)
 {
-	cleanup_free char *text = NULL;
-	int rc = json_require(&at, err);
-	if (rc == 0)
-		rc = json_get_string(at, &text, err);
-	if (rc < 0)
-		return rc;
 	struct digest digest;
-	cleanup_error struct error *why = NULL;
-	if (digest_parse(text, &digest, &why) < 0)
-		return json_error(&at, err, "%s", error_message(why));
-	image_config_add_diff_id(config, &digest);
-	return 0;
+	int rc = json_require_digest(at, &digest, err);
+
+	if (rc == 0)
+		image_config_add_diff_id(config, &digest);
+	return rc;
 }
 
 static int read_rootfs(struct json_place at, struct image_config *config, struct error **err)

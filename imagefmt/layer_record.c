@@ -9,6 +9,7 @@
 #include "base/atomicfile.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "imagefmt/jsondigest.h"
 
 #define RECORD_SIZE_MAX ((size_t)1 << 20)
 #define BLOBS_MAX 64
@@ -55,21 +56,11 @@ bool layer_record_add_blob(struct layer_record *record, const struct layer_blob 
 
 /* ---- reading ---- */
 
-static int get_digest(struct json_place at, struct digest *digest, struct error **err)
-{
-	cleanup_free char *text = NULL;
-	int rc = json_require(&at, err);
-
-	if (rc == 0)
-		rc = json_get_string(at, &text, err);
-	return rc < 0 ? rc : digest_parse(text, digest, err);
-}
-
 static int read_blob(const struct json_place *at, struct layer_record *record, struct error **err)
 {
 	cleanup(layer_blob_done) struct layer_blob blob = {0};
 	cleanup_free char *codec = NULL;
-	int rc = get_digest(json_field(at, "digest"), &blob.digest, err);
+	int rc = json_require_digest(json_field(at, "digest"), &blob.digest, err);
 
 	if (rc == 0)
 		rc = json_get_u64(json_field(at, "size"), &blob.size, err);
@@ -99,7 +90,7 @@ static int read_blobs(struct json_place at, struct layer_record *record, struct 
 static int read_record(const struct json_place *at, struct layer_record *record, struct error **err)
 {
 	int64_t recipe = 0;
-	int rc = get_digest(json_field(at, "diffId"), &record->diff_id, err);
+	int rc = json_require_digest(json_field(at, "diffId"), &record->diff_id, err);
 
 	if (rc == 0)
 		rc = json_get_u64(json_field(at, "size"), &record->size, err);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "imagefmt/jsondigest.h"
 #include "imagefmt/jsonrest.h"
 #include "imagefmt/mediatype.h"
 
@@ -89,20 +90,6 @@ void image_index_done(struct image_index *index)
 
 /* ---- Reading ---- */
 
-static int read_digest(struct json_place at, struct digest *digest, struct error **err)
-{
-	cleanup_free char *text = NULL;
-	int rc = json_require(&at, err);
-	if (rc == 0)
-		rc = json_get_string(at, &text, err);
-	if (rc < 0)
-		return rc;
-	cleanup_error struct error *why = NULL;
-	if (digest_parse(text, digest, &why) < 0)
-		return json_error(&at, err, "%s", error_message(why));
-	return 0;
-}
-
 static int read_platform(struct json_place at, struct descriptor *d, struct error **err)
 {
 	if (!json_is_present(&at))
@@ -143,7 +130,7 @@ static int read_descriptor(struct json_place at, struct descriptor *d, struct er
 	if (rc == 0)
 		rc = json_get_string(media_type, &d->media_type, err);
 	if (rc == 0)
-		rc = read_digest(json_field(&at, "digest"), &d->digest, err);
+		rc = json_require_digest(json_field(&at, "digest"), &d->digest, err);
 	if (rc == 0)
 		rc = json_require(&size, err);
 	if (rc == 0)
