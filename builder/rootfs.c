@@ -18,7 +18,6 @@
 #include "builder/rootcopy.h"
 #include "builder/rootfs_internal.h"
 #include "imagefmt/layer.h"
-#include "run/overlay.h"
 
 bool rootfs_has_copy(struct workshop *w, const struct container *c)
 {
@@ -40,7 +39,17 @@ void rootfs_layers_done(struct rootfs_layers *layers)
 		if (*fds[i] > 0)
 			fd_close(*fds[i]);
 	}
-	*layers = (struct rootfs_layers){.upper = -1, .scratch = -1, .mounted = -1};
+	*layers = ROOTFS_LAYERS_INIT;
+}
+
+struct overlay_spec rootfs_overlay_spec(const struct rootfs_layers *layers)
+{
+	return (struct overlay_spec){
+		.lowers = layers->lowers,
+		.lower_count = layers->lower_count,
+		.upper = layers->upper,
+		.scratch = layers->scratch,
+	};
 }
 
 /* The same layer may stand in an image twice (two commits without a change). overlayfs refuses that (ELOOP), and the
@@ -100,10 +109,7 @@ static int try_overlay(struct workshop *w, const struct rootfs_layers *layers, s
 {
 	int run = store_folder(workshop_store(w), STORE_RUN, NULL);
 	cleanup_free char *work = NULL;
-	struct overlay_spec spec = {.lowers = layers->lowers,
-				    .lower_count = layers->lower_count,
-				    .upper = layers->upper,
-				    .scratch = layers->scratch};
+	struct overlay_spec spec = rootfs_overlay_spec(layers);
 
 	struct stat st;
 	if (fstat(layers->upper, &st) < 0)
@@ -168,7 +174,7 @@ static void fill_root(struct rootfs_layers *layers)
 
 int rootfs_layers_open(struct workshop *w, const struct container *c, struct rootfs_layers *layers, struct error **err)
 {
-	cleanup(rootfs_layers_done) struct rootfs_layers opened = {.upper = -1, .scratch = -1, .mounted = -1};
+	cleanup(rootfs_layers_done) struct rootfs_layers opened = ROOTFS_LAYERS_INIT;
 	int rc = rootfs_check_free(w, c, err);
 
 	if (rc < 0)
@@ -185,7 +191,7 @@ int rootfs_layers_open(struct workshop *w, const struct container *c, struct roo
 	}
 	fill_root(&opened);
 	*layers = opened;
-	opened = (struct rootfs_layers){.upper = -1, .scratch = -1, .mounted = -1};
+	opened = ROOTFS_LAYERS_INIT;
 	return 0;
 }
 
@@ -227,10 +233,7 @@ static struct rootfs *rootfs_new(void)
 /* An overlay that nobody else sees, neither the session that we may be part of nor the host. */
 static int mount_aside(struct rootfs *rootfs, struct rootfs_layers *layers, struct error **err)
 {
-	struct overlay_spec spec = {.lowers = layers->lowers,
-				    .lower_count = layers->lower_count,
-				    .upper = layers->upper,
-				    .scratch = layers->scratch};
+	struct overlay_spec spec = rootfs_overlay_spec(layers);
 
 	rootfs->mount = overlay_open(&spec, &rootfs->work, err);
 	if (rootfs->mount < 0)
@@ -262,7 +265,7 @@ static int copy_aside(struct workshop *w, struct rootfs *rootfs, const struct ro
 int rootfs_open(struct workshop *w, const struct container *c, struct rootfs **rootfs, struct error **err)
 {
 	cleanup(rootfs_close) struct rootfs *opened = rootfs_new();
-	cleanup(rootfs_layers_done) struct rootfs_layers layers = {.upper = -1, .scratch = -1, .mounted = -1};
+	cleanup(rootfs_layers_done) struct rootfs_layers layers = ROOTFS_LAYERS_INIT;
 	int rc = rootfs_layers_open(w, c, &layers, err);
 
 	if (rc < 0)
@@ -283,7 +286,7 @@ int rootfs_open(struct workshop *w, const struct container *c, struct rootfs **r
 int rootfs_open_image(struct workshop *w, const struct image *image, struct rootfs **rootfs, struct error **err)
 {
 	cleanup(rootfs_close) struct rootfs *opened = rootfs_new();
-	cleanup(rootfs_layers_done) struct rootfs_layers layers = {.upper = -1, .scratch = -1, .mounted = -1};
+	cleanup(rootfs_layers_done) struct rootfs_layers layers = ROOTFS_LAYERS_INIT;
 	int rc = rootfs_open_lowers(w, image->config.diff_ids, image->config.diff_id_count, &layers, err);
 
 	if (rc < 0)

@@ -47,6 +47,7 @@ struct rootfs_layers {
 	size_t lower_count;
 	int upper, scratch, mounted;
 };
+#define ROOTFS_LAYERS_INIT ((struct rootfs_layers){.upper = -1, .scratch = -1, .mounted = -1})
 int rootfs_layers_open(struct workshop *w, const struct container *c, struct rootfs_layers *layers, struct error **err);
 void rootfs_layers_done(struct rootfs_layers *layers);
 CLEANUP_FOR_VALUE(struct rootfs_layers, rootfs_layers_done)

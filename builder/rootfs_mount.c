@@ -20,7 +20,6 @@
 #include "builder/rootcopy.h"
 #include "builder/rootfs_internal.h"
 #include "builder/session.h"
-#include "run/overlay.h"
 
 #define RECORD "mounted"
 #define RECORD_SIZE_MAX ((size_t)64 << 10)
@@ -178,7 +177,7 @@ char *rootfs_overlay_path(struct workshop *w, const struct container *c)
 /* Mounts the overlay at containers/<id>/merged of this mount namespace. */
 static int mount_merged(struct workshop *w, const struct container *c, char **work, struct error **err)
 {
-	cleanup(rootfs_layers_done) struct rootfs_layers layers = {.upper = -1, .scratch = -1, .mounted = -1};
+	cleanup(rootfs_layers_done) struct rootfs_layers layers = ROOTFS_LAYERS_INIT;
 	int rc = rootfs_open_lowers(w, c->config.diff_ids, c->config.diff_id_count, &layers, err);
 
 	if (rc >= 0)
@@ -193,10 +192,7 @@ static int mount_merged(struct workshop *w, const struct container *c, char **wo
 	cleanup_close int target = fd_open_dir(dir, "merged", err);
 	if (target < 0)
 		return target;
-	struct overlay_spec spec = {.lowers = layers.lowers,
-				    .lower_count = layers.lower_count,
-				    .upper = layers.upper,
-				    .scratch = layers.scratch};
+	struct overlay_spec spec = rootfs_overlay_spec(&layers);
 	return overlay_mount(&spec, target, work, err);
 }
 
@@ -221,7 +217,7 @@ static int no_session(struct error **err)
 /* Finds out whether there can be an overlay; afterwards there is a copy if not. */
 static int find_way(struct workshop *w, const struct container *c, struct error **err)
 {
-	cleanup(rootfs_layers_done) struct rootfs_layers layers = {.upper = -1, .scratch = -1, .mounted = -1};
+	cleanup(rootfs_layers_done) struct rootfs_layers layers = ROOTFS_LAYERS_INIT;
 
 	return rootfs_layers_open(w, c, &layers, err);
 }

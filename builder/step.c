@@ -406,7 +406,7 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 		.w = w,
 		.c = c,
 		.options = options,
-		.layers = {.upper = -1, .scratch = -1, .mounted = -1},
+		.layers = ROOTFS_LAYERS_INIT,
 		.seccomp = BUF_INIT(BUF_MAX_DEFAULT),
 	};
 	struct run_spec spec = {0};
