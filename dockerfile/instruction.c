@@ -385,19 +385,3 @@ int instruction_expand(const struct instruction *written, const struct expand_sc
 	*expanded = take_ptr(&copy);
 	return 0;
 }
-
-static int list_field(char **field, enum expandable how, void *context, struct error **err)
-{
-	strlist_append(context, *field);
-	return 0;
-}
-
-void instruction_expandable(const struct instruction *instruction, struct strlist *texts)
-{
-	/* The visitor changes nothing. */
-	visit_expandable((struct instruction *)(uintptr_t)instruction, list_field, texts, /* err */ NULL);
-	if (instruction->kind == INSTRUCTION_EXPOSE)
-		strlist_append_all(texts, &instruction->words);
-	if (instruction->kind == INSTRUCTION_RUN)
-		strlist_append_all(texts, &instruction->run.mount_texts);
-}

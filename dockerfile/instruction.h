@@ -176,9 +176,6 @@ CLEANUP_FOR(struct instruction, instruction_free)
 int instruction_expand(const struct instruction *written, const struct expand_scope *scope, struct strlist *unset,
 		       struct instruction **expanded, struct error **err);
 
-/* The fields that instruction_expand() would expand, as written, for finding what an instruction refers to. */
-void instruction_expandable(const struct instruction *instruction, struct strlist *texts);
-
 /* The trigger that an image or ONBUILD keeps, with its here-documents behind it, as an instruction; its range is 0.
  * FROM, MAINTAINER and ONBUILD are -EINVAL. `escape` is the directive's of the file that runs it. */
 int instruction_parse_trigger(const char *text, char escape, struct instruction **trigger, struct error **err);

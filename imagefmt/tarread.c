@@ -618,36 +618,6 @@ int tar_reader_data(struct tar_reader *r, struct tar_piece *piece, struct error 
 	return 1;
 }
 
-static void append_zeros(struct buf *into, uint64_t count)
-{
-	static const char zeros[4096];
-
-	while (count > 0 && !into->overflow) {
-		size_t n = count < sizeof(zeros) ? (size_t)count : sizeof(zeros);
-		buf_append(into, zeros, n);
-		count -= n;
-	}
-}
-
-int tar_reader_read_all(struct tar_reader *r, struct buf *into, struct error **err)
-{
-	uint64_t size = r->entry.size;
-	struct tar_piece piece;
-	uint64_t end = 0;
-	int rc;
-
-	if (into->len > into->max || size > into->max - into->len)
-		return error_set(err, EFBIG, "'%s' is larger than %zu bytes", r->entry.path, into->max);
-	while ((rc = tar_reader_data(r, &piece, err)) > 0) {
-		append_zeros(into, piece.offset - end);
-		buf_append(into, piece.data, piece.size);
-		end = piece.offset + piece.size;
-	}
-	if (rc == 0)
-		append_zeros(into, size - end);
-	return rc;
-}
-
 int tar_reader_drain(struct tar_reader *r, struct error **err)
 {
 	int rc;

@@ -39,8 +39,6 @@ struct tar_piece {
 };
 /* The next piece of the entry's data: 1, 0 when all of it has come, -EBADMSG when the archive ends too early. */
 int tar_reader_data(struct tar_reader *reader, struct tar_piece *piece, struct error **err);
-/* Appends the entry's data, holes as zeros; -EFBIG past the buffer's limit. */
-int tar_reader_read_all(struct tar_reader *reader, struct buf *into, struct error **err);
 /* Reads what follows the end of the archive to the end of the bytes, so that a hash over the source is complete. */
 int tar_reader_drain(struct tar_reader *reader, struct error **err);
 

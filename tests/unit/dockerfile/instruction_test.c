@@ -119,12 +119,10 @@ static void tells_what_is_unset(void **state)
 {
 	cleanup(instruction_free) struct instruction *copy = NULL;
 	cleanup(strlist_done) struct strlist unset = {0};
-	cleanup(strlist_done) struct strlist texts = {0};
 
 	assert_int_equal(expand("COPY --chown=$A $B ${C:-x} /", &copy, &unset, NULL), 0);
 	assert_int_equal(unset.count, 2);
-	instruction_expandable(copy, &texts);
-	assert_true(strlist_contains(&texts, "x") && strlist_contains(&texts, "/"));
+	assert_string_equal(copy->copy.destination, "/");
 }
 
 /* ---- Mounts ---- */
