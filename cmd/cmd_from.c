@@ -8,7 +8,6 @@
 #include "base/fd.h"
 #include "builder/container.h"
 #include "cmd/flags.h"
-#include "base/log.h"
 
 struct from_options {
 	const char *name, *cidfile, *format, *suffix;

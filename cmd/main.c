@@ -211,8 +211,6 @@ static int parse_and_run(const struct command *command, int argc, char *const *a
 static const struct {
 	const char *name, *way;
 } elsewhere[] = {
-	{"build", "it is not there yet; see 'from', 'run', 'copy', 'config' and 'commit'"},
-	{"bud", "it is not there yet; see 'from', 'run', 'copy', 'config' and 'commit'"},
 	{"manifest", "manifest lists are not there yet"},
 	{"save", "see 'cooper push IMAGE docker-archive:FILE'"},
 	{"load", "see 'cooper pull docker-archive:FILE'"},
