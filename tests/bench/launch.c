@@ -42,6 +42,10 @@ int main(int argc, char **argv)
 	}
 	/* What outlives its parent becomes our child, so that its time counts as well. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	/* Whoever executed us may have waited for children of his own (`cooper unshare` has, for newuidmap): not ours.
+	 */
+	struct rusage before;
+	getrusage(RUSAGE_CHILDREN, &before);
 	long long start = microseconds();
 	pid_t pid = fork();
 	if (pid == 0) {
@@ -61,7 +65,8 @@ int main(int argc, char **argv)
 	struct rusage usage;
 	getrusage(RUSAGE_CHILDREN, &usage);
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	fprintf(out, "%lld %lld %lld %ld %d\n", wall, as_microseconds(usage.ru_utime), as_microseconds(usage.ru_stime),
-		usage.ru_maxrss, code);
+	fprintf(out, "%lld %lld %lld %ld %d\n", wall,
+		as_microseconds(usage.ru_utime) - as_microseconds(before.ru_utime),
+		as_microseconds(usage.ru_stime) - as_microseconds(before.ru_stime), usage.ru_maxrss, code);
 	return fclose(out) == 0 ? code : 2;
 }
