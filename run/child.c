@@ -208,72 +208,70 @@ static int set_standard_fds(struct child *child, struct error **err)
 	return 0;
 }
 
-/* The walk. Each step says why it stands where it stands. */
-struct step_of_walk {
-	int (*take)(struct child *child, struct error **err);
-};
+typedef int step_of_walk(struct child *child, struct error **err);
 
-static const struct step_of_walk walk[] = {
+/* The walk. Each step says why it stands where it stands. */
+static step_of_walk *const walk[] = {
 	/* Before anything can be left behind. */
-	{follow_parent},
-	{close_layers},
+	follow_parent,
+	close_layers,
 	/* Until the maps are written we are nobody: every file would look foreign. */
-	{wait_for_maps},
+	wait_for_maps,
 	/* Needs the cgroup that the parent has chosen, and comes before /sys shows it. */
-	{make_late_cgroup},
-	{set_hostname},
-	{raise_loopback},
+	make_late_cgroup,
+	set_hostname,
+	raise_loopback,
 	/* The image first, because its files say who the user is, and the user owns terminal and volumes. */
-	{mounts_make_root},
-	{find_user},
+	mounts_make_root,
+	find_user,
 	/* From outside: the devices and directories of the host are still there to be bound. */
-	{mounts_fill_root},
+	mounts_fill_root,
 	/* All places are made: the parent hears what it has to remove. After pivot_root it would still work, but a
 	 * failure there must not leave them. */
-	{send_stubs},
+	send_stubs,
 	/* Written to /proc while it is known by descriptor; taken up at exec. */
-	{confine_label},
+	confine_label,
 	/* From here on no path leads outside. */
-	{enter_root},
+	enter_root,
 	/* As root, who may set them. That on descriptors comes last of all (become_init()). */
-	{confine_limits},
+	confine_limits,
 	/* A keyring belongs to its maker; it is made by root and inherited. */
-	{confine_keyring},
+	confine_keyring,
 	/* The last look at files of the image as root was above. */
-	{confine_identity},
+	confine_identity,
 	/* Both want CAP_SYS_ADMIN in this namespace, or no_new_privs, which would disarm su and sudo in the step. */
-	{confine_landlock},
-	{confine_filter},
+	confine_landlock,
+	confine_filter,
 	/* Nothing after this needs any. */
-	{confine_capabilities},
+	confine_capabilities,
 	/* Changing ids has cleared it (prctl(2), PR_SET_PDEATHSIG). */
-	{follow_parent},
+	follow_parent,
 	/* As the user, in the finished root. */
-	{change_directory},
+	change_directory,
 	/* The helper has had all this time; the command must not start without its network. */
-	{wait_for_network},
+	wait_for_network,
 	/* Last, so that warnings above go to cooper's own stderr. */
-	{set_standard_fds},
+	set_standard_fds,
 };
 
 /* The walk to an OCI runtime: what it would do itself is left out. */
-static const struct step_of_walk runtime_walk[] = {
-	{follow_parent},
-	{close_layers},
-	{wait_for_maps},
+static step_of_walk *const runtime_walk[] = {
+	follow_parent,
+	close_layers,
+	wait_for_maps,
 	/* Its root is what the runtime finds as the root of cgroups. */
-	{make_late_cgroup},
-	{raise_loopback},
-	{mounts_make_root},
-	{find_user},
-	{oci_make_bundle},
-	{confine_check_labels},
-	{send_stubs},
+	make_late_cgroup,
+	raise_loopback,
+	mounts_make_root,
+	find_user,
+	oci_make_bundle,
+	confine_check_labels,
+	send_stubs,
 	/* Both are inherited by all that the runtime starts. */
-	{confine_keyring},
-	{confine_landlock},
-	{wait_for_network},
-	{set_standard_fds},
+	confine_keyring,
+	confine_landlock,
+	wait_for_network,
+	set_standard_fds,
 };
 
 /* Dispositions and masks are inherited by exec; a step starts with none of ours. The mask stays: the init wants all
@@ -359,10 +357,10 @@ void child_main(const struct child_plan *plan)
 	int rc = 0;
 
 	umask(0); /* modes of what is made are meant exactly */
-	const struct step_of_walk *steps = plan->runtime ? runtime_walk : walk;
+	step_of_walk *const *steps = plan->runtime ? runtime_walk : walk;
 	size_t count = plan->runtime ? ARRAY_COUNT(runtime_walk) : ARRAY_COUNT(walk);
 	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = steps[i].take(&child, &err);
+		rc = steps[i](&child, &err);
 	if (rc == 0)
 		rc = become_init(&child, &err);
 	/* Only failures come here. The parent hears what was made before, then why. */

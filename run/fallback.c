@@ -1,6 +1,5 @@
 /*
- * Remembers which warnings were given. This is what is known about the kernel, not a setting: it changes no result,
- * only how often something is tried and said.
+ * Remembers which warnings were given.
  */
 #include "run/fallback.h"
 

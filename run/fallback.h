@@ -1,5 +1,9 @@
 /*
  * What this machine refuses, said once per process: a build of many steps would repeat it for each.
+ *
+ * This is state of the process, as the log's level is, and kept for the same reason: every step of every caller would
+ * have to carry it. It is knowledge about the kernel and no setting: it decides what is still tried, never what a step
+ * may do.
  */
 #ifndef COOPER_RUN_FALLBACK_H
 #define COOPER_RUN_FALLBACK_H

@@ -15,14 +15,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "base/process.h"
 #include "run/cgroup.h"
 #include "run/channel.h"
@@ -34,11 +32,11 @@
 #include "run/ladder.h"
 #include "run/network.h"
 #include "run/ociruntime.h"
+#include "run/orphans.h"
 #include "run/relay.h"
 #include "run/sources.h"
 #include "run/tty.h"
 
-#define CHILDREN_SIZE_MAX ((size_t)1 << 20)
 #define SIGNAL_BASE 128
 #define STATUS_NOT_FOUND 127
 #define STATUS_NOT_EXECUTABLE 126
@@ -64,7 +62,7 @@ struct step {
 	char *runtime;	  /* path of the OCI runtime; NULL: none */
 	int bundle;	  /* its directory; -1 */
 	int command_code; /* why the command could not be executed, as far as the root tells, should the runtime fail */
-	bool is_subreaper;
+	bool expects_orphans;
 	bool wants_no_pid; /* the child says that a fresh /proc is refused */
 	bool is_set_up;
 	int exec_code; /* why the command could not be executed; 0: it could, or it did not come to that */
@@ -201,9 +199,8 @@ static int prepare(struct step *step, struct error **err)
 	if (rc < 0)
 		return rc;
 	if (!(step->plan.namespaces & CHILD_OWN_PID)) {
-		/* What the step leaves behind becomes our child, and is killed as such. */
-		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-		step->is_subreaper = true;
+		orphans_expect();
+		step->expects_orphans = true;
 	}
 	step->plan.sealed = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1;
 	step->plan.has_terminal = wants_terminal(spec);
@@ -413,45 +410,6 @@ static int watch(struct step *step, struct error **err)
 
 /* ---- Afterwards ---- */
 
-static bool is_in_other_namespace(const char *pid, ino_t ours)
-{
-	cleanup_free char *path = mem_printf("/proc/%s/ns/user", pid);
-	struct stat st;
-
-	return stat(path, &st) == 0 && st.st_ino != ours;
-}
-
-/* Without a pid namespace what the step has left behind is still there, as children of ours by now (we are their
- * subreaper): those that are not in our user namespace. Each round's dead hand us their children, for the next. */
-static void kill_orphans(void)
-{
-	struct stat st;
-
-	if (stat("/proc/self/ns/user", &st) < 0)
-		return;
-	for (;;) {
-		cleanup(buf_done) struct buf text = BUF_INIT(CHILDREN_SIZE_MAX);
-		cleanup(strlist_done) struct strlist pids = {0};
-		cleanup_free char *path = mem_printf("/proc/self/task/%ld/children", syscall(SYS_gettid));
-		bool found = false;
-
-		if (fd_read_file(AT_FDCWD, path, &text, NULL) < 0)
-			return;
-		strlist_split(&pids, buf_str(&text), ' ');
-		for (size_t i = 0; i < pids.count; i++) {
-			uint64_t pid = 0;
-			if (parse_u64(pids.items[i], INT32_MAX, "pid", &pid, NULL) < 0 ||
-			    !is_in_other_namespace(pids.items[i], st.st_ino))
-				continue;
-			found = true;
-			kill((pid_t)pid, SIGKILL);
-			waitpid((pid_t)pid, NULL, 0);
-		}
-		if (!found)
-			return;
-	}
-}
-
 /* Takes the first process off the table. Its mounts are gone with it: the kernel unmounts when the last process of the
  * namespace ends, and this one ends last. */
 static int collect(struct step *step, int *status, struct rusage *usage)
@@ -474,10 +432,8 @@ static void clean_up(struct step *step)
 		collect(step, &status, NULL);
 	}
 	network_stop(&step->network);
-	if (step->is_subreaper) {
-		kill_orphans();
-		prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
-	}
+	if (step->expects_orphans)
+		orphans_kill();
 	tty_done(&step->tty);
 	relay_done(&step->relay);
 	cgroup_close(&step->cgroup);
