@@ -19,7 +19,7 @@ struct error {
 };
 
 /* The code of this thread's last failure: where err is NULL there is nothing else that could carry it from error_set()
- * up to error_prefix(). The one variable besides those of log.c that STYLE's rule on globals does not allow; no
+ * up to error_prefix(). One of the few variables that outlive a call (CONTRIBUTING.md); no
  * function reads it but the two that come right behind a failure. */
 static _Thread_local int last_code = EIO;
 

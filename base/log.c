@@ -14,7 +14,7 @@
 
 #define LOG_LINE_MAX ((size_t)64 << 10)
 
-/* The two globals of STYLE: set once by cmd/ from the options, read everywhere. */
+/* Globals, and nearly the only ones (CONTRIBUTING.md): set once by cmd/ from the options, read everywhere. */
 static enum log_level current_level = LOG_INFO;
 static unsigned trace_mask;
 

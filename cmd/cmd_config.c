@@ -175,8 +175,8 @@ static int edit_health(const struct config_options *o, struct container *c, stru
 	return rc;
 }
 
-/* Buildah says which of its settings an OCI image cannot hold; cooper's OCI images keep those inside `config`
- * (DESIGN.md section 5), but not the image's comment. */
+/* Buildah says which of its settings an OCI image cannot hold; cooper's OCI images keep those inside `config`,
+ * as BuildKit's do, but not the image's comment. */
 static void warn_of_format(const struct config_options *o, const struct container *c)
 {
 	if (c->format == FORMAT_OCI && o->comment && *o->comment)

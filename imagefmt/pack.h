@@ -1,6 +1,6 @@
 /*
  * A layer tree as a tar stream, deterministically: the same tree gives the same bytes on every machine, and what is
- * written unpacks to an equal tree. The rules are those of reference format.md 9(c): ustar with pax records only where
+ * written unpacks to an equal tree. The rules (docs/store.md, "Packing is deterministic"): ustar with pax records only where
  * needed, entries sorted bytewise, no names of owners, whole seconds, whiteouts as .wh. entries, hard links inside the
  * layer kept. PACK_RECIPE counts the versions of these rules; it stands in every layer's record.
  *

@@ -1,5 +1,5 @@
 /*
- * The store on disk (DESIGN.md section 3): who is where, and who may touch what while others work.
+ * The store on disk (docs/store.md): who is where, and who may touch what while others work.
  *
  *	oci/          an OCI layout: blobs/sha256/…, index.json
  *	layers/       unpacked layers, see layer.h

@@ -1,7 +1,7 @@
 /*
  * A layer's blob into a directory, in overlayfs' own form, verified while it streams.
  *
- * The tar is hostile (DESIGN.md section 3, reference/runtime.md section 5): every name is resolved inside the root,
+ * The tar is hostile: every name is resolved inside the root,
  * nothing is followed out of it, whiteouts become character devices 0:0, opaque markers become user.overlay.opaque;
  * overlay marks, cooper's own attributes and 0:0 devices that come as data are escaped, recorded or refused. Formats
  * read: ustar, pax (also global), GNU long names, base-256, GNU and pax sparse files; gzip of several members, zstd

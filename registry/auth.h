@@ -1,6 +1,6 @@
 /*
  * Credentials: the files and helpers in which users keep them (containers-auth.json(5), docker's config.json), in the
- * order of reference registry.md 1.3. Read anew at each use, so that what expires can be renewed meanwhile. Never
+ * order of that page. Read anew at each use, so that what expires can be renewed meanwhile. Never
  * logged; wiped when freed.
  */
 #ifndef COOPER_REGISTRY_AUTH_H

@@ -1,5 +1,5 @@
 /*
- * docker:// as a source and as a sink of images (OCI distribution-spec; reference registry.md 1.4 and 1.5), and the few
+ * docker:// as a source and as a sink of images (OCI distribution-spec, "Pull" and "Push"), and the few
  * questions one asks a registry besides.
  */
 #ifndef COOPER_REGISTRY_DOCKER_H

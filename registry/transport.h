@@ -1,6 +1,6 @@
 /*
  * HTTP for everybody in this room: one curl_multi loop in which any number of requests are under way, each of which is
- * made again by the rules of reference registry.md 1.5 "retry policy" until its answer can be judged.
+ * made again by the rules of verdict.c until its answer can be judged.
  *
  * The transport follows redirects itself (Authorization and client certificates stay with the origin they were meant
  * for), waits as long as a server asks, holds back a whole host that says 429, and gives up on a connection on which

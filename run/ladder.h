@@ -1,5 +1,5 @@
 /*
- * The isolation ladder (DESIGN.md section 4): which rung this machine gives, found by doing each thing in a child.
+ * The isolation ladder (docs/rootless.md): which rung this machine gives, found by doing each thing in a child.
  */
 #ifndef COOPER_RUN_LADDER_H
 #define COOPER_RUN_LADDER_H
