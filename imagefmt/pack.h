@@ -1,8 +1,8 @@
 /*
  * A layer tree as a tar stream, deterministically: the same tree gives the same bytes on every machine, and what is
- * written unpacks to an equal tree. The rules (docs/store.md, "Packing is deterministic"): ustar with pax records only where
- * needed, entries sorted bytewise, no names of owners, whole seconds, whiteouts as .wh. entries, hard links inside the
- * layer kept. PACK_RECIPE counts the versions of these rules; it stands in every layer's record.
+ * written unpacks to an equal tree. The rules (docs/store.md, "Packing is deterministic"): ustar with pax records only
+ * where needed, entries sorted bytewise, no names of owners, whole seconds, whiteouts as .wh. entries, hard links
+ * inside the layer kept. PACK_RECIPE counts the versions of these rules; it stands in every layer's record.
  *
  * The tree's own root has no entry, as in the layers of containers/storage and Docker: its owner and mode do not
  * travel. Sockets are left out; a file whose name begins with ".wh." is an error that names it, and so is one that
