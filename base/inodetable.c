@@ -1,7 +1,7 @@
 /*
  * A hash table with open addressing; entries are never removed.
  */
-#include "base/inodetable_internal.h"
+#include "base/inodetable.h"
 
 #include <stdint.h>
 #include <stdlib.h>

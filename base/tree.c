@@ -14,7 +14,7 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
-#include "base/inodetable_internal.h"
+#include "base/inodetable.h"
 #include "base/strlist.h"
 
 /* Directories held open at once: far below the usual limit of 1024 descriptors. What lies further out is closed and

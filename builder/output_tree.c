@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/inodetable_internal.h"
+#include "base/inodetable.h"
 #include "base/log.h"
 #include "base/ovlmark.h"
 #include "base/owner.h"

@@ -1,8 +1,8 @@
 /*
  * Files seen so far by (device, inode), each with the path it was seen under first: how hard links are recognised.
  */
-#ifndef COOPER_BASE_INODETABLE_INTERNAL_H
-#define COOPER_BASE_INODETABLE_INTERNAL_H
+#ifndef COOPER_BASE_INODETABLE_H
+#define COOPER_BASE_INODETABLE_H
 
 #include "base/mem.h"
 
