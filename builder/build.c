@@ -18,6 +18,8 @@
 void build_result_done(struct build_result *result)
 {
 	image_done(&result->image);
+	for (size_t i = 0; i < ARRAY_COUNT(result->records); i++)
+		cache_records_done(&result->records[i]);
 	*result = (struct build_result){0};
 }
 
@@ -37,6 +39,8 @@ static void build_done(struct build *build)
 	}
 	free(build->directories);
 	build_remotes_done(&build->remotes);
+	if (build->imports)
+		cache_imports_free(build->imports);
 	plan_free(build->plan);
 	for (size_t i = 0; i < build->image_count; i++)
 		build_image_free(build->images[i]);
@@ -192,6 +196,58 @@ static void count_steps(const struct build *build, struct build_result *result)
 			result->cached += stage->steps[k].has_layer && build->stages[i].cached[k];
 		}
 	}
+}
+
+/* ---- the cache for others -------------------------------------------------------------------------------------------
+ */
+
+static void add_records(const struct build *build, size_t number, struct cache_records *records)
+{
+	const struct stage_run *run = &build->stages[number];
+
+	for (size_t i = 0; i < run->plan->step_count; i++)
+		cache_records_add(records, &run->records[i]);
+}
+
+/* Of the stages whose layers the image has: the target and those that it is FROM. */
+static void add_records_of_image(const struct build *build, struct cache_records *records)
+{
+	size_t number = build->plan->target;
+
+	add_records(build, number, records);
+	while (build->plan->stages[number]->base.kind == INPUT_STAGE) {
+		number = build->plan->stages[number]->base.index;
+		add_records(build, number, records);
+	}
+}
+
+static void gather_records(const struct build *build, struct build_result *result)
+{
+	add_records_of_image(build, &result->records[CACHE_MIN]);
+	for (size_t i = 0; i < build->plan->stage_count; i++)
+		add_records(build, i, &result->records[CACHE_MAX]);
+}
+
+/* The manifest's annotations; among them, for type=inline, the records of its layers. */
+static int make_annotations(const struct build *build, const struct container *state, struct strlist *annotations,
+			    struct error **err)
+{
+	cleanup(cache_records_done) struct cache_records records = {0};
+	cleanup(buf_done) struct buf text = BUF_INIT(CACHE_DOCUMENT_MAX);
+
+	if (build->options->annotations)
+		strlist_copy(annotations, build->options->annotations);
+	if (!build->options->has_inline_cache)
+		return 0;
+	for (size_t i = 0; i < state->config.diff_id_count; i++)
+		cache_records_add_layer(&records, &state->config.diff_ids[i]);
+	add_records_of_image(build, &records);
+	cache_records_format(&records, &text);
+	if (text.overflow)
+		return error_set(err, EFBIG, "--cache-to type=inline: the records are larger than %zu bytes",
+				 CACHE_DOCUMENT_MAX);
+	strlist_env_set(annotations, CACHE_ANNOTATION, buf_str(&text));
+	return 0;
 }
 
 /* ---- the image ------------------------------------------------------------------------------------------------------
@@ -359,9 +415,12 @@ static int write_image(struct build *build, struct image *image, struct error **
 {
 	cleanup(container_done) struct container state = {0};
 	cleanup(new_image_done) struct new_image made = {0};
+	cleanup(strlist_done) struct strlist annotations = {0};
 	int64_t created = 0;
 	int rc = target_state(build, &state, &created, err);
 
+	if (rc >= 0)
+		rc = make_annotations(build, &state, &annotations, err);
 	if (rc < 0)
 		return rc;
 	const struct commit_options commit = {
@@ -369,7 +428,7 @@ static int write_image(struct build *build, struct image *image, struct error **
 		.has_format = true,
 		.timestamp = -1,
 		.source_date_epoch = -1,
-		.annotations = build->options->annotations,
+		.annotations = &annotations,
 	};
 	rc = commit_write_image(build->w, &state, &commit, created, &made, err);
 	if (rc >= 0)
@@ -462,6 +521,9 @@ int build_run(struct workshop *w, const struct build_options *options, struct bu
 		rc = make_plan(&build, err);
 	if (rc >= 0)
 		rc = open_directories(&build, err);
+	if (rc >= 0 && options->cache_from_count)
+		build.imports =
+			cache_imports_new(w, options->cache_from, options->cache_from_count, &options->registry);
 	if (rc >= 0)
 		rc = run_stages(&build, err);
 	if (rc < 0) {
@@ -472,6 +534,7 @@ int build_run(struct workshop *w, const struct build_options *options, struct bu
 	if (rc < 0)
 		return rc;
 	count_steps(&build, &made);
+	gather_records(&build, &made);
 	for (size_t i = 0; options->names && i < options->names->count; i++)
 		build_say(&build, "COMMIT %s", options->names->items[i]);
 	*result = made;

@@ -9,6 +9,8 @@
 #define COOPER_BUILDER_BUILD_H
 
 #include "builder/acquire.h"
+#include "builder/cache_place.h"
+#include "builder/cache_records.h"
 #include "builder/context.h"
 #include "builder/settings.h"
 #include "dockerfile/dockerfile.h"
@@ -46,8 +48,12 @@ struct build_options {
 	struct registry_options registry;
 	bool no_cache, single_layer /* --layers=false */, squash;
 	const struct strlist *no_cache_stages; /* --no-cache-filter */
-	int jobs;			       /* 0: the machine's cores, at least 4 */
-	int64_t timestamp, source_date_epoch;  /* or -1 */
+	const struct cache_place *cache_from;
+	size_t cache_from_count;
+	int64_t cache_oldest;  /* what was made before, in seconds since the epoch, counts as not cached */
+	bool has_inline_cache; /* --cache-to type=inline: the manifest has the records of its layers */
+	int jobs;	       /* 0: the machine's cores, at least 4 */
+	int64_t timestamp, source_date_epoch; /* or -1 */
 	bool rewrite_timestamp;
 	bool git_modes;	 /* --context-modes=git */
 	bool pass_stdin; /* RUN gets ours, else /dev/null */
@@ -63,6 +69,8 @@ struct build_result {
 	struct image image;   /* of the target, in the store */
 	size_t steps, cached; /* steps of the plan, and how many came from the cache */
 	int status;	      /* of a RUN that failed: the command's own, 0 otherwise */
+	/* What was made and what was taken from the cache, for cache_export(). */
+	struct cache_records records[CACHE_MODES];
 };
 void build_result_done(struct build_result *result);
 CLEANUP_FOR_VALUE(struct build_result, build_result_done)

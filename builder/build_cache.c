@@ -1,5 +1,5 @@
 /*
- * One small file for each step that was made: "<version> <diff_id> <size> <created>".
+ * One small file for each step that was made: "<version> <diff_id> <size> <created>[ <key by files>]".
  */
 #include "builder/build_cache.h"
 
@@ -35,10 +35,11 @@ static int read_record(int dirfd, const char *name, struct build_record *record,
 		return rc;
 	strlist_split(&words, buf_str(&text), ' ');
 	/* What another version wrote, or a crash left, is as good as nothing. */
-	if (words.count != 4 || strcmp(words.items[0], VERSION) != 0 ||
+	if (words.count < 4 || words.count > 5 || strcmp(words.items[0], VERSION) != 0 ||
 	    digest_parse(words.items[1], &read.diff_id, NULL) < 0 ||
 	    parse_u64(words.items[2], INT64_MAX, "size", &read.size, NULL) < 0 ||
-	    parse_i64(words.items[3], 0, INT64_MAX, "created", &read.created, NULL) < 0)
+	    parse_i64(words.items[3], 0, INT64_MAX, "created", &read.created, NULL) < 0 ||
+	    (words.count == 5 && digest_parse(words.items[4], &read.by_files, NULL) < 0))
 		return error_set(err, ENOENT, "the record of step %.12s cannot be read", strrchr(name, '/') + 1);
 	*record = read;
 	return 0;
@@ -72,10 +73,13 @@ int build_cache_load(struct store *store, const struct digest *key, struct build
 int build_cache_save(struct store *store, const struct digest *key, const struct build_record *record,
 		     struct error **err)
 {
-	char hex[DIGEST_HEX_SIZE], diff_id[DIGEST_TEXT_SIZE];
+	char hex[DIGEST_HEX_SIZE], diff_id[DIGEST_TEXT_SIZE], by_files[DIGEST_TEXT_SIZE];
+	bool has_files = !digest_is_null(&record->by_files);
 	cleanup_free char *name = mem_printf(FOLDER "/%s", digest_hex(key, hex));
-	cleanup_free char *text = mem_printf(VERSION " %s %llu %lld", digest_format(&record->diff_id, diff_id),
-					     (unsigned long long)record->size, (long long)record->created);
+	cleanup_free char *text =
+		mem_printf(VERSION " %s %llu %lld%s%s", digest_format(&record->diff_id, diff_id),
+			   (unsigned long long)record->size, (long long)record->created, has_files ? " " : "",
+			   has_files ? digest_format(&record->by_files, by_files) : "");
 	int cache = store_folder(store, STORE_CACHE, err);
 
 	if (cache < 0)

@@ -12,6 +12,10 @@ struct build_record {
 	struct digest diff_id;
 	uint64_t size;	 /* of the layer's tar stream */
 	int64_t created; /* seconds since the epoch */
+	/* The step's other key, which stands for the files that it reads from other stages; null where it has none. */
+	struct digest by_files;
+	/* The key that the step was looked up by in this build: of what is in memory, not kept. May be null. */
+	struct digest key;
 };
 
 /* -ENOENT when there is none, or its layer is not there. */

@@ -12,6 +12,7 @@
  *	build_files.c	COPY, ADD, WORKDIR
  *	build_remote.c	what ADD fetches
  *	build_jobs.c	stages as processes
+ *	cache_import.c	caches of other machines; cache_records.c has the document, cache_export.c writes it
  *
  * A stage is its base's layers and a record for each step that makes one more; everything else about it stands in the
  * plan. Records are all that travels between processes.
@@ -25,6 +26,7 @@
 #include "builder/build_memo.h"
 #include "builder/build_plan.h"
 #include "builder/build_remote.h"
+#include "builder/cache_import.h"
 #include "builder/container.h"
 #include "builder/rootfs.h"
 
@@ -65,6 +67,7 @@ struct build {
 	struct build_directory *directories; /* the context, then as options->named_contexts */
 	struct stage_run *stages;	     /* as the plan's */
 	struct build_remotes remotes;	     /* of the step at hand */
+	struct cache_imports *imports;	     /* NULL without --cache-from */
 	int64_t epoch;			     /* SOURCE_DATE_EPOCH, or -1 */
 	int status;			     /* of the RUN that failed */
 	int output;			     /* where RUN writes to */

@@ -214,6 +214,20 @@ static bool may_look_up(const struct build *build, const struct stage_run *run)
 	return !run->plan->no_cache && !build->options->single_layer;
 }
 
+/* In the store, or in a cache of another machine. */
+static bool is_known(struct build *build, const struct stage_run *run, const struct digest *key,
+		     struct build_record *record)
+{
+	const struct build_options *options = build->options;
+
+	if (!may_look_up(build, run))
+		return false;
+	if (build_cache_load(workshop_store(build->w), key, record, NULL) >= 0 &&
+	    record->created >= options->cache_oldest)
+		return true;
+	return build->imports && cache_imports_find(build->imports, key, options->cache_oldest, record);
+}
+
 /* 1: found. 0: not there, or not to be known. */
 static int find_cached(struct build *build, struct stage_run *run, const struct plan_step *step, struct digest *key,
 		       bool *has_key, struct build_record *record, struct error **err)
@@ -229,7 +243,10 @@ static int find_cached(struct build *build, struct stage_run *run, const struct 
 		return rc;
 	}
 	*has_key = true;
-	return may_look_up(build, run) && build_cache_load(workshop_store(build->w), key, record, NULL) >= 0;
+	if (!is_known(build, run, key, record))
+		return 0;
+	record->key = *key;
+	return 1;
 }
 
 static void use_cached(struct build *build, struct stage_run *run, const struct build_record *record)
@@ -344,7 +361,7 @@ static int find_by_files(struct build *build, struct stage_run *run, const struc
 	if (rc < 0)
 		return rc;
 	*has_key = true;
-	return may_look_up(build, run) && build_cache_load(workshop_store(build->w), key, record, NULL) >= 0;
+	return is_known(build, run, key, record);
 }
 
 static int make_step(struct build *build, struct stage_run *run, const struct plan_step *step, const struct digest *key,
@@ -361,6 +378,9 @@ static int make_step(struct build *build, struct stage_run *run, const struct pl
 	build_remotes_done(&build->remotes);
 	if (rc < 0)
 		return rc;
+	record.key = key ? *key : (struct digest){0};
+	if (has_files)
+		record.by_files = of_files;
 	if (key)
 		remember(build, key, &record);
 	if (has_files && !found)

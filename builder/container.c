@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/tree.h"
+#include "builder/cache_records.h"
 #include "builder/container_internal.h"
 #include "builder/container_name.h"
 #include "builder/container_state.h"
@@ -158,6 +159,8 @@ static int fill_from_image(struct container *c, struct workshop *w, const struct
 	c->image_id = image->entry.id;
 	c->image_digest = image->entry.manifest.digest;
 	strlist_copy(&c->annotations, &image->manifest.annotations);
+	/* It speaks of the base's layers. */
+	strlist_env_unset(&c->annotations, CACHE_ANNOTATION);
 	for (size_t i = 0; i < image->manifest.layer_count; i++) {
 		const struct descriptor *layer = &image->manifest.layers[i];
 		char digest[DIGEST_TEXT_SIZE];

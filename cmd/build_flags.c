@@ -16,6 +16,7 @@
 
 #define ARG_FILE_MAX ((size_t)1 << 20)
 #define JOBS_MAX 1024
+#define NANOSECONDS 1000000000
 
 #define BUILD(member) offsetof(struct build_flags, member)
 static const struct option_spec build_rows[] = {
@@ -57,9 +58,11 @@ static const struct option_spec build_rows[] = {
 	{"iidfile-raw", 0, OPTION_TEXT, BUILD(iidfile_raw), "FILE", "write the ID to FILE"},
 	{"metadata-file", 0, OPTION_TEXT, BUILD(metadata_file), "FILE", "write names and digests as JSON to FILE"},
 	{"cpp-flag", 0, OPTION_LIST, BUILD(cpp_flags), "FLAG", "for cpp, which reads a Dockerfile that ends in .in"},
-	{"cache-from", 0, OPTION_LIST, BUILD(cache_from), "WHERE", NULL},
-	{"cache-to", 0, OPTION_LIST, BUILD(cache_to), "WHERE", NULL},
-	{"cache-ttl", 0, OPTION_LIST, BUILD(cache_ttl), "TIME", NULL},
+	{"cache-from", 0, OPTION_LIST, BUILD(cache_from), "type=TYPE,…",
+	 "also take steps from the cache of another machine: registry or local; NAME alone"},
+	{"cache-to", 0, OPTION_LIST, BUILD(cache_to), "type=TYPE,…",
+	 "write the cache of this build for others: registry, local or inline; NAME alone"},
+	{"cache-ttl", 0, OPTION_LIST, BUILD(cache_ttl), "TIME", "take no step that was made longer ago (24h, 30m)"},
 	{"manifest", 0, OPTION_TEXT, BUILD(manifest), "NAME", NULL},
 	{"all-platforms", 0, OPTION_FLAG, BUILD(all_platforms), NULL, NULL},
 	{"attest", 0, OPTION_LIST, BUILD(attest), "KIND", NULL},
@@ -100,6 +103,13 @@ static const struct option_spec image_rows[] = {
 };
 const struct option_group build_image_group = {"Image options", image_rows, ARRAY_COUNT(image_rows)};
 
+static void free_places(struct cache_place *places, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		cache_place_done(&places[i]);
+	free(places);
+}
+
 void build_request_done(struct build_request *request)
 {
 	strlist_done(&request->build_args);
@@ -113,6 +123,8 @@ void build_request_done(struct build_request *request)
 	free(request->outputs);
 	strlist_done(&request->secret_texts);
 	free(request->secrets);
+	free_places(request->cache_from, request->cache_from_count);
+	free_places(request->cache_to, request->cache_to_count);
 	settings_done(&request->settings);
 	platform_done(&request->platform);
 	*request = (struct build_request){0};
@@ -129,11 +141,6 @@ static int read_bool(const char *text, const char *what, bool *value, struct err
 /* A script that asks for it would get another result than it expects. */
 static int refuse(const struct build_flags *flags, struct error **err)
 {
-	if (flags->cache_from.count || flags->cache_to.count || flags->cache_ttl.count)
-		return error_set(
-			err, EINVAL,
-			"--cache-from, --cache-to and --cache-ttl: the cache is kept in the store and cannot be "
-			"exchanged with a registry (leave the option out)");
 	if (flags->manifest || flags->all_platforms ||
 	    (flags->platform.platform && strchr(flags->platform.platform, ',')))
 		return error_set(err, EINVAL,
@@ -450,6 +457,73 @@ static int read_cache(const struct build_flags *flags, struct build_options *opt
 	return 0;
 }
 
+static int read_places(const struct strlist *texts, enum cache_direction direction, struct cache_place **places,
+		       size_t *count, struct error **err)
+{
+	int rc = 0;
+
+	*places = mem_alloc((texts->count + 1) * sizeof(**places));
+	for (size_t i = 0; rc == 0 && i < texts->count; i++) {
+		rc = cache_place_parse(texts->items[i], direction, &(*places)[i], err);
+		*count += rc == 0;
+	}
+	return rc;
+}
+
+static int check_inline(const struct build_options *options, struct error **err)
+{
+	if (options->squash)
+		return error_set(err, EINVAL, "--cache-to type=inline: a squashed image has no layers of steps");
+	if (options->format == FORMAT_DOCKER)
+		return error_set(err, EINVAL,
+				 "--cache-to type=inline: Docker's image format has no place for it (use --format oci, "
+				 "or type=registry)");
+	return 0;
+}
+
+static int read_cache_places(const struct build_flags *flags, struct build_request *request, struct error **err)
+{
+	struct build_options *options = &request->options;
+	int rc = read_places(&flags->cache_from, CACHE_FROM, &request->cache_from, &request->cache_from_count, err);
+
+	if (rc == 0)
+		rc = read_places(&flags->cache_to, CACHE_TO, &request->cache_to, &request->cache_to_count, err);
+	if (rc < 0)
+		return rc;
+	if (request->cache_to_count && options->single_layer)
+		return error_set(err, EINVAL,
+				 "--cache-to and --layers=false: without layers of steps there is no cache");
+	options->cache_from = request->cache_from;
+	options->cache_from_count = request->cache_from_count;
+	for (size_t i = 0; i < request->cache_to_count; i++)
+		options->has_inline_cache |= request->cache_to[i].kind == CACHE_INLINE;
+	return options->has_inline_cache ? check_inline(options, err) : 0;
+}
+
+/* Given several times the last one counts. 0 is Buildah's way to say --no-cache. */
+static int read_cache_ttl(const struct command_context *context, const struct build_flags *flags,
+			  struct build_options *options, struct error **err)
+{
+	const struct strlist *list = &flags->cache_ttl;
+	int64_t nanoseconds = 0;
+
+	if (list->count == 0)
+		return 0;
+	/* Then every step says that it was made at that time. */
+	if (options->timestamp >= 0 || options->source_date_epoch >= 0)
+		return error_set(err, EINVAL,
+				 "--cache-ttl cannot be combined with --timestamp, --source-date-epoch or "
+				 "SOURCE_DATE_EPOCH: steps have no age of their own");
+	int rc = parse_duration(list->items[list->count - 1], "--cache-ttl", &nanoseconds, err);
+	if (rc < 0)
+		return rc;
+	if (nanoseconds < 0)
+		return error_set(err, EINVAL, "--cache-ttl '%s': it is negative", list->items[list->count - 1]);
+	options->no_cache |= nanoseconds == 0;
+	options->cache_oldest = workshop_options(context->workshop)->now - nanoseconds / NANOSECONDS;
+	return 0;
+}
+
 static int read_changes(const struct build_flags *flags, struct image_changes *changes, struct error **err)
 {
 	*changes = (struct image_changes){.env = &flags->env,
@@ -520,6 +594,12 @@ int build_flags_read(const struct command_context *context, const struct build_f
 		rc = read_rooms_below(flags, request, request->progress == BUILD_PROGRESS_QUIET, err);
 	if (rc < 0)
 		return rc;
+	options->no_cache = flags->no_cache;
+	rc = read_cache_places(flags, request, err);
+	if (rc == 0)
+		rc = read_cache_ttl(context, flags, options, err);
+	if (rc < 0)
+		return rc;
 	strlist_append_all(&request->annotations, &flags->annotations);
 	options->named_contexts = &flags->build_contexts;
 	options->target = flags->target;
@@ -529,7 +609,6 @@ int build_flags_read(const struct command_context *context, const struct build_f
 	options->names = &request->names;
 	options->ssh = &flags->ssh;
 	options->allow = &flags->allow;
-	options->no_cache = flags->no_cache;
 	options->pass_stdin = flags->pass_stdin;
 	for (size_t i = 0; i < flags->no_cache_filter.count; i++)
 		strlist_split(&request->no_cache_stages, flags->no_cache_filter.items[i], ',');

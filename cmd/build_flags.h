@@ -53,6 +53,8 @@ struct build_request {
 	size_t output_count;
 	struct strlist secret_texts; /* what options.secrets point into */
 	struct build_secret *secrets;
+	struct cache_place *cache_from, *cache_to;
+	size_t cache_from_count, cache_to_count;
 	struct settings settings;
 	struct platform platform;
 	struct export_options export;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/process.h"
+#include "builder/cache_export.h"
 #include "cmd/build_call.h"
 #include "cmd/build_flags.h"
 #include "cmd/build_progress.h"
@@ -144,6 +145,20 @@ static int write_outputs(struct command_context *context, const struct build_req
 	return rc;
 }
 
+static int write_caches(struct command_context *context, const struct build_request *request,
+			const struct build_result *result, struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < request->cache_to_count; i++) {
+		const struct cache_place *place = &request->cache_to[i];
+		if (place->kind != CACHE_INLINE) /* which is in the image */
+			rc = cache_export(context->workshop, place, &result->records[place->mode],
+					  &request->options.registry, err);
+	}
+	return rc;
+}
+
 static int write_metadata(const char *path, const struct build_request *request, const struct image *image,
 			  const struct digest *sent, struct error **err)
 {
@@ -203,8 +218,9 @@ static int report_push(struct error **err)
 }
 
 static int finish(struct command_context *context, const struct build_flags *flags, const struct build_request *request,
-		  const struct image *image, struct error **err)
+		  const struct build_result *result, struct error **err)
 {
+	const struct image *image = &result->image;
 	struct digest sent = {0};
 	int rc = write_outputs(context, request, image, /* pushes */ false, &sent, err);
 
@@ -212,6 +228,8 @@ static int finish(struct command_context *context, const struct build_flags *fla
 		return rc;
 	int pushed = write_outputs(context, request, image, /* pushes */ true, &sent, err);
 	if (pushed < 0)
+		pushed = report_push(err);
+	if (write_caches(context, request, result, err) < 0)
 		pushed = report_push(err);
 	rc = write_files(flags, request, image, &sent, err);
 	if (rc < 0)
@@ -236,7 +254,7 @@ static int build_and_finish(struct command_context *context, const struct build_
 		error_clear(err);
 		return result.status;
 	}
-	return rc < 0 ? rc : finish(context, flags, request, &result.image, err);
+	return rc < 0 ? rc : finish(context, flags, request, &result, err);
 }
 
 static int check_terminal(const struct build_request *request, struct error **err)
@@ -291,11 +309,19 @@ const struct command command_build = {
 		"caller's own; DIR alone is the same), type=tar,dest=FILE (owners kept; - is standard output), "
 		"type=oci,dest=FILE (tar=false: a directory), type=docker,dest=FILE, type=image,name=NAME,push=true, "
 		"type=registry. Images take compression=, compression-level= and annotation.KEY=VALUE.\n\n"
+		"--cache-to writes what the steps gave to where --cache-from of another machine finds it, and may be "
+		"repeated: type=registry,ref=NAME:TAG (an image manifest of its own, with mode=max of all stages, else "
+		"of the image's layers only), type=local,dest=DIR (read with src=DIR), type=inline (in the image "
+		"itself, read with type=registry,ref=IMAGE). NAME alone is type=registry, with the tag buildcache when "
+		"it has none. A layer is fetched when its step is reached; what is missing or broken is a warning. "
+		"--cache-to fails the build's status unless ignore-error=true. Trust a cache as you trust an image in "
+		"FROM: what it says that a step gives is used instead of running the step.\n\n"
 		"On a terminal --progress=auto shows what runs, with times; into a pipe it is plain lines. "
 		"--progress=json writes one object per line to standard error: {\"event\":…,\"text\":…,\"time\":…}, "
 		"where event is started, done or cached (then with stage, stages, step and steps), says for a line of "
 		"cooper's, output for one of a step's.\n\n"
-		"The exit status is that of a RUN that failed, 120 when everything was built and only a push failed, "
+		"The exit status is that of a RUN that failed, 120 when everything was built and only a push or a "
+		"--cache-to failed, "
 		"1 when --check found something, and 125 for other errors.",
 	.examples = "  cooper build -t app .\n  cooper build --target test --build-arg VERSION=3 .\n"
 		    "  cooper build -t registry.example.org/team/app --push https://example.org/team/app.git#v1.2\n"
