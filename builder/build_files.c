@@ -20,7 +20,7 @@
 /* ---- here-documents -------------------------------------------------------------------------------------------------
  */
 
-/* A directory in tmp/ with the files of the instruction. */
+/* A directory in tmp/ with the files of the instruction; of two with one name the later is left. */
 struct document_files {
 	struct workshop *w;
 	char *name; /* in tmp/; NULL before it is made */
@@ -41,7 +41,8 @@ CLEANUP_FOR_VALUE(struct document_files, document_files_done)
 static int write_document(int dirfd, const struct heredoc *heredoc, struct error **err)
 {
 	cleanup_free char *body = heredoc_body(heredoc);
-	cleanup_close int fd = openat(dirfd, heredoc->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	cleanup_close int fd =
+		openat(dirfd, heredoc->name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 
 	if (fd < 0)
 		return error_set_errno(err, "here-document '%s'", heredoc->name);

@@ -92,6 +92,19 @@ static int use_image(struct planner *p, const char *name, const struct platform 
 	return p->options->resolve(p->options->resolve_context, name, platform, &input->index, config, err);
 }
 
+/* An image that is not found may be a stage that was mistyped. */
+static int suggest_stage(const struct planner *p, const char *name, struct error **err)
+{
+	const struct dockerfile *file = p->options->file;
+	cleanup_free const char **names = mem_alloc(file->stage_count * sizeof(*names));
+	size_t count = 0;
+
+	for (size_t i = 0; i < file->stage_count; i++)
+		if (file->stages[i].name && strcasecmp(file->stages[i].name, name) != 0)
+			names[count++] = file->stages[i].name;
+	return suggest_hint(err, name, names, count);
+}
+
 /* What is not a stage: a named context, nothing, an image. *config is set for an image, else NULL. */
 static int find_outside(struct planner *p, const char *name, const struct platform *platform, struct plan_input *input,
 			const struct image_config **config, struct error **err)
@@ -111,7 +124,8 @@ static int find_outside(struct planner *p, const char *name, const struct platfo
 		*input = (struct plan_input){INPUT_NONE, 0};
 		return 0;
 	}
-	return use_image(p, name, platform, input, config, err);
+	int rc = use_image(p, name, platform, input, config, err);
+	return rc < 0 ? suggest_stage(p, name, err) : rc;
 }
 
 static int plan_stage(struct planner *p, const struct stage *written, size_t *place, struct error **err);

@@ -81,6 +81,20 @@ static int add_mount(struct build *build, struct build_key *key, const struct fi
 	return add_input(build, key, input, KEY_OF_LAYERS, &selection, err);
 }
 
+/* What the whole build was told about its RUNs, and they can see. */
+static void add_settings(const struct build *build, struct build_key *key)
+{
+	const struct settings *settings = build->options->settings;
+	const char *hostname = strlist_env_get(&build->globals.given, "BUILDKIT_SANDBOX_HOSTNAME");
+
+	if (hostname)
+		build_key_text(key, "hostname", hostname);
+	if (settings && settings->add_host.count)
+		build_key_list(key, "hosts", &settings->add_host);
+	if (settings && settings->ulimit.count)
+		build_key_list(key, "limits", &settings->ulimit);
+}
+
 static int add_run(struct build *build, struct build_key *key, const struct plan_step *step, struct error **err)
 {
 	const struct instruction_run *run = &step->instruction->run;
@@ -95,6 +109,7 @@ static int add_run(struct build *build, struct build_key *key, const struct plan
 	build_key_text(key, "network", run->network);
 	build_key_text(key, "security", run->security);
 	build_key_list(key, "devices", &run->devices);
+	add_settings(build, key);
 	if (run->script == RUN_SCRIPT_FILE)
 		build_key_text(key, "script", run->command.words.items[0]);
 	for (size_t i = 0; rc >= 0 && i < run->mount_count; i++)

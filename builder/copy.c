@@ -330,6 +330,21 @@ static int put_file(struct copy_job *job, int fd, const struct stat *st, const s
 	return copy_file(job, fd, st, source->path, path, err);
 }
 
+/* A FIFO or its like that was named itself. */
+static int put_node(struct copy_job *job, const struct stat *st, const struct source *source,
+		    const struct destination *to, struct error **err)
+{
+	const struct copy_entry entry = {.st = *st, .attributes = -1};
+	int rc = source->kept ? make_parents(job, source, to, /* itself */ false, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	cleanup_free char *path =
+		inside(to, source->kept && *source->kept ? source->kept + 1 : last_part(source->path));
+	job->files++;
+	return copy_place_node(job, path, &entry, err);
+}
+
 static int put_directory(struct copy_job *job, int fd, const struct source *source, const struct destination *to,
 			 struct error **err)
 {
@@ -378,10 +393,14 @@ static int put_path(struct copy_job *job, const struct source *source, const str
 		return error_set(err, ENOENT, "copier: stat: \"%s\": no such file or directory", source->path);
 	if (S_ISLNK(st.st_mode))
 		return put_symlink(job, &st, source, to, err);
-	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+	bool is_node = !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+	/* A build takes them, as BuildKit does. */
+	if (is_node && !job->options->root)
 		return error_set(err, EINVAL, "'%s' is neither a file nor a directory", source->path);
-	if (S_ISREG(st.st_mode) && ignore_rules_match(&job->exclude_rules, last_part(source->path)))
+	if (!S_ISDIR(st.st_mode) && ignore_rules_match(&job->exclude_rules, last_part(source->path)))
 		return 0;
+	if (is_node)
+		return put_node(job, &st, source, to, err);
 	cleanup_close int fd = rootpath_open(job->source_root, source->path,
 					     O_RDONLY | (S_ISDIR(st.st_mode) ? O_DIRECTORY : 0), 0, err);
 	if (fd < 0)

@@ -309,6 +309,15 @@ static int record_device(struct copy_job *job, const char *path, const struct co
 	return 0;
 }
 
+static int place_empty_file(struct copy_job *job, const char *path, const struct copy_entry *like, struct error **err)
+{
+	struct copy_entry entry = *like;
+	cleanup_close int fd = copy_place_file(job, path, err);
+
+	entry.st.st_mode = S_IFREG | (like->st.st_mode & 07777);
+	return fd < 0 ? fd : copy_finish_file(job, path, fd, &entry, err);
+}
+
 int copy_place_node(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err)
 {
 	const struct stat *st = &entry->st;
@@ -316,6 +325,9 @@ int copy_place_node(struct copy_job *job, const char *path, const struct copy_en
 	cleanup_free char *leaf = NULL;
 	struct timespec times[2];
 
+	/* BuildKit makes a file of it, Buildah leaves it out. */
+	if (S_ISSOCK(st->st_mode) && job->options->root)
+		return place_empty_file(job, path, entry, err);
 	if (S_ISSOCK(st->st_mode)) {
 		log_warn("'%s' is a socket and means nothing without its server; not copied", path);
 		return 0;
