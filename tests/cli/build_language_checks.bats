@@ -1,0 +1,210 @@
+# The Dockerfile language: --check and --call.
+load lib/common
+load lib/build
+load lib/language
+
+setup_file() {
+	common_setup_file
+	use_busybox
+}
+
+setup() {
+	make_context
+}
+
+# Lines of stdin "RULE: DOCKERFILE" (with \n): --check reports that rule, and it alone.
+finds_each() {
+	local line found
+	while IFS= read -r line; do
+		printf '%b\n' "${line#*: }" | dockerfile
+		run cooper build --check "$context"
+		[ "$status" -eq 1 ] || fail "exit status $status for: $line"
+		found=$(sed -n 's/^WARNING: \([A-Za-z]*\).*/\1/p' <<<"$output" | sort -u | tr '\n' ' ')
+		[ "${found% }" = "${line%%: *}" ] || fail "found '$found' for: $line"
+	done
+}
+
+# Lines of stdin: Dockerfiles in which nothing is found.
+finds_nothing() {
+	local line
+	while IFS= read -r line; do
+		printf '%b\n' "$line" | dockerfile
+		run cooper build --check "$context"
+		[ "$status" -eq 0 ] || fail "found something in: $line"
+	done
+}
+
+@test "each rule finds what it is for" {
+	finds_each <<-'EOF'
+		StageNameCasing: FROM busybox AS Builder
+		FromAsCasing: FROM busybox as builder
+		NoEmptyContinuation: FROM busybox\nRUN a \\\n\n  b
+		ConsistentInstructionCasing: FROM busybox\nrun true\nRUN true\nRUN x
+		DuplicateStageName: FROM busybox AS a\nFROM busybox AS a
+		ReservedStageName: FROM busybox AS scratch
+		ReservedStageName: FROM busybox AS context
+		JSONArgsRecommended: FROM busybox\nCMD echo x
+		JSONArgsRecommended: FROM busybox\nENTRYPOINT echo x
+		MaintainerDeprecated: FROM busybox\nMAINTAINER x
+		UndefinedArgInFrom: FROM busybox${NONE}
+		WorkdirRelativePath: FROM busybox\nWORKDIR a
+		UndefinedVar: FROM busybox\nCOPY $none /
+		UndefinedVar: FROM scratch\nLABEL a=$none
+		MultipleInstructionsDisallowed: FROM busybox\nCMD ["a"]\nCMD ["b"]
+		MultipleInstructionsDisallowed: FROM busybox\nHEALTHCHECK NONE\nHEALTHCHECK CMD x
+		LegacyKeyValueFormat: FROM busybox\nENV a b
+		LegacyKeyValueFormat: FROM busybox\nLABEL a b
+		RedundantTargetPlatform: FROM --platform=$TARGETPLATFORM busybox
+		SecretsUsedInArgOrEnv: FROM busybox\nENV MY_PASSWORD=x
+		SecretsUsedInArgOrEnv: FROM busybox\nARG API_TOKEN
+		InvalidDefaultArgInFrom: ARG TAG\nFROM busybox:${TAG}
+		FromPlatformFlagConstDisallowed: FROM --platform=linux/amd64 busybox
+		ExposeProtoCasing: FROM busybox\nEXPOSE 80/TCP
+		ExposeInvalidFormat: FROM busybox\nEXPOSE 127.0.0.1:80:80
+	EOF
+}
+
+@test "what is in order is not found" {
+	finds_nothing <<-'EOF'
+		FROM busybox AS builder\nFROM builder
+		from busybox as builder\nrun true
+		FROM busybox\nCMD ["a"]\nFROM busybox\nCMD ["a"]
+		ARG TAG=latest\nFROM busybox:${TAG}
+		FROM busybox\nWORKDIR /a\nWORKDIR b
+		FROM busybox\nARG A\nENV B=$A
+		FROM busybox\nENV PUBLIC_KEY=x
+		FROM busybox\nENV A=${B:-x}
+		FROM busybox\nENV P=$PATH:/x
+		FROM --platform=$BUILDPLATFORM busybox
+		FROM busybox\nSHELL ["/bin/sh", "-c"]\nCMD x
+		FROM busybox\nEXPOSE 80/tcp
+	EOF
+}
+
+@test "UndefinedVar and its suggestion" {
+	printf 'FROM busybox\nARG VERSION=1\nLABEL v=$VERSON p=$PAHT\n' | dockerfile
+	run cooper build --check "$context"
+	assert_output_has "did you mean \$VERSION"
+	assert_output_has "did you mean \$PATH"
+}
+
+@test "check=skip, several, all, and error" {
+	printf '# check=skip=JSONArgsRecommended\nFROM busybox\nCMD x\n' | dockerfile
+	run cooper build --check "$context"
+	assert_succeeds
+	printf '# check=skip=JSONArgsRecommended,MaintainerDeprecated\nFROM busybox\nCMD x\nMAINTAINER x\n' | dockerfile
+	run cooper build --check "$context"
+	assert_succeeds
+	printf '# check=skip=all\nFROM busybox as x\nCMD x\nMAINTAINER x\n' | dockerfile
+	run cooper build --check "$context"
+	assert_succeeds
+	printf '# check=skip=jsonargsrecommended\nFROM busybox\nCMD x\n' | dockerfile
+	run cooper build --check "$context"
+	[ "$status" -eq 1 ]
+	printf '# check=error=true\nFROM busybox\nCMD x\n' | dockerfile
+	refuses JSONArgsRecommended
+	printf '# check=skip=JSONArgsRecommended;error=true\nFROM busybox\nCMD x\n' | dockerfile
+	build
+	printf '# check=error=perhaps\nFROM busybox\n' | dockerfile
+	refuses "Dockerfile:1"
+}
+
+@test "BUILDKIT_DOCKERFILE_CHECK stands in the place of the directive" {
+	printf '# check=skip=all\nFROM busybox\nCMD x\n' | dockerfile
+	run cooper build --check --build-arg BUILDKIT_DOCKERFILE_CHECK=skip=none "$context"
+	[ "$status" -eq 1 ]
+	refuses JSONArgsRecommended --build-arg BUILDKIT_DOCKERFILE_CHECK=error=true
+}
+
+@test "findings do not stop a build, and are told at its end" {
+	printf 'FROM busybox\nCMD x\n' | dockerfile
+	build
+	[[ $stderr == *--check* ]]
+}
+
+@test "a finding has its rule, its description, its page, its lines" {
+	printf 'FROM busybox\nMAINTAINER x\n' | dockerfile
+	run cooper build --check "$context"
+	assert_output_has "WARNING: MaintainerDeprecated - https://docs.docker.com/go/dockerfile/rule/maintainer-deprecated/"
+	assert_output_has "Dockerfile:2"
+	assert_output_has ">>> MAINTAINER x"
+	run --separate-stderr cooper build --call=check,format=json "$context"
+	python3 -c 'import json,sys
+w = json.load(sys.stdin)["warnings"]
+assert w[0]["ruleName"] == "MaintainerDeprecated", w
+assert w[0]["location"]["ranges"][0]["start"]["line"] == 2, w' <<<"$output"
+}
+
+@test "all stages are checked, or those of the target" {
+	printf 'FROM busybox AS a\nMAINTAINER x\nFROM busybox AS b\n' | dockerfile
+	run cooper build --check "$context"
+	[ "$status" -eq 1 ]
+	run cooper build --check --target b "$context"
+	[ "$status" -eq 0 ]
+}
+
+@test "a file that cannot be read is an error of --check, too" {
+	printf 'FROM busybox\nNONE\n' | dockerfile
+	run cooper build --check "$context"
+	assert_fails_with 125 "unknown instruction"
+}
+
+@test "nothing is built, pulled or written" {
+	printf 'FROM nowhere.invalid/x AS a\nRUN false\n' | dockerfile
+	local before
+	before=$(find "$COOPER_ROOT" -type f | wc -l)
+	for call in check outline targets; do
+		run cooper build --call=$call "$context"
+		[ "$status" -eq 0 ]
+	done
+	[ "$(find "$COOPER_ROOT" -type f | wc -l)" -eq "$before" ]
+}
+
+@test "outline: arguments with their defaults and texts, secrets, ssh" {
+	dockerfile <<-'EOF'
+		# GLOBAL is for all
+		ARG GLOBAL=g
+		FROM busybox AS base
+		# VERSION is what is built
+		ARG VERSION=1
+		ARG UNSET
+		FROM base AS app
+		ARG GLOBAL
+		RUN --mount=type=secret,id=token,required --mount=type=ssh,id=key true
+		FROM busybox AS other
+		ARG NOT_HERE
+	EOF
+	run cooper build --call=outline --target app --build-arg VERSION=2 "$context"
+	assert_succeeds
+	assert_output_has VERSION
+	assert_output_has "is what is built"
+	assert_output_has GLOBAL
+	assert_output_has token
+	assert_output_has key
+	assert_output_lacks NOT_HERE
+	run --separate-stderr cooper build --call=outline,format=json --target app "$context"
+	python3 -c 'import json,sys
+o = json.load(sys.stdin)
+assert {a["name"] for a in o["args"]} >= {"VERSION", "UNSET"}, o
+assert [s["name"] for s in o["secrets"]] == ["token"] and o["secrets"][0]["required"], o
+assert [s["name"] for s in o["ssh"]] == ["key"], o' <<<"$output"
+}
+
+@test "targets: names, texts, the default" {
+	dockerfile <<-'EOF'
+		# builder makes it
+		FROM busybox AS builder
+		FROM busybox
+		# final ships it
+		FROM busybox AS final
+	EOF
+	run cooper build --call=targets "$context"
+	assert_output_has builder
+	assert_output_has "makes it"
+	run --separate-stderr cooper build --call=targets,format=json "$context"
+	python3 -c 'import json,sys
+t = json.load(sys.stdin)["targets"]
+assert [x.get("name", "") for x in t] == ["builder", "", "final"] and t[2]["default"], t' <<<"$output"
+	run cooper build --call=nonsense "$context"
+	assert_fails_with 125 nonsense
+}
