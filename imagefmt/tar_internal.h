@@ -1,5 +1,5 @@
 /*
- * The header block as it lies in an archive, shared by tar.c and tarread.c.
+ * The header block as it lies in an archive, shared by tar.c, tarheader.c, tarpax.c and tarread.c.
  */
 #ifndef COOPER_IMAGEFMT_TAR_INTERNAL_H
 #define COOPER_IMAGEFMT_TAR_INTERNAL_H
@@ -64,5 +64,19 @@ static inline unsigned tar_checksum(const struct tar_header *header)
 		sum += ' ' - (unsigned char)header->checksum[i];
 	return sum;
 }
+
+/* ---- tarheader.c ---- */
+/* Octal with blanks or NULs around it, or base-256 when the first bit is set (GNU tar, star). */
+bool tar_parse_number(const char *field, size_t size, int64_t *value);
+/* -EBADMSG names the field: "tar: bad user id". */
+int tar_parse_u32(const char *field, size_t size, const char *what, uint32_t *value, struct error **err);
+/* Of a field of 12 bytes. */
+int tar_parse_size(const char *field, const char *what, uint64_t *value, struct error **err);
+bool tar_is_zero_block(const void *block);
+bool tar_has_good_checksum(const struct tar_header *header);
+/* How much of the prefix field is a prefix: none in old formats, less in star's. */
+size_t tar_prefix_size(const struct tar_header *header);
+/* Types that we do not know are files, as POSIX wants. */
+enum tar_type tar_type_of(const struct tar_header *header, const char *path);
 
 #endif

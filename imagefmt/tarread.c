@@ -161,85 +161,6 @@ static int read_extension(struct tar_reader *r, uint64_t size, size_t max, struc
 
 /* ---- fields of a header ---- */
 
-static bool parse_base256(const unsigned char *field, size_t size, int64_t *value)
-{
-	bool negative = (field[0] & 0x40) != 0;
-	uint64_t number = negative ? UINT64_MAX : 0;
-
-	for (size_t i = 0; i < size; i++) {
-		unsigned char byte = i > 0 ? field[i] : (unsigned char)((field[0] & 0x7f) | (negative ? 0x80 : 0));
-		if (number >> 55 != (negative ? UINT64_MAX >> 55 : 0))
-			return false; /* another byte would push digits out of an int64_t */
-		number = number << 8 | byte;
-	}
-	*value = (int64_t)number;
-	return true;
-}
-
-/* Octal with blanks or NULs around it, or base-256 when the first bit is set (GNU tar, star). */
-static bool parse_number(const char *field, size_t size, int64_t *value)
-{
-	uint64_t number = 0;
-	size_t i = 0;
-
-	if ((unsigned char)field[0] & 0x80)
-		return parse_base256((const unsigned char *)field, size, value);
-	while (i < size && (field[i] == ' ' || field[i] == '\0'))
-		i++;
-	for (; i < size && field[i] != ' ' && field[i] != '\0'; i++) {
-		if (field[i] < '0' || field[i] > '7')
-			return false;
-		number = number << 3 | (uint64_t)(field[i] - '0'); /* 12 digits are 36 bits */
-	}
-	*value = (int64_t)number;
-	return true;
-}
-
-static int parse_u32_field(const char *field, size_t size, const char *what, uint32_t *value, struct error **err)
-{
-	int64_t number = 0;
-
-	if (!parse_number(field, size, &number) || number < 0 || number > UINT32_MAX)
-		return error_set(err, EBADMSG, "tar: bad %s", what);
-	*value = (uint32_t)number;
-	return 0;
-}
-
-static int parse_size_field(const char *field, const char *what, uint64_t *value, struct error **err)
-{
-	int64_t number = 0;
-
-	if (!parse_number(field, sizeof(((struct tar_header *)0)->size), &number) || number < 0)
-		return error_set(err, EBADMSG, "tar: bad %s", what);
-	*value = (uint64_t)number;
-	return 0;
-}
-
-static bool is_zero(const void *block)
-{
-	static const char zeros[TAR_BLOCK];
-
-	return memcmp(block, zeros, TAR_BLOCK) == 0;
-}
-
-/* Before 1988 some summed signed chars. */
-static bool has_good_checksum(const struct tar_header *header)
-{
-	const signed char *bytes = (const signed char *)header;
-	int64_t stored = 0;
-	int signed_sum = 0;
-
-	if (!parse_number(header->checksum, sizeof(header->checksum), &stored))
-		return false;
-	if (stored == (int64_t)tar_checksum(header))
-		return true;
-	for (size_t i = 0; i < TAR_BLOCK; i++) {
-		bool in_field = i >= offsetof(struct tar_header, checksum) && i < offsetof(struct tar_header, type);
-		signed_sum += in_field ? ' ' : bytes[i];
-	}
-	return stored == signed_sum;
-}
-
 /* Gives 1, or 0 at the end: two zero blocks, or no more bytes. */
 static int read_header(struct tar_reader *r, struct tar_header *header, struct error **err)
 {
@@ -247,30 +168,21 @@ static int read_header(struct tar_reader *r, struct tar_header *header, struct e
 
 	if (rc <= 0)
 		return rc;
-	if (is_zero(header)) {
+	if (tar_is_zero_block(header)) {
 		rc = read_exact(r, header, sizeof(*header), err);
-		if (rc <= 0 || is_zero(header))
+		if (rc <= 0 || tar_is_zero_block(header))
 			return rc < 0 ? rc : 0;
 		return error_set(err, EBADMSG, "tar: one block of zeros between entries");
 	}
-	if (!has_good_checksum(header))
+	if (!tar_has_good_checksum(header))
 		return error_set(err, EBADMSG, "not a tar, or a damaged one (wrong checksum at byte %llu)",
 				 (unsigned long long)(r->position - TAR_BLOCK));
 	return 1;
 }
 
-/* How much of the prefix field is a prefix: none in old formats, less in star's. */
-static size_t prefix_size(const struct tar_header *header)
-{
-	if (memcmp(header->magic, "ustar", 6) != 0)
-		return 0;
-	const char *end = (const char *)header + TAR_BLOCK;
-	return strnlen(header->prefix, memcmp(end - 4, "tar", 4) == 0 ? 131 : sizeof(header->prefix));
-}
-
 static void take_names(struct tar_reader *r, const struct tar_header *header)
 {
-	size_t prefix = prefix_size(header);
+	size_t prefix = tar_prefix_size(header);
 
 	buf_clear(&r->path);
 	buf_clear(&r->link);
@@ -295,47 +207,25 @@ static void take_names(struct tar_reader *r, const struct tar_header *header)
 	r->entry.link = buf_str(&r->link);
 }
 
-static enum tar_type type_of(const struct tar_header *header, const char *path)
-{
-	size_t length = strlen(path);
-
-	switch (header->type) {
-	case TAR_HARDLINK:
-	case TAR_SYMLINK:
-	case TAR_CHARDEV:
-	case TAR_BLOCKDEV:
-	case TAR_DIRECTORY:
-	case TAR_FIFO:
-		return (enum tar_type)header->type;
-	case 'D': /* GNU's directory with a listing as data */
-		return TAR_DIRECTORY;
-	case '\0':
-	case TAR_FILE: /* the oldest format has no other way to say directory */
-		return length > 0 && path[length - 1] == '/' ? TAR_DIRECTORY : TAR_FILE;
-	default:
-		return TAR_FILE;
-	}
-}
-
 static int take_numbers(struct tar_reader *r, const struct tar_header *header, struct error **err)
 {
 	struct tar_entry *entry = &r->entry;
 	uint32_t mode = 0;
-	int rc = parse_u32_field(header->mode, sizeof(header->mode), "mode", &mode, err);
+	int rc = tar_parse_u32(header->mode, sizeof(header->mode), "mode", &mode, err);
 
 	if (rc == 0 && !r->pax.has_uid && !r->global.has_uid)
-		rc = parse_u32_field(header->uid, sizeof(header->uid), "user id", &entry->uid, err);
+		rc = tar_parse_u32(header->uid, sizeof(header->uid), "user id", &entry->uid, err);
 	if (rc == 0 && !r->pax.has_gid && !r->global.has_gid)
-		rc = parse_u32_field(header->gid, sizeof(header->gid), "group id", &entry->gid, err);
+		rc = tar_parse_u32(header->gid, sizeof(header->gid), "group id", &entry->gid, err);
 	if (rc == 0 && !r->pax.has_size)
-		rc = parse_size_field(header->size, "size", &entry->size, err);
+		rc = tar_parse_size(header->size, "size", &entry->size, err);
 	if (rc == 0 && (entry->type == TAR_CHARDEV || entry->type == TAR_BLOCKDEV)) {
-		rc = parse_u32_field(header->major, sizeof(header->major), "device number", &entry->major, err);
+		rc = tar_parse_u32(header->major, sizeof(header->major), "device number", &entry->major, err);
 		if (rc == 0)
-			rc = parse_u32_field(header->minor, sizeof(header->minor), "device number", &entry->minor, err);
+			rc = tar_parse_u32(header->minor, sizeof(header->minor), "device number", &entry->minor, err);
 	}
 	if (rc == 0 && !r->pax.has_mtime && !r->global.has_mtime &&
-	    !parse_number(header->mtime, sizeof(header->mtime), &entry->mtime))
+	    !tar_parse_number(header->mtime, sizeof(header->mtime), &entry->mtime))
 		rc = error_set(err, EBADMSG, "tar: bad time");
 	if (rc < 0)
 		return rc;
@@ -356,9 +246,9 @@ static int take_gnu_pieces(struct tar_reader *r, const char *at, size_t count, s
 
 		if (at[0] == '\0' && at[12] == '\0')
 			return 0;
-		int rc = parse_size_field(at, "sparse map", &offset, err);
+		int rc = tar_parse_size(at, "sparse map", &offset, err);
 		if (rc == 0)
-			rc = parse_size_field(at + 12, "sparse map", &size, err);
+			rc = tar_parse_size(at + 12, "sparse map", &size, err);
 		if (rc == 0)
 			rc = tar_sparse_add(&r->sparse, offset, size, err);
 		if (rc < 0)
@@ -374,7 +264,7 @@ static int read_gnu_sparse(struct tar_reader *r, const struct tar_header *header
 	int rc = take_gnu_pieces(r, bytes + TAR_GNU_SPARSE_AT, 4, err);
 
 	if (rc == 0)
-		rc = parse_size_field(bytes + TAR_GNU_REAL_SIZE_AT, "size", &r->sparse.real_size, err);
+		rc = tar_parse_size(bytes + TAR_GNU_REAL_SIZE_AT, "size", &r->sparse.real_size, err);
 	while (rc == 0 && more) {
 		char block[TAR_BLOCK];
 		rc = need(r, block, sizeof(block), err);
@@ -463,7 +353,7 @@ static int begin_sparse(struct tar_reader *r, const struct tar_header *header, s
 static int read_long_name(struct tar_reader *r, const struct tar_header *header, struct buf *into, struct error **err)
 {
 	uint64_t size = 0;
-	int rc = parse_size_field(header->size, "size", &size, err);
+	int rc = tar_parse_size(header->size, "size", &size, err);
 
 	return rc < 0 ? rc : read_extension(r, size, TAR_PATH_MAX, into, err);
 }
@@ -471,7 +361,7 @@ static int read_long_name(struct tar_reader *r, const struct tar_header *header,
 static int read_pax(struct tar_reader *r, const struct tar_header *header, struct tar_pax *pax, struct error **err)
 {
 	uint64_t size = 0;
-	int rc = parse_size_field(header->size, "size", &size, err);
+	int rc = tar_parse_size(header->size, "size", &size, err);
 
 	tar_pax_clear(pax);
 	if (rc == 0)
@@ -484,7 +374,7 @@ static int read_pax(struct tar_reader *r, const struct tar_header *header, struc
 static int skip_volume_label(struct tar_reader *r, const struct tar_header *header, struct error **err)
 {
 	uint64_t size = 0;
-	int rc = parse_size_field(header->size, "size", &size, err);
+	int rc = tar_parse_size(header->size, "size", &size, err);
 
 	if (rc == 0)
 		rc = need(r, NULL, size, err);
@@ -548,7 +438,7 @@ static int begin_entry(struct tar_reader *r, const struct tar_header *header, st
 {
 	r->entry = (struct tar_entry){0};
 	take_names(r, header);
-	r->entry.type = type_of(header, r->entry.path);
+	r->entry.type = tar_type_of(header, r->entry.path);
 	int rc = take_numbers(r, header, err);
 	if (rc < 0)
 		return error_prefix(err, "'%s'", r->entry.path);
