@@ -153,6 +153,7 @@ static int find(struct workshop *w, const struct build_request *request, const s
 		build_bases_find(w, request, file, &bases);
 		options.base_envs = bases.envs;
 		lint_run(file, &options, findings);
+		build_bases_check(&bases, file, &config, findings);
 	}
 	*is_error = config.error;
 	return rc;
