@@ -88,6 +88,20 @@ finds_nothing() {
 	assert_output_has "did you mean \$PATH"
 }
 
+@test "a base of another platform is found, by --platform and by FROM" {
+	local other=s390x
+	printf 'FROM busybox\nENV A=1\n' | dockerfile
+	run cooper build --check --platform "linux/$other" "$context"
+	[ "$status" -eq 1 ]
+	assert_output_has InvalidBaseImagePlatform
+	assert_output_has "expected \"linux/$other\""
+	printf 'ARG P=linux/%s\nFROM --platform=$P busybox\n' "$other" | dockerfile
+	run cooper build --check "$context"
+	assert_output_has InvalidBaseImagePlatform
+	run cooper build --check --build-arg P="linux/$(uname -m)" "$context"
+	assert_succeeds
+}
+
 @test "check=skip, several, all, and error" {
 	printf '# check=skip=JSONArgsRecommended\nFROM busybox\nCMD x\n' | dockerfile
 	run cooper build --check "$context"
