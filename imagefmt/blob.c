@@ -118,11 +118,11 @@ int blob_remove(struct store *store, const struct digest *digest, struct error *
 	return 0;
 }
 
-int blob_lock(struct store *store, const struct digest *digest, struct error **err)
+int blob_lock(struct store *store, const struct digest *digest, enum lock_wait wait, struct error **err)
 {
 	char hex[DIGEST_HEX_SIZE];
 	cleanup_free char *what = mem_printf("blob %.12s", digest_hex(digest, hex));
-	return store_lock(store, "blob", hex, LOCK_EXCLUSIVE, LOCK_WAIT, what, err);
+	return store_lock(store, "blob", hex, LOCK_EXCLUSIVE, wait, what, err);
 }
 
 /* ---- Writing ---- */

@@ -21,8 +21,9 @@ MUST_CHECK int blob_open(struct store *store, const struct digest *digest, uint6
 int blob_read(struct store *store, const struct digest *digest, size_t max, struct buf *into, struct error **err);
 int blob_put(struct store *store, const void *data, size_t size, struct digest *digest, struct error **err);
 int blob_remove(struct store *store, const struct digest *digest, struct error **err);
-/* Exclusive: held while a blob is fetched, so that two processes fetch it once. Look again after taking it. */
-MUST_CHECK int blob_lock(struct store *store, const struct digest *digest, struct error **err);
+/* Exclusive: held while a blob is fetched, so that two processes fetch it once. Look again after taking it.
+ * -EWOULDBLOCK for LOCK_TRY when another has it. */
+MUST_CHECK int blob_lock(struct store *store, const struct digest *digest, enum lock_wait wait, struct error **err);
 
 #define BLOB_SIZE_UNKNOWN UINT64_MAX
 

@@ -319,7 +319,7 @@ int bundle_fetch(struct bundle *bundle, const char *name, const struct descripto
 	uint64_t size;
 	if (blob_exists(store, &blob->digest, &size) && size == blob->size)
 		return 0;
-	cleanup_close int lock = blob_lock(store, &blob->digest, err);
+	cleanup_close int lock = blob_lock(store, &blob->digest, LOCK_WAIT, err);
 	if (lock < 0)
 		return lock;
 	if (blob_exists(store, &blob->digest, &size) && size == blob->size)

@@ -198,15 +198,8 @@ static bool is_here(struct fetch_job *job)
 /* Takes the blob's lock, now or after waiting. 0: taken; -EWOULDBLOCK: another process has it. */
 static int lock_job(struct fetch_job *job, enum lock_wait wait, struct error **err)
 {
-	char hex[DIGEST_HEX_SIZE];
-	int lock = -1;
+	int lock = blob_lock(job->fetch->store, &job->blob->digest, wait, err);
 
-	/* The lock of blob_lock(), which has no way of only trying. */
-	if (wait == LOCK_WAIT)
-		lock = blob_lock(job->fetch->store, &job->blob->digest, err);
-	else
-		lock = store_lock(job->fetch->store, "blob", digest_hex(&job->blob->digest, hex), LOCK_EXCLUSIVE,
-				  LOCK_TRY, hex, err);
 	if (lock < 0)
 		return lock;
 	job->lock = lock;
