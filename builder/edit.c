@@ -411,3 +411,33 @@ int edit_instruction(struct image_config *config, const char *text, struct error
 		}
 	return error_set(err, EINVAL, "'%s': not an instruction that changes only the configuration", text);
 }
+
+int edit_from_file(struct image_config *config, const char *path, struct error **err)
+{
+	cleanup_json json_t *root = NULL;
+	int rc = json_load_user(path, CONFIG_SIZE_MAX, &root, err);
+	if (rc < 0)
+		return rc;
+	struct json_place at = json_root(path, root);
+	cleanup(strlist_done) struct strlist env = {0}, labels = {0}, cmd = {0}, entrypoint = {0};
+	rc = json_get_string(json_field(&at, "User"), &config->user, err);
+	if (rc == 0)
+		rc = json_get_string(json_field(&at, "WorkingDir"), &config->working_dir, err);
+	if (rc == 0)
+		rc = json_get_strlist(json_field(&at, "Env"), &env, err);
+	if (rc == 0)
+		rc = json_get_map(json_field(&at, "Labels"), &labels, err);
+	if (rc == 0)
+		rc = json_get_strlist(json_field(&at, "Cmd"), &cmd, err);
+	if (rc == 0)
+		rc = json_get_strlist(json_field(&at, "Entrypoint"), &entrypoint, err);
+	for (size_t i = 0; rc == 0 && i < env.count; i++)
+		rc = edit_map(&config->env, env.items[i], /* from_environment */ false, err);
+	for (size_t i = 0; rc == 0 && i < labels.count; i++)
+		rc = edit_map(&config->labels, labels.items[i], /* from_environment */ false, err);
+	if (rc == 0 && cmd.count)
+		strlist_copy(&config->cmd, &cmd);
+	if (rc == 0 && entrypoint.count)
+		strlist_copy(&config->entrypoint, &entrypoint);
+	return rc;
+}

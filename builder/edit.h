@@ -1,6 +1,6 @@
 /*
  * Changes to an image's configuration, one function per kind of thing, in the syntax that users write: `cooper config`,
- * `commit --change`, and later Dockerfile instructions.
+ * `commit --change` and `--config`. What the instructions of a Dockerfile do in a build is build_config.c's.
  */
 #ifndef COOPER_BUILDER_EDIT_H
 #define COOPER_BUILDER_EDIT_H
@@ -34,5 +34,9 @@ int edit_stop_signal(struct image_config *config, const char *text, struct error
 /* One Dockerfile instruction that changes only the configuration: ENV LABEL CMD ENTRYPOINT EXPOSE USER VOLUME WORKDIR
  * STOPSIGNAL SHELL HEALTHCHECK ONBUILD MAINTAINER. -EINVAL for others. */
 int edit_instruction(struct image_config *config, const char *text, struct error **err);
+
+/* What the file, a Docker configuration, says of User, WorkingDir, Env, Labels, Cmd and Entrypoint; variables and
+ * labels are added to those there are, the others replaced. The path is the user's own. */
+int edit_from_file(struct image_config *config, const char *path, struct error **err);
 
 #endif

@@ -111,37 +111,6 @@ static int read_flags(struct command_context *context, const struct commit_flags
 	return rc;
 }
 
-/* What a Docker configuration in FILE sets replaces what the container has. */
-static int merge_config_file(const char *path, struct image_config *config, struct error **err)
-{
-	cleanup_json json_t *root = NULL;
-	int rc = json_load_user(path, CONFIG_SIZE_MAX, &root, err);
-	if (rc < 0)
-		return error_prefix(err, "--config");
-	struct json_place at = json_root(path, root);
-	cleanup(strlist_done) struct strlist env = {0}, labels = {0}, cmd = {0}, entrypoint = {0};
-	rc = json_get_string(json_field(&at, "User"), &config->user, err);
-	if (rc == 0)
-		rc = json_get_string(json_field(&at, "WorkingDir"), &config->working_dir, err);
-	if (rc == 0)
-		rc = json_get_strlist(json_field(&at, "Env"), &env, err);
-	if (rc == 0)
-		rc = json_get_map(json_field(&at, "Labels"), &labels, err);
-	if (rc == 0)
-		rc = json_get_strlist(json_field(&at, "Cmd"), &cmd, err);
-	if (rc == 0)
-		rc = json_get_strlist(json_field(&at, "Entrypoint"), &entrypoint, err);
-	for (size_t i = 0; rc == 0 && i < env.count; i++)
-		rc = edit_map(&config->env, env.items[i], /* from_environment */ false, err);
-	for (size_t i = 0; rc == 0 && i < labels.count; i++)
-		rc = edit_map(&config->labels, labels.items[i], /* from_environment */ false, err);
-	if (rc == 0 && cmd.count)
-		strlist_copy(&config->cmd, &cmd);
-	if (rc == 0 && entrypoint.count)
-		strlist_copy(&config->entrypoint, &entrypoint);
-	return rc;
-}
-
 static int add_file(struct command_context *context, const struct container *c, const char *text, struct error **err)
 {
 	const char *colon = strchr(text, ':');
@@ -157,7 +126,9 @@ static int add_file(struct command_context *context, const struct container *c, 
 static int prepare(struct command_context *context, const struct commit_flags *flags, struct container *c,
 		   struct error **err)
 {
-	int rc = flags->config ? merge_config_file(flags->config, &c->config, err) : 0;
+	int rc = flags->config ? edit_from_file(&c->config, flags->config, err) : 0;
+	if (rc < 0)
+		return error_prefix(err, "--config");
 	for (size_t i = 0; rc == 0 && i < flags->changes.count; i++)
 		rc = edit_instruction(&c->config, flags->changes.items[i], err);
 	for (size_t i = 0; rc == 0 && i < flags->add_files.count; i++)
