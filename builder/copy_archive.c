@@ -179,6 +179,14 @@ static char *place_of(const struct unpacking *u, const char *name)
 	return strcmp(clean, "/") == 0 ? mem_strdup(u->destination) : mem_printf("%s%s", below, clean);
 }
 
+/* Patterns are matched against the path below the destination; the archive's own "./" has none. */
+static bool is_excluded(const struct unpacking *u, const char *path)
+{
+	const char *below = strcmp(u->destination, "/") == 0 ? path : path + strlen(u->destination);
+
+	return *below == '/' && below[1] && ignore_rules_match(&u->job->exclude_rules, below + 1);
+}
+
 static int stat_of(const struct unpacking *u, const char *name, struct stat *st, struct error **err)
 {
 	const struct archive_library *call = &u->reader->call;
@@ -305,7 +313,7 @@ static int unpack_entry(struct unpacking *u, struct error **err)
 	if (rc < 0)
 		return rc;
 	cleanup_free char *path = place_of(u, name);
-	if (ignore_rules_match(&u->job->exclude_rules, path + strlen(u->destination) + (u->destination[1] != '\0')))
+	if (is_excluded(u, path))
 		return 0;
 	if (hardlink) {
 		cleanup_free char *existing = place_of(u, hardlink);
