@@ -70,12 +70,9 @@ char *plan_named_image(const char *where)
 	return NULL;
 }
 
-/* The number of the named context in the list, or SIZE_MAX; *where is what it names. */
-static size_t find_named(const struct planner *p, const char *name, const char **where)
+static size_t find_named_exactly(const struct strlist *list, const char *name, const char **where)
 {
-	const struct strlist *list = p->options->named_contexts;
-
-	for (size_t i = 0; list && name && i < list->count; i++) {
+	for (size_t i = 0; i < list->count; i++) {
 		size_t length = strcspn(list->items[i], "=");
 		if (strlen(name) != length || strncasecmp(list->items[i], name, length) != 0)
 			continue;
@@ -83,6 +80,20 @@ static size_t find_named(const struct planner *p, const char *name, const char *
 		return i;
 	}
 	return SIZE_MAX;
+}
+
+/* The number of the named context in the list, or SIZE_MAX; *where is what it names. "name::os/arch" is before "name".
+ */
+static size_t find_named(const struct planner *p, const char *name, const char **where)
+{
+	const struct strlist *list = p->options->named_contexts;
+
+	if (!list || !list->count || !name)
+		return SIZE_MAX;
+	cleanup_free char *platform = platform_format(p->options->platform);
+	cleanup_free char *whole = mem_printf("%s::%s", name, platform);
+	size_t found = find_named_exactly(list, whole, where);
+	return found != SIZE_MAX ? found : find_named_exactly(list, name, where);
 }
 
 static int use_image(struct planner *p, const char *name, const struct platform *platform, struct plan_input *input,
