@@ -223,6 +223,18 @@ setup() {
 		--build-context files="$BATS_TEST_TMPDIR/other" --build-context stage="$BATS_TEST_TMPDIR/other"
 }
 
+@test "--build-context for a platform is before the one for all" {
+	local here other platform
+	mkdir "$BATS_TEST_TMPDIR"/{mine,all}
+	echo mine >"$BATS_TEST_TMPDIR/mine/f" && echo all >"$BATS_TEST_TMPDIR/all/f"
+	here=$(cooper inspect --type image --format '{{.OCIv1.Architecture}}' busybox)
+	for platform in "$here mine" "s390x all"; do
+		other=${platform#* }
+		printf 'FROM busybox\nCOPY --from=files /f /f\nRUN test "$(cat /f)" = %s\n' "$other" | dockerfile
+		build --build-context files="$BATS_TEST_TMPDIR/all" --build-context "files::linux/${platform% *}=$BATS_TEST_TMPDIR/mine"
+	done
+}
+
 @test "PATH of a base that has none is in the image" {
 	printf 'FROM scratch AS s\nENV PATH=\nFROM s\nLABEL a=b\n' | dockerfile
 	build
