@@ -41,6 +41,17 @@ static bool is_left_out(const struct walk *walk, const char *path)
 	return walk->excludes->patterns.count && *path && ignore_rules_match(walk->excludes, path);
 }
 
+/* Can an exception bring anything back from below a directory that is left out? Otherwise nobody looks into it. */
+static bool may_return(const struct walk *walk, const char *path)
+{
+	if (walk->excludes->has_exceptions && ignore_rules_may_return(walk->excludes, path))
+		return true;
+	if (!walk->selection->ignore)
+		return false;
+	cleanup_free char *whole = join(walk->source, path);
+	return ignore_rules_may_return(walk->selection->ignore, whole + strspn(whole, "/"));
+}
+
 static void add_stat(const struct walk *walk, const char *path, const struct stat *st)
 {
 	const struct build_selection *selection = walk->selection;
@@ -81,15 +92,11 @@ static int add_link(const struct walk *walk, const struct tree_entry *entry, str
 static int visit(const struct tree_entry *entry, void *context, struct error **err)
 {
 	const struct walk *walk = context;
-	const struct build_selection *selection = walk->selection;
 
 	if (!*entry->path)
 		return TREE_GO_ON;
-	if (is_left_out(walk, entry->path)) {
-		bool look_inside =
-			(selection->ignore && selection->ignore->has_exceptions) || walk->excludes->has_exceptions;
-		return S_ISDIR(entry->st->st_mode) && !look_inside ? TREE_SKIP_CHILDREN : TREE_GO_ON;
-	}
+	if (is_left_out(walk, entry->path))
+		return S_ISDIR(entry->st->st_mode) && !may_return(walk, entry->path) ? TREE_SKIP_CHILDREN : TREE_GO_ON;
 	add_stat(walk, entry->path, entry->st);
 	int rc = 0;
 	if (S_ISREG(entry->st->st_mode))
