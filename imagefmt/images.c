@@ -425,7 +425,14 @@ int images_add(struct store *store, const struct descriptor *manifest, const str
 	int rc = images_load_table(store, &table, err);
 	if (rc < 0)
 		return rc;
+	/* What is there already, as after a build from the cache, costs no write and no sync. */
+	cleanup(buf_done) struct buf before = BUF_INIT(MANIFEST_SIZE_MAX + 1);
+	cleanup(buf_done) struct buf after = BUF_INIT(MANIFEST_SIZE_MAX + 1);
+	image_index_format(&table, &before);
 	add_to_table(&table, manifest, id, created, name);
+	image_index_format(&table, &after);
+	if (!after.overflow && before.len == after.len && memcmp(before.data, after.data, after.len) == 0)
+		return 0;
 	return save_table(store, &table, TABLE_GROWS, err);
 }
 
