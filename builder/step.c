@@ -21,6 +21,7 @@
 #include "run/capability.h"
 #include "run/limits.h"
 #include "run/seccomp.h"
+#include "run/userns.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define DEFAULT_HOSTNAME "cooper"
@@ -431,5 +432,7 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 	bool read_only = spec.root.read_only;
 	spec.root = step.layers.root;
 	spec.root.read_only = read_only;
+	/* The step may share our user id, and on some machines our process table: it must not attach to us. */
+	userns_seal();
 	return run_step(&spec, result, err);
 }

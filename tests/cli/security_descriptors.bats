@@ -117,3 +117,17 @@ s = socket.socket(socket.AF_UNIX); s.bind("\0cooper-check"); s.listen(); time.sl
 	[ "$(uname -r | awk -F. '{ print ($1 * 100 + $2 >= 612) }')" = 1 ] || output=${output//reached socket/}
 	assert_output_is ""
 }
+
+@test "nobody of our user can attach to cooper while a step runs" {
+	cooper run c -- sh -c 'echo ready >/ready; sleep 4' 3>&- &
+	pid=$!
+	for _ in $(seq 100); do
+		# The files of a process that is not dumpable belong to root (proc(5)).
+		[ "$(stat -c %u "/proc/$pid/environ")" != 0 ] || break
+		sleep 0.02
+	done
+	run stat -c %u "/proc/$pid/environ"
+	assert_output_is 0
+	kill "$pid"
+	wait "$pid" || true
+}
