@@ -12,13 +12,9 @@
 #include "builder/cache_place.h"
 #include "builder/cache_records.h"
 #include "builder/context.h"
+#include "builder/secret.h"
 #include "builder/settings.h"
 #include "dockerfile/dockerfile.h"
-
-struct build_secret {
-	const char *id;
-	const char *file, *variable; /* one of them */
-};
 
 /* What happens to a step, told as it happens by whatever process works at it. */
 enum build_event_kind { BUILD_STEP_STARTED, BUILD_STEP_DONE, BUILD_STEP_CACHED, BUILD_SAYS };
@@ -37,12 +33,10 @@ struct build_options {
 	const struct strlist *build_args;     /* "K=V", or "K" for our environment's */
 	const struct platform *platform;      /* NULL: this machine's */
 	const struct strlist *labels, *annotations;
-	const struct strlist *names; /* full names in the store */
-	const struct build_secret *secrets;
-	size_t secret_count;
-	const struct strlist *ssh;	 /* "default", "id=socket or key" */
-	const struct strlist *allow;	 /* entitlements: "security.insecure", "network.host"; NULL */
-	const struct settings *settings; /* network, volumes, limits, … of RUN */
+	const struct strlist *names;	    /* full names in the store */
+	const struct secret_grants *grants; /* --secret and --ssh; NULL */
+	const struct strlist *allow;	    /* entitlements: "security.insecure", "network.host"; NULL */
+	const struct settings *settings;    /* network, volumes, limits, … of RUN */
 	enum image_format format;
 	enum pull_policy pull;
 	struct registry_options registry;

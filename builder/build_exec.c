@@ -18,34 +18,31 @@
 #include "base/rootpath.h"
 #include "base/tree.h"
 #include "builder/build_mask.h"
-#include "builder/build_secret.h"
 #include "builder/copy.h"
+#include "builder/secret.h"
 #include "builder/settings_parse.h"
 #include "builder/step.h"
-
-#define SECRET_SIZE_MAX ((size_t)500 << 10) /* BuildKit's */
 
 /* What one RUN borrows and gives back. */
 struct run_job {
 	struct build *build;
 	const struct plan_step *step;
 	struct settings settings;
-	struct build_secrets secrets;
+	struct secret_room secrets;
 	struct build_mask mask;
 	struct mount_setting *mounts;
 	size_t mount_count;
 	struct build_root *roots; /* of the mounts, by number */
 	int *fds;		  /* what the settings' `root` points to; owned where the root has no mount */
 	struct stage_run *asides; /* containers that hold what is left of a context, by number */
-	size_t agents;
-	char *script; /* directory in tmp/ */
+	char *script;		  /* directory in tmp/ */
 };
 
 static void job_done(struct run_job *job)
 {
 	settings_done(&job->settings);
 	build_mask_done(&job->mask);
-	build_secrets_done(&job->secrets);
+	secret_room_done(&job->secrets);
 	for (size_t i = 0; i < job->mount_count; i++)
 		mount_setting_done(&job->mounts[i]);
 	free(job->mounts);
@@ -185,66 +182,31 @@ static int add_cache(struct run_job *job, size_t index, const struct file_mount 
 	return 0;
 }
 
-static void add_shown_file(struct run_job *job, const char *path, const char *target)
-{
-	struct mount_setting *setting = add_mount(job, MOUNT_BIND, target);
-
-	setting->flags |= RUN_MOUNT_READ_ONLY | RUN_MOUNT_NOEXEC;
-	setting->source = mem_strdup(path);
-}
-
-static int add_secret(struct run_job *job, const struct file_mount *mount, struct error **err)
+static int add_shown(struct run_job *job, const struct file_mount *mount, struct error **err)
 {
 	cleanup(buf_done) struct buf value = BUF_SECRET(SECRET_SIZE_MAX);
-	cleanup_free char *id = file_mount_id(mount);
-	cleanup_free char *path = NULL;
-	cleanup_error struct error *error = NULL;
+	cleanup(mount_setting_done) struct mount_setting setting = {
+		.kind = mount->type == FILE_MOUNT_SSH ? MOUNT_SSH : MOUNT_SECRET,
+		.id = file_mount_id(mount),
+		.target = mount->target ? target_path(job->step, mount->target) : NULL,
+		.env = mem_strdup(mount->env),
+		.required = mount->required,
+		.has_mode = mount->has_mode,
+		.mode = mount->mode,
+		.uid = mount->has_uid ? (uint32_t)mount->uid : 0,
+		.gid = mount->has_gid ? (uint32_t)mount->gid : 0,
+	};
+	enum secret_outcome outcome;
+	int rc = secret_room_show(&job->secrets, job->build->options->grants, &setting, &value, &outcome, err);
 
-	if (!id || !*id)
-		return error_set(err, EINVAL, "one of source, target required");
-	int rc = build_secret_read(job->build->options, id, &value, &error);
-	if (rc == -ENOENT && !mount->required)
-		return 0;
-	if (rc < 0) {
-		if (err)
-			*err = take_ptr(&error);
-		return rc;
-	}
-	build_mask_add(&job->mask, &value);
-	if (mount->env)
-		strlist_env_set(&job->settings.env, mount->env, buf_str(&value));
-	if (mount->env && !mount->target)
-		return 0;
-	rc = build_secret_file(&job->secrets, mount, &value, &path, err);
 	if (rc < 0)
 		return rc;
-	const char *slash = strrchr(id, '/');
-	cleanup_free char *place = mount->target ? target_path(job->step, mount->target)
-						 : mem_printf("/run/secrets/%s", slash ? slash + 1 : id);
-	add_shown_file(job, path, place);
-	return 0;
-}
-
-static int add_agent(struct run_job *job, const struct file_mount *mount, struct error **err)
-{
-	cleanup_free char *id = file_mount_id(mount);
-	cleanup_free char *path = NULL;
-	cleanup_error struct error *error = NULL;
-	int rc = build_secret_agent(&job->secrets, job->build->options, mount, id, &path, &error);
-
-	if (rc == -ENOENT && !mount->required)
-		return 0;
-	if (rc < 0) {
-		if (err)
-			*err = take_ptr(&error);
-		return rc;
+	if (value.len)
+		build_mask_add(&job->mask, &value);
+	if (outcome == SECRET_MOUNTED) {
+		job->mounts[job->mount_count++] = setting;
+		setting = (struct mount_setting){0};
 	}
-	cleanup_free char *place = mount->target ? target_path(job->step, mount->target)
-						 : mem_printf("/run/buildkit/ssh_agent.%zu", job->agents);
-	job->agents++;
-	add_shown_file(job, path, place);
-	if (!strlist_env_get(&job->settings.env, "SSH_AUTH_SOCK"))
-		strlist_env_set(&job->settings.env, "SSH_AUTH_SOCK", place);
 	return 0;
 }
 
@@ -253,10 +215,8 @@ static int add_file_mount(struct run_job *job, size_t index, struct error **err)
 	const struct file_mount *mount = &job->step->instruction->run.mounts[index];
 	struct mount_setting *setting;
 
-	if (mount->type == FILE_MOUNT_SECRET)
-		return add_secret(job, mount, err);
-	if (mount->type == FILE_MOUNT_SSH)
-		return add_agent(job, mount, err);
+	if (mount->type == FILE_MOUNT_SECRET || mount->type == FILE_MOUNT_SSH)
+		return add_shown(job, mount, err);
 	if (!mount->target || !*mount->target)
 		return error_set(err, EINVAL, "a mount needs a target");
 	cleanup_free char *target = target_path(job->step, mount->target);
@@ -323,6 +283,7 @@ static int add_mounts(struct run_job *job, struct error **err)
 		if (rc < 0)
 			return error_prefix(err, "--mount=%s", run->mount_texts.items[i]);
 	}
+	strlist_append_all(&job->settings.env, &job->secrets.env);
 	return run->script == RUN_SCRIPT_FILE ? add_script(job, err) : rc;
 }
 
@@ -427,7 +388,7 @@ static void show_log(int log, int output)
 int build_exec_run(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
 {
 	cleanup(job_done) struct run_job job = {
-		.build = build, .step = step, .secrets = BUILD_SECRETS_INIT(build->w), .mask = BUILD_MASK_INIT};
+		.build = build, .step = step, .secrets = SECRET_ROOM_INIT(build->w), .mask = BUILD_MASK_INIT};
 	struct run_result result = {0};
 
 	/* The container is what the step sees, so that it can be looked at when the step fails. */

@@ -7,7 +7,7 @@
  *	build_stepkey.c	the key of a step
  *	build_layer.c	changes to a layer
  *	build_exec.c	RUN
- *	build_secret.c	its secrets and ssh sockets
+ *	secret.c	its secrets and ssh sockets
  *	build_mask.c	and how they are kept out of the log
  *	build_files.c	COPY, ADD, WORKDIR
  *	build_remote.c	what ADD fetches

@@ -17,6 +17,7 @@ void mount_setting_done(struct mount_setting *mount)
 	free(mount->target);
 	free(mount->from);
 	free(mount->id);
+	free(mount->env);
 	free(mount->upper);
 	free(mount->work);
 	*mount = (struct mount_setting){0};
@@ -134,7 +135,11 @@ static int kind_parse(const char *text, const char *type, enum mount_kind *kind,
 	static const struct {
 		const char *name;
 		enum mount_kind kind;
-	} kinds[] = {{"bind", MOUNT_BIND}, {"tmpfs", MOUNT_TMPFS}, {"cache", MOUNT_CACHE}};
+	} kinds[] = {{"bind", MOUNT_BIND},
+		     {"tmpfs", MOUNT_TMPFS},
+		     {"cache", MOUNT_CACHE},
+		     {"secret", MOUNT_SECRET},
+		     {"ssh", MOUNT_SSH}};
 
 	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
 		if (strcmp(type, kinds[i].name) == 0) {
@@ -142,11 +147,8 @@ static int kind_parse(const char *text, const char *type, enum mount_kind *kind,
 			return 0;
 		}
 	}
-	if (strcmp(type, "secret") == 0 || strcmp(type, "ssh") == 0)
-		return error_set(err, EINVAL,
-				 "--mount '%s': type %s belongs to `cooper build`; for one run, --volume FILE:PATH:ro",
-				 text, type);
-	return error_set(err, EINVAL, "--mount '%s': type '%s' is not one of bind, tmpfs, cache", text, type);
+	return error_set(err, EINVAL, "--mount '%s': type '%s' is not one of bind, tmpfs, cache, secret, ssh", text,
+			 type);
 }
 
 static int sharing_parse(const char *text, const char *value, enum mount_sharing *sharing, struct error **err)
@@ -199,6 +201,33 @@ static int tmpfs_key(const char *key, const char *value, struct mount_setting *m
 	return -ENOENT;
 }
 
+/* Of secret and ssh. */
+static int shown_key(const char *key, const char *value, struct mount_setting *mount, struct error **err)
+{
+	if (strcmp(key, "id") == 0) {
+		mem_replace(&mount->id, *value ? value : NULL);
+	} else if (strcmp(key, "required") == 0) {
+		return parse_bool(value, "--mount required", &mount->required, err);
+	} else if (strcmp(key, "mode") == 0) {
+		mount->has_mode = true;
+		return parse_mode(value, "--mount mode", &mount->mode, err);
+	} else if (strcmp(key, "uid") == 0) {
+		return id_parse(value, "--mount uid", &mount->uid, err);
+	} else if (strcmp(key, "gid") == 0) {
+		return id_parse(value, "--mount gid", &mount->gid, err);
+	} else if (strcmp(key, "env") == 0 && mount->kind == MOUNT_SECRET) {
+		mem_replace(&mount->env, *value ? value : NULL);
+	} else {
+		return -ENOENT;
+	}
+	return 0;
+}
+
+static bool is_shown(const struct mount_setting *mount)
+{
+	return mount->kind == MOUNT_SECRET || mount->kind == MOUNT_SSH;
+}
+
 /* Keys with a value that belong to more than one type. -ENOENT: not one of them. */
 static int common_key(const char *text, const char *key, const char *value, struct mount_setting *mount,
 		      struct error **err)
@@ -207,11 +236,13 @@ static int common_key(const char *text, const char *key, const char *value, stru
 		mem_replace(&mount->target, value);
 		return 0;
 	}
-	if (mount->kind != MOUNT_TMPFS && (strcmp(key, "source") == 0 || strcmp(key, "src") == 0)) {
+	/* A secret's source is its name. */
+	if (mount->kind != MOUNT_TMPFS && mount->kind != MOUNT_SSH &&
+	    (strcmp(key, "source") == 0 || strcmp(key, "src") == 0)) {
 		mem_replace(&mount->source, value);
 		return 0;
 	}
-	if (mount->kind != MOUNT_TMPFS && strcmp(key, "from") == 0) {
+	if (mount->kind != MOUNT_TMPFS && !is_shown(mount) && strcmp(key, "from") == 0) {
 		mem_replace(&mount->from, value);
 		return 0;
 	}
@@ -245,6 +276,8 @@ static int mount_key(const char *text, const char *key, const char *value, struc
 		rc = cache_key(text, key, value, mount, err);
 	if (rc == -ENOENT && mount->kind == MOUNT_TMPFS)
 		rc = tmpfs_key(key, value, mount, err);
+	if (rc == -ENOENT && is_shown(mount))
+		rc = shown_key(key, value, mount, err);
 	if (rc == -ENOENT)
 		return error_set(err, EINVAL, "--mount '%s': '%s' is not an option of this type", text, key);
 	return rc;
@@ -268,7 +301,30 @@ static int mount_field(const char *text, char *field, struct mount_setting *moun
 		mount->flags |= RUN_MOUNT_COPY_UP;
 		return 0;
 	}
+	if (strcmp(field, "required") == 0 && is_shown(mount)) {
+		mount->required = true;
+		return 0;
+	}
 	return error_set(err, EINVAL, "--mount '%s': '%s' is not an option of this type", text, field);
+}
+
+/* A secret is named by id, else by source, else by the last part of its target. */
+static int name_shown(const char *text, struct mount_setting *mount, struct error **err)
+{
+	if (mount->kind == MOUNT_SSH) {
+		if (!mount->id)
+			mount->id = mem_strdup("default");
+		return 0;
+	}
+	if (mount->source && mount->id)
+		return error_set(err, EINVAL, "--mount '%s': source and id mean the same; give one of them", text);
+	if (!mount->id)
+		mount->id = take_ptr(&mount->source);
+	if (!mount->id && mount->target)
+		mount->id = mem_strdup(strrchr(mount->target, '/') ? strrchr(mount->target, '/') + 1 : mount->target);
+	if (!mount->id || !*mount->id)
+		return error_set(err, EINVAL, "--mount '%s': the secret has no id", text);
+	return 0;
 }
 
 int mount_parse(const char *text, struct mount_setting *mount, struct error **err)
@@ -294,7 +350,11 @@ int mount_parse(const char *text, struct mount_setting *mount, struct error **er
 		if (rc < 0)
 			return rc;
 	}
-	if (!read.target || !*read.target)
+	if (is_shown(&read)) {
+		rc = name_shown(text, &read, err);
+		if (rc < 0)
+			return rc;
+	} else if (!read.target || !*read.target)
 		return error_set(err, EINVAL, "--mount '%s': no target", text);
 	if (read.kind == MOUNT_BIND && !read.source && !read.from)
 		return error_set(err, EINVAL, "--mount '%s': a bind mount needs a source", text);

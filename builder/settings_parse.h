@@ -9,21 +9,24 @@
 #include "run/spec.h"
 
 /* One --volume or --mount, before its source is opened. */
-enum mount_kind { MOUNT_BIND, MOUNT_OVERLAY, MOUNT_TMPFS, MOUNT_CACHE };
+enum mount_kind { MOUNT_BIND, MOUNT_OVERLAY, MOUNT_TMPFS, MOUNT_CACHE, MOUNT_SECRET, MOUNT_SSH };
 enum mount_sharing { SHARING_SHARED, SHARING_LOCKED, SHARING_PRIVATE };
 
 struct mount_setting {
 	enum mount_kind kind;
-	char *source; /* bind and overlay: a path; cache: a path in `from`; NULL when none was given */
-	char *target;
+	char *source;	   /* bind and overlay: a path; cache: a path in `from`; NULL when none was given */
+	char *target;	   /* NULL of secret and ssh: their usual place */
 	char *from;	   /* container or image that the source is in; NULL = the host */
 	const int *root;   /* or a directory that the caller holds open; NULL */
 	unsigned flags;	   /* enum run_mount_flags */
 	int propagation;   /* MS_…, 0 = private */
 	uint64_t size;	   /* tmpfs, bytes */
-	mode_t mode;	   /* tmpfs and cache; 0 = default */
-	uint32_t uid, gid; /* cache */
-	char *id;	   /* cache; NULL = the target */
+	mode_t mode;	   /* tmpfs and cache; 0 = default. secret and ssh, with has_mode */
+	bool has_mode;	   /* of secret and ssh */
+	uint32_t uid, gid; /* cache, secret, ssh */
+	char *id;	   /* cache; NULL = the target. secret and ssh */
+	char *env;	   /* secret: the variable that gets it; NULL */
+	bool required;	   /* secret and ssh */
 	enum mount_sharing sharing;
 	char *upper, *work; /* of an overlay that keeps its changes; NULL */
 };

@@ -49,6 +49,7 @@ static void step_done(struct step *step)
 	for (size_t i = 0; i < step->root_count; i++)
 		rootfs_close(step->roots[i]);
 	free(step->roots);
+	secret_room_done(&step->secrets);
 	int tmp = step->temporary.count ? store_tmp(workshop_store(step->w), NULL) : -1;
 	for (size_t i = 0; tmp >= 0 && i < step->temporary.count; i++)
 		tree_remove(tmp, step->temporary.items[i], NULL);
@@ -409,6 +410,7 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 		.options = options,
 		.layers = ROOTFS_LAYERS_INIT,
 		.seccomp = BUF_INIT(BUF_MAX_DEFAULT),
+		.secrets = SECRET_ROOM_INIT(w),
 	};
 	struct run_spec spec = {0};
 

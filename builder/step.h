@@ -9,6 +9,7 @@
 #include "run/spec.h"
 
 struct mount_setting;
+struct secret_grants;
 
 struct step_options {
 	const struct settings *settings; /* over the container's own */
@@ -18,6 +19,7 @@ struct step_options {
 	int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null, ours, ours */
 	const struct mount_setting *mounts; /* further ones, read already (settings_parse.h) */
 	size_t mount_count;
+	const struct secret_grants *grants; /* what mounts of type secret and ssh may ask for (secret.h); NULL */
 };
 /* The caller holds the container and is inside. result->message is the caller's to free. */
 int step_run(struct workshop *w, const struct container *c, const struct step_options *options,

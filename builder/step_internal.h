@@ -7,6 +7,7 @@
 
 #include "builder/containersconf.h"
 #include "builder/rootfs.h"
+#include "builder/secret.h"
 #include "builder/settings_parse.h"
 #include "builder/step.h"
 
@@ -33,6 +34,7 @@ struct step {
 	size_t root_count;
 	int *fds; /* of mounts and locks */
 	size_t fd_count;
+	struct secret_room secrets;
 	struct strlist temporary; /* directories in tmp/, of private caches */
 };
 

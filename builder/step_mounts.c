@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
 #include "builder/acquire.h"
@@ -321,6 +322,52 @@ static int add_cache(struct step *step, const struct mount_setting *setting, str
 	return 0;
 }
 
+/* ---- what is shown and not kept ---- */
+
+static int add_shown(struct step *step, const struct mount_setting *setting, struct error **err)
+{
+	cleanup(buf_done) struct buf value = BUF_SECRET(SECRET_SIZE_MAX);
+	cleanup_free char *joined = NULL;
+	cleanup(mount_setting_done) struct mount_setting shown = {
+		.kind = setting->kind,
+		.id = mem_strdup(setting->id),
+		.env = mem_strdup(setting->env),
+		.required = setting->required,
+		.has_mode = setting->has_mode,
+		.mode = setting->mode,
+		.uid = setting->uid,
+		.gid = setting->gid,
+	};
+	enum secret_outcome outcome;
+
+	if (setting->target) {
+		const char *base = setting->target[0] == '/' ? "" : step->cwd ? step->cwd : "/";
+		joined = mem_printf("/%s/%s", base, setting->target);
+		shown.target = rootpath_clean(joined);
+	}
+	int rc = secret_room_show(&step->secrets, step->options->grants, &shown, &value, &outcome, err);
+	if (rc < 0)
+		return rc;
+	if (outcome == SECRET_MISSING)
+		log_warn("--mount: no %s '%s' was given (--%s); going on without it",
+			 setting->kind == MOUNT_SSH ? "ssh agent" : "secret", setting->id,
+			 setting->kind == MOUNT_SSH ? "ssh" : "secret");
+	return outcome == SECRET_MOUNTED ? add_bind(step, &shown, /* discard_writes */ false, err) : 0;
+}
+
+/* What --env says for this run stands over it. */
+static void add_shown_env(struct step *step)
+{
+	const struct strlist *env = &step->secrets.env;
+
+	for (size_t i = 0; i < env->count; i++) {
+		const char *equals = strchr(env->items[i], '=');
+		cleanup_free char *key = mem_strndup(env->items[i], (size_t)(equals - env->items[i]));
+		if (!strlist_env_get(&step->settings.env, key))
+			strlist_env_set(&step->env, key, equals + 1);
+	}
+}
+
 /* ---- all ---- */
 
 static int add_setting(struct step *step, const struct mount_setting *setting, bool discard_writes, struct error **err)
@@ -339,6 +386,9 @@ static int add_setting(struct step *step, const struct mount_setting *setting, b
 		mount.type = RUN_MOUNT_TMPFS;
 		add_mount(step, &mount);
 		return 0;
+	case MOUNT_SECRET:
+	case MOUNT_SSH:
+		return add_shown(step, setting, err);
 	}
 	return error_set(err, EINVAL, "a mount of an unknown kind");
 }
@@ -370,5 +420,6 @@ int step_mounts(struct step *step, struct error **err)
 	}
 	for (size_t i = 0; rc >= 0 && i < step->options->mount_count; i++)
 		rc = add_setting(step, &step->options->mounts[i], /* discard_writes */ true, err);
+	add_shown_env(step);
 	return rc;
 }

@@ -121,8 +121,7 @@ void build_request_done(struct build_request *request)
 	for (size_t i = 0; i < request->output_count; i++)
 		output_done(&request->outputs[i]);
 	free(request->outputs);
-	strlist_done(&request->secret_texts);
-	free(request->secrets);
+	secret_grants_done(&request->grants);
 	free_places(request->cache_from, request->cache_from_count);
 	free_places(request->cache_to, request->cache_to_count);
 	settings_done(&request->settings);
@@ -222,81 +221,15 @@ static int read_build_args(const struct build_flags *flags, struct build_request
 	return rc;
 }
 
-static const char *keep(struct build_request *request, const char *text)
+static int read_grants(const struct build_flags *flags, struct build_request *request, struct error **err)
 {
-	strlist_append(&request->secret_texts, text);
-	return request->secret_texts.items[request->secret_texts.count - 1];
-}
+	int rc = 0;
 
-static int read_secret_field(struct build_request *request, const char *field, struct build_secret *secret,
-			     struct error **err)
-{
-	size_t size = strcspn(field, "=");
-	const char *value = field[size] ? field + size + 1 : "";
-	cleanup_free char *key = mem_strndup(field, size);
-
-	if (strcmp(key, "id") == 0)
-		secret->id = keep(request, value);
-	else if (strcmp(key, "src") == 0 || strcmp(key, "source") == 0)
-		secret->file = keep(request, value);
-	else if (strcmp(key, "env") == 0)
-		secret->variable = keep(request, value);
-	else if (strcmp(key, "type") != 0)
-		return error_set(err, EINVAL, "unknown key '%s' (known: id, src, env, type)", key);
-	else if (strcmp(value, "file") != 0 && strcmp(value, "env") != 0)
-		return error_set(err, EINVAL, "type '%s': use file or env", value);
-	return 0;
-}
-
-/* Without a source it is the variable of that name, and where there is none the file (as buildx has it). With
- * type=env, src= names a variable. */
-static int complete_secret(struct build_secret *secret, bool is_variable, struct error **err)
-{
-	if (!secret->id || !*secret->id)
-		return error_set(err, EINVAL, "id= is missing");
-	if (secret->file && secret->variable)
-		return error_set(err, EINVAL, "src= and env= cannot both be given");
-	if (is_variable && secret->file) {
-		secret->variable = secret->file;
-		secret->file = NULL;
-	}
-	if (!secret->file && !secret->variable) {
-		if (is_variable || getenv(secret->id))
-			secret->variable = secret->id;
-		else
-			secret->file = secret->id;
-	}
-	if (secret->variable && !getenv(secret->variable))
-		return error_set(err, ENOENT, "there is no environment variable '%s'", secret->variable);
-	if (secret->file && access(secret->file, R_OK) < 0)
-		return error_set_errno(err, "'%s'", secret->file);
-	return 0;
-}
-
-static int read_secret(struct build_request *request, const char *text, struct build_secret *secret, struct error **err)
-{
-	cleanup(strlist_done) struct strlist fields = {0};
-	bool is_variable = false;
-	int rc = parse_csv(text, "--secret", &fields, err);
-
-	for (size_t i = 0; rc == 0 && i < fields.count; i++) {
-		rc = read_secret_field(request, fields.items[i], secret, err);
-		is_variable |= strcmp(fields.items[i], "type=env") == 0;
-	}
-	return rc == 0 ? complete_secret(secret, is_variable, err) : rc;
-}
-
-static int read_secrets(const struct build_flags *flags, struct build_request *request, struct error **err)
-{
-	request->secrets = mem_alloc((flags->secrets.count + 1) * sizeof(*request->secrets));
-	for (size_t i = 0; i < flags->secrets.count; i++) {
-		int rc = read_secret(request, flags->secrets.items[i], &request->secrets[i], err);
-		if (rc < 0)
-			return error_prefix(err, "--secret '%s'", flags->secrets.items[i]);
-	}
-	request->options.secrets = request->secrets;
-	request->options.secret_count = flags->secrets.count;
-	return 0;
+	for (size_t i = 0; rc == 0 && i < flags->secrets.count; i++)
+		rc = secret_grants_add(&request->grants, flags->secrets.items[i], err);
+	request->grants.ssh = &flags->ssh;
+	request->options.grants = &request->grants;
+	return rc;
 }
 
 static int add_name(struct build_request *request, const char *text, const char *option, struct error **err)
@@ -583,7 +516,7 @@ int build_flags_read(const struct command_context *context, const struct build_f
 	if (rc == 0)
 		rc = read_build_args(flags, request, err);
 	if (rc == 0)
-		rc = read_secrets(flags, request, err);
+		rc = read_grants(flags, request, err);
 	if (rc == 0)
 		rc = read_tags(flags, request, err);
 	if (rc == 0)
@@ -607,7 +540,6 @@ int build_flags_read(const struct command_context *context, const struct build_f
 	options->labels = &flags->labels;
 	options->annotations = &request->annotations;
 	options->names = &request->names;
-	options->ssh = &flags->ssh;
 	options->allow = &flags->allow;
 	options->pass_stdin = flags->pass_stdin;
 	for (size_t i = 0; i < flags->no_cache_filter.count; i++)

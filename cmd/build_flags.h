@@ -51,8 +51,7 @@ struct build_request {
 	struct strlist annotations, no_cache_stages;
 	struct output *outputs;
 	size_t output_count;
-	struct strlist secret_texts; /* what options.secrets point into */
-	struct build_secret *secrets;
+	struct secret_grants grants;
 	struct cache_place *cache_from, *cache_to;
 	size_t cache_from_count, cache_to_count;
 	struct settings settings;

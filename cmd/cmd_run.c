@@ -9,13 +9,14 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "builder/secret.h"
 #include "builder/step.h"
 #include "cmd/flags.h"
 
 struct run_options {
 	const char *user, *workingdir, *tty, *contextdir, *valid_exit_codes;
 	bool add_history;
-	struct strlist env, mounts;
+	struct strlist env, mounts, secrets, ssh;
 	struct run_flags run;
 };
 
@@ -28,7 +29,10 @@ static const struct option_spec rows[] = {
 	{"tty", 't', OPTION_OPTIONAL, RUN(tty), "BOOL", "give the command a terminal (default: when stdin is one)",
 	 "true"},
 	{"terminal", 0, OPTION_OPTIONAL, RUN(tty), "BOOL", NULL, "true"},
-	{"mount", 0, OPTION_LIST, RUN(mounts), "type=TYPE,…", "mount: bind, tmpfs, cache (as in a Dockerfile's RUN)"},
+	{"mount", 0, OPTION_LIST, RUN(mounts), "type=TYPE,…",
+	 "mount: bind, tmpfs, cache, secret, ssh (as in a Dockerfile's RUN)"},
+	{"secret", 0, OPTION_LIST, RUN(secrets), "id=ID[,src=FILE|env=VAR]", "a secret for --mount type=secret,id=ID"},
+	{"ssh", 0, OPTION_LIST, RUN(ssh), "default|ID=SOCKET", "an ssh agent for --mount type=ssh"},
 	{"contextdir", 0, OPTION_TEXT, RUN(contextdir), "DIR", "relative sources of mounts are in DIR"},
 	{"add-history", 0, OPTION_FLAG, RUN(add_history), NULL, "add the command to the image's history"},
 	{"valid-exit-codes", 0, OPTION_TEXT, RUN(valid_exit_codes), "LIST", "statuses besides 0 that count as success"},
@@ -104,10 +108,14 @@ static int run(struct command_context *context, void *values, const struct strli
 				    .stdin_fd = STDIN_FILENO,
 				    .stdout_fd = -1,
 				    .stderr_fd = -1};
+	cleanup(secret_grants_done) struct secret_grants grants = {.ssh = &options->ssh};
 	struct run_result result = {0};
 	for (size_t i = 1; i < args->count; i++)
 		strlist_append(&argv, args->items[i]);
 	int rc = read_settings(options, &settings, err);
+	for (size_t i = 0; rc == 0 && i < options->secrets.count; i++)
+		rc = secret_grants_add(&grants, options->secrets.items[i], err);
+	step.grants = &grants;
 	if (rc == 0)
 		rc = read_terminal(options->tty, &step.terminal, err);
 	bool valid = false;
@@ -146,7 +154,8 @@ const struct command command_run = {
 		"filter, with "
 		"the eleven default capabilities, and with the network of the host unless --network says otherwise.",
 	.examples = "  cooper run $ctr -- apt-get install -y nginx\n  cooper run --user www-data $ctr id\n"
-		    "  cooper run --mount type=cache,target=/var/cache/apt $ctr -- apt-get update",
+		    "  cooper run --mount type=cache,target=/var/cache/apt $ctr -- apt-get update\n"
+		    "  cooper run --secret id=token,src=token.txt --mount type=secret,id=token $ctr -- ./fetch",
 	.needs = NEEDS_STORE | NEEDS_WORKER,
 	.order = OPTIONS_UNTIL_COMMAND,
 	.command_after = 1,

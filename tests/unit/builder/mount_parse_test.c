@@ -98,6 +98,26 @@ static void reads_caches_and_tmpfs(void **state)
 	assert_true(tmpfs.flags & RUN_MOUNT_COPY_UP);
 }
 
+static void reads_secrets_and_agents(void **state)
+{
+	cleanup(mount_setting_done) struct mount_setting secret = {0}, named = {0}, agent = {0};
+
+	assert_int_equal(mount_parse("type=secret,id=s,env=E,mode=0440,uid=7,gid=8,required", &secret, NULL), 0);
+	assert_int_equal(secret.kind, MOUNT_SECRET);
+	assert_string_equal(secret.id, "s");
+	assert_string_equal(secret.env, "E");
+	assert_null(secret.target);
+	assert_true(secret.required && secret.has_mode);
+	assert_int_equal(secret.mode, 0440);
+	assert_int_equal(secret.uid, 7);
+	assert_int_equal(secret.gid, 8);
+	assert_int_equal(mount_parse("type=secret,dst=/etc/key", &named, NULL), 0);
+	assert_string_equal(named.id, "key");
+	assert_int_equal(mount_parse("type=ssh", &agent, NULL), 0);
+	assert_int_equal(agent.kind, MOUNT_SSH);
+	assert_string_equal(agent.id, "default");
+}
+
 /* CVE-2024-9407: an option that is not known must not reach mount(2). */
 static void refuses_every_option_that_is_not_listed(void **state)
 {
@@ -105,8 +125,12 @@ static void refuses_every_option_that_is_not_listed(void **state)
 		"type=bind,src=/s",
 		"type=bind,dst=/d",
 		"type=bogus,src=/s,dst=/d",
-		"type=secret,id=x",
-		"type=ssh",
+		"type=secret",
+		"type=secret,id=a,src=b",
+		"type=secret,id=a,from=b",
+		"type=secret,id=a,required=maybe",
+		"type=ssh,env=X",
+		"type=ssh,src=/s",
 		"src=/s,dst=/d,bind-propagation=private|rw",
 		"src=/s,dst=/d,bind-propagation=ro",
 		"src=/s,dst=/d,remount",
@@ -131,6 +155,7 @@ int main(void)
 		cmocka_unit_test(refuses_volumes_that_say_something_else),
 		cmocka_unit_test(mounts_a_bind_read_only_unless_told),
 		cmocka_unit_test(reads_caches_and_tmpfs),
+		cmocka_unit_test(reads_secrets_and_agents),
 		cmocka_unit_test(refuses_every_option_that_is_not_listed),
 	};
 
