@@ -23,8 +23,12 @@ static int run(struct command_context *context, void *values, const struct strli
 		return 0;
 	}
 	const struct command *command = command_find(args->items[0]);
-	if (!command)
-		return error_set(err, EINVAL, "unknown command '%s' (see cooper --help)", args->items[0]);
+	if (command && args->count > 1)
+		command = command->commands ? command_find_in(command, args->items[1]) : NULL;
+	if (!command) {
+		cleanup_free char *name = strlist_join(args, " ");
+		return error_set(err, EINVAL, "unknown command '%s' (see cooper --help)", name);
+	}
 	options->man ? help_print_man(command) : help_print_command(command);
 	return 0;
 }
@@ -33,7 +37,7 @@ const struct command command_help = {
 	.name = "help",
 	.arguments = "[--man] [COMMAND]",
 	.summary = "explain a command",
-	.max_args = 1,
+	.max_args = 2, /* "image copy" */
 	.options = {{&group, 0}},
 	.options_size = sizeof(struct help_options),
 	.run = run,

@@ -1,5 +1,6 @@
 /*
- * A command: its names, its tables, what it needs, and the function that reads like its man page.
+ * A command: its names, its tables, what it needs, and the function that reads like its man page. A group ("image") has
+ * further commands below it ("image copy") instead of a function; its usage text lists them.
  */
 #ifndef COOPER_CMD_COMMAND_H
 #define COOPER_CMD_COMMAND_H
@@ -23,17 +24,21 @@ struct command_context {
 
 struct command {
 	const char *name;
+	const char *group; /* the name of the group it stands in, or NULL */
 	const char *aliases[3];
-	const char *arguments;	 /* "[OPTIONS] IMAGE" without the name */
-	const char *summary;	 /* one line */
-	const char *description; /* for the man page: paragraphs, separated by empty lines */
-	const char *examples;	 /* lines, may be NULL */
+	const char *arguments;		       /* "[OPTIONS] IMAGE" without the name */
+	const char *summary;		       /* one line */
+	const char *description;	       /* for the man page: paragraphs, separated by empty lines */
+	const char *examples;		       /* lines, may be NULL */
+	const struct command *const *commands; /* of a group: NULL at the end; then only the texts above are used */
 	unsigned needs;
 	enum option_order order;
 	size_t command_after;
 	size_t min_args, max_args;		    /* max 0 = as min, SIZE_MAX = any number */
 	struct option_use options[OPTION_USES_MAX]; /* ended by a NULL group */
 	size_t options_size;
+	int failure_status; /* instead of EXIT_COOPER; 0 = that */
+	int missing_status; /* of -ENOENT, where that is told apart; 0 = as any failure */
 	/* The exit status (0..255), or a negative errno with the error set. */
 	int (*run)(struct command_context *context, void *options, const struct strlist *args, struct error **err);
 };
@@ -41,6 +46,10 @@ struct command {
 /* All commands, in the order of --help; NULL at the end. */
 extern const struct command *const commands[];
 const struct command *command_find(const char *name);
+/* Of a group: by its name there. NULL. */
+const struct command *command_find_in(const struct command *group, const char *name);
+/* With the group's name in front and `separator` between: "image copy", "image-copy". */
+MUST_CHECK char *command_full_name(const struct command *command, char separator);
 
 /* Options that stand before or after every command's name. */
 extern const struct option_use global_options[];

@@ -49,10 +49,27 @@ static bool has_name(const struct command *command, const char *name)
 	return false;
 }
 
+static const struct command *find(const struct command *const *list, const char *name)
+{
+	for (size_t i = 0; list[i]; i++)
+		if (has_name(list[i], name))
+			return list[i];
+	return NULL;
+}
+
 const struct command *command_find(const char *name)
 {
-	for (size_t i = 0; commands[i]; i++)
-		if (has_name(commands[i], name))
-			return commands[i];
-	return NULL;
+	return find(commands, name);
+}
+
+const struct command *command_find_in(const struct command *group, const char *name)
+{
+	return find(group->commands, name);
+}
+
+char *command_full_name(const struct command *command, char separator)
+{
+	if (!command->group)
+		return mem_strdup(command->name);
+	return mem_printf("%s%c%s", command->group, separator, command->name);
 }

@@ -50,12 +50,18 @@ static void print_options(const struct option_use *uses, const char *first_title
 	}
 }
 
+static void print_commands(const struct command *const *list)
+{
+	printf("\nCommands:\n");
+	for (size_t i = 0; list[i]; i++)
+		printf("  %-12s %s\n", list[i]->name, list[i]->summary);
+}
+
 void help_print_all(void)
 {
 	printf("cooper builds container images, without a daemon and without root.\n\n"
-	       "Usage: cooper [GLOBAL OPTIONS] COMMAND [OPTIONS] [ARGUMENTS]\n\nCommands:\n");
-	for (size_t i = 0; commands[i]; i++)
-		printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
+	       "Usage: cooper [GLOBAL OPTIONS] COMMAND [OPTIONS] [ARGUMENTS]\n");
+	print_commands(commands);
 	print_options(global_options, NULL);
 	printf("\n'cooper COMMAND --help' tells more. A first image:\n\n"
 	       "  ctr=$(cooper from debian:12)\n"
@@ -63,9 +69,18 @@ void help_print_all(void)
 	       "  cooper commit $ctr my-image\n");
 }
 
+/* What follows the name in the line of usage. */
+static const char *arguments_of(const struct command *command)
+{
+	if (command->commands)
+		return "COMMAND [OPTIONS] [ARGUMENTS]";
+	return command->arguments ? command->arguments : "";
+}
+
 void help_print_command(const struct command *command)
 {
-	printf("%s\n\nUsage: cooper %s %s\n", command->summary, command->name, command->arguments);
+	cleanup_free char *name = command_full_name(command, ' ');
+	printf("%s\n\nUsage: cooper %s %s\n", command->summary, name, arguments_of(command));
 	if (command->aliases[0]) {
 		printf("Also:  ");
 		for (size_t i = 0; i < ARRAY_COUNT(command->aliases) && command->aliases[i]; i++)
@@ -74,6 +89,8 @@ void help_print_command(const struct command *command)
 	}
 	if (command->description)
 		printf("\n%s\n", command->description);
+	if (command->commands)
+		print_commands(command->commands);
 	print_options(command->options, "Options");
 	if (command->examples)
 		printf("\nExamples:\n%s\n", command->examples);
@@ -132,27 +149,47 @@ static void print_man_options(const struct option_use *uses)
 	}
 }
 
+static void print_man_commands(const struct command *const *list)
+{
+	printf(".SH COMMANDS\n");
+	for (size_t i = 0; list[i]; i++) {
+		cleanup_free char *page = command_full_name(list[i], '-');
+		printf(".TP\n.BR cooper\\-");
+		print_roff(page);
+		printf(" (1)\n");
+		print_roff(list[i]->summary);
+		printf("\n");
+	}
+}
+
 void help_print_man(const struct command *command)
 {
+	cleanup_free char *page = command_full_name(command, '-');
+	cleanup_free char *name = command_full_name(command, ' ');
 	printf(".TH COOPER\\-");
-	for (const char *letter = command->name; *letter; letter++)
-		putchar(toupper((unsigned char)*letter));
+	for (const char *letter = page; *letter; letter++)
+		*letter == '-' ? printf("\\-") : putchar(toupper((unsigned char)*letter));
 	printf(" 1 \"\" \"cooper\" \"User Commands\"\n.SH NAME\ncooper\\-");
-	print_roff(command->name);
+	print_roff(page);
 	printf(" \\- ");
 	print_roff(command->summary);
 	printf("\n.SH SYNOPSIS\n.B cooper ");
-	print_roff(command->name);
+	print_roff(name);
 	printf("\n");
-	print_roff(command->arguments);
+	print_roff(arguments_of(command));
 	printf("\n.SH DESCRIPTION\n");
 	print_roff_paragraphs(command->description ? command->description : command->summary);
+	if (command->commands)
+		print_man_commands(command->commands);
 	if (command->options[0].group) {
 		printf(".SH OPTIONS\n");
 		print_man_options(command->options);
 	}
 	bool runs_program = command->order == OPTIONS_UNTIL_COMMAND;
-	printf(".SH EXIT STATUS\n0 on success, 125 for an error of cooper's own%s.\n",
+	printf(".SH EXIT STATUS\n0 on success, ");
+	if (command->missing_status)
+		printf("%d when what was asked for does not exist, ", command->missing_status);
+	printf("%d for an error of cooper's own%s.\n", command->failure_status ? command->failure_status : EXIT_COOPER,
 	       runs_program ? ", else the status of the program that was run" : "");
 	if (command->examples) {
 		printf(".SH EXAMPLES\n.nf\n");
@@ -170,15 +207,8 @@ void help_print_man_overview(void)
 	       ".SH DESCRIPTION\ncooper makes, changes, runs and ships OCI images as an unprivileged user. Command "
 	       "names, flags, "
 	       "standard output and exit codes are those of Buildah; standard output holds only what a script "
-	       "captures.\n"
-	       ".SH COMMANDS\n");
-	for (size_t i = 0; commands[i]; i++) {
-		printf(".TP\n.BR cooper\\-");
-		print_roff(commands[i]->name);
-		printf(" (1)\n");
-		print_roff(commands[i]->summary);
-		printf("\n");
-	}
+	       "captures.\n");
+	print_man_commands(commands);
 	printf(".SH OPTIONS\n");
 	print_man_options(global_options);
 	printf(".SH ENVIRONMENT\n"
@@ -207,22 +237,54 @@ static void print_flags(const struct option_use *uses)
 				printf(" --%s", use->group->rows[i].name);
 }
 
-static void print_bash_completion(void)
+static void print_names(const struct command *const *list)
 {
-	printf("_cooper() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=\n\tcase ${COMP_WORDS[1]} in\n");
-	for (size_t i = 0; commands[i]; i++) {
-		printf("\t%s) words=\"", commands[i]->name);
-		print_flags(commands[i]->options);
+	for (size_t i = 0; list[i]; i++)
+		printf("%s%s", i ? " " : "", list[i]->name);
+}
+
+/* "name) words="--flags" ;;", and for a group "name) names="…"" and one such line for each "group name". */
+static void print_bash_cases(const struct command *const *list)
+{
+	for (size_t i = 0; list[i]; i++) {
+		cleanup_free char *name = command_full_name(list[i], ' ');
+		if (list[i]->commands) {
+			printf("\t'%s '*) at=2 names=\"", name);
+			print_names(list[i]->commands);
+			printf("\" ;;&\n");
+			print_bash_cases(list[i]->commands);
+			continue;
+		}
+		printf("\t'%s '*) words=\"", name);
+		print_flags(list[i]->options);
 		printf("\" ;;\n");
 	}
-	printf("\tesac\n\tif [ \"$COMP_CWORD\" = 1 ]; then words=\"");
-	for (size_t i = 0; commands[i]; i++)
-		printf("%s%s", i ? " " : "", commands[i]->name);
-	printf("\"; fi\n\tcase $cur in\n\t-*) ;;\n\t*) [ \"$COMP_CWORD\" = 1 ] || words=$(cooper containers --format "
+}
+
+static void print_bash_completion(void)
+{
+	printf("_cooper() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words= at=1 names=\"");
+	print_names(commands);
+	printf("\"\n\tcase \"${COMP_WORDS[1]} ${COMP_WORDS[2]} \" in\n");
+	print_bash_cases(commands);
+	printf("\tesac\n\tif [ \"$COMP_CWORD\" = $at ]; then words=$names; fi\n\tcase $cur in\n\t-*) ;;\n\t*) [ "
+	       "\"$COMP_CWORD\" = $at ] || words=$(cooper containers --format "
 	       "'{{.ContainerName}}' "
 	       "-n 2>/dev/null; cooper images --format '{{.Name}}:{{.Tag}}' -n 2>/dev/null) ;;\n\tesac\n"
 	       "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n}\ncomplete -o default -F _cooper "
 	       "cooper\n");
+}
+
+static void print_fish_flags(const struct command *command)
+{
+	/* All words of the name must have been typed. */
+	cleanup_free char *in_group =
+		command->group ? mem_printf("__fish_seen_subcommand_from %s; and ", command->group) : mem_strdup("");
+	for (const struct option_use *use = command->options; use->group; use++)
+		for (size_t i = 0; i < use->group->count; i++)
+			if (use->group->rows[i].help)
+				printf("complete -c cooper -n '%s__fish_seen_subcommand_from %s' -l %s\n", in_group,
+				       command->name, use->group->rows[i].name);
 }
 
 static void print_fish_completion(void)
@@ -230,11 +292,15 @@ static void print_fish_completion(void)
 	for (size_t i = 0; commands[i]; i++) {
 		printf("complete -c cooper -n __fish_use_subcommand -a %s -d '%s'\n", commands[i]->name,
 		       commands[i]->summary);
-		for (const struct option_use *use = commands[i]->options; use->group; use++)
-			for (size_t k = 0; k < use->group->count; k++)
-				if (use->group->rows[k].help)
-					printf("complete -c cooper -n '__fish_seen_subcommand_from %s' -l %s\n",
-					       commands[i]->name, use->group->rows[k].name);
+		if (!commands[i]->commands) {
+			print_fish_flags(commands[i]);
+			continue;
+		}
+		for (const struct command *const *below = commands[i]->commands; *below; below++) {
+			printf("complete -c cooper -n '__fish_seen_subcommand_from %s' -a %s -d '%s'\n",
+			       commands[i]->name, (*below)->name, (*below)->summary);
+			print_fish_flags(*below);
+		}
 	}
 }
 

@@ -46,10 +46,9 @@ static const struct option_spec global_rows[] = {
 static const struct option_group global_group = {"Global options", global_rows, ARRAY_COUNT(global_rows)};
 const struct option_use global_options[] = {{&global_group, 0}, {NULL, 0}};
 
-/* How many words of argv are global options in front of the command's name. */
-static int count_leading_options(int argc, char *const *argv)
+/* Where, from argv[at] on, the first word is that is no global option (nor its value): the name of a command. */
+static int skip_options(int argc, char *const *argv, int at)
 {
-	int at = 1;
 	while (at < argc && argv[at][0] == '-' && argv[at][1]) {
 		const char *name = argv[at] + (argv[at][1] == '-' ? 2 : 1);
 		size_t offset;
@@ -152,10 +151,12 @@ static int check_argument_count(const struct command *command, const struct strl
 	size_t max = command->max_args > command->min_args ? command->max_args : command->min_args;
 	if (args->count >= command->min_args && args->count <= max)
 		return 0;
+	cleanup_free char *name = command_full_name(command, ' ');
+	const char *usage = command->arguments ? command->arguments : "";
 	if (args->count > max)
-		return error_set(err, EINVAL, "too many arguments: '%s' (usage: cooper %s %s)", args->items[max],
-				 command->name, command->arguments);
-	return error_set(err, EINVAL, "missing argument (usage: cooper %s %s)", command->name, command->arguments);
+		return error_set(err, EINVAL, "too many arguments: '%s' (usage: cooper %s %s)", args->items[max], name,
+				 usage);
+	return error_set(err, EINVAL, "missing argument (usage: cooper %s %s)", name, usage);
 }
 
 static int run_command(const struct command *command, const struct global_options *globals, void *options,
@@ -199,7 +200,7 @@ static int parse_and_run(const struct command *command, int argc, char *const *a
 		rc = option_parse(&parser, argc - leading - 1, argv + leading + 1, &args, err);
 	if (rc == 0)
 		rc = set_up_log(&globals, err);
-	if (rc == 0 && (parser.wants_help || leading_parser.wants_help))
+	if (rc == 0 && (parser.wants_help || leading_parser.wants_help || command->commands))
 		help_print_command(command);
 	else if (rc == 0)
 		rc = run_command(command, &globals, options, &args, err);
@@ -217,34 +218,53 @@ static const struct {
 	{"exec", "see 'cooper run'"},
 };
 
-static int unknown_command(const char *name, struct error **err)
+/* `group` is NULL for the commands that stand in none. */
+static int unknown_command(const struct command *group, const char *name, struct error **err)
 {
-	for (size_t i = 0; i < ARRAY_COUNT(elsewhere); i++)
+	for (size_t i = 0; !group && i < ARRAY_COUNT(elsewhere); i++)
 		if (strcmp(elsewhere[i].name, name) == 0)
 			return error_set(err, EINVAL, "unknown command '%s': %s", name, elsewhere[i].way);
+	const struct command *const *list = group ? group->commands : commands;
 	const char *nearest = NULL;
 	size_t least = 3;
-	for (size_t i = 0; commands[i]; i++) {
-		size_t edits = option_edits(name, commands[i]->name);
+	for (size_t i = 0; list[i]; i++) {
+		size_t edits = option_edits(name, list[i]->name);
 		if (edits < least && 2 * edits <= strlen(name)) {
 			least = edits;
-			nearest = commands[i]->name;
+			nearest = list[i]->name;
 		}
 	}
+	cleanup_free char *before = group ? mem_printf("%s ", group->name) : mem_strdup("");
 	if (nearest)
-		return error_set(err, EINVAL, "unknown command '%s' (did you mean '%s'?)", name, nearest);
-	return error_set(err, EINVAL, "unknown command '%s' (see cooper --help)", name);
+		return error_set(err, EINVAL, "unknown command '%s%s' (did you mean '%s%s'?)", before, name, before,
+				 nearest);
+	return error_set(err, EINVAL, "unknown command '%s%s' (see cooper %s--help)", before, name, before);
 }
 
-static int dispatch(int argc, char *const *argv, struct error **err)
+/* argv[at] names a command. *command is set to what runs in the end, for its exit status. */
+static int dispatch_command(int argc, char *const *argv, int at, const struct command **command, struct error **err)
 {
-	int leading = count_leading_options(argc, argv);
-	if (leading < argc) {
-		const struct command *command = command_find(argv[leading]);
-		if (!command)
-			return unknown_command(argv[leading], err);
-		return parse_and_run(command, argc, argv, leading, err);
+	const struct command *group = NULL, *found = command_find(argv[at]);
+	while (found && found->commands) {
+		group = *command = found;
+		int next = skip_options(argc, argv, at + 1);
+		/* Without a further word it can only be asked what there is. */
+		if (next >= argc)
+			return parse_and_run(group, argc, argv, at, err);
+		at = next;
+		found = command_find_in(group, argv[at]);
 	}
+	if (!found)
+		return unknown_command(group, argv[at], err);
+	*command = found;
+	return parse_and_run(found, argc, argv, at, err);
+}
+
+static int dispatch(int argc, char *const *argv, const struct command **command, struct error **err)
+{
+	int leading = skip_options(argc, argv, 1);
+	if (leading < argc)
+		return dispatch_command(argc, argv, leading, command, err);
 	struct global_options globals = {0};
 	cleanup(strlist_done) struct strlist none = {0};
 	struct option_parser parser = {.uses = global_options, .values = &globals};
@@ -285,6 +305,13 @@ static void end_by_sigpipe(void)
 	raise(SIGPIPE);
 }
 
+static int failure_status(const struct command *command, int rc)
+{
+	if (command && rc == -ENOENT && command->missing_status)
+		return command->missing_status;
+	return command && command->failure_status ? command->failure_status : EXIT_COOPER;
+}
+
 int main(int argc, char **argv)
 {
 	fill_standard_descriptors();
@@ -292,7 +319,8 @@ int main(int argc, char **argv)
 	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would take the statuses of our children */
 	umask(0022);
 	cleanup_error struct error *err = NULL;
-	int rc = dispatch(argc, argv, &err);
+	const struct command *command = NULL;
+	int rc = dispatch(argc, argv, &command, &err);
 	if (rc >= 0) {
 		int flushed = flush_result(&err);
 		if (flushed < 0 && nobody_reads_result())
@@ -303,5 +331,5 @@ int main(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	fprintf(stderr, "cooper: %s\n", error_message(err));
-	return EXIT_COOPER;
+	return failure_status(command, rc);
 }
