@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -18,6 +19,11 @@
 void build_result_done(struct build_result *result)
 {
 	image_done(&result->image);
+	for (size_t i = 0; i < result->report_count; i++) {
+		free(result->reports[i].stage);
+		free(result->reports[i].text);
+	}
+	free(result->reports);
 	for (size_t i = 0; i < ARRAY_COUNT(result->records); i++)
 		cache_records_done(&result->records[i]);
 	*result = (struct build_result){0};
@@ -196,6 +202,56 @@ static void count_steps(const struct build *build, struct build_result *result)
 			result->cached += stage->steps[k].has_layer && build->stages[i].cached[k];
 		}
 	}
+}
+
+static struct build_step_report *new_report(const struct build *build, size_t number, struct build_result *result)
+{
+	const struct plan *plan = build->plan;
+
+	result->reports = mem_grow(result->reports, result->report_count + 1, sizeof(*result->reports));
+	struct build_step_report *report = &result->reports[result->report_count++];
+	*report = (struct build_step_report){
+		.stage = plan->stage_count > 1 ? mem_printf("[%zu/%zu] ", number + 1, plan->stage_count)
+					       : mem_strdup(""),
+		.number = 1,
+		.count = plan->stages[number]->step_count + 1,
+	};
+	return report;
+}
+
+static void add_base_report(const struct build *build, size_t number, struct build_result *result)
+{
+	struct build_step_report *report = new_report(build, number, result);
+
+	report->text = mem_printf("FROM %s", build->plan->stages[number]->base_text);
+	report->spent_ms = build->stages[number].base_ms;
+}
+
+static void add_report(const struct build *build, size_t number, size_t step, struct build_result *result)
+{
+	const struct stage_run *run = &build->stages[number];
+	const struct build_record *record = &run->records[step];
+	struct build_step_report *report = new_report(build, number, result);
+
+	report->text = mem_strdup(run->plan->steps[step].text);
+	report->number = step + 2; /* FROM is the first */
+	report->cached = run->cached[step];
+	report->spent_ms = run->spent_ms[step];
+	report->diff_id = record->diff_id;
+	report->size = digest_is_null(&record->diff_id) ? 0 : record->size;
+}
+
+/* Where the time went. */
+static void gather_reports(const struct build *build, struct build_result *result)
+{
+	for (size_t i = 0; i < build->plan->stage_count; i++) {
+		add_base_report(build, i, result);
+		for (size_t k = 0; k < build->plan->stages[i]->step_count; k++)
+			if (build->plan->stages[i]->steps[k].has_layer && k < build->stages[i].done)
+				add_report(build, i, k, result);
+	}
+	result->images_ms = build->images_ms;
+	result->spent_ms = clock_ms() - build->began_ms;
 }
 
 /* ---- the cache for others -------------------------------------------------------------------------------------------
@@ -508,6 +564,7 @@ int build_run(struct workshop *w, const struct build_options *options, struct bu
 						  .options = options,
 						  .output = STDERR_FILENO,
 						  .epoch = options->source_date_epoch,
+						  .began_ms = clock_ms(),
 						  .remotes = {.w = w}};
 	struct build_result made = {0};
 
@@ -534,6 +591,7 @@ int build_run(struct workshop *w, const struct build_options *options, struct bu
 	if (rc < 0)
 		return rc;
 	count_steps(&build, &made);
+	gather_reports(&build, &made);
 	gather_records(&build, &made);
 	for (size_t i = 0; options->names && i < options->names->count; i++)
 		build_say(&build, "COMMIT %s", options->names->items[i]);

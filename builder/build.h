@@ -17,12 +17,23 @@
 #include "dockerfile/dockerfile.h"
 
 /* What happens to a step, told as it happens by whatever process works at it. */
-enum build_event_kind { BUILD_STEP_STARTED, BUILD_STEP_DONE, BUILD_STEP_CACHED, BUILD_SAYS };
+enum build_event_kind {
+	BUILD_STEP_STARTED,
+	BUILD_STEP_DONE,
+	BUILD_STEP_CACHED,
+	BUILD_SAYS,
+	BUILD_SUMMARY,	/* the last, of a build that succeeded: a JSON object */
+	BUILD_TRANSFER, /* a blob on its way to or from a registry */
+};
 struct build_event {
 	enum build_event_kind kind;
-	size_t stage, stages; /* which, from 1, of how many that are built; 0 for BUILD_SAYS */
-	size_t step, steps;   /* the same in the stage; FROM is step 1 */
-	const char *text;     /* the instruction as the file has it, perhaps several lines; of BUILD_SAYS a line */
+	size_t stage, stages; /* which, from 1, of how many that are built; 0 where it is about no step */
+	size_t step, steps;   /* the same in the stage; FROM is step 1. Of BUILD_TRANSFER: bytes moved, of how many */
+	int64_t spent_ms;     /* of a step that has ended */
+	uint64_t size;	      /* of its layer's tar stream; 0 when it has none */
+	/* The instruction as the file has it, perhaps several lines; of BUILD_SAYS a line; of BUILD_TRANSFER what is
+	 * done with which blob, "pull sha256:…". */
+	const char *text;
 };
 
 struct build_options {
@@ -59,10 +70,25 @@ struct build_options {
 	void *progress_context; /* of both */
 };
 
+/* A step that gave a layer, or the unpacking of what FROM names. */
+struct build_step_report {
+	char *stage; /* as in front of its lines: "[1/2] ", or "" */
+	char *text;  /* the instruction as the file has it */
+	size_t number, count;
+	bool cached;
+	int64_t spent_ms;
+	struct digest diff_id; /* null: none of its own */
+	uint64_t size;	       /* of the layer's tar stream */
+};
+
 struct build_result {
 	struct image image;   /* of the target, in the store */
 	size_t steps, cached; /* steps of the plan, and how many came from the cache */
-	int status;	      /* of a RUN that failed: the command's own, 0 otherwise */
+	/* In the order of the plan. The time for base images is that of finding and fetching them, all together. */
+	struct build_step_report *reports;
+	size_t report_count;
+	int64_t images_ms, spent_ms;
+	int status; /* of a RUN that failed: the command's own, 0 otherwise */
 	/* What was made and what was taken from the cache, for cache_export(). */
 	struct cache_records records[CACHE_MODES];
 };

@@ -51,6 +51,9 @@ struct stage_run {
 	bool is_ready;		      /* its base's layers are in `c` */
 	struct build_record *records; /* of each step that has a layer and is done */
 	bool *cached;		      /* of each step */
+	int64_t *spent_ms;	      /* of each step */
+	int64_t base_ms;	      /* unpacking what it is FROM */
+	int64_t step_began_ms;	      /* the one at hand */
 	/* Its container: layers in config.diff_ids and layer_types, the rest is filled in when it is made on disk. */
 	struct container c;
 	int lock, dir; /* of the container; -1 before there is one */
@@ -69,6 +72,7 @@ struct build {
 	struct build_remotes remotes;	     /* of the step at hand */
 	struct cache_imports *imports;	     /* NULL without --cache-from */
 	int64_t epoch;			     /* SOURCE_DATE_EPOCH, or -1 */
+	int64_t began_ms, images_ms;	     /* when it began; what finding the images of FROM took */
 	int status;			     /* of the RUN that failed */
 	int output;			     /* where RUN writes to */
 };
@@ -118,7 +122,8 @@ int stage_run_finish(struct build *build, struct stage_run *run, struct error **
 /* Appends the layer of the next step and goes on behind it. */
 void stage_run_add(struct stage_run *run, const struct build_record *record, bool cached);
 /* Takes over what another process has made of its steps up to `count`. */
-void stage_run_take(struct stage_run *run, const struct build_record *records, const bool *cached, size_t count);
+void stage_run_take(struct stage_run *run, const struct build_record *records, const bool *cached,
+		    const int64_t *spent_ms, size_t count);
 /* Its base's layers, once that is done; a no-op the second time. */
 void stage_run_begin(struct build *build, struct stage_run *run);
 /* Removes its container. */

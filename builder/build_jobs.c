@@ -36,8 +36,10 @@ struct report {
 static void append_stage(struct buf *bytes, const struct stage_run *run)
 {
 	buf_append(bytes, &run->done, sizeof(run->done));
+	buf_append(bytes, &run->base_ms, sizeof(run->base_ms));
 	buf_append(bytes, run->records, run->done * sizeof(*run->records));
 	buf_append(bytes, run->cached, run->done * sizeof(*run->cached));
+	buf_append(bytes, run->spent_ms, run->done * sizeof(*run->spent_ms));
 }
 
 /* Takes one stage's part of the bytes; how much that was, or 0 when they are no such thing. */
@@ -50,14 +52,19 @@ static size_t take_stage(struct build *build, struct stage_run *run, const char 
 	memcpy(&done, bytes, sizeof(done));
 	if (done > run->plan->step_count)
 		return 0;
-	size_t records_size = done * sizeof(*run->records), marks_size = done * sizeof(*run->cached);
-	if (size < sizeof(done) + records_size + marks_size)
+	size_t records_size = done * sizeof(*run->records), marks_size = done * sizeof(*run->cached),
+	       times_size = done * sizeof(*run->spent_ms);
+	size_t head = sizeof(done) + sizeof(run->base_ms), whole = head + records_size + marks_size + times_size;
+	if (size < whole)
 		return 0;
-	cleanup_free struct build_record *records = mem_dup(bytes + sizeof(done), records_size + 1);
-	cleanup_free bool *cached = mem_dup(bytes + sizeof(done) + records_size, marks_size);
+	memcpy(&run->base_ms, bytes + sizeof(done), sizeof(run->base_ms));
+	const char *at = bytes + head;
+	cleanup_free struct build_record *records = mem_dup(at, records_size);
+	cleanup_free bool *cached = mem_dup(at + records_size, marks_size);
+	cleanup_free int64_t *times = mem_dup(at + records_size + marks_size, times_size);
 	stage_run_begin(build, run);
-	stage_run_take(run, records, cached, done);
-	return sizeof(done) + records_size + marks_size;
+	stage_run_take(run, records, cached, times, done);
+	return whole;
 }
 
 /* ---- a stage as a process -------------------------------------------------------------------------------------------

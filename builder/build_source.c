@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "builder/fetch.h"
 
 /* ---- images -------------------------------------------------------------------------------------------------------
@@ -48,7 +49,9 @@ int build_resolve_image(void *context, const char *name, const struct platform *
 	/* Only looked at for now: its layers may never be needed. */
 	const struct acquire_options acquire = {
 		.policy = options->pull, .platform = want, .registry = options->registry, .keep_packed = true};
+	int64_t began_ms = clock_ms();
 	int rc = acquire_image(build->w, name, &acquire, &found->image, err);
+	build->images_ms += clock_ms() - began_ms;
 	if (rc < 0)
 		return rc;
 	build->images = mem_grow(build->images, build->image_count + 1, sizeof(struct build_image *));

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "builder/copy.h"
@@ -47,12 +48,14 @@ void stage_run_init(struct stage_run *run, const struct plan *plan, size_t numbe
 	*run = (struct stage_run){.plan = stage, .number = number, .lock = -1, .dir = -1};
 	run->records = mem_alloc((stage->step_count + 1) * sizeof(*run->records));
 	run->cached = mem_alloc((stage->step_count + 1) * sizeof(*run->cached));
+	run->spent_ms = mem_alloc((stage->step_count + 1) * sizeof(*run->spent_ms));
 }
 
 void stage_run_done(struct stage_run *run)
 {
 	free(run->records);
 	free(run->cached);
+	free(run->spent_ms);
 	container_done(&run->c);
 	fd_close(run->lock);
 	fd_close(run->dir);
@@ -136,10 +139,12 @@ static void add_layer(struct stage_run *run, const struct build_record *record)
 		       digest_format(&record->diff_id, digest), (unsigned long long)record->size);
 }
 
-void stage_run_take(struct stage_run *run, const struct build_record *records, const bool *cached, size_t count)
+void stage_run_take(struct stage_run *run, const struct build_record *records, const bool *cached,
+		    const int64_t *spent_ms, size_t count)
 {
 	for (size_t i = run->done; i < count; i++) {
 		run->done = i;
+		run->spent_ms[i] = spent_ms[i];
 		stage_run_add(run, digest_is_null(&records[i].diff_id) ? NULL : &records[i], cached[i]);
 	}
 }
@@ -170,10 +175,13 @@ static void announce(const struct build *build, const struct stage_run *run, siz
 
 /* False when nobody wants events, and lines are to be written. */
 static bool raise_event(const struct build *build, const struct stage_run *run, enum build_event_kind kind,
-			size_t number, const char *text)
+			size_t number, const char *text, const struct build_record *record)
 {
 	const struct build_options *options = build->options;
+	bool has_ended = number > 1 && kind != BUILD_STEP_STARTED;
 	const struct build_event event = {
+		.spent_ms = has_ended ? run->spent_ms[run->done] : 0,
+		.size = record ? record->size : 0,
 		.kind = kind,
 		.stage = run->number + 1,
 		.stages = build->plan->stage_count,
@@ -191,18 +199,19 @@ static void announce_step(const struct build *build, const struct stage_run *run
 {
 	const char *text = run->plan->steps[run->done].text;
 
-	if (!raise_event(build, run, BUILD_STEP_STARTED, run->done + 2, text))
+	if (!raise_event(build, run, BUILD_STEP_STARTED, run->done + 2, text, /* record */ NULL))
 		announce(build, run, run->done + 2, text);
 }
 
 /* The end of the step at hand; `record` is of its layer, NULL when it has none. */
-static void announce_end(const struct build *build, const struct stage_run *run, const struct build_record *record,
+static void announce_end(const struct build *build, struct stage_run *run, const struct build_record *record,
 			 bool cached)
 {
 	char hex[DIGEST_HEX_SIZE];
 	enum build_event_kind kind = cached ? BUILD_STEP_CACHED : BUILD_STEP_DONE;
 
-	if (!raise_event(build, run, kind, run->done + 2, run->plan->steps[run->done].text) && record)
+	run->spent_ms[run->done] = clock_ms() - run->step_began_ms;
+	if (!raise_event(build, run, kind, run->done + 2, run->plan->steps[run->done].text, record) && record)
 		build_say(build, "--> %s%.12s", cached ? "Using cache " : "", digest_hex(&record->diff_id, hex));
 }
 
@@ -265,9 +274,9 @@ static void start(struct build *build, struct stage_run *run)
 	cleanup_free char *from = mem_printf("FROM %s", run->plan->base_text);
 
 	stage_run_begin(build, run);
-	if (!raise_event(build, run, BUILD_STEP_STARTED, 1, from))
+	if (!raise_event(build, run, BUILD_STEP_STARTED, 1, from, /* record */ NULL))
 		announce(build, run, 1, from);
-	raise_event(build, run, BUILD_STEP_DONE, 1, from);
+	raise_event(build, run, BUILD_STEP_DONE, 1, from, /* record */ NULL);
 }
 
 int stage_run_look_up(struct build *build, struct stage_run *run, struct error **err)
@@ -283,6 +292,7 @@ int stage_run_look_up(struct build *build, struct stage_run *run, struct error *
 		bool has_key = false;
 		if (step->has_layer && (!may_look_up(build, run) || !is_step_ready(build, step)))
 			return 0;
+		run->step_began_ms = clock_ms();
 		int found = step->has_layer ? find_cached(build, run, step, &key, &has_key, &record, err) : 0;
 		if (found < 0)
 			return place_error(build, step, err);
@@ -398,6 +408,7 @@ static int make_change(struct build *build, struct stage_run *run, const struct 
 	if (rc >= 0)
 		rc = perform(build, run, step, err);
 	build_remotes_done(&build->remotes);
+	run->spent_ms[run->done] = clock_ms() - run->step_began_ms;
 	run->done += rc >= 0;
 	return rc;
 }
@@ -409,6 +420,7 @@ static int next_step(struct build *build, struct stage_run *run, struct error **
 	struct digest key;
 	bool has_key = false;
 
+	run->step_began_ms = clock_ms();
 	announce_step(build, run);
 	if (!step->has_layer) {
 		announce_end(build, run, /* record */ NULL, /* cached */ false);
@@ -458,7 +470,9 @@ int stage_run_finish(struct build *build, struct stage_run *run, struct error **
 
 	if (!run->is_ready)
 		start(build, run);
+	int64_t began_ms = clock_ms();
 	int rc = run->done < run->plan->step_count ? unpack_base(build, run, err) : 0;
+	run->base_ms += clock_ms() - began_ms;
 	while (rc >= 0 && run->done < run->plan->step_count) {
 		const struct plan_step *step = &run->plan->steps[run->done];
 		if (!is_step_ready(build, step))

@@ -31,14 +31,15 @@ static void print_line(const char *line, void *context)
 /* ---- events on their way ------------------------------------------------------------------------------------------
  */
 
-/* "<mark>kind stage stages step steps text": one write, so that nothing comes in between (pipe(7), PIPE_BUF). */
+/* "<mark>kind stage stages step steps ms size text": one write, so that nothing comes in between (pipe(7), PIPE_BUF).
+ */
 static void send_event(const struct build_event *event, void *context)
 {
 	const struct build_progress_state *state = context;
 	cleanup(buf_done) struct buf line = BUF_INIT(LINE_MAX_BYTES);
 
-	buf_printf(&line, "%s%d %zu %zu %zu %zu ", state->mark, (int)event->kind, event->stage, event->stages,
-		   event->step, event->steps);
+	buf_printf(&line, "%s%d %zu %zu %zu %zu %lld %llu ", state->mark, (int)event->kind, event->stage, event->stages,
+		   event->step, event->steps, (long long)event->spent_ms, (unsigned long long)event->size);
 	for (const char *c = event->text; *c; c++)
 		buf_append_char(&line, *c == '\n' ? NEWLINE : *c);
 	buf_append_char(&line, '\n');
@@ -67,6 +68,8 @@ static void receive_event(struct build_view *view, char *text)
 	event.stages = take_number(&text);
 	event.step = take_number(&text);
 	event.steps = take_number(&text);
+	event.spent_ms = (int64_t)take_number(&text);
+	event.size = take_number(&text);
 	event.text = text;
 	for (char *c = text; *c; c++)
 		if (*c == NEWLINE)

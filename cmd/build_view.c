@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/parse.h"
@@ -32,25 +33,13 @@ struct build_view {
 	size_t drawn; /* lines at the bottom that the next frame takes away */
 	struct view_step *running;
 	size_t running_count;
-	int64_t begun_ms;
-	size_t done, cached;
-	char *longest;
-	int64_t longest_ms;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 struct build_view *build_view_new(enum build_view_kind kind, int to)
 {
 	struct build_view *view = mem_alloc(sizeof(*view));
 
-	*view = (struct build_view){.kind = kind, .to = to, .frame = BUF_INIT(FRAME_MAX), .begun_ms = now_ms()};
+	*view = (struct build_view){.kind = kind, .to = to, .frame = BUF_INIT(FRAME_MAX)};
 	return view;
 }
 
@@ -61,7 +50,6 @@ void build_view_free(struct build_view *view)
 	for (size_t i = 0; i < view->running_count; i++)
 		free(view->running[i].label);
 	free(view->running);
-	free(view->longest);
 	buf_done(&view->frame);
 	free(view);
 }
@@ -98,6 +86,11 @@ static void add_event_object(struct build_view *view, const struct build_event *
 					    [BUILD_SAYS] = "says"};
 	json_t *object = json_object();
 
+	if (event->kind == BUILD_STEP_DONE || event->kind == BUILD_STEP_CACHED) {
+		json_set_i64(object, "elapsed_ms", event->spent_ms);
+		if (event->size)
+			json_set_i64(object, "size", (int64_t)event->size);
+	}
 	if (event->kind != BUILD_SAYS) {
 		json_set_i64(object, "stage", (int64_t)event->stage);
 		json_set_i64(object, "stages", (int64_t)event->stages);
@@ -105,6 +98,15 @@ static void add_event_object(struct build_view *view, const struct build_event *
 		json_set_i64(object, "steps", (int64_t)event->steps);
 	}
 	add_object(view, names[event->kind], event->text, object);
+}
+
+/* Of ours; what cannot be read is left out. */
+static void add_summary(struct build_view *view, const char *text)
+{
+	json_t *object = NULL;
+
+	if (json_parse(text, strlen(text), "summary", &object, NULL) == 0)
+		add_object(view, "summary", "", object);
 }
 
 /* ---- terminal -----------------------------------------------------------------------------------------------------
@@ -142,7 +144,7 @@ static void add_running(struct build_view *view, const struct build_event *event
 {
 	view->running = mem_grow(view->running, view->running_count + 1, sizeof(*view->running));
 	view->running[view->running_count++] = (struct view_step){
-		.stage = event->stage, .step = event->step, .label = make_label(event), .started_ms = now_ms()};
+		.stage = event->stage, .step = event->step, .label = make_label(event), .started_ms = clock_ms()};
 }
 
 static void append_seconds(struct buf *into, int64_t ms)
@@ -155,21 +157,14 @@ static void end_step(struct build_view *view, const struct build_event *event)
 	struct view_step *step = find_running(view, event);
 	bool cached = event->kind == BUILD_STEP_CACHED;
 
-	view->done++;
-	view->cached += cached;
 	if (!step)
 		return;
-	int64_t ms = now_ms() - step->started_ms;
 	buf_printf(&view->frame, "%s  ", step->is_announced ? "-->" : step->label);
 	if (cached)
 		buf_append_str(&view->frame, "(cached)");
 	else
-		append_seconds(&view->frame, ms);
+		append_seconds(&view->frame, clock_ms() - step->started_ms);
 	buf_append_char(&view->frame, '\n');
-	if (ms > view->longest_ms) {
-		view->longest_ms = ms;
-		mem_replace(&view->longest, step->label);
-	}
 	free(step->label);
 	*step = view->running[--view->running_count];
 }
@@ -234,7 +229,7 @@ static void draw(struct build_view *view, const char *partial)
 	if (partial && *partial)
 		draw_partial(view, partial, width);
 	for (size_t i = 0; i < shown; i++)
-		draw_line(view, view->running[i].label, now_ms() - view->running[i].started_ms, width);
+		draw_line(view, view->running[i].label, clock_ms() - view->running[i].started_ms, width);
 }
 
 /* ECMA-48: cursor up, erase to the end of the screen. */
@@ -266,7 +261,9 @@ void build_view_output(struct build_view *view, const char *line)
 
 void build_view_event(struct build_view *view, const struct build_event *event)
 {
-	if (view->kind == BUILD_VIEW_JSON)
+	if (event->kind == BUILD_SUMMARY)
+		add_summary(view, event->text);
+	else if (view->kind == BUILD_VIEW_JSON)
 		add_event_object(view, event);
 	else if (event->kind == BUILD_STEP_STARTED)
 		add_running(view, event);
@@ -288,15 +285,5 @@ void build_view_close(struct build_view *view)
 	if (view->kind != BUILD_VIEW_TERMINAL)
 		return;
 	erase(view);
-	/* The step that failed is in the error. */
-	if (view->running_count == 0 && view->done > 0) {
-		buf_printf(&view->frame, "%zu steps, %zu from the cache, ", view->done, view->cached);
-		append_seconds(&view->frame, now_ms() - view->begun_ms);
-		if (view->longest_ms >= 1000) {
-			buf_printf(&view->frame, "; longest: %s, ", view->longest);
-			append_seconds(&view->frame, view->longest_ms);
-		}
-		buf_append_char(&view->frame, '\n');
-	}
 	flush(view);
 }

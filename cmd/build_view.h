@@ -4,11 +4,15 @@
  *
  *	{"event":"started","stage":1,"stages":2,"step":2,"steps":3,"text":"RUN make","time":"2026-11-22T10:33:06.25Z"}
  *	{"event":"output","text":"cc -o app app.c","time":"2026-11-22T10:33:06.31Z"}
- *	{"event":"done","stage":1,"stages":2,"step":2,"steps":3,"text":"RUN make","time":"2026-11-22T10:33:09.02Z"}
+ *	{"elapsed_ms":2810,"event":"done","size":5120,"stage":1,"stages":2,"step":2,"steps":3,"text":"RUN
+ *make","time":…}
+ *	{"cached":1,"elapsed_ms":3102,"event":"summary","report":[…],"steps":4,"text":"","time":…}
  *
  * "started" and then "done" or "cached" come for every step (FROM is step 1 of its stage); "says" is a line of the
  * builder's; "output" a line of what steps print, and of warnings, whole, whatever its length. Lines of stages that are
  * built at the same time begin with the stage's name in brackets. A step that is started and never done has failed.
+ * What has ended has its time and, with a layer, the size of its tar stream; "summary" (build_report.h) is
+ * the last event of a build that succeeded.
  */
 #ifndef COOPER_CMD_BUILD_VIEW_H
 #define COOPER_CMD_BUILD_VIEW_H
@@ -29,7 +33,7 @@ void build_view_begin(struct build_view *view);
 void build_view_output(struct build_view *view, const char *line);
 void build_view_event(struct build_view *view, const struct build_event *event);
 void build_view_end(struct build_view *view, const char *partial);
-/* The last: takes away what was only for the moment, and says where the time went if nothing failed. */
+/* The last: takes away what was only for the moment. */
 void build_view_close(struct build_view *view);
 
 #endif

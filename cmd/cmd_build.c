@@ -15,6 +15,7 @@
 #include "cmd/build_call.h"
 #include "cmd/build_flags.h"
 #include "cmd/build_progress.h"
+#include "cmd/build_report.h"
 #include "dockerfile/dockerfile.h"
 
 #define EXIT_PUSH_FAILED 120 /* everything was built, only a push failed */
@@ -109,6 +110,8 @@ static int build(struct command_context *context, const struct build_flags *flag
 	rc = build_run(context->workshop, options, result, err);
 	if (rc == 0 && amends)
 		rc = image_amend(context->workshop, &request->changes, &request->names, &result->image, err);
+	if (rc == 0)
+		build_report_say(options, result, request->progress == BUILD_PROGRESS_JSON);
 	if (rc == 0 && findings && !options->quiet)
 		log_warn("the checks found %zu %s in the Dockerfile, building all the same (see --check)", findings,
 			 findings == 1 ? "thing" : "things");
@@ -159,9 +162,10 @@ static int write_caches(struct command_context *context, const struct build_requ
 	return rc;
 }
 
-static int write_metadata(const char *path, const struct build_request *request, const struct image *image,
+static int write_metadata(const char *path, const struct build_request *request, const struct build_result *result,
 			  const struct digest *sent, struct error **err)
 {
+	const struct image *image = &result->image;
 	const struct descriptor *manifest = &image->entry.manifest;
 	bool is_own = digest_is_null(sent) || digest_equal(sent, &manifest->digest);
 	char id[DIGEST_TEXT_SIZE], digest[DIGEST_TEXT_SIZE];
@@ -180,13 +184,15 @@ static int write_metadata(const char *path, const struct build_request *request,
 		json_set_i64(descriptor, "size", (int64_t)manifest->size);
 	json_set_take(root, "containerimage.descriptor", descriptor);
 	json_set_string_opt(root, "image.name", *names ? names : NULL);
+	json_set_take(root, "io.github.cooper.build", build_report_json(result));
 	json_format_pretty(root, 4, &text);
 	return result_file_write(path, buf_str(&text), err);
 }
 
-static int write_files(const struct build_flags *flags, const struct build_request *request, const struct image *image,
-		       const struct digest *sent, struct error **err)
+static int write_files(const struct build_flags *flags, const struct build_request *request,
+		       const struct build_result *result, const struct digest *sent, struct error **err)
 {
+	const struct image *image = &result->image;
 	char id[DIGEST_TEXT_SIZE], hex[DIGEST_HEX_SIZE];
 	int rc = 0;
 
@@ -195,7 +201,7 @@ static int write_files(const struct build_flags *flags, const struct build_reque
 	if (rc == 0 && flags->iidfile_raw)
 		rc = result_file_write(flags->iidfile_raw, digest_hex(&image->entry.id, hex), err);
 	if (rc == 0 && flags->metadata_file)
-		rc = write_metadata(flags->metadata_file, request, image, sent, err);
+		rc = write_metadata(flags->metadata_file, request, result, sent, err);
 	return rc;
 }
 
@@ -231,7 +237,7 @@ static int finish(struct command_context *context, const struct build_flags *fla
 		pushed = report_push(err);
 	if (write_caches(context, request, result, err) < 0)
 		pushed = report_push(err);
-	rc = write_files(flags, request, image, &sent, err);
+	rc = write_files(flags, request, result, &sent, err);
 	if (rc < 0)
 		return rc;
 	print_id(request, image);

@@ -171,7 +171,7 @@ assert [e["event"] for e in events if "step" in e] == ["started", "done"] * 2'
 	[[ $stderr == *$'\none\n'* ]]
 	[[ $stderr == *"90%"* ]]
 	[[ $stderr == *two* ]]
-	[[ $stderr == *"2 steps, 0 from the cache"* ]]
+	[[ $stderr == *"0 of 1 steps from the cache"* ]]
 	run --separate-stderr -0 cooper build --progress=tty ctx
 	[[ $stderr == *"(cached)"* ]]
 	dockerfile 'FROM busybox' 'RUN exit 5'
