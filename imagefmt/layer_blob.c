@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/codec.h"
-#include "imagefmt/pipeline.h"
+#include "imagefmt/transcode.h"
 
 /* A recorded blob that is in the store and serves; NULL when there is none. */
 static const struct layer_blob *find_blob(struct store *store, const struct layer_record *record,
@@ -33,61 +33,6 @@ static const struct layer_blob *any_blob(struct store *store, const struct layer
 		if (blob_exists(store, &record->blobs[i].digest, NULL))
 			return &record->blobs[i];
 	return NULL;
-}
-
-static int write_to_blob(const void *data, size_t size, void *context, struct error **err)
-{
-	return blob_writer_write(context, data, size, err);
-}
-
-/* The plain bytes of a blob into the pipeline. */
-static int feed(int fd, enum codec codec, struct pipeline *pipeline, struct error **err)
-{
-	cleanup(stream_fd_done) struct stream_fd packed;
-	cleanup(inflater_free) struct inflater *inflater = NULL;
-	ssize_t n = 1;
-
-	stream_fd_init(&packed, fd);
-	int rc = inflater_new(codec, stream_fd_next, &packed, &inflater, err);
-	while (rc == 0 && n > 0) {
-		size_t size;
-		char *room = pipeline_room(pipeline, &size);
-		if (room == NULL)
-			return 0; /* pipeline_finish() tells why */
-		n = inflater_read(inflater, room, size, err);
-		if (n < 0)
-			return (int)n;
-		pipeline_filled(pipeline, (size_t)n);
-	}
-	return rc;
-}
-
-/* Packs the tar in `from` by another recipe. */
-static int transcode(struct store *store, const struct layer_blob *from, const struct layer_record *record,
-		     const struct codec_recipe *recipe, struct layer_blob *made, struct error **err)
-{
-	cleanup(blob_writer_free) struct blob_writer *writer = NULL;
-	cleanup(pipeline_free) struct pipeline *pipeline = NULL;
-	cleanup_close int fd = blob_open(store, &from->digest, NULL, err);
-	int rc = fd < 0 ? fd : blob_writer_new(store, /* want */ NULL, BLOB_SIZE_UNKNOWN, &writer, err);
-	struct digest diff_id;
-	uint64_t size;
-
-	if (rc < 0)
-		return rc;
-	struct pipeline_options options = {.recipe = recipe, .sink = write_to_blob, .context = writer};
-	rc = pipeline_new(&options, &pipeline, err);
-	if (rc == 0)
-		rc = feed(fd, from->codec, pipeline, err);
-	if (rc == 0)
-		rc = pipeline_finish(pipeline, &diff_id, &size, err);
-	if (rc < 0)
-		return rc;
-	if (!digest_equal(&diff_id, &record->diff_id)) {
-		char text[DIGEST_TEXT_SIZE];
-		return error_set(err, EBADMSG, "blob %s is damaged", digest_format(&from->digest, text));
-	}
-	return blob_writer_commit(writer, &made->digest, &made->size, err);
 }
 
 static int pack_layer(struct store *store, const struct layer_record *record, int level,
@@ -117,7 +62,8 @@ static int make_blob(struct store *store, const struct layer_record *record, int
 	if (record->recipe == PACK_RECIPE)
 		rc = pack_layer(store, record, level, recipe, made, err);
 	else if (other != NULL)
-		rc = transcode(store, other, record, recipe, made, err);
+		rc = blob_transcode(store, &other->digest, other->codec, &record->diff_id, recipe, &made->digest,
+				    &made->size, err);
 	else
 		return error_set(err, ENOENT, "layer %s: the store has no blob of it (pull the image again)",
 				 digest_format(&record->diff_id, text));
