@@ -47,7 +47,8 @@ struct copy_result {
 	const char *kind;     /* "file", "dir" or "multi" */
 };
 /* `sources` into `destination` (NULL: the working directory). Works through the container's root; on failure what was
- * copied so far stays, as cp(1) does. The caller holds the container and is inside. */
+ * copied so far stays, as cp(1) does, and what the failing file would have replaced is still there. The caller holds
+ * the container and is inside. */
 int copy_into_container(struct workshop *w, const struct container *c, const struct strlist *sources,
 			const char *destination, const struct copy_options *options, struct copy_result *result,
 			struct error **err);

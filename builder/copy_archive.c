@@ -259,20 +259,21 @@ static int unpack_file(const struct unpacking *u, const char *path, const struct
 
 	if (rc < 0)
 		return rc;
-	cleanup_close int fd = copy_place_file(u->job, path, err);
-	if (fd < 0)
-		return fd;
-	rc = write_data(u, fd, hasher, err);
+	cleanup(copy_place_done) struct copy_place place = COPY_PLACE_INIT;
+	rc = copy_place_file(u->job, path, &place, err);
 	if (rc < 0)
-		error_prefix(err, "'%s'", path);
-	else
-		rc = copy_finish_file(u->job, path, fd, entry, err);
-	if (rc < 0) {
-		copy_drop_file(u->job, path, fd);
 		return rc;
-	}
+	rc = write_data(u, place.fd, hasher, err);
+	if (rc < 0)
+		return error_prefix(err, "'%s'", path);
+	rc = copy_finish_file(u->job, path, &place, entry, err);
+	if (rc < 0)
+		return rc;
 	/* After the owner, whose change drops capabilities. */
-	set_attributes(u, fd, path);
+	set_attributes(u, place.fd, path);
+	rc = copy_settle_file(u->job, path, &place, err);
+	if (rc < 0)
+		return rc;
 	hasher_finish(hasher, &digest);
 	*content = mem_strdup(digest_hex(&digest, hex));
 	return 0;

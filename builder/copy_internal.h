@@ -49,6 +49,7 @@ struct copy_job {
 	struct strlist digest_lines;
 	size_t prefix;	    /* of paths in the container: what the digest does not see of them */
 	size_t files, dirs; /* sources of each kind */
+	unsigned beside;    /* names given so far to what waits beside its place */
 };
 
 /* ---- copy_place.c ----------------------------------------------------------------------------------------------- */
@@ -70,12 +71,25 @@ int copy_place_symlink(struct copy_job *job, const char *path, const struct copy
 int copy_place_node(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err);
 /* Another name for what is at `existing` in the container. */
 int copy_place_hardlink(struct copy_job *job, const char *path, const char *existing, struct error **err);
-/* An empty file, to be filled and then finished. Returns its descriptor. */
-MUST_CHECK int copy_place_file(struct copy_job *job, const char *path, struct error **err);
-int copy_finish_file(struct copy_job *job, const char *path, int fd, const struct copy_entry *entry,
-		     struct error **err);
-/* Takes away what could not be filled or finished: half a file under its name would be taken for a whole one. */
-void copy_drop_file(struct copy_job *job, const char *path, int fd);
+
+/* A file on its way to its place: made empty, filled by its descriptor, finished, settled. Until then what stood in its
+ * place stays there; who gives up leaves no half of a file behind. */
+struct copy_place {
+	int fd;
+	int parent;
+	char *leaf;
+	char *name; /* in the parent, of what was made; NULL: it has none yet */
+	bool is_settled;
+};
+#define COPY_PLACE_INIT ((struct copy_place){.fd = -1, .parent = -1})
+void copy_place_done(struct copy_place *place);
+CLEANUP_FOR_VALUE(struct copy_place, copy_place_done)
+int copy_place_file(struct copy_job *job, const char *path, struct copy_place *place, struct error **err);
+/* Owner, mode, attributes, time. */
+int copy_finish_file(struct copy_job *job, const char *path, const struct copy_place *place,
+		     const struct copy_entry *entry, struct error **err);
+int copy_settle_file(struct copy_job *job, const char *path, struct copy_place *place, struct error **err);
+
 /* The directory that is copied into, made when missing: 0755 and root's, or as --chmod and --chown say. */
 int copy_make_destination(struct copy_job *job, const char *path, struct error **err);
 

@@ -85,14 +85,59 @@ static int open_parent(struct copy_job *job, const char *path, char **leaf, stru
 	return rootpath_open_parent(job->root, path, /* create */ true, leaf, err);
 }
 
-/* Makes room for something that is no directory. */
-static int clear_leaf(int parent, const char *leaf, const char *path, struct error **err)
+/* ---- taking a place -------------------------------------------------------------------------------------------------
+ *
+ * What is replaced stays until its successor is whole: that is made beside it and renamed over it. Where nothing is
+ * replaced it is made under its own name.
+ */
+
+static bool is_taken(int parent, const char *leaf)
 {
-	if (unlinkat(parent, leaf, 0) == 0 || errno == ENOENT)
+	struct stat st;
+
+	return fstatat(parent, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* The name to make something under that is no directory. */
+static int choose_name(struct copy_job *job, int parent, const char *leaf, const char *path, char **name,
+		       struct error **err)
+{
+	struct stat st;
+
+	if (fstatat(parent, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno != ENOENT)
+			return error_set_errno(err, "'%s'", path);
+		*name = mem_strdup(leaf);
 		return 0;
-	if (errno == EISDIR)
+	}
+	if (S_ISDIR(st.st_mode))
 		return error_set(err, EISDIR, "cannot put a file in the place of the directory '%s'", path);
-	return error_set_errno(err, "replace '%s'", path);
+	do {
+		free(*name);
+		*name = mem_printf(".cooper-copy-%d-%u", (int)getpid(), job->beside++);
+	} while (is_taken(parent, *name));
+	return 0;
+}
+
+static int settle(int parent, const char *name, const char *leaf, const char *path, struct error **err)
+{
+	if (strcmp(name, leaf) == 0)
+		return 0;
+	if (renameat(parent, name, parent, leaf) < 0)
+		return error_set_errno(err, "replace '%s'", path);
+	/* Between two names of one file rename(2) does nothing. */
+	unlinkat(parent, name, 0);
+	return 0;
+}
+
+/* Gives what was made under `name` its place, or takes it away when `rc` says that it did not become whole. */
+static int settle_or_drop(int parent, const char *name, const char *leaf, const char *path, int rc, struct error **err)
+{
+	if (rc >= 0)
+		rc = settle(parent, name, leaf, path, err);
+	if (rc < 0)
+		unlinkat(parent, name, 0);
+	return rc;
 }
 
 /* ---- owners, modes, attributes ------------------------------------------------------------------------------------
@@ -193,22 +238,84 @@ static void copy_attributes(int from, int to, const char *path)
 /* ---- files --------------------------------------------------------------------------------------------------------
  */
 
-int copy_place_file(struct copy_job *job, const char *path, struct error **err)
+/* A file without a name vanishes with its process, also when that is killed. -EOPNOTSUPP: overlayfs before Linux 6.1,
+ * some file systems. */
+static int make_nameless(int parent)
 {
-	cleanup_free char *leaf = NULL;
-	cleanup_close int parent = open_parent(job, path, &leaf, err);
+	int fd = openat(parent, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-	if (parent < 0)
-		return parent;
-	int rc = clear_leaf(parent, leaf, path, err);
-	if (rc < 0)
-		return rc;
-	int fd = openat(parent, leaf, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return fd < 0 ? error_set_errno(err, "make '%s'", path) : fd;
+	return fd < 0 ? -errno : fd;
 }
 
-int copy_finish_file(struct copy_job *job, const char *path, int fd, const struct copy_entry *entry, struct error **err)
+static int make_file(struct copy_job *job, const char *path, struct copy_place *place, struct error **err)
 {
+	int rc = choose_name(job, place->parent, place->leaf, path, &place->name, err);
+
+	if (rc < 0)
+		return rc;
+	if (strcmp(place->name, place->leaf) != 0) {
+		place->fd = make_nameless(place->parent);
+		if (place->fd >= 0) {
+			free(take_ptr(&place->name));
+			return 0;
+		}
+	}
+	place->fd = openat(place->parent, place->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return place->fd < 0 ? error_set_errno(err, "make '%s'", path) : 0;
+}
+
+int copy_place_file(struct copy_job *job, const char *path, struct copy_place *place, struct error **err)
+{
+	cleanup(copy_place_done) struct copy_place made = COPY_PLACE_INIT;
+
+	made.parent = open_parent(job, path, &made.leaf, err);
+	int rc = made.parent < 0 ? made.parent : make_file(job, path, &made, err);
+	if (rc < 0)
+		return rc;
+	*place = made;
+	made = COPY_PLACE_INIT;
+	return 0;
+}
+
+int copy_settle_file(struct copy_job *job, const char *path, struct copy_place *place, struct error **err)
+{
+	char link[FD_PROC_PATH_SIZE];
+
+	if (!place->name) {
+		int rc = choose_name(job, place->parent, place->leaf, path, &place->name, err);
+		if (rc < 0)
+			return rc;
+		if (linkat(AT_FDCWD, fd_proc_path(place->fd, link), place->parent, place->name, AT_SYMLINK_FOLLOW) <
+		    0) {
+			free(take_ptr(&place->name));
+			return error_set_errno(err, "replace '%s'", path);
+		}
+	}
+	int rc = settle(place->parent, place->name, place->leaf, path, err);
+	place->is_settled = rc >= 0;
+	return rc;
+}
+
+void copy_place_done(struct copy_place *place)
+{
+	struct stat ours, there;
+
+	/* Not what somebody else has put in its place. */
+	if (!place->is_settled && place->name && place->fd >= 0 && fstat(place->fd, &ours) == 0 &&
+	    fstatat(place->parent, place->name, &there, AT_SYMLINK_NOFOLLOW) == 0 && ours.st_dev == there.st_dev &&
+	    ours.st_ino == there.st_ino)
+		unlinkat(place->parent, place->name, 0);
+	fd_close(place->fd);
+	fd_close(place->parent);
+	free(place->leaf);
+	free(place->name);
+	*place = COPY_PLACE_INIT;
+}
+
+int copy_finish_file(struct copy_job *job, const char *path, const struct copy_place *place,
+		     const struct copy_entry *entry, struct error **err)
+{
+	int fd = place->fd;
 	struct timespec times[2];
 	uint32_t uid, gid;
 	mode_t mode = mode_change_apply(&job->mode, entry->st.st_mode);
@@ -231,21 +338,9 @@ int copy_finish_file(struct copy_job *job, const char *path, int fd, const struc
 	return 0;
 }
 
-void copy_drop_file(struct copy_job *job, const char *path, int fd)
-{
-	cleanup_free char *leaf = NULL;
-	cleanup_close int parent = rootpath_open_parent(job->root, path, /* create */ false, &leaf, NULL);
-	struct stat ours, there;
-
-	/* Not what somebody else has put in its place. */
-	if (parent >= 0 && fstat(fd, &ours) == 0 && fstatat(parent, leaf, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
-		unlinkat(parent, leaf, 0);
-}
-
 int copy_place_hardlink(struct copy_job *job, const char *path, const char *existing, struct error **err)
 {
-	cleanup_free char *leaf = NULL, *existing_leaf = NULL;
+	cleanup_free char *leaf = NULL, *existing_leaf = NULL, *name = NULL;
 	cleanup_close int parent = open_parent(job, path, &leaf, err);
 
 	if (parent < 0)
@@ -257,12 +352,12 @@ int copy_place_hardlink(struct copy_job *job, const char *path, const char *exis
 	/* A link to itself would take the file away. */
 	if (strcmp(path, existing) == 0)
 		return 0;
-	int rc = clear_leaf(parent, leaf, path, err);
+	int rc = choose_name(job, parent, leaf, path, &name, err);
 	if (rc < 0)
 		return rc;
-	if (linkat(existing_parent, existing_leaf, parent, leaf, /* flags */ 0) < 0)
+	if (linkat(existing_parent, existing_leaf, parent, name, /* flags */ 0) < 0)
 		return error_set_errno(err, "link '%s' to '%s'", path, existing);
-	return 0;
+	return settle_or_drop(parent, name, leaf, path, 0, err);
 }
 
 /* ---- links and nodes ----------------------------------------------------------------------------------------------
@@ -270,60 +365,79 @@ int copy_place_hardlink(struct copy_job *job, const char *path, const char *exis
 
 int copy_place_symlink(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err)
 {
-	cleanup_free char *leaf = NULL;
+	cleanup_free char *leaf = NULL, *name = NULL;
 	struct timespec times[2];
 	cleanup_close int parent = open_parent(job, path, &leaf, err);
 
 	if (parent < 0)
 		return parent;
-	int rc = clear_leaf(parent, leaf, path, err);
+	int rc = choose_name(job, parent, leaf, path, &name, err);
 	if (rc < 0)
 		return rc;
-	if (symlinkat(entry->link, parent, leaf) < 0)
+	if (symlinkat(entry->link, parent, name) < 0)
 		return error_set_errno(err, "make the link '%s'", path);
-	rc = set_owner(job, parent, leaf, /* fd */ -1, &entry->st, path, err);
+	rc = set_owner(job, parent, name, /* fd */ -1, &entry->st, path, err);
 	times_of(job, &entry->st, times);
-	if (rc >= 0 && utimensat(parent, leaf, times, AT_SYMLINK_NOFOLLOW) < 0)
-		return error_set_errno(err, "give '%s' its time", path);
-	return rc;
+	if (rc >= 0 && utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		rc = error_set_errno(err, "give '%s' its time", path);
+	return settle_or_drop(parent, name, leaf, path, rc, err);
 }
 
 /* A device that the kernel does not let us make is an empty file with a record of what it should be. */
 static int record_device(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err)
 {
+	cleanup(copy_place_done) struct copy_place place = COPY_PLACE_INIT;
 	struct stat st = entry->st;
+	struct timespec times[2];
 	uint32_t uid, gid;
-	cleanup_close int fd = copy_place_file(job, path, err);
+	int rc = copy_place_file(job, path, &place, err);
 
-	if (fd < 0)
-		return fd;
-	owner_of(job, &st, &uid, &gid);
-	mode_t mode = mode_change_apply(&job->mode, st.st_mode);
-	int rc = record_owner(job, fd, &st, mode, uid, gid, path, err);
 	if (rc < 0)
 		return rc;
-	struct timespec times[2];
+	owner_of(job, &st, &uid, &gid);
+	rc = record_owner(job, place.fd, &st, mode_change_apply(&job->mode, st.st_mode), uid, gid, path, err);
+	if (rc < 0)
+		return rc;
 	times_of(job, &st, times);
-	if (futimens(fd, times) < 0)
+	if (futimens(place.fd, times) < 0)
 		return error_set_errno(err, "give '%s' its time", path);
-	return 0;
+	return copy_settle_file(job, path, &place, err);
 }
 
 static int place_empty_file(struct copy_job *job, const char *path, const struct copy_entry *like, struct error **err)
 {
+	cleanup(copy_place_done) struct copy_place place = COPY_PLACE_INIT;
 	struct copy_entry entry = *like;
-	cleanup_close int fd = copy_place_file(job, path, err);
+	int rc = copy_place_file(job, path, &place, err);
 
 	entry.st.st_mode = S_IFREG | (like->st.st_mode & 07777);
-	return fd < 0 ? fd : copy_finish_file(job, path, fd, &entry, err);
+	if (rc >= 0)
+		rc = copy_finish_file(job, path, &place, &entry, err);
+	return rc < 0 ? rc : copy_settle_file(job, path, &place, err);
+}
+
+/* Owner, mode and time of a node that stands at parent/name. */
+static int finish_node(struct copy_job *job, int parent, const char *name, const struct stat *st, const char *path,
+		       struct error **err)
+{
+	struct timespec times[2];
+	int rc = set_owner(job, parent, name, /* fd */ -1, st, path, err);
+
+	if (rc < 0)
+		return rc;
+	times_of(job, st, times);
+	/* A step of another container may have this one mounted and put a link there meanwhile. */
+	if (fchmodat(parent, name, mode_change_apply(&job->mode, st->st_mode), AT_SYMLINK_NOFOLLOW) < 0 ||
+	    utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set_errno(err, "give '%s' its mode", path);
+	return 0;
 }
 
 int copy_place_node(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err)
 {
 	const struct stat *st = &entry->st;
 	bool is_device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
-	cleanup_free char *leaf = NULL;
-	struct timespec times[2];
+	cleanup_free char *leaf = NULL, *name = NULL;
 
 	/* BuildKit makes a file of it, Buildah leaves it out. */
 	if (S_ISSOCK(st->st_mode) && job->options->root)
@@ -338,22 +452,14 @@ int copy_place_node(struct copy_job *job, const char *path, const struct copy_en
 	cleanup_close int parent = open_parent(job, path, &leaf, err);
 	if (parent < 0)
 		return parent;
-	int rc = clear_leaf(parent, leaf, path, err);
+	int rc = choose_name(job, parent, leaf, path, &name, err);
 	if (rc < 0)
 		return rc;
-	mode_t mode = mode_change_apply(&job->mode, st->st_mode);
-	if (mknodat(parent, leaf, (st->st_mode & S_IFMT) | 0600, is_device ? st->st_rdev : 0) < 0)
+	if (mknodat(parent, name, (st->st_mode & S_IFMT) | 0600, is_device ? st->st_rdev : 0) < 0)
 		return is_device && errno == EPERM ? record_device(job, path, entry, err)
 						   : error_set_errno(err, "make '%s'", path);
-	rc = set_owner(job, parent, leaf, /* fd */ -1, st, path, err);
-	if (rc < 0)
-		return rc;
-	times_of(job, st, times);
-	/* A step of another container may have this one mounted and put a link there meanwhile. */
-	if (fchmodat(parent, leaf, mode, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    utimensat(parent, leaf, times, AT_SYMLINK_NOFOLLOW) < 0)
-		return error_set_errno(err, "give '%s' its mode", path);
-	return 0;
+	rc = finish_node(job, parent, name, st, path, err);
+	return settle_or_drop(parent, name, leaf, path, rc, err);
 }
 
 /* ---- directories --------------------------------------------------------------------------------------------------

@@ -117,16 +117,16 @@ static void apply_record(const struct copy_job *job, int fd, const char *source,
 	owner_apply(&record, st);
 }
 
-static int fill_file(struct copy_job *job, int from, int to, const char *path, const struct copy_entry *entry,
-		     struct error **err)
+static int fill_file(struct copy_job *job, int from, const struct copy_place *to, const char *path,
+		     const struct copy_entry *entry, struct error **err)
 {
 	char hex[DIGEST_HEX_SIZE] = "";
-	int rc = fd_copy(from, to, /* copied */ NULL, err);
+	int rc = fd_copy(from, to->fd, /* copied */ NULL, err);
 
 	if (rc < 0)
 		return error_prefix(err, "'%s'", path);
 	/* A build knows its inputs already. */
-	rc = job->options->root ? 0 : hash_file(to, hex, err);
+	rc = job->options->root ? 0 : hash_file(to->fd, hex, err);
 	if (rc < 0)
 		return rc;
 	note(job, path, &entry->st, hex);
@@ -145,13 +145,11 @@ int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *s
 		note(job, path, &entry.st, "device");
 		return copy_place_node(job, path, &entry, err);
 	}
-	cleanup_close int to = copy_place_file(job, path, err);
-	if (to < 0)
-		return to;
-	int rc = fill_file(job, fd, to, path, &entry, err);
-	if (rc < 0)
-		copy_drop_file(job, path, to);
-	return rc;
+	cleanup(copy_place_done) struct copy_place to = COPY_PLACE_INIT;
+	int rc = copy_place_file(job, path, &to, err);
+	if (rc >= 0)
+		rc = fill_file(job, fd, &to, path, &entry, err);
+	return rc < 0 ? rc : copy_settle_file(job, path, &to, err);
 }
 
 /* ---- a directory's contents -----------------------------------------------------------------------------------------

@@ -80,6 +80,46 @@ teardown() {
 	[ "$status" -eq 1 ]
 }
 
+@test "a copy that fails leaves what was there" {
+	cooper copy -q "$ctr" one /kept
+	run cooper copy --chown 70000 "$ctr" two /kept
+	assert_fails_with 125 70000
+	run cooper copy --chown 70000 --no-follow-symlinks "$ctr" link /kept
+	assert_fails_with 125 70000
+	run cooper run "$ctr" sh -c 'cat /kept; ls -A / | grep cooper'
+	assert_output_is one
+}
+
+@test "files, links and FIFOs take each other's place, a directory's never" {
+	mkdir nodes
+	mkfifo nodes/place
+	cooper copy -q "$ctr" one /place
+	cooper copy -q --no-follow-symlinks "$ctr" link /place
+	cooper run "$ctr" sh -c 'test "$(readlink /place)" = one'
+	cooper copy -q "$ctr" nodes /
+	cooper run "$ctr" test -p /place
+	cooper copy -q "$ctr" two /place
+	run cooper run "$ctr" sh -c 'cat /place; ls -A / | grep cooper'
+	assert_output_is two
+	mkdir tree
+	mkdir tree/dir
+	cooper copy -q "$ctr" tree /
+	rmdir tree/dir
+	echo file >tree/dir
+	run cooper copy -q "$ctr" tree /
+	assert_fails_with 125 "in the place of the directory '/dir'"
+}
+
+@test "names of one file replace each other" {
+	mkdir pair
+	echo same >pair/a
+	ln pair/a pair/b
+	cooper copy -q "$ctr" pair /pair
+	cooper copy -q "$ctr" pair /pair
+	run cooper run "$ctr" sh -c 'ls -A /pair; test /pair/a -ef /pair/b && cat /pair/b'
+	assert_output_is $'a\nb\nsame'
+}
+
 @test "a link as source is followed, one inside a directory is kept" {
 	cooper copy -q "$ctr" link /followed
 	run cooper run "$ctr" sh -c 'test ! -L /followed && cat /followed'
