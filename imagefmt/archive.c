@@ -299,7 +299,7 @@ int archive_source_open(const struct location *location, struct store *store, st
 struct archive_sink {
 	struct store *store; /* borrowed; set by the first send */
 	struct outarchive *archive;
-	struct reference tag; /* path NULL: the image gets no name */
+	struct strlist tags; /* whole names that the image gets */
 	bool has_image;
 	char *config_name;
 	struct strlist layer_names;
@@ -309,7 +309,7 @@ struct archive_sink {
 static void archive_sink_free(struct archive_sink *sink)
 {
 	outarchive_close(sink->archive);
-	reference_done(&sink->tag);
+	strlist_done(&sink->tags);
 	free(sink->config_name);
 	strlist_done(&sink->layer_names);
 	free(sink);
@@ -407,24 +407,30 @@ static int write_index(struct archive_sink *sink, struct error **err)
 	json_array_append_new(root, image);
 	json_set_string(image, "Config", sink->config_name);
 	json_set_strlist(image, "Layers", &sink->layer_names);
-	cleanup(strlist_done) struct strlist tags = {0};
-	if (sink->tag.path)
-		strlist_take(&tags, reference_format(&sink->tag));
-	json_set_strlist(image, "RepoTags", &tags);
+	json_set_strlist(image, "RepoTags", &sink->tags);
 	return put_json(sink, INDEX_FILE, root, err);
 }
 
 /* The index of Docker's first format: {repository: {tag: top layer}}. Old tools look into it for names. */
 static int write_repositories(struct archive_sink *sink, struct error **err)
 {
-	if (!sink->tag.path || digest_is_null(&sink->top_layer))
+	if (sink->tags.count == 0 || digest_is_null(&sink->top_layer))
 		return 0;
 	char hex[DIGEST_HEX_SIZE];
 	cleanup_json json_t *root = json_object();
-	json_t *tags = json_object();
-	cleanup_free char *repository = reference_repository(&sink->tag);
-	json_set_string(tags, sink->tag.tag, digest_hex(&sink->top_layer, hex));
-	json_set_take(root, repository, tags);
+	for (size_t i = 0; i < sink->tags.count; i++) {
+		cleanup(reference_done) struct reference tag = {0};
+		int rc = reference_parse(sink->tags.items[i], &tag, err);
+		if (rc < 0)
+			return rc;
+		cleanup_free char *repository = reference_repository(&tag);
+		json_t *tags = json_object_get(root, repository);
+		if (!tags) {
+			tags = json_object();
+			json_set_take(root, repository, tags);
+		}
+		json_set_string(tags, tag.tag, digest_hex(&sink->top_layer, hex));
+	}
 	return put_json(sink, "repositories", root, err);
 }
 
@@ -446,17 +452,21 @@ static const struct image_sink_ops sink_ops = {
 	.close = sink_close,
 };
 
-static int parse_tag(const char *name, struct reference *tag, struct error **err)
+static int add_tag(const char *name, struct strlist *tags, struct error **err)
 {
-	if (!name)
-		return 0;
+	cleanup(reference_done) struct reference tag = {0};
 	if (name[0] == '@')
 		return error_set(err, EINVAL, "'%s' is no name that an image can get", name);
-	int rc = reference_parse(name, tag, err);
+	int rc = reference_parse(name, &tag, err);
 	if (rc < 0)
 		return rc;
-	reference_set_docker_domain(tag);
-	reference_add_default_tag(tag);
+	if (!digest_is_null(&tag.digest))
+		return error_set(err, EINVAL, "'%s' has a digest, which Docker's archives cannot name", name);
+	reference_set_docker_domain(&tag);
+	reference_add_default_tag(&tag);
+	cleanup_free char *whole = reference_format(&tag);
+	if (!strlist_contains(tags, whole))
+		strlist_append(tags, whole);
 	return 0;
 }
 
@@ -468,7 +478,9 @@ int archive_sink_open(const struct location *location, struct store *store, stru
 	/* As skopeo and podman: an archive may hold other images, which must not be lost by a slip. */
 	if (stat(location->path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
 		return error_set(err, EEXIST, "the file exists: images cannot be added to an archive");
-	int rc = parse_tag(location->name, &opened->tag, err);
+	int rc = location->name ? add_tag(location->name, &opened->tags, err) : 0;
+	for (size_t i = 0; rc == 0 && i < location->more_names.count; i++)
+		rc = add_tag(location->more_names.items[i], &opened->tags, err);
 	if (rc == 0)
 		rc = outarchive_open(location->path, store, &opened->archive, err);
 	if (rc < 0)

@@ -285,14 +285,15 @@ static int publish(struct blob_writer *w, const struct digest *digest, struct er
 	cleanup_close int folder = open_blob_folder(w->store, digest->algorithm, err);
 	if (folder < 0)
 		return folder;
-	if (fsync(w->fd) < 0)
+	bool lasts = !store_is_scratch(w->store);
+	if (lasts && fsync(w->fd) < 0)
 		return error_set_errno(err, "sync a blob");
 	trace(STORE, "blob %s", digest_hex(digest, hex));
 	if (renameat(w->tmp, w->name, folder, digest_hex(digest, hex)) < 0)
 		return error_set_errno(err, "name blob %s", hex);
 	free(w->name);
 	w->name = NULL;
-	if (fsync(folder) < 0)
+	if (lasts && fsync(folder) < 0)
 		return error_set_errno(err, "sync the folder of blobs");
 	return 0;
 }

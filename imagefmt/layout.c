@@ -28,16 +28,18 @@
 #define LAYOUT_VERSION "{\"imageLayoutVersion\":\"1.0.0\"}"
 #define LAYOUT_FILE_MAX ((size_t)64 << 10)
 
-static char *blob_name(const struct digest *digest)
+/* In a folder of blobs ("blobs/", or a shared one). */
+static char *blob_name(const char *folder, const struct digest *digest)
 {
 	char hex[DIGEST_HEX_SIZE];
-	return mem_printf("blobs/%s/%s", digest_algorithm_name(digest->algorithm), digest_hex(digest, hex));
+	return mem_printf("%s%s/%s", folder, digest_algorithm_name(digest->algorithm), digest_hex(digest, hex));
 }
 
 /* ---- Reading ---- */
 
 struct layout_source {
 	struct bundle *bundle;
+	struct bundle *shared; /* where the blobs are; NULL: in the layout itself */
 	struct image_index index;
 	size_t chosen; /* in index.manifests */
 };
@@ -45,6 +47,7 @@ struct layout_source {
 static void layout_source_free(struct layout_source *source)
 {
 	bundle_close(source->bundle);
+	bundle_close(source->shared);
 	image_index_done(&source->index);
 	free(source);
 }
@@ -134,14 +137,22 @@ static const char *known_media_type(const struct layout_source *source, const st
 	return NULL;
 }
 
+static struct bundle *blobs_of(const struct layout_source *source, const char **folder)
+{
+	*folder = source->shared ? "" : "blobs/";
+	return source->shared ? source->shared : source->bundle;
+}
+
 static int source_manifest(void *state, const struct digest *want, struct buf *text, char **media_type,
 			   struct error **err)
 {
 	struct layout_source *source = state;
 	const struct digest *digest = want ? want : &source->index.manifests[source->chosen].digest;
-	cleanup_free char *name = blob_name(digest);
+	const char *folder;
+	struct bundle *bundle = blobs_of(source, &folder);
+	cleanup_free char *name = blob_name(folder, digest);
 	cleanup(buf_done) struct buf read = BUF_INIT(MANIFEST_SIZE_MAX);
-	int rc = bundle_read_verified(source->bundle, name, digest, MANIFEST_SIZE_MAX, &read, err);
+	int rc = bundle_read_verified(bundle, name, digest, MANIFEST_SIZE_MAX, &read, err);
 	if (rc < 0)
 		return rc;
 	const char *type = known_media_type(source, digest);
@@ -156,9 +167,11 @@ static int source_fetch(void *state, const struct descriptor *const *blobs, size
 			struct error **err)
 {
 	struct layout_source *source = state;
+	const char *folder;
+	struct bundle *bundle = blobs_of(source, &folder);
 	for (size_t i = 0; i < count; i++) {
-		cleanup_free char *name = blob_name(&blobs[i]->digest);
-		int rc = bundle_fetch(source->bundle, name, blobs[i], store, err);
+		cleanup_free char *name = blob_name(folder, &blobs[i]->digest);
+		int rc = bundle_fetch(bundle, name, blobs[i], store, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -188,6 +201,8 @@ int layout_source_open(const struct location *location, struct store *store, str
 	int rc = location->transport == TRANSPORT_OCI
 			 ? bundle_open_directory(location->path, &opened->bundle, err)
 			 : bundle_open_archive(location->path, store, &opened->bundle, err);
+	if (rc == 0 && location->blob_folder)
+		rc = bundle_open_directory(location->blob_folder, &opened->shared, err);
 	if (rc == 0)
 		rc = check_version(opened->bundle, err);
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
@@ -207,7 +222,8 @@ int layout_source_open(const struct location *location, struct store *store, str
 
 /* Either a directory or an archive is set. */
 struct layout_sink {
-	int dirfd; /* or -1 */
+	int dirfd;  /* or -1 */
+	int shared; /* where the blobs go instead of into dirfd/blobs, or -1 */
 	struct outarchive *archive;
 	char *name;	       /* NULL: the image gets none */
 	struct descriptor top; /* media_type NULL until it has come */
@@ -216,6 +232,7 @@ struct layout_sink {
 static void layout_sink_free(struct layout_sink *sink)
 {
 	fd_close(sink->dirfd);
+	fd_close(sink->shared);
 	outarchive_close(sink->archive);
 	free(sink->name);
 	descriptor_done(&sink->top);
@@ -229,9 +246,12 @@ static void sink_close(void *state)
 }
 
 /* The folder that holds such blobs, made when missing, inside the layout whatever links somebody put there. */
-static int open_blob_folder(struct layout_sink *sink, enum digest_algorithm algorithm, struct error **err)
+static int open_blob_folder(const struct layout_sink *sink, enum digest_algorithm algorithm, struct error **err)
 {
-	cleanup_free char *folder = mem_printf("blobs/%s", digest_algorithm_name(algorithm));
+	const char *name = digest_algorithm_name(algorithm);
+	cleanup_free char *folder = mem_printf("blobs/%s", name);
+	if (sink->shared >= 0)
+		return rootpath_mkdirs(sink->shared, name, NULL, err);
 	return rootpath_mkdirs(sink->dirfd, folder, NULL, err);
 }
 
@@ -272,11 +292,31 @@ static int sink_send(void *state, const struct descriptor *const *blobs, size_t 
 {
 	struct layout_sink *sink = state;
 	for (size_t i = 0; i < count; i++) {
-		cleanup_free char *name = blob_name(&blobs[i]->digest);
+		cleanup_free char *name = blob_name("blobs/", &blobs[i]->digest);
 		int rc = sink->archive ? outarchive_put_blob(sink->archive, name, &blobs[i]->digest, store, err)
 				       : put_blob_in_directory(sink, blobs[i], store, err);
 		if (rc < 0)
 			return error_prefix(err, "write '%s'", name);
+	}
+	return 0;
+}
+
+static int sink_has(void *state, const struct descriptor *const *blobs, size_t count, const struct reference *from,
+		    bool *has, struct error **err)
+{
+	const struct layout_sink *sink = state;
+	for (size_t i = 0; i < count; i++) {
+		char hex[DIGEST_HEX_SIZE];
+		const struct digest *digest = &blobs[i]->digest;
+		cleanup_free char *name = blob_name("blobs/", digest);
+		if (sink->archive) {
+			has[i] = outarchive_has(sink->archive, name);
+			continue;
+		}
+		cleanup_close int folder = open_blob_folder(sink, digest->algorithm, err);
+		if (folder < 0)
+			return folder;
+		has[i] = has_file(folder, digest_hex(digest, hex), blobs[i]->size);
 	}
 	return 0;
 }
@@ -299,7 +339,7 @@ static int sink_manifest(void *state, const void *text, size_t size, const char 
 	int rc = digest_of(text, size, &digest, err);
 	if (rc < 0)
 		return rc;
-	cleanup_free char *name = blob_name(&digest);
+	cleanup_free char *name = blob_name("blobs/", &digest);
 	rc = sink->archive ? outarchive_put(sink->archive, name, text, size, err)
 			   : put_manifest_in_directory(sink, &digest, text, size, err);
 	if (rc < 0)
@@ -397,6 +437,7 @@ static int sink_commit(void *state, struct error **err)
 
 static const struct image_sink_ops sink_ops = {
 	.send = sink_send,
+	.has = sink_has,
 	.manifest = sink_manifest,
 	.commit = sink_commit,
 	.close = sink_close,
@@ -409,12 +450,15 @@ int layout_sink_open(const struct location *location, struct store *store, struc
 		return error_set(err, EINVAL, "'%s' is no name that an image can get", location->name);
 	cleanup(layout_sink_free) struct layout_sink *opened = mem_alloc(sizeof(*opened));
 	opened->dirfd = -1;
+	opened->shared = -1;
 	opened->name = mem_strdup(location->name);
 	int rc = 0;
 	if (location->transport == TRANSPORT_OCI_ARCHIVE)
 		rc = outarchive_open(location->path, store, &opened->archive, err);
 	else
 		rc = opened->dirfd = userpath_open_dir(location->path, 0755, err);
+	if (rc >= 0 && location->blob_folder)
+		rc = opened->shared = userpath_open_dir(location->blob_folder, 0755, err);
 	if (rc < 0)
 		return rc;
 	*sink = image_sink_new(&sink_ops, take_ptr(&opened));

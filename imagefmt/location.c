@@ -27,6 +27,8 @@ void location_done(struct location *location)
 	free(location->path);
 	free(location->name);
 	reference_done(&location->ref);
+	free(location->blob_folder);
+	strlist_done(&location->more_names);
 	*location = (struct location){0};
 }
 

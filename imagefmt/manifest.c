@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/parse.h"
 #include "imagefmt/jsondigest.h"
 #include "imagefmt/jsonrest.h"
 #include "imagefmt/mediatype.h"
@@ -431,6 +432,20 @@ void image_index_format(const struct image_index *index, struct buf *into)
 	json_set_take(root, "manifests", manifests);
 	format_document(root, image_index_media_type(index), &index->annotations, index->artifact_type, index->subject,
 			index->unknown, into);
+}
+
+bool manifest_is_image(const struct manifest *m)
+{
+	if (!media_type_is_config(m->config.media_type))
+		return false;
+	/* An attestation has an image's configuration, but layers of its own kind. */
+	for (size_t i = 0; i < m->layer_count; i++) {
+		enum codec codec;
+		if (layer_codec(m->layers[i].media_type, &codec, NULL) < 0 &&
+		    !text_has_suffix(m->layers[i].media_type, "+encrypted"))
+			return false;
+	}
+	return true;
 }
 
 const char *manifest_media_type(const struct manifest *m)

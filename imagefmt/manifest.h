@@ -88,6 +88,8 @@ int image_index_parse(const void *text, size_t size, const char *what, struct im
 void manifest_format(const struct manifest *m, struct buf *into);
 void image_index_format(const struct image_index *index, struct buf *into);
 const char *manifest_media_type(const struct manifest *m);
+/* False for an artifact, whose configuration and layers are nothing that is unpacked and run. */
+bool manifest_is_image(const struct manifest *m);
 const char *image_index_media_type(const struct image_index *index);
 
 /* Media types of layers and back. layer_codec(): -EINVAL for a type that is no layer (encrypted and unknown ones are

@@ -5,6 +5,7 @@
 #ifndef COOPER_IMAGEFMT_REFERENCE_H
 #define COOPER_IMAGEFMT_REFERENCE_H
 
+#include "base/strlist.h"
 #include "imagefmt/digest.h"
 
 struct reference {
@@ -52,6 +53,9 @@ struct location {
 	char *path; /* file or directory of the last four */
 	char *name; /* what follows it: an OCI ref name, a docker reference, "@2"; or the store's name. May be NULL */
 	struct reference ref; /* of docker:// */
+	/* Said beside the place, not in its text: */
+	char *blob_folder; /* of oci:, where blobs of several layouts lie, as <algorithm>/<hex>; NULL: its own */
+	struct strlist more_names; /* of docker-archive:, further names for the image that is written */
 };
 
 void location_done(struct location *location);

@@ -43,6 +43,7 @@ struct store {
 	char *root;
 	char *runroot;
 	bool durable;
+	bool scratch;
 	int folders[STORE_FOLDERS];
 	struct store_tmp tmp;
 	unsigned tmp_names; /* given so far */
@@ -127,6 +128,7 @@ int store_open(const struct store_options *options, struct store **store, struct
 	opened->root = mem_strdup(options->root);
 	opened->runroot = mem_strdup(options->runroot);
 	opened->durable = options->durable;
+	opened->scratch = options->scratch;
 	opened->id_map = mem_strdup("");
 
 	int fd = userpath_open_dir(opened->root, 0700, err);
@@ -150,6 +152,11 @@ const char *store_runroot(const struct store *store)
 bool store_is_durable(const struct store *store)
 {
 	return store->durable;
+}
+
+bool store_is_scratch(const struct store *store)
+{
+	return store->scratch;
 }
 
 int store_folder(struct store *store, enum store_folder folder, struct error **err)
@@ -297,6 +304,17 @@ char *store_tmp_path(struct store *store, const char *name)
 {
 	assert(store->tmp.pid == getpid());
 	return mem_printf("%s/" TMP_FOLDER "/%s/%s", store->root, store->tmp.name, name);
+}
+
+int store_open_scratch(struct store *store, struct store **scratch, struct error **err)
+{
+	int tmp = store_tmp(store, err);
+	if (tmp < 0)
+		return tmp;
+	cleanup_free char *name = store_tmp_name(store, "scratch");
+	cleanup_free char *path = store_tmp_path(store, name);
+	const struct store_options options = {.root = path, .runroot = path, .scratch = true};
+	return store_open(&options, scratch, err);
 }
 
 /* Trees of other ids cannot be removed outside the user namespace; then the next sweep inside one does it. */

@@ -27,6 +27,7 @@ struct store_options {
 	const char *root;    /* absolute */
 	const char *runroot; /* absolute; made when first needed */
 	bool durable;	     /* sync unpacked trees as well (--durable) */
+	bool scratch;	     /* nothing in it outlives us: blobs are not synced */
 };
 
 /* Opens the store and makes what is missing. -EACCES, -ENOSPC, … name the root. */
@@ -39,6 +40,7 @@ int store_reopen(struct store *store, struct error **err);
 const char *store_root(const struct store *store);
 const char *store_runroot(const struct store *store);
 bool store_is_durable(const struct store *store);
+bool store_is_scratch(const struct store *store);
 
 enum store_folder {
 	STORE_ROOT,
@@ -93,6 +95,10 @@ bool store_has_single_id(const struct store *store);
  * (false: there is none), and tries again. `size` is what a table of images takes. */
 void store_keep_reserve(struct store *store, size_t size);
 bool store_use_reserve(struct store *store);
+
+/* A store of its own in store_tmp(), for blobs on their way from one place to another. It goes with our directory
+ * there, also when we are killed; store_close() it before `store`. */
+int store_open_scratch(struct store *store, struct store **scratch, struct error **err);
 
 struct store_swept {
 	uint64_t entries;

@@ -63,6 +63,14 @@ int image_sink_send(struct image_sink *sink, const struct descriptor *const *blo
 	return sink->ops->send(sink->state, blobs, count, store, err);
 }
 
+int image_sink_has(struct image_sink *sink, const struct descriptor *const *blobs, size_t count,
+		   const struct reference *from, bool *has, struct error **err)
+{
+	for (size_t i = 0; i < count; i++)
+		has[i] = false;
+	return sink->ops->has ? sink->ops->has(sink->state, blobs, count, from, has, err) : 0;
+}
+
 int image_sink_manifest(struct image_sink *sink, const void *text, size_t size, const char *media_type, bool top,
 			struct error **err)
 {

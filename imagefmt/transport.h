@@ -36,6 +36,9 @@ struct image_sink_ops {
 	/* Puts blobs of the store there, those that are not there yet. */
 	int (*send)(void *state, const struct descriptor *const *blobs, size_t count, struct store *store,
 		    struct error **err);
+	/* NULL, or: which of the blobs need not be sent. */
+	int (*has)(void *state, const struct descriptor *const *blobs, size_t count, const struct reference *from,
+		   bool *has, struct error **err);
 	/* Puts a manifest or index, by digest only (top false: a child of an index) or under the location's name. */
 	int (*manifest)(void *state, const void *text, size_t size, const char *media_type, bool top,
 			struct error **err);
@@ -57,6 +60,10 @@ CLEANUP_FOR(struct image_source, image_source_close)
 
 int image_sink_send(struct image_sink *sink, const struct descriptor *const *blobs, size_t count, struct store *store,
 		    struct error **err);
+/* Sets has[i] where a blob is there already, or got there without being sent: mounted from the repository `from` (may
+ * be NULL), when that is of the same registry and the blob is known to be in it. */
+int image_sink_has(struct image_sink *sink, const struct descriptor *const *blobs, size_t count,
+		   const struct reference *from, bool *has, struct error **err);
 int image_sink_manifest(struct image_sink *sink, const void *text, size_t size, const char *media_type, bool top,
 			struct error **err);
 int image_sink_commit(struct image_sink *sink, struct error **err);
