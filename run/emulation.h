@@ -1,0 +1,43 @@
+/*
+ * Root for a step that has one id: owners, devices and modes that the kernel will not give are recorded
+ * (base/owner.h, base/ownertable.h), and the step is shown what was recorded. Where ids are mapped, only devices are.
+ *
+ * What a fake user may do is not checked (it has the access of the one real id), but what it is told is right: its ids,
+ * the owners of what it makes, and that it cannot become root again. Not seen through: /proc/PID/status, SO_PEERCRED of
+ * what was connected before, AT_UID in the auxiliary vector.
+ */
+#ifndef COOPER_RUN_EMULATION_H
+#define COOPER_RUN_EMULATION_H
+
+#include "base/error.h"
+#include "base/ownertable.h"
+#include "run/credentials.h"
+#include "run/supervisor.h"
+
+enum emulation_scope {
+	EMULATE_NODES, /* mknod of devices alone */
+	EMULATE_IDS,   /* all of it */
+};
+
+struct emulation_options {
+	enum emulation_scope scope;
+	struct owner_table *owners; /* borrowed: what the step's tree has, and what is added. NULL: kept for the step */
+	int upper;		    /* the tree that `owners` belongs to, as it lies on disk; -1: unknown */
+	bool may_change_root;	    /* the step can make mount namespaces: its root is looked up at each call */
+};
+
+struct emulation;
+
+/* The calls that are trapped. Static. */
+const struct trap_table *emulation_table(enum emulation_scope scope);
+
+MUST_CHECK struct emulation *emulation_new(const struct emulation_options *options);
+void emulation_free(struct emulation *emulation);
+CLEANUP_FOR(struct emulation, emulation_free)
+/* The step's set-up is over: its first process is `pid` and believes to be `credentials` (taken). `listener` is taken.
+ */
+int emulation_start(struct emulation *emulation, int listener, pid_t pid, struct credentials *credentials,
+		    struct error **err);
+struct supervisor *emulation_supervisor(struct emulation *emulation);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * The threads of a step that have asked something: what the supervisor knows of each and the kernel does not.
+ *
+ * A thread is met when its first call is trapped. What it has then is what its creator had when it was created. No
+ * fork is trapped: the creator is looked up then (a thread's is its process, a process's is its parent), and whoever is
+ * about to change or to end, tasks_settle() first gives what it has to all of its children that were not met yet.
+ * So a child that outlives its parent, or asks first after its parent has changed, still gets what its parent was.
+ *
+ * Descriptors below /proc/TID are kept for the threads that asked last; the others open them again.
+ */
+#ifndef COOPER_RUN_TASKS_H
+#define COOPER_RUN_TASKS_H
+
+#include "base/error.h"
+#include "run/credentials.h"
+#include "run/taskmem.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* What is shared as the kernel's fs_struct is (CLONE_FS), for who keeps it in the kernel's stead. */
+struct task_fs {
+	unsigned references;
+	int cwd;      /* O_PATH; -1: the kernel's is right */
+	int root;     /* O_PATH; -1: the step's */
+	mode_t umask; /* meaningful where cwd is kept */
+};
+
+struct task {
+	pid_t tid;
+	pid_t tgid; /* of its process */
+	struct credentials *credentials;
+	struct task_fs *fs; /* NULL: the kernel's is right */
+	struct taskmem mem;
+	/* What an exec that is under way will give, and the file that it is of: taken when the thread next asks and
+	 * runs that file (tasks_find()), dropped when it does not. */
+	struct credentials *after_exec;
+	dev_t exec_dev;
+	ino_t exec_ino;
+	uint64_t last_use;
+	struct task *next; /* of the same bucket */
+};
+
+struct tasks;
+
+/* `first` is the step's first process, and what it and all that nobody knows the parent of is. Takes a reference. */
+MUST_CHECK struct tasks *tasks_new(pid_t first, struct credentials *credentials);
+void tasks_free(struct tasks *tasks);
+CLEANUP_FOR(struct tasks, tasks_free)
+
+/* The thread, met now if it was not before. Valid until the next call of one of these. NULL when it is gone. */
+struct task *tasks_find(struct tasks *tasks, pid_t tid);
+/* Before it changes or ends: see above. */
+void tasks_settle(struct tasks *tasks, struct task *task);
+/* Before it executes a file: its memory will be another. `after` (taken) is what it will be if the exec succeeds. */
+void tasks_exec(struct tasks *tasks, struct task *task, struct credentials *after, dev_t dev, ino_t ino);
+/* It ends, by its own call: alone, or with its whole process. */
+void tasks_exit(struct tasks *tasks, struct task *task, bool whole_process);
+
+#endif
