@@ -7,7 +7,7 @@
 
 #include "base/env.h"
 #include "base/json.h"
-#include "builder/conffile.h"
+#include "base/conffile.h"
 
 void containers_conf_done(struct containers_conf *conf)
 {

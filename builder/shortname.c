@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/env.h"
-#include "builder/conffile.h"
+#include "base/conffile.h"
 
 #define FALLBACK "docker.io"
 

@@ -1,7 +1,7 @@
 /*
  * Configuration files of the administrator and of the user: found by plain paths, which symlinks may lead on from.
  */
-#include "builder/conffile.h"
+#include "base/conffile.h"
 
 #include <dirent.h>
 #include <errno.h>

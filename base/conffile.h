@@ -2,8 +2,8 @@
  * The configuration files of the containers tools (containers.conf(5), containers-registries.conf(5)): TOML, and beside
  * FILE the drop-ins FILE.d/NAME.conf, which come after it in the order of their names. What is read later counts.
  */
-#ifndef COOPER_BUILDER_CONFFILE_H
-#define COOPER_BUILDER_CONFFILE_H
+#ifndef COOPER_BASE_CONFFILE_H
+#define COOPER_BASE_CONFFILE_H
 
 #include "base/json.h"
 

@@ -1,5 +1,5 @@
 /* Configuration files and their drop-ins. */
-#include "builder/conffile.h"
+#include "base/conffile.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
