@@ -10,6 +10,7 @@
 
 #include "registry/client_internal.h"
 #include "registry/docker_internal.h"
+#include "registry/presence.h"
 #include "registry/upload.h"
 
 #define ANSWER_MAX ((size_t)64 << 10)
@@ -88,6 +89,17 @@ static int sink_send(void *state, const struct descriptor *const *blobs, size_t 
 	return upload_blobs(sink->client, sink->session, blobs, count, store, err);
 }
 
+/* From itself a repository can mount nothing. */
+static int sink_has(void *state, const struct descriptor *const *blobs, size_t count, const struct reference *from,
+		    bool *has, struct error **err)
+{
+	struct docker_sink *sink = state;
+	bool is_other = from && from->domain && strcmp(from->domain, sink->ref.domain) == 0 &&
+			strcmp(from->path, sink->ref.path) != 0;
+
+	return presence_check(sink->client, sink->session, blobs, count, is_other ? from : NULL, has, err);
+}
+
 static int sink_manifest(void *state, const void *text, size_t size, const char *media_type, bool top,
 			 struct error **err)
 {
@@ -153,8 +165,11 @@ static void sink_close(void *state)
 int registry_sink_open(struct registry_client *client, const struct reference *ref, struct image_sink **sink,
 		       struct error **err)
 {
-	static const struct image_sink_ops ops = {
-		.send = sink_send, .manifest = sink_manifest, .commit = sink_commit, .close = sink_close};
+	static const struct image_sink_ops ops = {.send = sink_send,
+						  .has = sink_has,
+						  .manifest = sink_manifest,
+						  .commit = sink_commit,
+						  .close = sink_close};
 	int rc = docker_check_reference(ref, err);
 
 	if (rc < 0)
