@@ -1,6 +1,9 @@
 /*
- * A sorted table of fixed-size entries, mapped and searched; what is new is collected beside it and merged when the
- * memo is closed. Two builds that close at once lose what one of them has learned, which costs reading it again.
+ * A table of fixed-size entries in the order in which the files were last walked, and behind it the numbers of the
+ * entries sorted by device and inode. It is mapped. A walk like the last one finds each file where the one before it
+ * ended and touches the table once from end to end; only what is not there is searched for. What is new is collected
+ * beside it and added when the memo is closed. Two builds that close at once lose what one of them has learned, which
+ * costs reading it again.
  */
 #include "builder/build_memo.h"
 
@@ -21,8 +24,9 @@
 #include "imagefmt/sha256.h"
 
 #define FOLDER "contexts"
-#define MAGIC "coopmem1"
+#define MAGIC "coopmem2"
 #define FILE_SIZE_MAX ((off_t)1 << 30)
+#define COUNT_MAX ((uint64_t)10 << 20)
 #define READ_SIZE ((size_t)256 << 10)
 /* Beyond so many bytes of small files loading the faster library pays. */
 #define SMALL_TOTAL_MAX ((uint64_t)2 << 20)
@@ -45,8 +49,11 @@ struct build_memo {
 	char *name; /* in cache/ */
 	void *map;  /* the file, or NULL */
 	size_t map_size;
-	const struct memo_entry *known; /* sorted by dev and ino */
+	const struct memo_entry *known;
+	const uint32_t *order; /* their numbers, sorted by dev and ino */
 	size_t known_count;
+	size_t next;   /* in `known`: behind what was found last */
+	size_t resume; /* where the walk was before that was out of order */
 	struct memo_entry *learned;
 	size_t learned_count, learned_cap;
 	uint64_t hashed; /* bytes */
@@ -56,15 +63,11 @@ struct build_memo {
 /* ---- the table ----------------------------------------------------------------------------------------------------
  */
 
-static int compare_file(const void *a, const void *b)
+static int compare_file(const struct memo_entry *one, const struct memo_entry *other)
 {
-	const struct memo_entry *one = a, *other = b;
-
 	if (one->dev != other->dev)
 		return one->dev < other->dev ? -1 : 1;
-	if (one->ino != other->ino)
-		return one->ino < other->ino ? -1 : 1;
-	return 0;
+	return (one->ino > other->ino) - (one->ino < other->ino);
 }
 
 static void map_table(struct build_memo *memo, int cache)
@@ -81,11 +84,12 @@ static void map_table(struct build_memo *memo, int cache)
 	memo->map = map;
 	memo->map_size = (size_t)st.st_size;
 	const struct memo_header *header = map;
-	size_t room = (memo->map_size - sizeof(*header)) / sizeof(struct memo_entry);
-	if (memcmp(header->magic, MAGIC, sizeof(header->magic)) != 0 || header->count != room)
+	if (memcmp(header->magic, MAGIC, sizeof(header->magic)) != 0 || header->count > COUNT_MAX ||
+	    memo->map_size != sizeof(*header) + header->count * (sizeof(struct memo_entry) + sizeof(uint32_t)))
 		return;
 	memo->known = (const struct memo_entry *)(header + 1);
-	memo->known_count = room;
+	memo->known_count = header->count;
+	memo->order = (const uint32_t *)(memo->known + memo->known_count);
 }
 
 struct build_memo *build_memo_open(struct store *store, int root)
@@ -115,17 +119,54 @@ static struct memo_entry entry_of(const struct stat *st)
 	};
 }
 
-static bool find(const struct build_memo *memo, const struct stat *st, struct digest *digest)
+/* The number of the file in the table, or known_count. */
+static size_t search(const struct build_memo *memo, const struct memo_entry *want)
+{
+	size_t low = 0, high = memo->known_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		/* What a broken file says is not believed. */
+		size_t number = memo->order[middle] < memo->known_count ? memo->order[middle] : 0;
+		int order = compare_file(&memo->known[number], want);
+		if (order == 0)
+			return number;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return memo->known_count;
+}
+
+static bool is_at(const struct build_memo *memo, size_t number, const struct memo_entry *want)
+{
+	return number < memo->known_count && compare_file(&memo->known[number], want) == 0;
+}
+
+static size_t find_entry(struct build_memo *memo, const struct memo_entry *want)
+{
+	size_t number = memo->next;
+
+	if (!is_at(memo, number, want)) {
+		number = is_at(memo, memo->resume, want) ? memo->resume : search(memo, want);
+		memo->resume = memo->next;
+	}
+	if (number < memo->known_count)
+		memo->next = number + 1;
+	return number;
+}
+
+static bool find(struct build_memo *memo, const struct stat *st, struct digest *digest)
 {
 	const struct memo_entry want = entry_of(st);
-	const struct memo_entry *found =
-		memo->known_count ? bsearch(&want, memo->known, memo->known_count, sizeof(*memo->known), compare_file)
-				  : NULL;
+	size_t number = find_entry(memo, &want);
 
-	if (!found || memcmp(found, &want, offsetof(struct memo_entry, sha256)) != 0)
+	if (number == memo->known_count ||
+	    memcmp(&memo->known[number], &want, offsetof(struct memo_entry, sha256)) != 0)
 		return false;
 	*digest = (struct digest){.algorithm = DIGEST_SHA256};
-	memcpy(digest->bytes, found->sha256, sizeof(found->sha256));
+	memcpy(digest->bytes, memo->known[number].sha256, sizeof(memo->known[number].sha256));
 	return true;
 }
 
@@ -152,51 +193,98 @@ static void learn(struct build_memo *memo, const struct stat *st, const struct t
 /* ---- writing ------------------------------------------------------------------------------------------------------
  */
 
-/* Both are sorted; what was learned replaces what was known of a file. */
-static struct memo_entry *merge(const struct build_memo *memo, size_t *count)
-{
-	struct memo_entry *all = mem_grow(NULL, memo->known_count + memo->learned_count, sizeof(*all));
-	size_t known = 0, learned = 0, n = 0;
+struct table {
+	struct memo_entry *entries;
+	uint32_t *order;
+	size_t count;
+};
 
-	while (known < memo->known_count || learned < memo->learned_count) {
-		int order = known == memo->known_count ? 1
-			    : learned == memo->learned_count
-				    ? -1
-				    : compare_file(&memo->known[known], &memo->learned[learned]);
-		if (order <= 0 && order != 0) {
-			all[n++] = memo->known[known++];
-			continue;
-		}
-		if (order == 0)
-			known++;
-		all[n++] = memo->learned[learned++];
-		while (learned < memo->learned_count && compare_file(&all[n - 1], &memo->learned[learned]) == 0)
-			learned++;
-	}
-	*count = n;
-	return all;
+static int compare_numbers(const void *a, const void *b, void *entries)
+{
+	const struct memo_entry *all = entries;
+	uint32_t one = *(const uint32_t *)a, other = *(const uint32_t *)b;
+	int order = compare_file(&all[one], &all[other]);
+
+	return order ? order : (one > other) - (one < other);
 }
 
-static int save(const struct build_memo *memo, struct error **err)
+static void sort_numbers(struct table *table)
+{
+	for (size_t i = 0; i < table->count; i++)
+		table->order[i] = (uint32_t)i;
+	qsort_r(table->order, table->count, sizeof(*table->order), compare_numbers, table->entries);
+}
+
+/* A file with several names was learned more than once; the last time counts. */
+static void drop_duplicates(struct table *table)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i + 1 < table->count; i++) {
+		struct memo_entry *entry = &table->entries[table->order[i]];
+		if (compare_file(entry, &table->entries[table->order[i + 1]]) == 0)
+			entry->size = -1;
+	}
+	for (size_t i = 0; i < table->count; i++)
+		if (table->entries[i].size >= 0)
+			table->entries[kept++] = table->entries[i];
+	bool dropped = kept < table->count;
+	table->count = kept;
+	if (dropped)
+		sort_numbers(table);
+}
+
+/* What was learned stands behind what was known, or in its place where it is the same file. */
+static void merge(struct build_memo *memo, struct table *table)
+{
+	size_t room = memo->known_count + memo->learned_count;
+
+	table->entries = mem_grow(NULL, room, sizeof(*table->entries));
+	table->order = mem_grow(NULL, room, sizeof(*table->order));
+	if (memo->known_count)
+		memcpy(table->entries, memo->known, memo->known_count * sizeof(*table->entries));
+	table->count = memo->known_count;
+	for (size_t i = 0; i < memo->learned_count; i++) {
+		size_t number = find_entry(memo, &memo->learned[i]);
+		if (number == memo->known_count)
+			number = table->count++;
+		table->entries[number] = memo->learned[i];
+	}
+	sort_numbers(table);
+	drop_duplicates(table);
+}
+
+static int write_table(const struct table *table, struct atomic_file *file, struct error **err)
+{
+	const struct memo_header header = {.magic = MAGIC, .count = table->count};
+	int fd = atomic_file_fd(file);
+	int rc = fd_write_all(fd, &header, sizeof(header), err);
+
+	if (rc >= 0)
+		rc = fd_write_all(fd, table->entries, table->count * sizeof(*table->entries), err);
+	if (rc >= 0)
+		rc = fd_write_all(fd, table->order, table->count * sizeof(*table->order), err);
+	return rc < 0 ? rc : atomic_file_commit(file, /* flags */ 0, err);
+}
+
+static int save(struct build_memo *memo, struct error **err)
 {
 	int cache = store_folder(memo->store, STORE_CACHE, err);
-	struct memo_header header = {.magic = MAGIC};
-	size_t count = 0;
+	struct table table = {0};
 
 	if (cache < 0)
 		return cache;
 	if (mkdirat(cache, FOLDER, 0700) < 0 && errno != EEXIST)
 		return error_set_errno(err, "make the directory of context memos");
-	qsort(memo->learned, memo->learned_count, sizeof(*memo->learned), compare_file);
-	cleanup_free struct memo_entry *all = merge(memo, &count);
-	header.count = count;
 	cleanup(atomic_file_free) struct atomic_file *file = NULL;
 	int rc = atomic_file_open(cache, memo->name, 0600, &file, err);
-	if (rc >= 0)
-		rc = fd_write_all(atomic_file_fd(file), &header, sizeof(header), err);
-	if (rc >= 0)
-		rc = fd_write_all(atomic_file_fd(file), all, count * sizeof(*all), err);
-	return rc < 0 ? rc : atomic_file_commit(file, /* flags */ 0, err);
+	if (rc < 0)
+		return rc;
+	merge(memo, &table);
+	rc = write_table(&table, file, err);
+	free(table.entries);
+	free(table.order);
+	return rc;
 }
 
 void build_memo_close(struct build_memo *memo)

@@ -15,94 +15,107 @@
 #include "base/rootpath.h"
 #include "base/tree.h"
 #include "builder/copy_internal.h"
+#include "dockerfile/ignore_walk.h"
 
 /* One copied directory, or the way to one file. */
 struct walk {
 	const struct build_selection *selection;
-	const struct ignore_rules *excludes;
-	const char *source; /* in the root, absolute */
+	const char *source;	     /* in the root, absolute */
+	struct ignore_walk ignored;  /* of paths in the root */
+	struct ignore_walk excluded; /* of paths in the copied directory */
+	struct buf whole;	     /* the path in the root, without its first '/' */
 	struct build_key *key;
 };
 
-static char *join(const char *directory, const char *path)
+static void walk_done(struct walk *walk)
 {
-	if (!*path)
-		return mem_strdup(directory);
-	return mem_printf("%s/%s", strcmp(directory, "/") == 0 ? "" : directory, path);
+	ignore_walk_done(&walk->ignored);
+	ignore_walk_done(&walk->excluded);
+	buf_done(&walk->whole);
+}
+CLEANUP_FOR_VALUE(struct walk, walk_done)
+
+static const char *whole_path(struct walk *walk, const char *path)
+{
+	const char *source = walk->source + strspn(walk->source, "/");
+
+	if (!*source)
+		return path;
+	buf_clear(&walk->whole);
+	buf_append_str(&walk->whole, source);
+	if (*path) {
+		buf_append_char(&walk->whole, '/');
+		buf_append_str(&walk->whole, path);
+	}
+	return buf_str(&walk->whole);
 }
 
-static bool is_left_out(const struct walk *walk, const char *path)
+static bool is_left_out(struct walk *walk, const char *path)
 {
-	if (walk->selection->ignore && walk->selection->ignore->patterns.count) {
-		cleanup_free char *whole = join(walk->source, path);
-		if (strcmp(whole, "/") != 0 && ignore_rules_match(walk->selection->ignore, whole + strspn(whole, "/")))
-			return true;
-	}
-	return walk->excludes->patterns.count && *path && ignore_rules_match(walk->excludes, path);
+	return ignore_walk_match(&walk->ignored, whole_path(walk, path)) || ignore_walk_match(&walk->excluded, path);
 }
 
 /* Can an exception bring anything back from below a directory that is left out? Otherwise nobody looks into it. */
-static bool may_return(const struct walk *walk, const char *path)
+static bool may_return(struct walk *walk, const char *path)
 {
-	if (walk->excludes->has_exceptions && ignore_rules_may_return(walk->excludes, path))
-		return true;
-	if (!walk->selection->ignore)
-		return false;
-	cleanup_free char *whole = join(walk->source, path);
-	return ignore_rules_may_return(walk->selection->ignore, whole + strspn(whole, "/"));
+	const struct ignore_rules *ignore = walk->selection->ignore, *excludes = walk->excluded.rules;
+
+	return (excludes->has_exceptions && ignore_rules_may_return(excludes, path)) ||
+	       (ignore && ignore_rules_may_return(ignore, whole_path(walk, path)));
 }
 
-static void add_stat(const struct walk *walk, const char *path, const struct stat *st)
+static int read_link(int dirfd, const char *name, char **target, struct error **err)
 {
-	const struct build_selection *selection = walk->selection;
-	mode_t mode = selection->git_modes ? copy_git_mode(st->st_mode) : st->st_mode;
-
-	build_key_text(walk->key, "path", path);
-	build_key_number(walk->key, "mode", mode);
-	if (selection->keep_owner) {
-		build_key_number(walk->key, "uid", st->st_uid);
-		build_key_number(walk->key, "gid", st->st_gid);
-	}
-	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
-		build_key_number(walk->key, "device", st->st_rdev);
-}
-
-static int add_file(const struct walk *walk, int dirfd, const char *name, const struct stat *st, struct error **err)
-{
-	struct digest digest;
-	int rc = build_memo_file(walk->selection->memo, dirfd, name, st, &digest, err);
-
-	if (rc >= 0)
-		build_key_digest(walk->key, "content", &digest);
-	return rc;
-}
-
-static int add_link(const struct walk *walk, const struct tree_entry *entry, struct error **err)
-{
-	cleanup_free char *target = mem_alloc(PATH_MAX + 1);
-	ssize_t size = readlinkat(entry->dirfd, entry->name, target, PATH_MAX);
+	cleanup_free char *text = mem_alloc(PATH_MAX + 1);
+	ssize_t size = readlinkat(dirfd, name, text, PATH_MAX);
 
 	if (size < 0)
-		return error_set_errno(err, "read the link '%s'", entry->path);
-	target[size] = '\0';
-	build_key_text(walk->key, "target", target);
+		return error_set_errno(err, "read the link '%s'", name);
+	text[size] = '\0';
+	*target = take_ptr(&text);
 	return 0;
+}
+
+/* `path` is what the copied directory has of its path, "" for a file that was named itself. */
+static int add_file(struct walk *walk, const char *path, int dirfd, const char *name, const struct stat *st,
+		    struct error **err)
+{
+	const struct build_selection *selection = walk->selection;
+	bool is_device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
+	cleanup_free char *link = NULL;
+	struct digest content;
+	struct build_key_file file = {
+		.path = path,
+		.shown = walk->key->parts ? whole_path(walk, path) : NULL,
+		.mode = selection->git_modes ? copy_git_mode(st->st_mode) : st->st_mode,
+		.has_owner = selection->keep_owner,
+		.uid = selection->keep_owner ? st->st_uid : 0,
+		.gid = selection->keep_owner ? st->st_gid : 0,
+		.device = is_device ? st->st_rdev : 0,
+	};
+	int rc = 0;
+
+	if (S_ISREG(st->st_mode)) {
+		rc = build_memo_file(selection->memo, dirfd, name, st, &content, err);
+		file.content = &content;
+	} else if (S_ISLNK(st->st_mode)) {
+		rc = read_link(dirfd, name, &link, err);
+		file.link = link;
+	}
+	if (rc >= 0)
+		build_key_file(walk->key, &file);
+	return rc;
 }
 
 static int visit(const struct tree_entry *entry, void *context, struct error **err)
 {
-	const struct walk *walk = context;
+	struct walk *walk = context;
 
 	if (!*entry->path)
 		return TREE_GO_ON;
 	if (is_left_out(walk, entry->path))
 		return S_ISDIR(entry->st->st_mode) && !may_return(walk, entry->path) ? TREE_SKIP_CHILDREN : TREE_GO_ON;
-	add_stat(walk, entry->path, entry->st);
-	int rc = 0;
-	if (S_ISREG(entry->st->st_mode))
-		rc = add_file(walk, entry->dirfd, entry->name, entry->st, err);
-	else if (S_ISLNK(entry->st->st_mode))
-		rc = add_link(walk, entry, err);
+	int rc = add_file(walk, entry->path, entry->dirfd, entry->name, entry->st, err);
 	return rc < 0 ? rc : TREE_GO_ON;
 }
 
@@ -119,8 +132,20 @@ static const char *last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* A file that is named itself, wherever links lead. */
+static int add_named_file(struct walk *walk, const struct stat *st, struct error **err)
+{
+	int root = walk->selection->root;
+	cleanup_free char *leaf = NULL;
+	cleanup_free char *resolved = NULL;
+	int rc = rootpath_resolve(root, walk->source, &resolved, err);
+	cleanup_close int parent = rc < 0 ? rc : rootpath_open_parent(root, resolved, false, &leaf, err);
+
+	return parent < 0 ? parent : add_file(walk, "", parent, leaf, st, err);
+}
+
 /* One path that a source stands for. */
-static int add_path(const struct walk *walk, const char *text, struct error **err)
+static int add_path(struct walk *walk, const char *text, struct error **err)
 {
 	const struct build_selection *selection = walk->selection;
 	bool is_glob = pattern_is_glob(text);
@@ -128,31 +153,19 @@ static int add_path(const struct walk *walk, const char *text, struct error **er
 
 	if (rootpath_stat(selection->root, walk->source, /* follow */ true, &st, NULL) < 0)
 		return not_found(text, false, err);
-	bool ignored = is_left_out(walk, "");
-	if (ignored && !(S_ISDIR(st.st_mode) && selection->ignore->has_exceptions))
-		return is_glob ? 0 : not_found(text, true, err);
 	bool is_dir = S_ISDIR(st.st_mode);
-	cleanup_close int fd =
-		rootpath_open(selection->root, walk->source, is_dir ? O_RDONLY | O_DIRECTORY : O_PATH, 0, err);
-	if (fd < 0)
-		return fd;
+	bool ignored = is_left_out(walk, "");
+	if (ignored && !(is_dir && selection->ignore->has_exceptions))
+		return is_glob ? 0 : not_found(text, true, err);
 	/* What is kept of the path is part of what comes out; a file brings its name. */
 	build_key_text(walk->key, is_dir ? "directory" : "file",
 		       selection->parents ? walk->source
 		       : is_dir		  ? NULL
 					  : last_part(walk->source));
-	if (is_dir)
-		return tree_walk(fd, visit, /* after */ NULL, (void *)walk, err);
-	if (walk->excludes->patterns.count && ignore_rules_match(walk->excludes, last_part(walk->source)))
-		return 0;
-	add_stat(walk, "", &st);
-	if (!S_ISREG(st.st_mode))
-		return 0;
-	cleanup_free char *leaf = NULL;
-	cleanup_free char *resolved = NULL;
-	int rc = rootpath_resolve(selection->root, walk->source, &resolved, err);
-	cleanup_close int parent = rc < 0 ? rc : rootpath_open_parent(selection->root, resolved, false, &leaf, err);
-	return parent < 0 ? parent : add_file(walk, parent, leaf, &st, err);
+	if (!is_dir)
+		return ignore_walk_match(&walk->excluded, last_part(walk->source)) ? 0 : add_named_file(walk, &st, err);
+	cleanup_close int fd = rootpath_open(selection->root, walk->source, O_RDONLY | O_DIRECTORY, 0, err);
+	return fd < 0 ? fd : tree_walk(fd, visit, /* after */ NULL, walk, err);
 }
 
 static int add_source(const struct build_selection *selection, const struct ignore_rules *excludes, const char *text,
@@ -169,7 +182,14 @@ static int add_source(const struct build_selection *selection, const struct igno
 	if (selection->parents)
 		build_key_text(key, "pattern", text);
 	for (size_t i = 0; rc >= 0 && i < paths.count; i++) {
-		const struct walk walk = {selection, excludes, paths.items[i], key};
+		cleanup(walk_done) struct walk walk = {
+			.selection = selection,
+			.source = paths.items[i],
+			.ignored = IGNORE_WALK_INIT(selection->ignore),
+			.excluded = IGNORE_WALK_INIT(excludes),
+			.whole = BUF_INIT(BUF_MAX_DEFAULT),
+			.key = key,
+		};
 		rc = add_path(&walk, text, err);
 	}
 	if (rc >= 0 && paths.count == 0 && !pattern_is_glob(text))

@@ -9,7 +9,7 @@
 #include "builder/build_selection.h"
 #include "builder/copy.h"
 
-#define KEY_VERSION "cooper step 1"
+#define KEY_VERSION "cooper step 2"
 
 static void add_layers(const struct build *build, struct build_key *key, const char *name,
 		       const struct plan_input *input)

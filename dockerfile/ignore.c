@@ -85,12 +85,28 @@ int ignore_rules_add_text(struct ignore_rules *rules, const char *text, struct e
 /* ---- Matching ---- */
 
 /* "**" and nothing special behind it is any end of a path, also in the middle of a name: "**.o". */
+static bool match_any_depth(const char *pattern, const char *path)
+{
+	const char *suffix = pattern + 2;
+
+	if (!strpbrk(suffix, SPECIAL "]"))
+		return text_has_suffix(path, suffix) || (suffix[0] == '/' && strcmp(path, suffix + 1) == 0);
+	/* The frequent "**" "/" "*.o": how a name ends says it all. */
+	if (strncmp(suffix, "/*", 2) == 0 && suffix[2] && !strpbrk(suffix + 2, SPECIAL "]/"))
+		return text_has_suffix(path, suffix + 2);
+	return pattern_match(pattern, path);
+}
+
+/* Most patterns are decided by the plain text that they begin with. */
 static bool match_one(const char *pattern, const char *path)
 {
-	if (strncmp(pattern, "**", 2) != 0 || strpbrk(pattern + 2, SPECIAL "]"))
-		return pattern_match(pattern, path);
-	const char *suffix = pattern + 2;
-	return text_has_suffix(path, suffix) || (suffix[0] == '/' && strcmp(path, suffix + 1) == 0);
+	size_t plain = strcspn(pattern, SPECIAL);
+
+	if (strncmp(pattern, path, plain) != 0)
+		return false;
+	if (!pattern[plain])
+		return !path[plain];
+	return strncmp(pattern, "**", 2) == 0 ? match_any_depth(pattern, path) : pattern_match(pattern, path);
 }
 
 void ignore_verdicts_done(struct ignore_verdicts *verdicts)
@@ -105,8 +121,10 @@ bool ignore_rules_step(const struct ignore_rules *rules, const char *path, const
 {
 	bool left_out = false;
 
-	ignore_verdicts_done(here);
-	here->matched = mem_alloc(rules->patterns.count * sizeof(*here->matched));
+	if (here->matched)
+		memset(here->matched, 0, rules->patterns.count * sizeof(*here->matched));
+	else
+		here->matched = mem_alloc(rules->patterns.count * sizeof(*here->matched));
 	for (size_t i = 0; i < rules->patterns.count; i++) {
 		const char *pattern = rules->patterns.items[i];
 		bool negated = pattern[0] == '!';

@@ -40,7 +40,8 @@ struct ignore_verdicts {
 
 void ignore_verdicts_done(struct ignore_verdicts *verdicts);
 CLEANUP_FOR_VALUE(struct ignore_verdicts, ignore_verdicts_done)
-/* Is `path` left out, whose directory got the verdicts `parent` (NULL for what lies at the top)? *here are its own. */
+/* Is `path` left out, whose directory got the verdicts `parent` (NULL for what lies at the top)? *here are its own:
+ * empty before, or of another path of the same rules. */
 bool ignore_rules_step(const struct ignore_rules *rules, const char *path, const struct ignore_verdicts *parent,
 		       struct ignore_verdicts *here);
 /* Can anything below the left-out directory `path` be taken back in? False: the walk need not enter it. */
