@@ -191,6 +191,16 @@ static int export_program(struct compiler *c, struct buf *program, struct error 
 	return fd_read_all(fd, program, err);
 }
 
+/* The gate of a call on one architecture, or NULL. */
+static const struct seccomp_gate *gate_of(struct compiler *c, uint32_t arch, const struct seccomp_policy *policy,
+					  int number)
+{
+	for (size_t i = 0; i < policy->gate_count; i++)
+		if (kernel_number(c, arch, policy->gates[i]->name) == number)
+			return policy->gates[i];
+	return NULL;
+}
+
 static void write_table(struct compiler *c, const struct seccomp_policy *policy, struct buf *program)
 {
 	cleanup_free struct seccomp_call *calls = mem_grow(NULL, policy->rule_count * c->arch_count, sizeof(*calls));
@@ -199,9 +209,12 @@ static void write_table(struct compiler *c, const struct seccomp_policy *policy,
 		for (size_t i = 0; i < policy->rule_count; i++) {
 			const struct seccomp_rule *rule = &policy->rules[i];
 			int number = kernel_number(c, c->arches[a], rule->name);
-			if (number >= 0)
-				calls[count++] =
-					(struct seccomp_call){audit_arch(c->arches[a]), (uint32_t)number, rule->action};
+			if (number < 0)
+				continue;
+			calls[count++] = (struct seccomp_call){.audit_arch = audit_arch(c->arches[a]),
+							       .number = (uint32_t)number,
+							       .action = rule->action,
+							       .gate = gate_of(c, c->arches[a], policy, number)};
 		}
 	}
 	seccomp_table_write(calls, count, policy->default_action, program);
@@ -227,11 +240,12 @@ int seccomp_compile(const struct seccomp_policy *policy, struct buf *program, st
 		return rc;
 
 	cleanup(buf_done) struct buf made = BUF_INIT(BUF_MAX_DEFAULT);
-	write_gates(&c, policy, &made);
-	if (policy->is_table)
+	if (policy->is_table) {
 		write_table(&c, policy, &made);
-	else
+	} else {
+		write_gates(&c, policy, &made);
 		rc = write_rules(&c, policy, &made, err);
+	}
 	if (rc < 0)
 		return rc;
 	size_t instructions = made.len / sizeof(struct sock_filter);

@@ -62,26 +62,35 @@ static size_t low_half_of_argument(unsigned arg)
 	return offset;
 }
 
-/* Falls out of its last instruction when the call is left to the rules; `number` has been loaded. Nothing after it
- * needs the number any more, so it ends with a jump to the end. */
-static void write_gate(struct writer *w, const struct seccomp_gate *gate, uint32_t number)
+size_t seccomp_gate_size(const struct seccomp_gate *gate)
 {
+	return 1 + gate->value_count;
+}
+
+void seccomp_gate_write_tests(const struct seccomp_gate *gate, uint8_t to_refused, uint8_t to_passed,
+			      struct buf *program)
+{
+	struct writer w = {.program = program, .start = program->len};
 	bool refuse_listed = gate->kind != SECCOMP_GATE_UNLISTED;
 	uint16_t test = BPF_JMP | BPF_K | (gate->kind == SECCOMP_GATE_ANY_BIT ? BPF_JSET : BPF_JEQ);
-	unsigned values = gate->value_count;
-	/* load, tests, the way of those that match none, the way of those that match */
-	put(w, BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)(values + 3), number);
-	load(w, low_half_of_argument(gate->arg));
-	for (unsigned i = 0; i < values; i++)
-		put(w, test, (uint8_t)(values - i), 0, gate->values[i]);
-	for (int matched = 0; matched < 2; matched++) {
-		if (refuse_listed == matched) {
-			answer(w, gate->action);
-		} else {
-			w->ends[w->end_count++] = position(w);
-			put(w, BPF_JMP | BPF_JA, 0, 0, 0);
-		}
-	}
+	uint8_t to_matched = refuse_listed ? to_refused : to_passed;
+	uint8_t to_unmatched = refuse_listed ? to_passed : to_refused;
+
+	load(&w, low_half_of_argument(gate->arg));
+	for (unsigned left = gate->value_count; left-- > 0;)
+		put(&w, test, (uint8_t)(left + to_matched), left == 0 ? to_unmatched : 0,
+		    gate->values[gate->value_count - 1 - left]);
+}
+
+/* Goes past its last instruction when the call is left to the rules; `number` has been loaded. Nothing after it needs
+ * the number any more, so it ends with a jump to the end. */
+static void write_gate(struct writer *w, const struct seccomp_gate *gate, uint32_t number)
+{
+	put(w, BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)(seccomp_gate_size(gate) + 2), number);
+	seccomp_gate_write_tests(gate, /* to_refused */ 0, /* to_passed */ 1, w->program);
+	answer(w, gate->action);
+	w->ends[w->end_count++] = position(w);
+	put(w, BPF_JMP | BPF_JA, 0, 0, 0);
 }
 
 /* x32's numbers lie above all of x86-64's. Where x32 is not served, they are libseccomp's to refuse. */

@@ -18,6 +18,12 @@ struct seccomp_numbers {
 
 #define SECCOMP_X32_BIT 0x40000000U
 
+/* The question of one gate alone, for seccomp_table.h: how many instructions it takes, and the instructions. The
+ * distances are from the last of them, as jumps count. */
+size_t seccomp_gate_size(const struct seccomp_gate *gate);
+void seccomp_gate_write_tests(const struct seccomp_gate *gate, uint8_t to_refused, uint8_t to_passed,
+			      struct buf *program);
+
 /* Appends struct sock_filter[] for all architectures in `numbers`; nothing when nothing is to be asked. */
 void seccomp_gates_write(const struct seccomp_policy *policy, const struct seccomp_numbers *numbers, size_t count,
 			 struct buf *program);

@@ -72,8 +72,8 @@ struct seccomp_policy {
 	/* A call with a number above all of these gets ENOSYS whatever the default: it is newer than the author of the
 	 * list, and programs fall back on ENOSYS but not on EPERM. Empty = no such bound. */
 	struct strlist known;
-	/* No rule has conditions, and what socketcall and ipc stand for is named beside them: seccomp_table.h will do.
-	 */
+	/* No rule has conditions, what socketcall and ipc stand for is named beside them, each call has one gate at
+	 * most, and there is no bound: seccomp_table.h will do. */
 	bool is_table;
 };
 

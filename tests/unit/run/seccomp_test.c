@@ -30,6 +30,7 @@
 #include "run/seccomp_cache.h"
 #include "run/seccomp_gate.h"
 #include "run/seccomp_profile.h"
+#include "run/seccomp_table.h"
 #include "run/siphash.h"
 
 #define ALLOW SECCOMP_RET_ALLOW
@@ -761,6 +762,41 @@ static void works_without_a_cache_that_can_be_written(void **state)
 }
 
 /* The first, second and last of the reference's vectors that are worth a line: inputs 00 01 02 … of that length. */
+/* 1500 ranges are a dozen blocks, and the jumps between them are long. Every call number is asked, and a few behind. */
+static void a_long_table_answers_as_its_list_says(void **state)
+{
+	enum { CALLS = 1500, STRIDE = 3 };
+	static const uint32_t answers[] = {ALLOW, FAILS(EPERM), FAILS(EACCES), SECCOMP_RET_KILL_PROCESS};
+	static const struct seccomp_gate gates[] = {
+		{.name = "a", .kind = SECCOMP_GATE_LISTED, .action = FAILS(EXDEV), .values = {5, 7}, .value_count = 2},
+		{.name = "b", .kind = SECCOMP_GATE_UNLISTED, .action = FAILS(EIO), .values = {5}, .value_count = 1},
+		{.name = "c", .kind = SECCOMP_GATE_ANY_BIT, .action = FAILS(ENXIO), .values = {4}, .value_count = 1},
+	};
+	struct seccomp_call calls[CALLS];
+	cleanup(buf_done) struct buf program = PROGRAM_INIT;
+	(void)state;
+
+	for (size_t i = 0; i < CALLS; i++)
+		calls[i] = (struct seccomp_call){.audit_arch = i % 2 ? NATIVE : FOREIGN,
+						 .number = (uint32_t)(CALLS - i) * STRIDE,
+						 .action = answers[i % ARRAY_COUNT(answers)],
+						 .gate = i % 50 < ARRAY_COUNT(gates) ? &gates[i % 50] : NULL};
+	seccomp_table_write(calls, CALLS, FAILS(ENOSYS), &program);
+	for (size_t i = 0; i < CALLS; i++) {
+		const struct seccomp_call *call = &calls[i];
+		uint32_t refused = call->gate ? call->gate->action : call->action;
+		bool is_listed = call->gate && call->gate->kind != SECCOMP_GATE_UNLISTED;
+		assert_int_equal(verdict(&program, call->audit_arch, call->number, 5, 0),
+				 is_listed ? refused : call->action);
+		assert_int_equal(verdict(&program, call->audit_arch, call->number, 8, 0),
+				 is_listed ? call->action : refused);
+		assert_int_equal(verdict(&program, call->audit_arch, (long)call->number + 1, 5, 0), FAILS(ENOSYS));
+		assert_int_equal(verdict(&program, call->audit_arch, (long)call->number - 1, 5, 0), FAILS(ENOSYS));
+	}
+	assert_int_equal(verdict(&program, NATIVE, UINT32_MAX, 0, 0), FAILS(ENOSYS));
+	assert_int_equal(verdict(&program, 0, calls[0].number, 0, 0), FAILS(ENOSYS));
+}
+
 static void siphash_is_the_reference(void **state)
 {
 	static const struct {
@@ -806,6 +842,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_program_of_another_libseccomp_is_made_again, make_directory,
 						remove_directory),
 		cmocka_unit_test(works_without_a_cache_that_can_be_written),
+		cmocka_unit_test(a_long_table_answers_as_its_list_says),
 		cmocka_unit_test(siphash_is_the_reference),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
