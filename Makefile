@@ -75,7 +75,7 @@ $(B)/run/init/init: run/init/init.c run/init/protocol.h
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -Os -Wall -Wextra -I. -ffreestanding -fno-stack-protector -fno-pic -fno-pie -no-pie -static -nostdlib \
-		-fno-asynchronous-unwind-tables -Wl,--build-id=none,-z,noexecstack -s -o $@ $<
+		-fno-asynchronous-unwind-tables -Wl,--build-id=none,-z,noexecstack,-z,noseparate-code -s -o $@ $<
 $(B)/run/init_image.o: $(B)/run/init/init
 $(B)/run/init_image.o: CPPFLAGS_ALL += -DINIT_IMAGE='"$(B)/run/init/init"'
 

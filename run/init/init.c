@@ -15,6 +15,7 @@
 #include <linux/fcntl.h>
 #include <linux/limits.h>
 #include <linux/prctl.h>
+#include <linux/sched.h>
 #include <linux/wait.h>
 
 /* ---- System calls ---- */
@@ -35,6 +36,22 @@ static long call(long number, long a, long b, long c, long d, long e)
 
 /* At the entry the stack pointer points at argc, argv, NULL, envp, NULL (System V ABI, "Process Initialization"). */
 __asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall start\n\thlt\n");
+
+/* clone(2) with a stack: `child` starts on it. The system call keeps all registers but rax, rcx and r11. */
+static long clone_onto(void *stack, unsigned long flags, void (*child)(void *), void *argument)
+{
+	long result;
+	register void (*r8)(void *) __asm__("r8") = child;
+	register void *r9 __asm__("r9") = argument;
+
+	__asm__ volatile(
+		"syscall\n\ttest %%rax, %%rax\n\tjnz 1f\n\txor %%ebp, %%ebp\n\tmov %%r9, %%rdi\n\tcall *%%r8\n\t"
+		"hlt\n1:"
+		: "=a"(result)
+		: "a"(__NR_clone), "D"(flags), "S"(stack), "d"(0), "r"(r8), "r"(r9)
+		: "rcx", "r11", "memory");
+	return result;
+}
 #elif defined(__aarch64__)
 static long call(long number, long a, long b, long c, long d, long e)
 {
@@ -50,6 +67,22 @@ static long call(long number, long a, long b, long c, long d, long e)
 }
 
 __asm__(".globl _start\n_start:\n\tmov x29, #0\n\tmov x30, #0\n\tmov x0, sp\n\tbl start\n\tbrk #1\n");
+
+/* clone(2) with a stack: `child` starts on it. The system call keeps all registers but x0. */
+static long clone_onto(void *stack, unsigned long flags, void (*child)(void *), void *argument)
+{
+	register long x8 __asm__("x8") = __NR_clone;
+	register long x0 __asm__("x0") = (long)flags;
+	register void *x1 __asm__("x1") = stack;
+	register void (*x9)(void *) __asm__("x9") = child;
+	register void *x10 __asm__("x10") = argument;
+
+	__asm__ volatile("svc #0\n\tcbnz x0, 1f\n\tmov x29, #0\n\tmov x30, #0\n\tmov x0, x10\n\tblr x9\n\tbrk #1\n1:"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x9), "r"(x10)
+			 : "memory");
+	return x0;
+}
 #else
 #error "the init of a step is written for x86-64 and aarch64"
 #endif
@@ -57,6 +90,8 @@ __asm__(".globl _start\n_start:\n\tmov x29, #0\n\tmov x30, #0\n\tmov x0, sp\n\tb
 /* The kernel's signal set, not the C library's. */
 typedef unsigned long kernel_signals;
 #define SIGNALS_SIZE sizeof(kernel_signals)
+
+#define STACK_GAP 2048UL
 
 static __attribute__((noreturn)) void leave(int status)
 {
@@ -137,8 +172,16 @@ static int search(char **argv, char **env)
 	return code;
 }
 
-static __attribute__((noreturn)) void be_command(const char *flags, char **argv, char **env)
+struct command {
+	const char *flags;
+	char **argv, **env;
+};
+
+/* Shares our memory, and writes to none of it but its stack. */
+static __attribute__((noreturn)) void be_command(void *argument)
 {
+	const struct command *command = argument;
+	char **argv = command->argv;
 	kernel_signals none = 0;
 	struct init_report report = {.kind = INIT_REPORT_EXEC};
 
@@ -146,14 +189,23 @@ static __attribute__((noreturn)) void be_command(const char *flags, char **argv,
 	call(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	/* A session of its own: signals can then be sent to all of its foreground, and a terminal can be its own. */
 	call(__NR_setsid, 0, 0, 0, 0, 0);
-	if (flags[0] == INIT_FLAG_TERMINAL)
+	if (command->flags[0] == INIT_FLAG_TERMINAL)
 		call(__NR_ioctl, 0, TIOCSCTTY, 0, 0, 0);
 	call(__NR_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, SIGNALS_SIZE, 0);
 	report.code = argv[0][0] == '\0'   ? ENOENT
-		      : has_slash(argv[0]) ? execute(argv[0], argv, env)
-					   : search(argv, env);
+		      : has_slash(argv[0]) ? execute(argv[0], argv, command->env)
+					   : search(argv, command->env);
 	call(__NR_write, INIT_CHANNEL, (long)&report, sizeof(report), 0, 0);
 	leave(report.code == ENOENT || report.code == ENOTDIR ? 127 : 126);
+}
+
+/* As vfork(2) does: nothing is copied, and we stand still until the command is executed. Its stack lies below ours: the
+ * rest of ours is far smaller than the gap. */
+static long start_command(struct command *command)
+{
+	unsigned long below = ((unsigned long)__builtin_frame_address(0) - STACK_GAP) & ~15UL;
+
+	return clone_onto((void *)below, CLONE_VM | CLONE_VFORK | SIGCHLD, be_command, command);
 }
 
 /* ---- The first process ---- */
@@ -190,7 +242,7 @@ __attribute__((noreturn, used)) void start(long *stack)
 {
 	long argc = stack[0];
 	char **argv = (char **)(stack + 1);
-	char **env = argv + argc + 1;
+	struct command step = {.flags = argv[1], .argv = argv + 2, .env = argv + argc + 1};
 	kernel_signals all = ~(kernel_signals)0;
 
 	if (argc < 3)
@@ -199,9 +251,7 @@ __attribute__((noreturn, used)) void start(long *stack)
 	 */
 	call(__NR_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, SIGNALS_SIZE, 0);
 	call(__NR_fcntl, INIT_CHANNEL, F_SETFD, FD_CLOEXEC, 0, 0);
-	long command = call(__NR_clone, SIGCHLD, 0, 0, 0, 0);
-	if (command == 0)
-		be_command(argv[1], argv + 2, env);
+	long command = start_command(&step);
 	if (command < 0) {
 		struct init_report report = {.kind = INIT_REPORT_EXEC, .code = (int)-command};
 		call(__NR_write, INIT_CHANNEL, (long)&report, sizeof(report), 0, 0);
