@@ -18,6 +18,9 @@
 #endif
 
 #define READ_CHUNK ((size_t)64 << 10)
+/* Most files that are read whole are smaller than this. Files of /proc/sys make the kernel allocate what is asked for.
+ */
+#define FIRST_CHUNK ((size_t)4 << 10)
 #define COPY_CHUNK ((size_t)64 << 10)
 /* copy_file_range(2) takes this much at a time: interruptible, and far below SSIZE_MAX. */
 #define COPY_RANGE_CHUNK ((size_t)1 << 30)
@@ -66,28 +69,40 @@ ssize_t fd_read_full(int fd, void *data, size_t size, struct error **err)
 	return (ssize_t)total;
 }
 
-static int read_in_chunks(int fd, char *chunk, struct buf *into, struct error **err)
+/* Appends what one full read of `size` bytes gives; *ended when that was all. */
+static int read_chunk(int fd, char *chunk, size_t size, struct buf *into, bool *ended, struct error **err)
 {
-	for (;;) {
-		ssize_t got = fd_read_full(fd, chunk, READ_CHUNK, err);
-		if (got < 0)
-			return (int)got;
-		buf_append(into, chunk, (size_t)got);
-		if (into->overflow)
-			return error_set(err, EFBIG, "larger than %zu bytes", into->max);
-		if ((size_t)got < READ_CHUNK)
-			return 0;
-	}
+	ssize_t got = fd_read_full(fd, chunk, size, err);
+
+	if (got < 0)
+		return (int)got;
+	buf_append(into, chunk, (size_t)got);
+	*ended = (size_t)got < size;
+	return into->overflow ? error_set(err, EFBIG, "larger than %zu bytes", into->max) : 0;
+}
+
+static int read_in_chunks(int fd, struct buf *into, struct error **err)
+{
+	cleanup_free char *chunk = mem_grow(NULL, READ_CHUNK, 1);
+	bool ended = false;
+	int rc = 0;
+
+	while (rc == 0 && !ended)
+		rc = read_chunk(fd, chunk, READ_CHUNK, into, &ended, err);
+	if (into->secret)
+		mem_wipe(chunk, READ_CHUNK);
+	return rc;
 }
 
 int fd_read_all(int fd, struct buf *into, struct error **err)
 {
-	cleanup_free char *chunk = mem_grow(NULL, READ_CHUNK, 1);
-	int rc = read_in_chunks(fd, chunk, into, err);
+	char first[FIRST_CHUNK];
+	bool ended = false;
+	int rc = read_chunk(fd, first, sizeof(first), into, &ended, err);
 
 	if (into->secret)
-		mem_wipe(chunk, READ_CHUNK);
-	return rc;
+		mem_wipe(first, sizeof(first));
+	return rc < 0 || ended ? rc : read_in_chunks(fd, into, err);
 }
 
 int fd_read_file(int dirfd, const char *path, struct buf *into, struct error **err)

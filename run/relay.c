@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -30,6 +31,8 @@ static int open_way(struct relay *relay, int way, int file, struct error **err)
 	relay->given[way] = ends[is_input ? 0 : 1];
 	relay->pipe[way] = ends[is_input ? 1 : 0];
 	relay->file[way] = file;
+	if (is_input)
+		relay->pending = mem_grow(NULL, RELAY_CHUNK, 1);
 	fcntl(relay->pipe[way], F_SETFL, O_NONBLOCK);
 	return 0;
 }
@@ -93,7 +96,7 @@ static void end_way(struct relay *relay, int way)
 
 static void read_input(struct relay *relay)
 {
-	ssize_t got = read(relay->file[STDIN_FILENO], relay->pending, sizeof(relay->pending));
+	ssize_t got = read(relay->file[STDIN_FILENO], relay->pending, RELAY_CHUNK);
 
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -167,4 +170,5 @@ void relay_done(struct relay *relay)
 		fd_close(take_fd(&relay->given[way]));
 		fd_close(take_fd(&relay->pipe[way]));
 	}
+	free(take_ptr(&relay->pending));
 }

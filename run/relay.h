@@ -20,10 +20,10 @@
 #define RELAY_CHUNK ((size_t)16 << 10)
 
 struct relay {
-	int given[RELAY_WAYS];	   /* the step's ends of pipes, owned; -1: it gets the caller's own */
-	int pipe[RELAY_WAYS];	   /* our ends, owned; -1: none, or ended */
-	int file[RELAY_WAYS];	   /* the caller's, borrowed */
-	char pending[RELAY_CHUNK]; /* read from the caller's input, not yet taken by the pipe */
+	int given[RELAY_WAYS]; /* the step's ends of pipes, owned; -1: it gets the caller's own */
+	int pipe[RELAY_WAYS];  /* our ends, owned; -1: none, or ended */
+	int file[RELAY_WAYS];  /* the caller's, borrowed */
+	char *pending; /* RELAY_CHUNK, read from the caller's input, not yet taken by the pipe; NULL: no input */
 	size_t pending_size;
 };
 

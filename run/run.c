@@ -371,6 +371,20 @@ static void pass_signals(struct step *step)
 	}
 }
 
+/* After its end nothing more comes: what has not been heard is there now. */
+static int listen_to_the_end(struct step *step, struct error **err)
+{
+	int rc = 0;
+
+	while (rc == 0 && step->channel >= 0) {
+		struct pollfd channel = {.fd = step->channel, .events = POLLIN};
+		if (poll(&channel, 1, 0) <= 0)
+			break;
+		rc = listen_once(step, err);
+	}
+	return rc;
+}
+
 enum { WATCH_END, WATCH_SIGNALS, WATCH_CHANNEL, WATCH_TTY, WATCH_COUNT = WATCH_TTY + 2 + RELAY_WAYS };
 
 /* Until the first process has ended, which it does only when all others of its pid namespace have. */
@@ -379,10 +393,13 @@ static int watch(struct step *step, struct error **err)
 	int timeout = step->disk.limit ? DISK_INTERVAL_MS : -1;
 
 	for (;;) {
+		/* Once it is set up, only that the command cannot be executed is left to hear. That has time until the
+		 * end: being woken for the channel's closing would cost each step a switch of processes. */
+		int channel = step->is_set_up ? -1 : step->channel;
 		struct pollfd fds[WATCH_COUNT] = {
 			[WATCH_END] = {.fd = step->pidfd, .events = POLLIN},
 			[WATCH_SIGNALS] = {.fd = step->signals, .events = POLLIN},
-			[WATCH_CHANNEL] = {.fd = step->channel, .events = POLLIN}, /* -1 is passed over */
+			[WATCH_CHANNEL] = {.fd = channel, .events = POLLIN}, /* -1 is passed over */
 		};
 		size_t ttys = tty_poll(&step->tty, fds + WATCH_TTY);
 		size_t relays = relay_poll(&step->relay, fds + WATCH_TTY + ttys);
@@ -401,7 +418,7 @@ static int watch(struct step *step, struct error **err)
 		tty_copy(&step->tty, fds + WATCH_TTY, ttys);
 		relay_copy(&step->relay, fds + WATCH_TTY + ttys, relays);
 		if (fds[WATCH_END].revents)
-			return 0;
+			return listen_to_the_end(step, err);
 		/* By the clock: a step that never stops talking is looked at as well. */
 		if (!step->killed_for && disk_is_spent(&step->disk))
 			kill_step(step, "it has written more than its disk limit allows");
