@@ -63,6 +63,7 @@ struct build_options {
 	bool git_modes;	 /* --context-modes=git */
 	bool pass_stdin; /* RUN gets ours, else /dev/null */
 	bool quiet;
+	bool debug; /* a RUN that fails is entered at once, on the terminal; jobs is 1 */
 	/* Lines for people, as they come: "STEP 1/7: FROM alpine", output of RUN is written to stderr as it is. */
 	void (*progress)(const char *line, void *context);
 	/* Instead of it, for who wants more than lines. NULL. */

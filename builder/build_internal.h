@@ -6,7 +6,7 @@
  *	build_stage.c	one stage, step by step: from the cache, or made
  *	build_stepkey.c	the key of a step
  *	build_layer.c	changes to a layer
- *	build_exec.c	RUN
+ *	build_exec.c	RUN; build_mounts.c what it mounts, debug_shell.c what is left of one that failed
  *	secret.c	its secrets and ssh sockets
  *	build_mask.c	and how they are kept out of the log
  *	build_files.c	COPY, ADD, WORKDIR

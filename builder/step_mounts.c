@@ -17,6 +17,7 @@
 #include "base/rootpath.h"
 #include "base/tree.h"
 #include "builder/acquire.h"
+#include "builder/mount_root.h"
 #include "imagefmt/digest.h"
 
 #define CACHE_MODE 0755
@@ -43,8 +44,31 @@ static void add_mount(struct step *step, const struct run_mount *mount)
 
 /* ---- sources ---- */
 
+static void keep_rootfs(struct step *step, struct rootfs *rootfs)
+{
+	step->roots = mem_grow(step->roots, step->root_count + 1, sizeof(*step->roots));
+	step->roots[step->root_count++] = rootfs;
+}
+
+/* Of a step that was kept when it failed. */
+static int open_kept(struct step *step, const char *from, int *root, struct error **err)
+{
+	struct rootfs *rootfs = NULL;
+	int fd = mount_root_open(step->w, from, &rootfs, err);
+
+	if (rootfs)
+		keep_rootfs(step, rootfs);
+	if (fd < 0)
+		return error_prefix(err, "what the step mounted from");
+	keep_fd(step, fd);
+	*root = fd;
+	return 0;
+}
+
 static int open_from(struct step *step, const char *name, int *root, struct error **err)
 {
+	if (mount_root_is(name))
+		return open_kept(step, name, root, err);
 	cleanup(container_done) struct container c = {0};
 	struct rootfs *rootfs = NULL;
 	int rc;
@@ -65,8 +89,7 @@ static int open_from(struct step *step, const char *name, int *root, struct erro
 	}
 	if (rc < 0)
 		return error_prefix(err, "--mount from=%s", name);
-	step->roots = mem_grow(step->roots, step->root_count + 1, sizeof(*step->roots));
-	step->roots[step->root_count++] = rootfs;
+	keep_rootfs(step, rootfs);
 	*root = rootfs_fd(rootfs);
 	return 0;
 }
@@ -191,9 +214,9 @@ static int cache_name(const struct mount_setting *setting, char hex[DIGEST_HEX_S
 {
 	/* What it starts with makes it another cache; without `from`, the source is only a part of it. */
 	bool is_filled = setting->from || setting->root;
-	cleanup_free char *text =
-		mem_printf("%s\n%s\n%s", setting->id ? setting->id : setting->target,
-			   setting->from ? setting->from : "", is_filled && setting->source ? setting->source : "");
+	cleanup_free char *text = mem_printf("%s\n%s\n%s", setting->id ? setting->id : setting->target,
+					     setting->from && !mount_root_is(setting->from) ? setting->from : "",
+					     is_filled && setting->source ? setting->source : "");
 	struct digest digest;
 	int rc = digest_of(text, strlen(text), &digest, err);
 

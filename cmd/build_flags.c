@@ -51,6 +51,8 @@ static const struct option_spec build_rows[] = {
 	{"call", 0, OPTION_TEXT, BUILD(call), "METHOD",
 	 "check, outline or targets[,format=json]: say what the Dockerfile holds, build nothing"},
 	{"check", 0, OPTION_FLAG, BUILD(check), NULL, "the same as --call=check"},
+	{"debug", 0, OPTION_FLAG, BUILD(debug), NULL,
+	 "open a shell in a RUN that fails, on the terminal; stages are built one after the other"},
 	{"progress", 0, OPTION_TEXT, BUILD(progress), "KIND", "auto, plain, tty, json, quiet"},
 	{"quiet", 'q', OPTION_FLAG, BUILD(quiet), NULL, "nothing but the id"},
 	{"logfile", 0, OPTION_TEXT, BUILD(logfile), "FILE", "write what the build says to FILE"},
@@ -338,6 +340,13 @@ static int read_progress(const struct build_flags *flags, struct build_request *
 		return error_set(err, EINVAL, "--progress '%s': use auto, plain, tty, json or quiet", text);
 	if (flags->quiet)
 		request->progress = BUILD_PROGRESS_QUIET;
+	if (!flags->debug)
+		return 0;
+	if (request->progress == BUILD_PROGRESS_JSON || request->progress == BUILD_PROGRESS_QUIET || flags->logfile)
+		return error_set(err, EINVAL,
+				 "--debug is for somebody at a terminal: it goes with --progress plain only");
+	/* What is redrawn would be drawn over the shell. */
+	request->progress = BUILD_PROGRESS_PLAIN;
 	return 0;
 }
 
@@ -383,7 +392,9 @@ static int read_cache(const struct build_flags *flags, struct build_options *opt
 		return rc;
 	options->single_layer = !layers;
 	options->squash = flags->squash || flags->squash_all;
-	options->jobs = (int)jobs;
+	options->debug = flags->debug;
+	/* Others would print into the shell. */
+	options->jobs = flags->debug ? 1 : (int)jobs;
 	options->git_modes = flags->context_modes && strcmp(flags->context_modes, "git") == 0;
 	if (flags->context_modes && !options->git_modes && strcmp(flags->context_modes, "files") != 0)
 		return error_set(err, EINVAL, "--context-modes '%s': use files or git", flags->context_modes);
