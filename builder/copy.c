@@ -26,17 +26,7 @@
 /* ---- where sources come from ----------------------------------------------------------------------------------------
  */
 
-struct copy_from {
-	struct rootfs *rootfs;	/* of --from */
-	struct records records; /* of --from a container */
-	bool is_container;
-	bool is_target;	 /* it is the container that is copied into */
-	int lock;	 /* of another container */
-	int fd;		 /* of anything else */
-	char *directory; /* that relative sources are in: "/" or our working directory */
-};
-
-static void copy_from_done(struct copy_from *from)
+void copy_from_done(struct copy_from *from)
 {
 	rootfs_close(from->rootfs);
 	records_done(&from->records);
@@ -44,7 +34,6 @@ static void copy_from_done(struct copy_from *from)
 	fd_close(from->fd);
 	free(from->directory);
 }
-CLEANUP_FOR_VALUE(struct copy_from, copy_from_done)
 
 /* A second overlay over one upper directory is undefined: another container is held, and of the one that is copied into
  * the root that is open already is used. */
@@ -79,8 +68,8 @@ static int open_from_name(struct workshop *w, const struct container *target, co
 	return rc < 0 ? rc : rootfs_open_image(w, &image, &from->rootfs, err);
 }
 
-static int open_sources(struct workshop *w, const struct container *target, const struct copy_options *options,
-			struct copy_from *from, struct error **err)
+int copy_from_open(struct workshop *w, const struct container *target, const struct copy_options *options,
+		   struct copy_from *from, struct error **err)
 {
 	if (options->root) {
 		from->directory = mem_strdup("/");
@@ -116,7 +105,7 @@ static int add_ignore_file(struct copy_job *job, int root, const char *name, boo
 	return rc < 0 ? error_prefix(err, "%s", name) : rc;
 }
 
-static int load_ignore_rules(struct copy_job *job, struct error **err)
+int copy_load_ignore_rules(struct copy_job *job, struct error **err)
 {
 	const struct copy_options *options = job->options;
 	int rc = 0;
@@ -521,7 +510,7 @@ static int prepare(struct copy_job *job, struct error **err)
 	return rc < 0 ? error_prefix(err, "--chown '%s'", options->chown) : rc;
 }
 
-static void job_done(struct copy_job *job)
+void copy_job_done(struct copy_job *job)
 {
 	ignore_rules_done(&job->context_rules);
 	ignore_rules_done(&job->exclude_rules);
@@ -531,7 +520,6 @@ static void job_done(struct copy_job *job)
 	free(job->links.slots);
 }
 
-/* A source that is written as an absolute path into the context is meant there, and not as a path below it. */
 static void enter_context(const char *contextdir, const struct strlist *texts, struct strlist *into)
 {
 	size_t length = strlen(contextdir);
@@ -549,11 +537,19 @@ static void enter_context(const char *contextdir, const struct strlist *texts, s
 	}
 }
 
+void copy_source_texts(const struct copy_options *options, const struct strlist *sources, struct strlist *texts)
+{
+	if (options->contextdir && !options->from)
+		enter_context(options->contextdir, sources, texts);
+	else
+		strlist_copy(texts, sources);
+}
+
 int copy_into_container(struct workshop *w, const struct container *c, const struct strlist *sources,
 			const char *destination, const struct copy_options *options, struct copy_result *result,
 			struct error **err)
 {
-	cleanup(copy_from_done) struct copy_from from = {.fd = -1, .lock = -1, .records = RECORDS_INIT};
+	cleanup(copy_from_done) struct copy_from from = COPY_FROM_INIT;
 	cleanup(rootfs_close) struct rootfs *rootfs = NULL;
 	cleanup(strlist_done) struct strlist texts = {0};
 	struct copy_job job = {.w = w,
@@ -563,11 +559,8 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 
 	if (sources->count == 0)
 		return error_set(err, EINVAL, "nothing to copy: no source was named");
-	if (options->contextdir && !options->from)
-		enter_context(options->contextdir, sources, &texts);
-	else
-		strlist_copy(&texts, sources);
-	int rc = open_sources(w, c, options, &from, err);
+	copy_source_texts(options, sources, &texts);
+	int rc = copy_from_open(w, c, options, &from, err);
 	if (rc >= 0)
 		rc = rootfs_open(w, c, &rootfs, err);
 	if (rc < 0)
@@ -581,11 +574,11 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 					   : from.fd;
 	rc = prepare(&job, err);
 	if (rc >= 0)
-		rc = load_ignore_rules(&job, err);
+		rc = copy_load_ignore_rules(&job, err);
 	if (rc >= 0)
 		rc = put_all(&job, from.directory, &texts, destination, err);
 	if (rc >= 0)
 		rc = digest_lines(&job, result, err);
-	job_done(&job);
+	copy_job_done(&job);
 	return rc;
 }

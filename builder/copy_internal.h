@@ -52,6 +52,35 @@ struct copy_job {
 	unsigned beside;    /* names given so far to what waits beside its place */
 };
 
+void copy_job_done(struct copy_job *job);
+
+/* ---- copy.c ----------------------------------------------------------------------------------------------------- */
+
+struct rootfs;
+
+/* Where sources come from. */
+struct copy_from {
+	struct rootfs *rootfs;	/* of --from */
+	struct records records; /* of --from a container */
+	bool is_container;
+	bool is_target;	 /* it is the container that is copied into */
+	int lock;	 /* of another container */
+	int fd;		 /* of anything else */
+	char *directory; /* that relative sources are in: "/" or our working directory */
+};
+#define COPY_FROM_INIT ((struct copy_from){.fd = -1, .lock = -1, .records = RECORDS_INIT})
+
+void copy_from_done(struct copy_from *from);
+CLEANUP_FOR_VALUE(struct copy_from, copy_from_done)
+/* `from` is COPY_FROM_INIT before. */
+int copy_from_open(struct workshop *w, const struct container *target, const struct copy_options *options,
+		   struct copy_from *from, struct error **err);
+/* What the job's options leave out; its source_root is open. */
+int copy_load_ignore_rules(struct copy_job *job, struct error **err);
+/* The sources as paths of where they come from: one that is written as an absolute path into the context is meant
+ * there, and not as a path below it. */
+void copy_source_texts(const struct copy_options *options, const struct strlist *sources, struct strlist *texts);
+
 /* ---- copy_place.c ----------------------------------------------------------------------------------------------- */
 
 /* What is to be made. Owner and mode are the source's; the job's options are applied when it is made. */
