@@ -48,17 +48,20 @@ static bool has_map(const struct layer_record *record, const char *map)
 	return *map == '\0' || strcmp(record->id_map, map) == 0;
 }
 
-int layer_place(struct store *store, const struct digest *diff_id, char **name, struct error **err)
+/* As layer_place(). `record` is zero before; it is loaded when it was read on the way and is the one of *name, which
+ * its id_map shows. */
+static int find_place(struct store *store, const struct digest *diff_id, char **name, struct layer_record *record,
+		      struct error **err)
 {
-	cleanup(layer_record_done) struct layer_record record = {0};
 	int layers = store_folder(store, STORE_LAYERS, err);
 	char hex[DIGEST_HEX_SIZE];
 
 	if (layers < 0)
 		return layers;
 	digest_hex(diff_id, hex);
-	int rc = layer_record_load(layers, hex, &record, NULL);
-	if (rc == 0 && !has_map(&record, store_id_map(store))) {
+	int rc = layer_record_load(layers, hex, record, NULL);
+	if (rc == 0 && !has_map(record, store_id_map(store))) {
+		layer_record_done(record);
 		rc = other_name(store, hex, name, err);
 		if (rc < 0)
 			return rc;
@@ -71,11 +74,20 @@ int layer_place(struct store *store, const struct digest *diff_id, char **name, 
 	return rc == -ENOENT && faccessat(layers, hex, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? -ENOENT : 0;
 }
 
-int layer_find(struct store *store, const struct digest *diff_id, char **name, struct error **err)
+int layer_place(struct store *store, const struct digest *diff_id, char **name, struct error **err)
+{
+	cleanup(layer_record_done) struct layer_record record = {0};
+
+	return find_place(store, diff_id, name, &record, err);
+}
+
+/* As layer_find(), with `record` as in find_place(). */
+static int find(struct store *store, const struct digest *diff_id, char **name, struct layer_record *record,
+		struct error **err)
 {
 	cleanup_free char *found = NULL;
 	char text[DIGEST_TEXT_SIZE];
-	int rc = layer_place(store, diff_id, &found, err);
+	int rc = find_place(store, diff_id, &found, record, err);
 
 	if (rc == -ENOENT && found && strchr(found, '.'))
 		return error_set(err, ENOENT,
@@ -87,6 +99,13 @@ int layer_find(struct store *store, const struct digest *diff_id, char **name, s
 	if (rc == 0)
 		*name = take_ptr(&found);
 	return rc;
+}
+
+int layer_find(struct store *store, const struct digest *diff_id, char **name, struct error **err)
+{
+	cleanup(layer_record_done) struct layer_record record = {0};
+
+	return find(store, diff_id, name, &record, err);
 }
 
 char *layer_tree_path(struct store *store, const struct digest *diff_id)
@@ -230,11 +249,9 @@ int layer_list(struct store *store, struct digest **diff_ids, size_t *count, str
 /* ---- trust ---- */
 
 /* A tree that was written in this boot is in the kernel's memory if not on disk; a durable one is on disk. */
-bool layer_is_trusted(const struct layer_record *record)
+bool layer_is_trusted(struct store *store, const struct layer_record *record)
 {
-	cleanup_free char *boot_id = layer_boot_id();
-
-	return record->durable || strcmp(record->boot_id, boot_id) == 0;
+	return record->durable || strcmp(record->boot_id, store_boot_id(store)) == 0;
 }
 
 int layer_open_tree(struct store *store, const char *name, struct error **err)
@@ -254,11 +271,12 @@ int layer_open(struct store *store, const struct digest *diff_id, struct error *
 
 	if (fd >= 0)
 		return fd;
-	int rc = layer_find(store, diff_id, &name, err);
+	int rc = find(store, diff_id, &name, &record, err);
 	if (rc < 0)
 		return rc;
-	if (layer_record_load(store_folder(store, STORE_LAYERS, NULL), name, &record, NULL) < 0 ||
-	    !layer_is_trusted(&record)) {
+	if (!record.id_map)
+		rc = layer_record_load(store_folder(store, STORE_LAYERS, NULL), name, &record, NULL);
+	if (rc < 0 || !layer_is_trusted(store, &record)) {
 		cleanup_close int lock = layer_lock(store, diff_id, err);
 		rc = lock < 0 ? lock : layer_check(store, diff_id, name, err);
 		if (rc < 0)

@@ -16,8 +16,6 @@ int layer_record_save(int dirfd, const char *name, const struct layer_record *re
 /* Adds a copy of the blob, or replaces what is said about it. True when the record changed. */
 bool layer_record_add_blob(struct layer_record *record, const struct layer_blob *blob);
 void layer_blob_copy(struct layer_blob *to, const struct layer_blob *from);
-/* This boot of this machine; "" where /proc does not say. Newly allocated. */
-MUST_CHECK char *layer_boot_id(void);
 
 /* ---- layer.c ---- */
 MUST_CHECK int layer_lock(struct store *store, const struct digest *diff_id, struct error **err);
@@ -29,7 +27,7 @@ int layer_place(struct store *store, const struct digest *diff_id, char **name, 
 /* The tree of layers/<name>, whatever it is worth. */
 MUST_CHECK int layer_open_tree(struct store *store, const char *name, struct error **err);
 /* Whether the tree that the record is about is sure to be whole: see layer.h about reboots. */
-bool layer_is_trusted(const struct layer_record *record);
+bool layer_is_trusted(struct store *store, const struct layer_record *record);
 /* Moves layers/<name> out of sight and removes it there, so that nobody sees half of it. Missing is success. */
 int layer_remove_named(struct store *store, const char *name, struct error **err);
 /* Loads the record, lets `change` alter it and writes it back, under the layer's lock. */

@@ -39,7 +39,7 @@ static int publish(struct store *store, int dirfd, const char *made, const char 
 	if (store_is_durable(store))
 		record->durable = true;
 	record->id_map = mem_strdup(store_id_map(store));
-	record->boot_id = layer_boot_id();
+	record->boot_id = mem_strdup(store_boot_id(store));
 	if (record->durable) {
 		int rc = sync_tree(dirfd, err);
 		if (rc < 0)
@@ -211,7 +211,7 @@ int layer_check(struct store *store, const struct digest *diff_id, const char *n
 	/* A record that was cut off says nothing; then there is no blob to know either. */
 	if (layer_record_load(layers, name, &record, NULL) < 0)
 		record.boot_id = mem_strdup("");
-	else if (layer_is_trusted(&record))
+	else if (layer_is_trusted(store, &record))
 		return 0; /* somebody was faster */
 	if (!is_whole(store, name, &record))
 		return restore(store, diff_id, name, &record, err);
@@ -261,7 +261,7 @@ static bool is_good(struct store *store, const char *name)
 	cleanup(layer_record_done) struct layer_record record = {0};
 
 	return layer_record_load(store_folder(store, STORE_LAYERS, NULL), name, &record, NULL) == 0 &&
-	       layer_is_trusted(&record);
+	       layer_is_trusted(store, &record);
 }
 
 /* tmp/<tree> becomes tmp/<new>/fs, with a record, and that layers/<name>. */

@@ -2,7 +2,6 @@
 #include "imagefmt/layer_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +12,6 @@
 
 #define RECORD_SIZE_MAX ((size_t)1 << 20)
 #define BLOBS_MAX 64
-#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
 void layer_blob_done(struct layer_blob *blob)
 {
@@ -164,13 +162,4 @@ int layer_record_save(int dirfd, const char *name, const struct layer_record *re
 	json_format(root, &text);
 	/* Not synced: an empty record after a power cut makes the layer be unpacked again, as its tree would. */
 	return atomic_file_write(dirfd, path, 0600, text.data, text.len, record->durable ? ATOMIC_FILE_SYNC : 0, err);
-}
-
-char *layer_boot_id(void)
-{
-	cleanup(buf_done) struct buf text = BUF_INIT(256);
-
-	if (fd_read_file(AT_FDCWD, BOOT_ID_PATH, &text, NULL) < 0)
-		return mem_strdup(""); /* masked: then the store is no older than the sandbox we are in */
-	return mem_strndup(buf_str(&text), strcspn(buf_str(&text), "\n"));
 }

@@ -27,6 +27,7 @@ static const char *const folder_names[STORE_FOLDERS] = {
 	[STORE_CACHE] = "cache", [STORE_LOCKS] = "locks",
 };
 
+#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define TMP_FOLDER "tmp"
 #define TMP_LOCK "lock" /* the file inside a temporary directory whose lock says that its process lives */
 #define TMP_TRIES 100
@@ -50,6 +51,7 @@ struct store {
 	char *id_map;
 	bool single_id;
 	struct strlist known_layers; /* "hex=name" */
+	char *boot_id;		     /* NULL: not read yet */
 };
 
 const char *store_known_layer(const struct store *store, const char *hex)
@@ -60,6 +62,19 @@ const char *store_known_layer(const struct store *store, const char *hex)
 void store_know_layer(struct store *store, const char *hex, const char *name)
 {
 	strlist_env_set(&store->known_layers, hex, name);
+}
+
+const char *store_boot_id(struct store *store)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(256);
+
+	if (store->boot_id)
+		return store->boot_id;
+	/* Masked it is as good as empty: see the header. */
+	if (fd_read_file(AT_FDCWD, BOOT_ID_PATH, &text, NULL) < 0)
+		buf_clear(&text);
+	store->boot_id = mem_strndup(buf_str(&text), strcspn(buf_str(&text), "\n"));
+	return store->boot_id;
 }
 
 /* ---- Folders ---- */
@@ -342,6 +357,7 @@ void store_close(struct store *store)
 	free(store->root);
 	free(store->runroot);
 	free(store->id_map);
+	free(store->boot_id);
 	free(store);
 }
 

@@ -107,4 +107,8 @@ struct store_swept {
 /* Removes the work of processes that died. */
 int store_sweep(struct store *store, struct store_swept *swept, struct error **err);
 
+/* This boot of this machine, read once; "" where /proc does not say: then the store is no older than the sandbox that
+ * we are in. */
+const char *store_boot_id(struct store *store);
+
 #endif
