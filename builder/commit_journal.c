@@ -36,6 +36,7 @@
 struct journal {
 	struct container next;
 	struct digest diff_id;
+	bool has_image; /* else a layer is added to the container, and no more */
 	struct new_image image;
 	char *name;
 };
@@ -47,6 +48,19 @@ static void journal_done(struct journal *journal)
 	free(journal->name);
 }
 CLEANUP_FOR_VALUE(struct journal, journal_done)
+
+static void add_image(json_t *root, const struct new_image *image)
+{
+	char digest[DIGEST_TEXT_SIZE];
+
+	json_set_string(root, "mediaType", image->manifest.media_type);
+	json_set_string(root, "manifest", digest_format(&image->manifest.digest, digest));
+	json_set_i64(root, "manifestSize", (int64_t)image->manifest.size);
+	json_set_string(root, "imageID", digest_format(&image->id, digest));
+	json_set_i64(root, "created", image->created);
+	json_set_string_opt(root, "name", image->name);
+	json_set_bool(root, "unlisted", image->unlisted);
+}
 
 static int journal_save(int dir, const struct container *next, const struct digest *diff_id,
 			const struct new_image *image, struct error **err)
@@ -61,15 +75,31 @@ static int journal_save(int dir, const struct container *next, const struct dige
 		return rc;
 	json_set_take(root, "state", state);
 	json_set_string(root, "diffID", digest_format(diff_id, digest));
-	json_set_string(root, "mediaType", image->manifest.media_type);
-	json_set_string(root, "manifest", digest_format(&image->manifest.digest, digest));
-	json_set_i64(root, "manifestSize", (int64_t)image->manifest.size);
-	json_set_string(root, "imageID", digest_format(&image->id, digest));
-	json_set_i64(root, "created", image->created);
-	json_set_string_opt(root, "name", image->name);
-	json_set_bool(root, "unlisted", image->unlisted);
+	if (image)
+		add_image(root, image);
 	json_format(root, &text);
 	return atomic_file_write(dir, JOURNAL, 0600, text.data, text.len, ATOMIC_FILE_SYNC, err);
+}
+
+static int load_image(const struct json_place *at, struct journal *journal, struct error **err)
+{
+	struct new_image *image = &journal->image;
+	int rc = json_require_digest(json_field(at, "manifest"), &image->manifest.digest, err);
+
+	if (rc >= 0)
+		rc = json_require_digest(json_field(at, "imageID"), &image->id, err);
+	if (rc >= 0)
+		rc = json_get_string(json_field(at, "mediaType"), &image->manifest.media_type, err);
+	if (rc >= 0)
+		rc = json_get_u64(json_field(at, "manifestSize"), &image->manifest.size, err);
+	if (rc >= 0)
+		rc = json_get_i64(json_field(at, "created"), &image->created, err);
+	if (rc >= 0)
+		rc = json_get_string(json_field(at, "name"), &journal->name, err);
+	if (rc >= 0)
+		rc = json_get_bool(json_field(at, "unlisted"), &image->unlisted, err);
+	image->name = journal->name;
+	return rc;
 }
 
 static int journal_load(int dir, struct journal *journal, struct error **err)
@@ -86,29 +116,16 @@ static int journal_load(int dir, struct journal *journal, struct error **err)
 		rc = container_state_parse(state.value, JOURNAL, &journal->next, err);
 	if (rc >= 0)
 		rc = json_require_digest(json_field(&at, "diffID"), &journal->diff_id, err);
-	if (rc >= 0)
-		rc = json_require_digest(json_field(&at, "manifest"), &journal->image.manifest.digest, err);
-	if (rc >= 0)
-		rc = json_require_digest(json_field(&at, "imageID"), &journal->image.id, err);
-	if (rc >= 0)
-		rc = json_get_string(json_field(&at, "mediaType"), &journal->image.manifest.media_type, err);
-	if (rc >= 0)
-		rc = json_get_u64(json_field(&at, "manifestSize"), &journal->image.manifest.size, err);
-	if (rc >= 0)
-		rc = json_get_i64(json_field(&at, "created"), &journal->image.created, err);
-	if (rc >= 0)
-		rc = json_get_string(json_field(&at, "name"), &journal->name, err);
-	if (rc >= 0)
-		rc = json_get_bool(json_field(&at, "unlisted"), &journal->image.unlisted, err);
-	journal->image.name = journal->name;
-	return rc;
+	struct json_place manifest = json_field(&at, "manifest");
+	journal->has_image = json_is_present(&manifest);
+	return rc < 0 || !journal->has_image ? rc : load_image(&at, journal, err);
 }
 
 /* Steps 4 to 7. */
 static int finish(struct workshop *w, int dir, const struct container *next, const struct new_image *image,
 		  struct error **err)
 {
-	int rc = commit_list_image(w, image, err);
+	int rc = image ? commit_list_image(w, image, err) : 0;
 
 	if (rc >= 0)
 		rc = container_save(w, next, err);
@@ -162,7 +179,9 @@ static int recover_task(struct workshop *w, void *context, struct buf *result, s
 {
 	const struct recovery *job = context;
 
-	return finish(w, job->dir, &job->journal->next, &job->journal->image, err);
+	const struct journal *journal = job->journal;
+
+	return finish(w, job->dir, &journal->next, journal->has_image ? &journal->image : NULL, err);
 }
 
 static int go_back(int dir, struct error **err)
@@ -174,13 +193,12 @@ static int go_back(int dir, struct error **err)
 
 int container_recover(struct workshop *w, struct container *c, struct error **err)
 {
+	if (!container_has(w, c, JOURNAL))
+		return 0;
 	cleanup_close int dir = container_open_dir(w, c, err);
 	cleanup(journal_done) struct journal journal = {0};
-
 	if (dir < 0)
 		return dir;
-	if (!is_there(dir, JOURNAL))
-		return 0;
 	int rc = journal_load(dir, &journal, err);
 	if (rc < 0)
 		return error_prefix(err, "container '%s'", c->name);

@@ -42,6 +42,14 @@ int container_open_dir(struct workshop *w, const struct container *c, struct err
 	return fd < 0 ? error_prefix(err, "container '%s'", c->name) : fd;
 }
 
+bool container_has(struct workshop *w, const struct container *c, const char *name)
+{
+	int containers = store_folder(workshop_store(w), STORE_CONTAINERS, NULL);
+	cleanup_free char *path = mem_printf("%s/%s", c->id, name);
+
+	return containers >= 0 && faccessat(containers, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int write_state(int dirfd, const struct container *c, struct error **err)
 {
 	cleanup_json json_t *root = NULL;
@@ -375,7 +383,7 @@ static int hold(struct workshop *w, const char *text, enum lock_wait wait, struc
 	if (lock < 0)
 		return lock;
 	cleanup(container_done) struct container read = {0};
-	rc = container_find(w, id, &read, err);
+	rc = load(w, id, &read, err);
 	if (rc == -ENOENT) {
 		/* Removed while we waited: our waiting has made its lock file anew. */
 		store_drop_lock(workshop_store(w), "container", id);

@@ -63,6 +63,8 @@ MUST_CHECK int container_acquire(struct workshop *w, const char *text, struct co
 int container_recover(struct workshop *w, struct container *c, struct error **err);
 /* Descriptor of containers/<id>. */
 MUST_CHECK int container_open_dir(struct workshop *w, const struct container *c, struct error **err);
+/* True when there is something of this name in it (a path of our own; links are not followed). */
+bool container_has(struct workshop *w, const struct container *c, const char *name);
 /* The name without a number that Buildah's rules give: "debian-working-container"; "working-container" for scratch
  * (text NULL). A 64-digit id or a digest gives its first 12 digits. Newly allocated. */
 MUST_CHECK char *container_default_name(const char *image_text);

@@ -52,6 +52,9 @@ static int open_table(struct workshop *w, struct error **err)
 
 	if (containers < 0)
 		return containers;
+	int table = fd_open_dir(containers, BY_NAME, NULL);
+	if (table >= 0)
+		return table;
 	if (mkdirat(containers, BY_NAME, 0700) < 0 && errno != EEXIST)
 		return error_set_errno(err, "make the table of names");
 	return fd_open_dir(containers, BY_NAME, err);

@@ -21,9 +21,7 @@
 
 bool rootfs_has_copy(struct workshop *w, const struct container *c)
 {
-	cleanup_close int dir = container_open_dir(w, c, NULL);
-
-	return dir >= 0 && rootcopy_exists(dir);
+	return container_has(w, c, ROOTCOPY "/."); /* as rootcopy_exists() */
 }
 
 /* ---- layers ---- */
@@ -87,6 +85,9 @@ int rootfs_open_upper(struct workshop *w, const struct container *c, struct root
 	layers->upper = fd_open_dir(dir, "upper", err);
 	if (layers->upper < 0)
 		return error_prefix(err, "container '%s'", c->name);
+	layers->scratch = fd_open_dir(dir, "scratch", NULL);
+	if (layers->scratch >= 0)
+		return 0;
 	if (mkdirat(dir, "scratch", 0700) < 0 && errno != EEXIST)
 		return error_set_errno(err, "make a work directory");
 	layers->scratch = fd_open_dir(dir, "scratch", err);

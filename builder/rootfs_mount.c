@@ -84,10 +84,12 @@ static bool is_mount_point(struct workshop *w, const struct container *c)
 static int record_load(struct workshop *w, const struct container *c, struct mount_record *record, struct error **err)
 {
 	cleanup(mount_record_done) struct mount_record read = {0};
-	cleanup_close int dir = container_open_dir(w, c, err);
-	cleanup_json json_t *root = NULL;
 
 	*record = read;
+	if (!container_has(w, c, RECORD)) /* most are mounted nowhere */
+		return 0;
+	cleanup_close int dir = container_open_dir(w, c, err);
+	cleanup_json json_t *root = NULL;
 	if (dir < 0)
 		return dir;
 	int rc = json_load_at(dir, RECORD, RECORD_SIZE_MAX, &root, NULL);
@@ -115,23 +117,22 @@ static bool is_no_session(const struct mount_record *record)
 
 static bool is_here(struct workshop *w, const struct container *c, const struct mount_record *record)
 {
-	cleanup_free char *current = unshare_session_current(w);
-
 	if (!record->session)
 		return false;
 	if (is_no_session(record))
 		return true;
+	cleanup_free char *current = unshare_session_current(w);
 	return current && strcmp(record->session, current) == 0 && is_mount_point(w, c);
 }
 
 int rootfs_check_free(struct workshop *w, const struct container *c, struct error **err)
 {
 	cleanup(mount_record_done) struct mount_record record = {0};
-	cleanup_free char *current = unshare_session_current(w);
 	int rc = record_load(w, c, &record, err);
 
 	if (rc < 0 || !record.session || is_no_session(&record))
 		return rc;
+	cleanup_free char *current = unshare_session_current(w);
 	if (current && strcmp(record.session, current) == 0)
 		return 0;
 	const char *pid = strchr(record.session, '-');
