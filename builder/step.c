@@ -21,7 +21,6 @@
 #include "run/capability.h"
 #include "run/limits.h"
 #include "run/seccomp.h"
-#include "run/userns.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define DEFAULT_HOSTNAME "cooper"
@@ -86,16 +85,27 @@ static int add_proxies(struct step *step, struct error **err)
 	return rc;
 }
 
+void step_env_of_image(const struct containers_conf *conf, const struct image_config *config, struct strlist *env)
+{
+	strlist_append(env, "PATH=" DEFAULT_PATH);
+	for (size_t i = 0; i < conf->env.count; i++)
+		set_env(env, conf->env.items[i]);
+	for (size_t i = 0; i < config->env.count; i++)
+		set_env(env, config->env.items[i]);
+}
+
+void step_env_of_settings(const struct settings *settings, struct strlist *env)
+{
+	for (size_t i = 0; i < settings->env.count; i++)
+		set_env(env, settings->env.items[i]);
+}
+
 static int make_env(struct step *step, struct error **err)
 {
-	strlist_append(&step->env, "PATH=" DEFAULT_PATH);
-	for (size_t i = 0; i < step->conf.env.count; i++)
-		set_env(&step->env, step->conf.env.items[i]);
-	for (size_t i = 0; i < step->c->config.env.count; i++)
-		set_env(&step->env, step->c->config.env.items[i]);
+	step_env_of_image(&step->conf, &step->c->config, &step->env);
 	int rc = add_proxies(step, err);
-	for (size_t i = 0; rc >= 0 && i < step->settings.env.count; i++)
-		set_env(&step->env, step->settings.env.items[i]);
+	if (rc >= 0)
+		step_env_of_settings(&step->settings, &step->env);
 	return rc;
 }
 
@@ -357,7 +367,7 @@ static int set_process(struct step *step, struct run_spec *spec, struct error **
 	spec->stdout_fd = step->options->stdout_fd;
 	spec->stderr_fd = step->options->stderr_fd;
 	spec->min_rung = (int)workshop_options(step->w)->min_rung;
-	return 0;
+	return workshop_idmap(step->w, &spec->map, err);
 }
 
 static int fill(struct step *step, struct run_spec *spec, struct error **err)
@@ -435,6 +445,6 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 	spec.root = step.layers.root;
 	spec.root.read_only = read_only;
 	/* The step may share our user id, and on some machines our process table: it must not attach to us. */
-	userns_seal();
+	spec.seal = true;
 	return run_step(&spec, result, err);
 }

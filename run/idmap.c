@@ -33,6 +33,25 @@ void idmap_done(struct idmap *map)
 	*map = (struct idmap){0};
 }
 
+static struct id_extents copy_extents(const struct id_extents *extents)
+{
+	struct id_extents copy = {.items = mem_grow(NULL, extents->count + 1, sizeof(*copy.items)),
+				  .count = extents->count};
+
+	memcpy(copy.items, extents->items, extents->count * sizeof(*copy.items));
+	return copy;
+}
+
+void idmap_copy(struct idmap *copy, const struct idmap *map)
+{
+	*copy = (struct idmap){
+		.kind = map->kind,
+		.uids = copy_extents(&map->uids),
+		.gids = copy_extents(&map->gids),
+		.reason = map->reason ? mem_strdup(map->reason) : NULL,
+	};
+}
+
 static void add_extent(struct id_extents *extents, uint32_t inside, uint32_t outside, uint32_t count)
 {
 	extents->items = mem_grow(extents->items, extents->count + 1, sizeof(*extents->items));

@@ -36,6 +36,7 @@
 #include "run/relay.h"
 #include "run/sources.h"
 #include "run/tty.h"
+#include "run/userns.h"
 
 #define SIGNAL_BASE 128
 #define STATUS_NOT_FOUND 127
@@ -173,8 +174,12 @@ static void show_namespace(struct id_extents *extents)
 static int prepare(struct step *step, struct error **err)
 {
 	const struct run_spec *spec = step->spec;
-	int rc = idmap_current(&step->map, err);
+	int rc = 0;
 
+	if (spec->map)
+		idmap_copy(&step->map, spec->map);
+	else
+		rc = idmap_current(&step->map, err);
 	if (rc == 0 && spec->runtime) {
 		show_namespace(&step->map.uids);
 		show_namespace(&step->map.gids);
@@ -270,6 +275,9 @@ static int release_child(struct step *step, struct error **err)
 		rc = write_map(step, "uid_map", &step->map.uids, err);
 	if (rc == 0)
 		rc = write_map(step, "gid_map", &step->map.gids, err);
+	/* Not earlier: the child of a process that is not dumpable has to be asked before its maps can be written. */
+	if (rc == 0 && step->spec->seal)
+		userns_seal();
 	if (rc == 0 && step->cgroup.dir >= 0)
 		rc = cgroup_add(&step->cgroup, step->pid, err);
 	if (rc < 0)

@@ -75,7 +75,10 @@ struct run_device {
 
 enum run_terminal { RUN_TERMINAL_AUTO, RUN_TERMINAL_YES, RUN_TERMINAL_NO };
 
+struct idmap;
+
 struct run_spec {
+	const struct idmap *map; /* the ids of the namespace that we stand in; NULL: as /proc says */
 	struct run_root root;
 	const struct strlist *argv; /* exec'd as given, argv[0] searched in the step's PATH */
 	const struct strlist *env;  /* exact; HOME is added from the user's entry when missing */
@@ -113,6 +116,8 @@ struct run_spec {
 	uint64_t shm_size; /* bytes, 0 = 64 MiB */
 	struct run_cgroup cgroup;
 	uint64_t disk_limit; /* bytes that the step may add to upper; 0 = no limit */
+
+	bool seal; /* from the step's first instruction on we are not dumpable, and stay so (userns.h) */
 
 	enum run_terminal terminal;
 	int stdin_fd, stdout_fd, stderr_fd; /* -1 = /dev/null for stdin, ours for the others */
