@@ -11,11 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/env.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/parse.h"
 
@@ -312,12 +314,21 @@ static int failure_status(const struct command *command, int rc)
 	return command && command->failure_status ? command->failure_status : EXIT_COOPER;
 }
 
+/* jansson would open /dev/urandom for it, at its first object. */
+static void seed_json(void)
+{
+	size_t seed = 0;
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == sizeof(seed))
+		json_object_seed(seed);
+}
+
 int main(int argc, char **argv)
 {
 	fill_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would take the statuses of our children */
 	umask(0022);
+	seed_json();
 	cleanup_error struct error *err = NULL;
 	const struct command *command = NULL;
 	int rc = dispatch(argc, argv, &command, &err);
