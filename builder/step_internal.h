@@ -38,6 +38,12 @@ struct step {
 	struct strlist temporary; /* directories in tmp/, of private caches */
 };
 
+/* ---- step.c ---- */
+
+/* The variables of a step, without proxies: first those of the image over containers.conf's, then what was said. */
+void step_env_of_image(const struct containers_conf *conf, const struct image_config *config, struct strlist *env);
+void step_env_of_settings(const struct settings *settings, struct strlist *env);
+
 /* ---- step_files.c ---- */
 
 /* /etc/resolv.conf of the step; NULL in *text for --dns none. */
