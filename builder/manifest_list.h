@@ -65,11 +65,13 @@ int manifest_list_annotate_index(struct workshop *w, const char *list, const str
 int manifest_list_remove(struct workshop *w, const char *list, const struct digest *instance, struct image_entry *entry,
 			 struct error **err);
 
-/* The image of a list for a platform (NULL: this machine's), by what acquire_image() then goes on: *child is an entry
- * as images_find() gives it, *origin the registry's "domain/path@digest" when the layers are there and not here, or
- * NULL. -ENOENT lists what there is. */
+/* The image of a list for a platform (NULL: this machine's): *child is an entry as images_find() gives it. -ENOENT
+ * lists what there is. */
 int manifest_list_choose(struct workshop *w, const struct image_entry *list, const struct platform *platform,
-			 struct image_entry *child, char **origin, struct error **err);
+			 struct image_entry *child, struct error **err);
+/* The repository ("domain/path") where the layers of a list's image are, newly allocated; NULL when all of them are
+ * here, or nobody knows. */
+MUST_CHECK char *manifest_list_origin(struct workshop *w, const struct image_entry *list, const struct digest *image);
 
 /* Sends the index, and with `all` its images, to a place. Images that were built here are compressed on the way, so
  * that the list that arrives may have another digest than the one in the store: *digest is its. */

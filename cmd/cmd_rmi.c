@@ -11,7 +11,6 @@
 #include "builder/container.h"
 #include "builder/sweep.h"
 #include "cmd/command.h"
-#include "imagefmt/reference.h"
 
 struct rmi_options {
 	bool all, force, prune;
@@ -62,24 +61,6 @@ static int remove_image(struct command_context *context, const struct image_entr
 	return 0;
 }
 
-/* The name of `entry` that the user's text stands for, or NULL when the text is an id. */
-static const char *name_meant(const struct image_entry *entry, const char *text)
-{
-	cleanup(reference_done) struct reference ref = {0};
-	if (reference_parse(text, &ref, NULL) < 0)
-		return NULL;
-	reference_add_default_tag(&ref);
-	cleanup_free char *full = reference_format(&ref);
-	const char *prefixes[] = {"", "localhost/", "docker.io/library/", "docker.io/"};
-	for (size_t p = 0; p < ARRAY_COUNT(prefixes); p++) {
-		cleanup_free char *name = mem_printf("%s%s", prefixes[p], full);
-		for (size_t i = 0; i < entry->names.count; i++)
-			if (strcmp(entry->names.items[i], name) == 0)
-				return entry->names.items[i];
-	}
-	return NULL;
-}
-
 static int remove_named(struct command_context *context, const char *text, bool force, struct error **err)
 {
 	cleanup(image_entry_done) struct image_entry entry = {0};
@@ -89,7 +70,7 @@ static int remove_named(struct command_context *context, const char *text, bool 
 	int rc = images_find(context->store, text, &entry, err);
 	if (rc < 0)
 		return rc;
-	const char *name = name_meant(&entry, text);
+	const char *name = images_name_meant(&entry, text);
 	if (!name && entry.names.count > 1 && !force)
 		return error_set(err, EBUSY,
 				 "unable to delete image '%s' by ID with more than one tag: use force removal", text);

@@ -342,6 +342,23 @@ int images_find(struct store *store, const char *text, struct image_entry *entry
 	return 0;
 }
 
+const char *images_name_meant(const struct image_entry *entry, const char *text)
+{
+	cleanup(reference_done) struct reference ref = {0};
+	if (reference_parse(text, &ref, NULL) < 0)
+		return NULL;
+	reference_add_default_tag(&ref);
+	cleanup_free char *full = reference_format(&ref);
+	const char *prefixes[] = {"", "localhost/", "docker.io/library/", "docker.io/"};
+	for (size_t p = 0; p < ARRAY_COUNT(prefixes); p++) {
+		cleanup_free char *name = mem_printf("%s%s", prefixes[p], full);
+		for (size_t i = 0; i < entry->names.count; i++)
+			if (strcmp(entry->names.items[i], name) == 0)
+				return entry->names.items[i];
+	}
+	return NULL;
+}
+
 /* ---- Changing ---- */
 
 static bool has_id(const struct descriptor *d, const struct digest *id)
@@ -433,6 +450,41 @@ int images_add(struct store *store, const struct descriptor *manifest, const str
 	image_index_format(&table, &after);
 	if (!after.overflow && before.len == after.len && memcmp(before.data, after.data, after.len) == 0)
 		return 0;
+	return save_table(store, &table, TABLE_GROWS, err);
+}
+
+/* What the entry says about where things are goes, its name stays. */
+static void replace_entry(struct descriptor *d, const struct descriptor *manifest, const struct digest *id,
+			  int64_t created)
+{
+	cleanup_free char *name = mem_strdup(images_name_of(d));
+	descriptor_copy(d, manifest);
+	strlist_env_unset(&d->annotations, REF_NAME_ANNOTATION);
+	annotate(d, id, created, name);
+}
+
+int images_replace(struct store *store, const struct digest *old, const char *name, const struct descriptor *manifest,
+		   const struct digest *id, int64_t created, struct error **err)
+{
+	cleanup_close int lock = lock_table(store, err);
+	if (lock < 0)
+		return lock;
+	cleanup(image_index_done) struct image_index table = {0};
+	int rc = images_load_table(store, &table, err);
+	if (rc < 0)
+		return rc;
+	bool found = false;
+	for (size_t i = 0; i < table.manifest_count; i++) {
+		struct descriptor *d = &table.manifests[i];
+		const char *have = images_name_of(d);
+		if (!has_id(d, old) || (name && (!have || strcmp(have, name) != 0)))
+			continue;
+		replace_entry(d, manifest, id, created);
+		found = true;
+	}
+	char hex[DIGEST_HEX_SIZE];
+	if (!found)
+		return error_set(err, ENOENT, "%s: image not known", name ? name : digest_hex(old, hex));
 	return save_table(store, &table, TABLE_GROWS, err);
 }
 

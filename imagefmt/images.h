@@ -36,6 +36,11 @@ int images_find(struct store *store, const char *text, struct image_entry *entry
 /* Adds the image (its blobs are in the store) or finds it there, and moves `name` (full, or NULL) to it. */
 int images_add(struct store *store, const struct descriptor *manifest, const struct digest *id, int64_t created,
 	       const char *name, struct error **err);
+/* Puts another list in the place of the list `old`: for one of its names, or (NULL) for all of them. -ENOENT. */
+int images_replace(struct store *store, const struct digest *old, const char *name, const struct descriptor *manifest,
+		   const struct digest *id, int64_t created, struct error **err);
+/* The name of `entry` that the user's text stands for, borrowed, or NULL when the text is an id. */
+const char *images_name_meant(const struct image_entry *entry, const char *text);
 /* Takes one name away; the image stays, unnamed if it was the last. -ENOENT. */
 int images_untag(struct store *store, const char *name, struct error **err);
 /* Takes the image out of the table with all its names; blobs and layers are for images_collect(). */

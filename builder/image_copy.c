@@ -1,0 +1,221 @@
+/*
+ * Both ends of a copy: which places are meant, what it takes to open them, and where blobs lie in between.
+ */
+#include "builder/image_copy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/parse.h"
+#include "builder/image_copy_internal.h"
+#include "builder/manifest_list.h"
+#include "builder/store_place.h"
+#include "registry/docker.h"
+
+/* ---- Places ---- */
+
+#define STORE_PREFIX "store:"
+
+int image_place_parse(const char *text, struct location *location, struct error **err)
+{
+	if (location_has_transport(text))
+		return location_parse(text, location, err);
+	const char *name = text_has_prefix(text, STORE_PREFIX) ? text + strlen(STORE_PREFIX) : text;
+	cleanup_free char *full = mem_printf("containers-storage:%s", name);
+	return location_parse(full, location, err);
+}
+
+static int find_stored(struct workshop *w, const struct location *location, struct image_entry *entry,
+		       struct error **err)
+{
+	return images_find(workshop_store(w), location->name, entry, err);
+}
+
+int image_place_open(struct workshop *w, const struct location *location, const struct registry_options *registry,
+		     struct registry_client **client, struct image_source **source, struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	int rc;
+
+	switch (location->transport) {
+	case TRANSPORT_DOCKER:
+		rc = registry_client_new(registry, client, err);
+		return rc < 0 ? rc : registry_source_open(*client, &location->ref, source, err);
+	case TRANSPORT_STORE:
+		rc = find_stored(w, location, &entry, err);
+		if (rc == 0)
+			*source = store_source_new(w, &entry);
+		return rc;
+	default:
+		return image_source_open_local(location, workshop_store(w), source, err);
+	}
+}
+
+static int open_sink(struct workshop *w, const struct location *location, const struct registry_options *registry,
+		     struct registry_client **client, struct image_sink **sink, struct error **err)
+{
+	int rc;
+
+	switch (location->transport) {
+	case TRANSPORT_DOCKER:
+		rc = registry_client_new(registry, client, err);
+		return rc < 0 ? rc : registry_sink_open(*client, &location->ref, sink, err);
+	case TRANSPORT_STORE:
+		return store_sink_open(w, location->name, sink, err);
+	default:
+		return image_sink_open_local(location, workshop_store(w), sink, err);
+	}
+}
+
+static int parse_source(const char *text, const struct image_copy_options *options, struct location *location,
+			struct error **err)
+{
+	int rc = image_place_parse(text, location, err);
+
+	if (rc == 0 && options->source_blob_folder && location->transport != TRANSPORT_OCI)
+		return error_set(err, EINVAL, "--src-shared-blob-dir goes with oci: as the source");
+	if (rc == 0)
+		location->blob_folder = mem_strdup(options->source_blob_folder);
+	return rc;
+}
+
+static int parse_destination(const char *text, const struct image_copy_options *options, struct location *location,
+			     struct error **err)
+{
+	const struct strlist *tags = options->additional_tags;
+	int rc = image_place_parse(text, location, err);
+
+	if (rc < 0)
+		return rc;
+	if (options->destination_blob_folder && location->transport != TRANSPORT_OCI)
+		return error_set(err, EINVAL, "--dest-shared-blob-dir goes with oci: as the destination");
+	if (tags && tags->count && location->transport != TRANSPORT_DOCKER_ARCHIVE)
+		return error_set(err, EINVAL, "--additional-tag goes with docker-archive: as the destination");
+	location->blob_folder = mem_strdup(options->destination_blob_folder);
+	if (tags)
+		strlist_append_all(&location->more_names, tags);
+	return 0;
+}
+
+/* Else who loads the archive could only call the image by its id. */
+static void name_in_archive(const struct location *from, const struct image_entry *stored, struct location *to)
+{
+	if (to->transport != TRANSPORT_DOCKER_ARCHIVE || to->name)
+		return;
+	if (stored->names.count)
+		to->name = mem_strdup(stored->names.items[0]);
+	else if (from->transport == TRANSPORT_DOCKER && from->ref.tag && digest_is_null(&from->ref.digest))
+		to->name = reference_format(&from->ref);
+}
+
+/* ---- The copy ---- */
+
+/* What is open for all destinations. */
+struct copy_source {
+	struct location location;
+	struct image_entry stored; /* of the store's image */
+	struct registry_client *client;
+	struct image_source *source;
+	struct buf top;	       /* what it names */
+	char *top_type;	       /* NULL */
+	struct store *scratch; /* NULL until needed */
+	bool several;	       /* destinations follow that want the same blobs */
+};
+
+static void copy_source_done(struct copy_source *from)
+{
+	image_source_close(from->source);
+	buf_done(&from->top);
+	free(from->top_type);
+	registry_client_free(from->client);
+	store_close(from->scratch);
+	image_entry_done(&from->stored);
+	location_done(&from->location);
+}
+CLEANUP_FOR_VALUE(struct copy_source, copy_source_done)
+
+/* With the user's store at one end, blobs are where they belong already. */
+static int choose_work(struct workshop *w, struct copy_source *from, struct copier *copier, struct error **err)
+{
+	bool in_store = copier->from == TRANSPORT_STORE || copier->to == TRANSPORT_STORE;
+	int rc = in_store || from->scratch ? 0 : store_open_scratch(workshop_store(w), &from->scratch, err);
+
+	copier->work = in_store ? workshop_store(w) : from->scratch;
+	/* An archive of Docker's is written when its manifest has come. */
+	copier->keeps_blobs = in_store || from->several || copier->to == TRANSPORT_DOCKER_ARCHIVE;
+	return rc;
+}
+
+/* From the store into the store: a further name. */
+static int name_again(struct workshop *w, const struct copy_source *from, const struct location *to,
+		      struct digest *digest, struct error **err)
+{
+	const struct image_entry *entry = &from->stored;
+	cleanup_free char *name = NULL;
+	int rc = reference_local_name(to->name, &name, err);
+
+	if (rc == 0)
+		rc = images_add(workshop_store(w), &entry->manifest, &entry->id, entry->created, name, err);
+	if (rc == 0)
+		*digest = entry->manifest.digest;
+	return rc;
+}
+
+static int copy_to(struct workshop *w, struct copy_source *from, const char *destination,
+		   const struct image_copy_options *options, struct digest *digest, struct error **err)
+{
+	cleanup(location_done) struct location to = {0};
+	cleanup(registry_client_free) struct registry_client *client = NULL;
+	cleanup(image_sink_close) struct image_sink *sink = NULL;
+	int rc = parse_destination(destination, options, &to, err);
+
+	if (rc < 0)
+		return rc;
+	bool is_list = manifest_list_is(&from->stored);
+	bool is_whole = !is_list || options->extent != COPY_ONE_PLATFORM;
+	if (from->location.transport == TRANSPORT_STORE && to.transport == TRANSPORT_STORE && is_whole)
+		return name_again(w, from, &to, digest, err);
+	name_in_archive(&from->location, &from->stored, &to);
+	/* Opened first: a place that cannot be written to is told before anything is fetched. */
+	rc = open_sink(w, &to, &options->export.registry, &client, &sink, err);
+	struct copier copier = {
+		.w = w,
+		.options = options,
+		.from = from->location.transport,
+		.to = to.transport,
+		.source = from->source,
+		.top_text = &from->top,
+		.top_type = from->top_type,
+		.sink = sink,
+		.repository = from->location.transport == TRANSPORT_DOCKER ? &from->location.ref : NULL,
+		.list = is_list ? &from->stored : NULL,
+	};
+	if (rc == 0)
+		rc = choose_work(w, from, &copier, err);
+	if (rc == 0)
+		rc = copier_copy_top(&copier, digest, err);
+	return rc < 0 ? error_prefix(err, "copy to %s", destination) : 0;
+}
+
+int image_copy(struct workshop *w, const char *source, const struct strlist *destinations,
+	       const struct image_copy_options *options, struct digest *digest, struct error **err)
+{
+	cleanup_close int hold = store_hold(workshop_store(w), err);
+	cleanup(copy_source_done) struct copy_source from = {.top = BUF_INIT(MANIFEST_SIZE_MAX),
+							     .several = destinations->count > 1};
+	int rc = hold < 0 ? hold : parse_source(source, options, &from.location, err);
+
+	if (rc == 0 && from.location.transport == TRANSPORT_STORE)
+		rc = find_stored(w, &from.location, &from.stored, err);
+	if (rc == 0)
+		rc = image_place_open(w, &from.location, &options->source_registry, &from.client, &from.source, err);
+	if (rc == 0)
+		rc = image_source_manifest(from.source, /* want */ NULL, &from.top, &from.top_type, err);
+	if (rc < 0)
+		return error_prefix(err, "copy %s", source);
+	for (size_t i = 0; rc == 0 && i < destinations->count; i++)
+		rc = copy_to(w, &from, destinations->items[i], options, digest, err);
+	return rc;
+}
