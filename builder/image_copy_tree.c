@@ -37,10 +37,9 @@ static int copy_one_platform(struct copier *c, const struct buf *text, int depth
 /* ---- All ---- */
 
 /* A child that is not in the store, but in a registry that the list remembers. */
-static int copy_from_origin(struct copier *c, const struct digest *digest, const char *origin, struct copied *copied,
-			    struct error **err)
+static int copy_from_origin(struct copier *c, const struct digest *digest, const struct reference *origin,
+			    struct copied *copied, struct error **err)
 {
-	cleanup(reference_done) struct reference ref = {0};
 	cleanup(registry_client_free) struct registry_client *client = NULL;
 	cleanup(image_source_close) struct image_source *source = NULL;
 	cleanup(store_close) struct store *scratch = NULL;
@@ -48,11 +47,9 @@ static int copy_from_origin(struct copier *c, const struct digest *digest, const
 	cleanup_free char *media_type = NULL;
 	struct copier from_there = *c;
 
-	int rc = reference_parse(origin, &ref, err);
+	int rc = registry_client_new(&c->options->source_registry, &client, err);
 	if (rc == 0)
-		rc = registry_client_new(&c->options->source_registry, &client, err);
-	if (rc == 0)
-		rc = registry_source_open(client, &ref, &source, err);
+		rc = registry_source_open(client, origin, &source, err);
 	if (rc == 0)
 		rc = image_source_manifest(source, digest, &text, &media_type, err);
 	if (rc == 0)
@@ -61,7 +58,6 @@ static int copy_from_origin(struct copier *c, const struct digest *digest, const
 		return rc;
 	from_there.from = TRANSPORT_DOCKER;
 	from_there.source = source;
-	from_there.repository = &ref;
 	from_there.work = scratch;
 	from_there.keeps_blobs = c->to == TRANSPORT_DOCKER_ARCHIVE;
 	return copier_copy_image(&from_there, digest, &text, /* top */ false, copied, err);
@@ -70,10 +66,20 @@ static int copy_from_origin(struct copier *c, const struct digest *digest, const
 static int copy_child(struct copier *c, const struct descriptor *entry, int depth, struct copied *copied,
 		      struct error **err)
 {
-	cleanup_free char *origin = c->list ? manifest_list_origin(c->w, c->list, &entry->digest) : NULL;
+	cleanup_free char *origin = c->list ? manifest_list_origin(c->list, &entry->digest) : NULL;
+	cleanup(reference_done) struct reference ref = {0};
+	struct copier with_origin = *c;
 
-	return origin ? copy_from_origin(c, &entry->digest, origin, copied, err)
-		      : copy_manifest(c, &entry->digest, depth + 1, copied, err);
+	if (!origin)
+		return copy_manifest(c, &entry->digest, depth + 1, copied, err);
+	int rc = reference_parse(origin, &ref, err);
+	if (rc < 0)
+		return rc;
+	with_origin.repository = &ref;
+	/* Also of what is here the destination may have got a blob from there more cheaply. */
+	if (manifest_list_has_blobs(c->w, &entry->digest))
+		return copy_manifest(&with_origin, &entry->digest, depth + 1, copied, err);
+	return copy_from_origin(&with_origin, &entry->digest, &ref, copied, err);
 }
 
 /* Takes over what has become of an entry; attestations that spoke of it speak of it again. */

@@ -65,8 +65,9 @@ void list_origin_set(struct strlist *origins, const struct digest *image, const 
 	strlist_env_set(origins, key, repository);
 }
 
-static bool has_layers(struct store *store, const struct digest *image)
+bool manifest_list_has_blobs(struct workshop *w, const struct digest *image)
 {
+	struct store *store = workshop_store(w);
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
 	cleanup(manifest_done) struct manifest m = {0};
 
@@ -79,12 +80,11 @@ static bool has_layers(struct store *store, const struct digest *image)
 	return blob_exists(store, &m.config.digest, /* size */ NULL);
 }
 
-char *manifest_list_origin(struct workshop *w, const struct image_entry *list, const struct digest *image)
+char *manifest_list_origin(const struct image_entry *list, const struct digest *image)
 {
 	cleanup_free char *key = origin_key(image);
-	const char *origin = strlist_env_get(&list->manifest.annotations, key);
 
-	return origin && !has_layers(workshop_store(w), image) ? mem_strdup(origin) : NULL;
+	return mem_strdup(strlist_env_get(&list->manifest.annotations, key));
 }
 
 /* Of the images that the list has now, from what was known before and what is new. */

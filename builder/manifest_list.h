@@ -55,6 +55,12 @@ struct list_add_options {
 int manifest_list_add(struct workshop *w, const char *list, const char *source, const struct list_add_options *options,
 		      struct image_entry *entry, struct digest *added, struct error **err);
 
+/* What a place names, as documents refer to it (media type, digest, size): for --subject. Nothing is brought. */
+int manifest_list_describe(struct workshop *w, const char *source, const struct registry_options *registry,
+			   struct descriptor *descriptor, struct error **err);
+/* The digest of an entry as the user says it: itself, or an image of the store. */
+int manifest_list_instance(struct workshop *w, const char *text, struct digest *instance, struct error **err);
+
 /* Changes one entry, by its digest; -ENOENT when it is not there. */
 int manifest_list_annotate(struct workshop *w, const char *list, const struct digest *instance,
 			   const struct list_entry_changes *changes, struct image_entry *entry, struct error **err);
@@ -69,9 +75,11 @@ int manifest_list_remove(struct workshop *w, const char *list, const struct dige
  * lists what there is. */
 int manifest_list_choose(struct workshop *w, const struct image_entry *list, const struct platform *platform,
 			 struct image_entry *child, struct error **err);
-/* The repository ("domain/path") where the layers of a list's image are, newly allocated; NULL when all of them are
- * here, or nobody knows. */
-MUST_CHECK char *manifest_list_origin(struct workshop *w, const struct image_entry *list, const struct digest *image);
+/* The repository ("domain/path") that a list's image was added from, newly allocated; NULL when it was no registry's.
+ */
+MUST_CHECK char *manifest_list_origin(const struct image_entry *list, const struct digest *image);
+/* False when the store lacks blobs of the image, which are then where it came from. */
+bool manifest_list_has_blobs(struct workshop *w, const struct digest *image);
 
 /* Sends the index, and with `all` its images, to a place. Images that were built here are compressed on the way, so
  * that the list that arrives may have another digest than the one in the store: *digest is its. */

@@ -199,7 +199,7 @@ static void take_over_origins(struct gathering *g, const struct location *locati
 		return;
 	for (size_t i = 0; i < g->images.manifest_count; i++) {
 		const struct digest *digest = &g->images.manifests[i].digest;
-		cleanup_free char *origin = manifest_list_origin(g->w, &entry, digest);
+		cleanup_free char *origin = manifest_list_origin(&entry, digest);
 		if (origin)
 			list_origin_set(&g->origins, digest, origin);
 	}
@@ -242,6 +242,65 @@ static int gather(struct gathering *g, const char *text, struct digest *added, s
 	if (err)
 		*err = take_ptr(&error);
 	return rc;
+}
+
+/* ---- What a place names ---- */
+
+static int describe_place(struct workshop *w, const char *place, const struct registry_options *registry,
+			  struct descriptor *descriptor, struct error **err)
+{
+	cleanup(location_done) struct location location = {0};
+	cleanup(registry_client_free) struct registry_client *client = NULL;
+	cleanup(image_source_close) struct image_source *source = NULL;
+	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
+	cleanup_free char *media_type = NULL;
+	struct digest digest;
+	int rc = image_place_parse(place, &location, err);
+
+	if (rc == 0)
+		rc = image_place_open(w, &location, registry, &client, &source, err);
+	if (rc == 0)
+		rc = image_source_manifest(source, /* want */ NULL, &text, &media_type, err);
+	if (rc == 0)
+		rc = digest_of(text.data, text.len, &digest, err);
+	if (rc < 0)
+		return rc;
+	const char *type = manifest_guess_media_type(text.data, text.len);
+	descriptor_done(descriptor);
+	*descriptor = (struct descriptor){
+		.media_type = mem_strdup(type ? type : media_type), .digest = digest, .size = text.len};
+	return descriptor->media_type ? 0 : error_set(err, EINVAL, "'%s' is neither an image nor a list", place);
+}
+
+int manifest_list_describe(struct workshop *w, const char *source, const struct registry_options *registry,
+			   struct descriptor *descriptor, struct error **err)
+{
+	cleanup(strlist_done) struct strlist places = {0};
+	cleanup_error struct error *error = NULL;
+	int rc = places_of(w, source, &places, &error);
+
+	for (size_t i = 0; i < places.count; i++) {
+		error_clear(&error);
+		rc = describe_place(w, places.items[i], registry, descriptor, &error);
+		if (rc == 0)
+			return 0;
+	}
+	if (err)
+		*err = take_ptr(&error);
+	return rc;
+}
+
+int manifest_list_instance(struct workshop *w, const char *text, struct digest *instance, struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry entry = {0};
+
+	if (digest_parse(text, instance, NULL) == 0)
+		return 0;
+	int rc = images_find(workshop_store(w), text, &entry, err);
+	if (rc < 0)
+		return error_prefix(err, "'%s' is neither a digest nor an image", text);
+	*instance = entry.manifest.digest;
+	return 0;
 }
 
 /* ---- Into the list ---- */

@@ -25,6 +25,7 @@
 	X(inspect)    \
 	X(pull)       \
 	X(push)       \
+	X(manifest)   \
 	X(login)      \
 	X(logout)     \
 	X(prune)      \

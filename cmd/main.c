@@ -214,7 +214,6 @@ static int parse_and_run(const struct command *command, int argc, char *const *a
 static const struct {
 	const char *name, *way;
 } elsewhere[] = {
-	{"manifest", "manifest lists are not there yet"},
 	{"save", "see 'cooper push IMAGE docker-archive:FILE'"},
 	{"load", "see 'cooper pull docker-archive:FILE'"},
 	{"exec", "see 'cooper run'"},
