@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 
+#include "base/conffile.h"
 #include "base/env.h"
 #include "base/json.h"
-#include "base/conffile.h"
 
 void containers_conf_done(struct containers_conf *conf)
 {

@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-#include "base/env.h"
-#include "base/conffile.h"
+#include "base/json.h"
+#include "registry/registries.h"
 
 #define FALLBACK "docker.io"
 
@@ -32,23 +32,10 @@ static int take_file(const struct json_place *root, void *context, struct error 
 	return rc;
 }
 
-static int read_configuration(struct search *search, struct error **err)
-{
-	const char *only = env_plain("CONTAINERS_REGISTRIES_CONF");
-	cleanup_free char *home = env_config_home();
-	cleanup_free char *user = mem_printf("%s/containers/registries.conf", home);
-
-	if (only)
-		return conf_file_read(only, /* flags */ 0, take_file, search, err);
-	int rc = conf_file_read(COOPER_SYSCONFDIR "/containers/registries.conf", CONF_FILE_DROP_INS, take_file, search,
-				err);
-	return rc < 0 ? rc : conf_file_read(user, CONF_FILE_DROP_INS, take_file, search, err);
-}
-
 int shortname_candidates(const char *path, struct strlist *repositories, struct error **err)
 {
 	struct search search = {.path = path};
-	int rc = read_configuration(&search, err);
+	int rc = registries_read_files(take_file, &search, err);
 
 	if (rc >= 0 && search.alias) {
 		strlist_append(repositories, search.alias);

@@ -75,7 +75,7 @@ static size_t read_body(char *into, size_t size, size_t count, void *context)
 	}
 	x->sent += want;
 	x->transport->moved += want;
-	x->moved_ms = http_transport_now_ms();
+	x->window_moved += want;
 	return want;
 }
 
@@ -95,7 +95,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 	struct exchange *x = context;
 	size_t len = size * count;
 
-	x->moved_ms = http_transport_now_ms();
+	x->window_moved += len;
 	while (len > 0 && (data[len - 1] == '\r' || data[len - 1] == '\n'))
 		len--;
 	if (len > 5 && strncasecmp(data, "HTTP/", 5) == 0) {
@@ -122,7 +122,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 	size_t len = size * count;
 	long status = 0;
 
-	x->moved_ms = http_transport_now_ms();
+	x->window_moved += len;
 	x->transport->curl.curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
 	x->answer.status = (int)status;
 	if (!http_answer_is_success(&x->answer)) {
@@ -198,7 +198,7 @@ static void set_body(struct exchange *x)
 static void set_tls(struct exchange *x, const struct host *host, bool own_origin)
 {
 	const struct curl_library *curl = &x->transport->curl;
-	bool verify = x->transport->tls_verify != TLS_VERIFY_NO;
+	bool verify = x->transport->tls_verify != TLS_VERIFY_NO && !(x->request->flags & HTTP_INSECURE);
 
 	curl->curl_easy_setopt(x->easy, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
 	curl->curl_easy_setopt(x->easy, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
@@ -298,7 +298,8 @@ int exchange_begin_attempt(struct exchange *x, struct host *host, struct error *
 	if (code != CURLM_OK)
 		return error_set(err, EIO, "libcurl: %s", transport->curl.curl_multi_strerror(code));
 	x->state = EXCHANGE_ACTIVE;
-	x->moved_ms = http_transport_now_ms();
+	x->window_ms = http_transport_now_ms();
+	x->window_moved = 0;
 	if (trace_is_on(TRACE_HTTP)) {
 		cleanup_free char *shown = url_redact(x->url);
 		trace(HTTP, "> %s %s%s", x->request->method, shown,

@@ -9,9 +9,11 @@
 
 #include "registry/client_internal.h"
 
-#define RETRIES_DEFAULT 3
+#define RETRIES_DEFAULT 5
 #define RETRIES_MAX 100
 #define RETRY_DELAY_DEFAULT_MS 1000
+#define MAX_WAIT_DEFAULT_MS ((int64_t)300 * 1000) /* a longer wait is the user's decision, not ours */
+#define STALL_DEFAULT_MS ((int64_t)60 * 1000)
 #define PARALLEL_DEFAULT 4
 #define PARALLEL_MAX 64
 
@@ -36,6 +38,8 @@ static struct http_transport *make_transport(const struct registry_options *opti
 		.tls_verify = options->tls_verify,
 		.retries = options->retries < 0 ? RETRIES_DEFAULT : (unsigned)options->retries,
 		.retry_delay_ms = options->retry_delay_ms > 0 ? options->retry_delay_ms : RETRY_DELAY_DEFAULT_MS,
+		.max_wait_ms = options->max_wait_ms > 0 ? options->max_wait_ms : MAX_WAIT_DEFAULT_MS,
+		.stall_ms = options->stall_ms > 0 ? options->stall_ms : STALL_DEFAULT_MS,
 		.progress = options->progress,
 		.progress_context = options->progress_context,
 	};
@@ -75,6 +79,8 @@ void registry_client_free(struct registry_client *client)
 		endpoint_free(client->endpoints[i]);
 	free(client->endpoints);
 	token_cache_done(&client->tokens);
+	registries_free(client->registries);
+	known_blobs_done(&client->known);
 	credentials_done(&client->credentials);
 	free(client->authfile);
 	free(client);
@@ -92,12 +98,21 @@ void client_tell(const struct registry_client *client, const char *fmt, ...)
 	client->progress(line, client->progress_context);
 }
 
-struct endpoint *client_endpoint(struct registry_client *client, const char *domain)
+int client_registries(struct registry_client *client, const struct registries **registries, struct error **err)
+{
+	int rc = client->registries ? 0 : registries_load(&client->registries, err);
+
+	if (rc == 0)
+		*registries = client->registries;
+	return rc;
+}
+
+struct endpoint *client_endpoint(struct registry_client *client, const char *domain, bool insecure)
 {
 	for (size_t i = 0; i < client->endpoint_count; i++)
-		if (strcmp(client->endpoints[i]->domain, domain) == 0)
+		if (strcmp(client->endpoints[i]->domain, domain) == 0 && client->endpoints[i]->insecure == insecure)
 			return client->endpoints[i];
 	client->endpoints = mem_grow(client->endpoints, client->endpoint_count + 1, sizeof(struct endpoint *));
-	client->endpoints[client->endpoint_count] = endpoint_new(domain);
+	client->endpoints[client->endpoint_count] = endpoint_new(domain, insecure);
 	return client->endpoints[client->endpoint_count++];
 }

@@ -7,6 +7,8 @@
 #include "registry/auth.h"
 #include "registry/client.h"
 #include "registry/endpoint.h"
+#include "registry/known_internal.h"
+#include "registry/registries.h"
 #include "registry/token.h"
 #include "registry/transport.h"
 
@@ -21,11 +23,15 @@ struct registry_client {
 	struct endpoint **endpoints; /* each stays where it is: sessions point to them */
 	size_t endpoint_count;
 	struct token_cache tokens;
+	struct registries *registries; /* NULL until client_registries() */
+	struct known_blobs known;
 };
 
 /* A line for people, if anybody wants to read it. */
 void client_tell(const struct registry_client *client, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The endpoint of a domain, made when first asked for; borrowed. */
-struct endpoint *client_endpoint(struct registry_client *client, const char *domain);
+struct endpoint *client_endpoint(struct registry_client *client, const char *domain, bool insecure);
+/* registries.conf, read when first asked for; borrowed. */
+int client_registries(struct registry_client *client, const struct registries **registries, struct error **err);
 
 #endif

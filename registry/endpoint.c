@@ -12,11 +12,12 @@
 
 #define PING_ANSWER_MAX ((size_t)64 << 10)
 
-struct endpoint *endpoint_new(const char *domain)
+struct endpoint *endpoint_new(const char *domain, bool insecure)
 {
 	struct endpoint *endpoint = mem_alloc(sizeof(*endpoint));
 
 	endpoint->domain = mem_strdup(domain);
+	endpoint->insecure = insecure;
 	return endpoint;
 }
 
@@ -84,7 +85,7 @@ static int ping(struct endpoint *endpoint, struct http_transport *transport, con
 	return 0;
 }
 
-int endpoint_settle(struct endpoint *endpoint, struct http_transport *transport, enum tls_verify verify,
+int endpoint_settle(struct endpoint *endpoint, struct http_transport *transport, enum tls_verify verify, unsigned flags,
 		    struct error **err)
 {
 	struct error *https_error = NULL;
@@ -92,8 +93,12 @@ int endpoint_settle(struct endpoint *endpoint, struct http_transport *transport,
 
 	if (endpoint->origin)
 		return 0;
+	if (endpoint->insecure && verify == TLS_VERIFY_DEFAULT) {
+		verify = TLS_VERIFY_NO;
+		flags |= HTTP_INSECURE;
+	}
 	if (!endpoint_allows_http(endpoint_api_host(endpoint->domain), verify)) {
-		int rc = ping(endpoint, transport, "https", 0, err);
+		int rc = ping(endpoint, transport, "https", flags, err);
 		if (rc == -EPROTO || rc == -EPROTONOSUPPORT)
 			error_hint(err, "a registry without TLS needs --tls-verify=false");
 		if (rc == -EKEYREJECTED)
@@ -101,7 +106,7 @@ int endpoint_settle(struct endpoint *endpoint, struct http_transport *transport,
 				   endpoint->domain);
 		return rc < 0 ? error_prefix(err, "registry '%s'", endpoint->domain) : 0;
 	}
-	int rc = ping(endpoint, transport, "https", HTTP_ONCE, &https_error);
+	int rc = ping(endpoint, transport, "https", flags | HTTP_ONCE, &https_error);
 	if (rc == 0)
 		return 0;
 	/* Somebody speaks TLS there but is not who he should be, does not like who we are (a reset after the
@@ -110,7 +115,7 @@ int endpoint_settle(struct endpoint *endpoint, struct http_transport *transport,
 	bool may_fall = verify == TLS_VERIFY_NO
 				? rc != -ENODEV
 				: rc == -ECONNREFUSED || rc == -EPROTO || rc == -EPROTONOSUPPORT || rc == -ETIMEDOUT;
-	if (may_fall && ping(endpoint, transport, "http", 0, &http_error) == 0) {
+	if (may_fall && ping(endpoint, transport, "http", flags, &http_error) == 0) {
 		error_free(https_error);
 		return 0;
 	}

@@ -30,8 +30,10 @@ struct fetch_job {
 	int lock;
 	struct blob_writer *writer;
 	struct session_call call;
-	char *etag;	/* strong, of the bytes so far; NULL */
-	bool refetched; /* a wrong digest gets one more chance */
+	char *etag;	   /* strong, of the bytes so far; NULL */
+	bool refetched;	   /* a wrong digest gets one more chance */
+	unsigned attempts; /* after bodies that were too short, since more came than ever before */
+	uint64_t reached;
 };
 
 struct fetch {
@@ -108,6 +110,7 @@ static int take_data(void *context, const void *data, size_t size, struct error 
 {
 	struct fetch_job *job = context;
 
+	job->call.renewed = false;
 	return blob_writer_write(job->writer, data, size, err);
 }
 
@@ -123,7 +126,7 @@ static void fail(struct fetch *fetch, int rc, struct error **err)
 	fetch->error = take_ptr(err);
 }
 
-static int start_transfer(struct fetch_job *job, struct error **err)
+static int start_transfer(struct fetch_job *job, int64_t delay_ms, struct error **err)
 {
 	static const struct http_receiver receiver = {.begin = ask_for_rest, .head = check_start, .data = take_data};
 	struct fetch *fetch = job->fetch;
@@ -134,38 +137,68 @@ static int start_transfer(struct fetch_job *job, struct error **err)
 	http_request_init(&job->call.request, "GET", url, 0);
 	job->call.request.receiver = &receiver;
 	job->call.request.receiver_context = job;
+	job->call.request.delay_ms = delay_ms;
 	return session_start(&job->call, err);
 }
 
-/* The transfer is over; is it what was asked for? True when it was started once more. */
+/* A body without a length that ends too early looks like a whole one: a proxy has lost its other side. True when the
+ * rest is to be asked for. */
+static bool is_cut(struct fetch_job *job, const struct http_answer *answer, int64_t *wait_ms)
+{
+	uint64_t have = blob_writer_size(job->writer);
+
+	if (!http_answer_is_success(answer) || have >= job->blob->size)
+		return false;
+	if (have > job->reached) {
+		job->reached = have;
+		job->attempts = 0;
+	}
+	*wait_ms = http_transport_retry_wait(job->fetch->client->transport, ++job->attempts, NULL);
+	return *wait_ms >= 0;
+}
+
+/* From the first byte on. */
+static int fetch_again(struct fetch_job *job, struct error **err)
+{
+	log_debug("%s, fetching it again", err && *err ? error_message(*err) : "not the blob");
+	error_clear(err);
+	job->refetched = true;
+	blob_writer_free(take_ptr(&job->writer));
+	int rc = blob_writer_new(job->fetch->store, &job->blob->digest, job->blob->size, &job->writer, err);
+	return rc < 0 ? rc : start_transfer(job, /* delay_ms */ 0, err);
+}
+
+/* Is what came what was asked for? */
+static int check_blob(struct fetch_job *job, const struct http_answer *answer, struct error **err)
+{
+	if (answer->status == 416) /* the other side has a shorter or changed idea of the blob */
+		return http_answer_error("GET", answer, err), -EBADMSG;
+	if (!http_answer_is_success(answer))
+		return session_refused(job->fetch->session, "GET", answer, err);
+	return blob_writer_commit(job->writer, NULL, NULL, err);
+}
+
+/* The transfer is over. True when it was started once more. */
 static bool conclude(struct fetch_job *job, int rc, const struct http_answer *answer, struct error **err)
 {
-	struct fetch *fetch = job->fetch;
+	int64_t wait_ms = 0;
 
-	if (rc == 0 && answer->status == 416 && blob_writer_size(job->writer) > 0 && !job->refetched) {
-		/* "Nothing there": the other side has a shorter or changed idea of the blob. */
-		job->refetched = true;
-		rc = blob_writer_restart(job->writer, err);
-		return rc == 0 && start_transfer(job, err) == 0;
-	}
-	if (rc == 0 && !http_answer_is_success(answer))
-		rc = session_refused(fetch->session, "GET", answer, err);
-	if (rc == 0)
-		rc = blob_writer_commit(job->writer, NULL, NULL, err);
-	if (rc == -EBADMSG && !job->refetched) {
-		log_debug("%s, fetching it again", error_message(*err));
-		error_clear(err);
-		job->refetched = true;
-		blob_writer_free(take_ptr(&job->writer));
-		rc = blob_writer_new(fetch->store, &job->blob->digest, job->blob->size, &job->writer, err);
+	if (rc == 0 && is_cut(job, answer, &wait_ms)) {
+		rc = start_transfer(job, wait_ms, err);
 		if (rc == 0)
-			rc = start_transfer(job, err);
+			return true;
+	} else if (rc == 0) {
+		rc = check_blob(job, answer, err);
+	}
+	if ((rc == -EBADMSG || rc == -EFBIG) && !job->refetched) {
+		rc = fetch_again(job, err);
 		if (rc == 0)
 			return true;
 	}
 	if (rc < 0) {
 		char text[DIGEST_TEXT_SIZE];
-		fail(fetch, error_prefix(err, "blob %s", digest_format(&job->blob->digest, text)), err);
+		error_prefix(err, "blob %s", digest_format(&job->blob->digest, text));
+		fail(job->fetch, rc, err);
 	}
 	return false;
 }
@@ -221,7 +254,7 @@ static int start_job(struct fetch_job *job, struct error **err)
 	client_tell(fetch->client, "Copying blob %s (%s)", digest_format(&job->blob->digest, text), size);
 	int rc = blob_writer_new(fetch->store, &job->blob->digest, job->blob->size, &job->writer, err);
 	if (rc == 0)
-		rc = start_transfer(job, err);
+		rc = start_transfer(job, /* delay_ms */ 0, err);
 	if (rc < 0)
 		return error_prefix(err, "blob %s", digest_format(&job->blob->digest, text));
 	job->state = JOB_RUNNING;

@@ -56,6 +56,22 @@ bool http_answer_is_success(const struct http_answer *answer)
 	return answer->status >= 200 && answer->status <= 299;
 }
 
+char *http_answer_next_page(const struct http_answer *answer)
+{
+	const char *text = http_answer_header(answer, "Link");
+	const char *open = text ? strchr(text, '<') : NULL;
+	const char *end = open ? strchr(open, '>') : NULL;
+	char *url = NULL;
+
+	if (!end || !(strcasestr(end, "rel=\"next\"") || strcasestr(end, "rel=next")))
+		return NULL;
+	cleanup_free char *target = mem_strndup(open + 1, (size_t)(end - open - 1));
+	if (url_resolve(answer->url, target, &url, NULL) == 0 && url_same_origin(answer->url, url))
+		return url;
+	free(url);
+	return NULL;
+}
+
 void http_request_init(struct http_request *request, const char *method, char *url, size_t answer_max)
 {
 	*request = (struct http_request){.method = method, .url = url, .answer_max = answer_max, .body.fd = -1};
@@ -153,11 +169,18 @@ int http_answer_error(const char *method, const struct http_answer *answer, stru
 	cleanup(buf_done) struct buf text = BUF_INIT((size_t)4 << 10);
 	cleanup_free char *shown = url_redact(answer->url ? answer->url : "");
 
+	int64_t wait_ms = 0;
+	int rc = 0;
 	describe_body(answer, &text);
 	if (text.len == 0)
-		return error_set(err, status_code(answer->status), "%s %s: HTTP %d", method, shown, answer->status);
-	return error_set(err, status_code(answer->status), "%s %s: HTTP %d (%s)", method, shown, answer->status,
-			 buf_str(&text));
+		rc = error_set(err, status_code(answer->status), "%s %s: HTTP %d", method, shown, answer->status);
+	else
+		rc = error_set(err, status_code(answer->status), "%s %s: HTTP %d (%s)", method, shown, answer->status,
+			       buf_str(&text));
+	if (http_status_is_temporary(answer->status) && http_retry_after(answer, (int64_t)time(NULL), &wait_ms))
+		return error_hint(err, "it asks to be left alone for %lld s; --max-wait says how long is waited",
+				  (long long)wait_ms / 1000);
+	return rc;
 }
 
 bool http_answer_has_code(const struct http_answer *answer, const char *code)

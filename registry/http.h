@@ -16,7 +16,6 @@
 
 #define HTTP_ERROR_BODY_MAX ((size_t)64 << 10) /* of an answer that says no; the rest is not kept */
 #define HTTP_HEADERS_MAX 256
-#define HTTP_RETRY_AFTER_MAX_MS ((int64_t)300 * 1000) /* a longer wait is the user's decision, not ours */
 #define HTTP_BACKOFF_MAX_MS ((int64_t)30 * 1000)
 
 struct http_answer {
@@ -33,6 +32,9 @@ const char *http_answer_header(const struct http_answer *answer, const char *nam
 /* Content-Length; false when it is missing or no number. */
 bool http_answer_size(const struct http_answer *answer, uint64_t *size);
 bool http_answer_is_success(const struct http_answer *answer);
+/* The address of `Link: <…>; rel="next"`, newly allocated; NULL when there is none, or when it is of another origin
+ * than the answer. */
+MUST_CHECK char *http_answer_next_page(const struct http_answer *answer);
 
 /* Takes the body of a 2xx answer as it comes. Errors end the request; -EAGAIN ends the attempt only. */
 struct http_request;
@@ -53,8 +55,10 @@ struct http_body {
 };
 
 enum http_flags {
-	HTTP_ONCE = 1,	     /* no retries: whoever asks decides what comes next */
-	HTTP_SECRET_BODY = 2 /* not sent on to another origin, whatever a redirect says */
+	HTTP_ONCE = 1,	       /* no retries: whoever asks decides what comes next */
+	HTTP_SECRET_BODY = 2,  /* not sent on to another origin, whatever a redirect says */
+	HTTP_INSECURE = 4,     /* registries.conf has said `insecure`: any certificate will do */
+	HTTP_GIVE_UP_EARLY = 8 /* there is another place to ask: only one repetition */
 };
 
 struct http_request {

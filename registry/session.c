@@ -16,6 +16,7 @@ struct session {
 	struct registry_client *client;
 	struct endpoint *endpoint;	  /* borrowed from the client */
 	char *path;			  /* NULL: the registry itself */
+	bool is_mirror;			  /* --creds are not for it, and there is another place behind it */
 	struct strlist scopes;		  /* what we want to do */
 	struct credentials own;		  /* instead of the client's and the files' */
 	struct challenge_list challenges; /* of the last 401; else those of the ping hold */
@@ -25,16 +26,48 @@ struct session {
 	unsigned generation;		  /* counts authorizations */
 };
 
-struct session *session_new(struct registry_client *client, const char *domain, const char *path, const char *actions)
+struct session *session_new(struct registry_client *client, const struct registry_place *place, const char *actions)
 {
 	struct session *session = mem_alloc(sizeof(*session));
 
 	session->client = client;
-	session->endpoint = client_endpoint(client, domain);
-	session->path = mem_strdup(path);
-	if (path)
-		strlist_printf(&session->scopes, "repository:%s:%s", path, actions);
+	session->endpoint = client_endpoint(client, place->domain, place->insecure);
+	session->path = mem_strdup(place->path);
+	session->is_mirror = place->is_mirror;
+	if (place->path)
+		strlist_printf(&session->scopes, "repository:%s:%s", place->path, actions);
 	return session;
+}
+
+int session_open(struct registry_client *client, const struct reference *ref, const char *actions,
+		 struct session **session, struct error **err)
+{
+	const struct registries *registries = NULL;
+	cleanup(registry_place_done) struct registry_place place = {0};
+	int rc = client_registries(client, &registries, err);
+
+	if (rc == 0)
+		rc = registries_own_place(registries, ref, &place, err);
+	if (rc == 0)
+		*session = session_new(client, &place, actions);
+	return rc;
+}
+
+struct session *session_like(const struct session *session)
+{
+	struct session *made = mem_alloc(sizeof(*made));
+
+	made->client = session->client;
+	made->endpoint = session->endpoint;
+	made->path = mem_strdup(session->path);
+	made->is_mirror = session->is_mirror;
+	strlist_append_all(&made->scopes, &session->scopes);
+	return made;
+}
+
+void session_add_source(struct session *session, const char *path)
+{
+	strlist_printf(&session->scopes, "repository:%s:pull", path);
 }
 
 void session_free(struct session *session)
@@ -59,7 +92,8 @@ void session_set_credentials(struct session *session, const char *username, cons
 
 int session_ready(struct session *session, struct error **err)
 {
-	return endpoint_settle(session->endpoint, session->client->transport, session->client->tls_verify, err);
+	return endpoint_settle(session->endpoint, session->client->transport, session->client->tls_verify,
+			       session->is_mirror ? HTTP_GIVE_UP_EARLY : 0, err);
 }
 
 char *session_url(const struct session *session, const char *fmt, ...)
@@ -78,6 +112,34 @@ const char *session_origin(const struct session *session)
 	return session->endpoint->origin;
 }
 
+const char *session_domain(const struct session *session)
+{
+	return session->endpoint->domain;
+}
+
+const char *session_path(const struct session *session)
+{
+	return session->path;
+}
+
+bool session_is_mirror(const struct session *session)
+{
+	return session->is_mirror;
+}
+
+struct upload_habits *session_upload_habits(const struct session *session)
+{
+	return &session->endpoint->upload_habits;
+}
+
+/* What registries.conf says about the registry goes for each request. */
+static unsigned request_flags(const struct session *session)
+{
+	bool insecure = session->endpoint->insecure && session->client->tls_verify == TLS_VERIFY_DEFAULT;
+
+	return (insecure ? HTTP_INSECURE : 0) | (session->is_mirror ? HTTP_GIVE_UP_EARLY : 0);
+}
+
 /* ---- From a challenge to a header ---- */
 
 /* Who we are for this repository: read anew each time, because a long build outlives what the files say. */
@@ -85,7 +147,7 @@ static int find_credentials(struct session *session, struct credentials *who, st
 {
 	const struct credentials *given = session->own.username ? &session->own : &session->client->credentials;
 
-	if (given->username) {
+	if (given->username && !session->is_mirror) {
 		who->username = mem_strdup(given->username);
 		who->password = mem_strdup(given->password);
 		return 0;
@@ -142,6 +204,7 @@ static int use_bearer(struct session *session, const struct challenge *bearer, c
 		.scopes = &scopes,
 		.credentials = who,
 		.registry_is_https = text_has_prefix(session->endpoint->origin, "https:"),
+		.flags = request_flags(session),
 	};
 	int rc = 0;
 
@@ -197,6 +260,7 @@ static int send_call(struct session_call *call, struct error **err)
 
 	/* A Location may lead to a storage service that has its own ideas of authorization. */
 	http_request_set_authorization(&call->request, ours ? mem_strdup(session->authorization) : NULL);
+	call->request.flags |= request_flags(session);
 	call->generation = session->generation;
 	http_transport_start(session->client->transport, &call->request, on_answer, call);
 	return 0;

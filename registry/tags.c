@@ -13,15 +13,6 @@
 #define PAGE_SIZE_MAX ((size_t)4 << 20)
 #define PAGES_MAX 1000
 
-/* The next page is asked for by the last tag we have, and not by the address in the answer's Link: that address is the
- * registry's to choose, and could be anybody's. */
-static char *page_url(const struct session *session, const struct strlist *tags)
-{
-	if (tags->count == 0)
-		return session_url(session, "tags/list");
-	return session_url(session, "tags/list?last=%s", tags->items[tags->count - 1]);
-}
-
 static bool is_tag(const char *text)
 {
 	return *text &&
@@ -47,20 +38,31 @@ static int read_page(const struct http_answer *answer, struct strlist *tags, str
 	return rc;
 }
 
-static int ask_page(struct session *session, struct strlist *tags, bool *more, struct error **err)
+/* Where the rest is: at the Link, or, where that leads elsewhere, behind the last tag that we have. */
+static char *next_page(const struct session *session, const struct http_answer *answer, const struct strlist *tags)
+{
+	if (!http_answer_header(answer, "Link"))
+		return NULL;
+	char *next = http_answer_next_page(answer);
+	return next ? next : session_url(session, "tags/list?last=%s", tags->items[tags->count - 1]);
+}
+
+/* *url is where the page is, and becomes where the next one is, or NULL. */
+static int ask_page(struct session *session, char **url, struct strlist *tags, struct error **err)
 {
 	cleanup(http_request_done) struct http_request request = {0};
 	cleanup(http_answer_done) struct http_answer answer = {0};
 	size_t before = tags->count;
 
-	http_request_init(&request, "GET", page_url(session, tags), PAGE_SIZE_MAX);
+	http_request_init(&request, "GET", take_ptr(url), PAGE_SIZE_MAX);
 	int rc = session_perform(session, &request, &answer, err);
 	if (rc == 0 && !http_answer_is_success(&answer))
 		rc = session_refused(session, "GET", &answer, err);
 	if (rc == 0)
 		rc = read_page(&answer, tags, err);
 	/* A page that brings nothing new ends it, whatever the registry says. */
-	*more = http_answer_header(&answer, "Link") && tags->count > before;
+	if (rc == 0 && tags->count > before)
+		*url = next_page(session, &answer, tags);
 	return rc;
 }
 
@@ -72,10 +74,11 @@ int registry_tags(struct registry_client *client, const struct reference *ref, s
 
 	if (rc < 0)
 		return rc;
-	session = session_new(client, ref->domain, ref->path, "pull");
-	rc = session_ready(session, err);
-	bool more = true;
-	for (int page = 0; rc == 0 && more && page < PAGES_MAX; page++)
-		rc = ask_page(session, tags, &more, err);
+	rc = session_open(client, ref, "pull", &session, err);
+	if (rc == 0)
+		rc = session_ready(session, err);
+	cleanup_free char *url = rc == 0 ? session_url(session, "tags/list") : NULL;
+	for (int page = 0; rc == 0 && url && page < PAGES_MAX; page++)
+		rc = ask_page(session, &url, tags, err);
 	return rc < 0 ? error_prefix(err, "tags of %s", name) : 0;
 }

@@ -29,6 +29,7 @@ struct token_question {
 	const struct strlist *scopes;
 	const struct credentials *credentials; /* nothing set: anonymous */
 	bool registry_is_https;		       /* then an http realm gets no credentials */
+	unsigned flags;			       /* enum http_flags, for the question */
 };
 
 /* A token from the cache or from the realm, newly allocated, and when it ends (http_transport_now_ms()). -EACCES when

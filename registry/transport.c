@@ -12,8 +12,7 @@
 
 #include "base/parse.h"
 
-#define STALL_MS ((int64_t)60 * 1000)
-#define ANSWER_MS ((int64_t)600 * 1000) /* a registry may think for minutes after the last byte of an upload */
+#define ANSWER_STALLS 10 /* a registry may think for minutes after the last byte of an upload */
 #define POLL_MS 1000
 #define TELL_MS ((int64_t)30 * 1000)
 
@@ -35,6 +34,8 @@ struct http_transport *http_transport_new(const struct http_transport_options *o
 	transport->tls_verify = options->tls_verify;
 	transport->retries = options->retries;
 	transport->retry_delay_ms = options->retry_delay_ms;
+	transport->max_wait_ms = options->max_wait_ms;
+	transport->stall_ms = options->stall_ms;
 	transport->progress = options->progress;
 	transport->progress_context = options->progress_context;
 	return transport;
@@ -158,6 +159,20 @@ static void judge_ended(struct http_transport *transport)
 	}
 }
 
+/* Whether an attempt has been standing still for too long: less than a byte a second. */
+static bool has_stalled(struct exchange *x, int64_t now)
+{
+	bool all_sent = x->request->body.present && x->sent == x->request->body.size;
+	int64_t patience = x->transport->stall_ms * (all_sent ? ANSWER_STALLS : 1);
+
+	if (x->state != EXCHANGE_ACTIVE || now - x->window_ms < patience)
+		return false;
+	bool stalled = x->window_moved < (uint64_t)(patience / 1000) + 1;
+	x->window_ms = now;
+	x->window_moved = 0;
+	return stalled;
+}
+
 /* Not curl's own LOW_SPEED_TIME: it would count the minutes that a registry needs to store what it has been sent. */
 static void end_stalled(struct http_transport *transport)
 {
@@ -166,15 +181,14 @@ static void end_stalled(struct http_transport *transport)
 
 	TAILQ_FOREACH(x, &transport->exchanges, link)
 	{
-		bool all_sent = x->request->body.present && x->sent == x->request->body.size;
-		if (x->state != EXCHANGE_ACTIVE || now - x->moved_ms < (all_sent ? ANSWER_MS : STALL_MS))
+		if (!has_stalled(x, now))
 			continue;
 		/* The curl text of this attempt is unused: nothing has failed yet in curl's eyes. */
 		x->curl_text[0] = '\0';
-		if (!exchange_retry(x, "nothing moved for a minute")) {
+		cleanup_free char *why = mem_printf("nothing moved for %lld s", (long long)transport->stall_ms / 1000);
+		if (!exchange_retry(x, why)) {
 			exchange_end_attempt(x);
-			exchange_fail(x, error_set(&x->error, ETIMEDOUT, "nothing moved for %lld s",
-						   (long long)(now - x->moved_ms) / 1000));
+			exchange_fail(x, error_set(&x->error, ETIMEDOUT, "%s", why));
 		}
 	}
 }

@@ -27,6 +27,8 @@ struct http_transport_options {
 	enum tls_verify tls_verify;
 	unsigned retries;
 	int64_t retry_delay_ms;
+	int64_t max_wait_ms; /* longest that a Retry-After is obeyed; more ends the request */
+	int64_t stall_ms;    /* fewer than one byte a second for so long is a broken connection */
 	void (*progress)(const char *line, void *context); /* told of long waits; may be NULL */
 	void *progress_context;
 };
@@ -56,7 +58,7 @@ int http_transport_perform(struct http_transport *transport, struct http_request
 			   struct error **err);
 
 /* How long to wait before repetition number `attempt` by hand, for those who do not leave it to the transport; -1 when
- * the retries are used up or the answer (may be NULL) asks for more than HTTP_RETRY_AFTER_MAX_MS. */
+ * the retries are used up or the answer (may be NULL) asks for more than max_wait_ms. */
 int64_t http_transport_retry_wait(struct http_transport *transport, unsigned attempt, const struct http_answer *answer);
 /* The clock of all waits and expiries here: milliseconds of CLOCK_MONOTONIC. */
 int64_t http_transport_now_ms(void);

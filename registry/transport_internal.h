@@ -20,9 +20,10 @@ struct exchange {
 	http_done *done; /* NULL: somebody waits in http_transport_perform() */
 	void *context;
 	enum exchange_state state;
-	int64_t due_ms;	  /* while waiting */
-	int64_t moved_ms; /* when the last byte went either way */
-	unsigned attempt; /* repetitions so far, since there was progress */
+	int64_t due_ms;	       /* while waiting */
+	int64_t window_ms;     /* since when `window_moved` counts */
+	uint64_t window_moved; /* bytes that went either way */
+	unsigned attempt;      /* repetitions so far, since there was progress */
 	unsigned redirects;
 	char *url; /* of this hop */
 	CURL *easy;
@@ -58,6 +59,8 @@ struct http_transport {
 	enum tls_verify tls_verify;
 	unsigned retries;
 	int64_t retry_delay_ms;
+	int64_t max_wait_ms;
+	int64_t stall_ms;
 	void (*progress)(const char *line, void *context);
 	void *progress_context;
 };

@@ -1,18 +1,5 @@
 /*
- * A batch of uploads. Each blob is a job that goes through the steps of distribution-spec "Pushing blobs":
- *
- *	HEAD     is it there?                      -> done
- *	POST     open a session                    -> a Location
- *	PATCH    all bytes in one stream           -> a new Location     (small blobs go with the PUT)
- *	PUT      ?digest=                          -> done
- *
- * Any failure that may pass leads to
- *
- *	STATUS   GET the Location: where does it stand?   -> PATCH the rest, or PUT when all is there
- *	CHECK    HEAD the blob: the answer that was lost may have been "created"   -> done
- *
- * and from there, when neither helps, to a new POST. Every repetition counts against the retries of the client. The
- * place for a mount from another repository is the POST.
+ * A batch of uploads; what one of them goes through is upload_job.c.
  */
 #include "registry/upload.h"
 
@@ -22,57 +9,22 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "imagefmt/blob.h"
 #include "registry/client_internal.h"
+#include "registry/upload_internal.h"
 #include "registry/url.h"
-
-#define SINGLE_PUT_MAX ((uint64_t)4 << 20) /* blobs up to this size save the PATCH */
-#define ANSWER_MAX ((size_t)64 << 10)
-
-enum upload_step { UPLOAD_HEAD, UPLOAD_POST, UPLOAD_PATCH, UPLOAD_PUT, UPLOAD_STATUS, UPLOAD_CHECK };
-
-struct upload;
-
-struct upload_job {
-	struct upload *upload;
-	const struct descriptor *blob;
-	enum upload_step step;
-	int fd;
-	char *location;	   /* where the session goes on */
-	uint64_t sent;	   /* what the registry says it has */
-	bool monolithic;   /* all bytes in the PUT */
-	bool was_refused;  /* the last bytes were answered with a no, and not cut off */
-	unsigned attempts; /* repetitions so far, since a step was completed */
-	int64_t delay_ms;  /* before the next request */
-	struct session_call call;
-};
-
-struct upload {
-	struct registry_client *client;
-	struct session *session;
-	struct store *store;
-	struct upload_job *jobs;
-	size_t count;
-	size_t next; /* not started yet */
-	size_t running;
-	int rc;
-	struct error *error;
-};
-
-static void job_end(struct upload_job *job)
-{
-	http_request_done(&job->call.request);
-	fd_close(job->fd);
-	job->fd = -1;
-	free(take_ptr(&job->location));
-}
 
 static void upload_done(struct upload *upload)
 {
 	for (size_t i = 0; i < upload->count; i++)
-		job_end(&upload->jobs[i]);
+		upload_job_end(&upload->jobs[i]);
 	free(upload->jobs);
+	for (size_t i = 0; i < upload->source_count; i++) {
+		free(upload->sources[i].path);
+		session_free(upload->sources[i].session);
+	}
+	free(upload->sources);
+	strlist_done(&upload->abandoned);
 	error_free(upload->error);
 }
 CLEANUP_FOR_VALUE(struct upload, upload_done)
@@ -102,274 +54,16 @@ int upload_location(const char *origin, const char *base, const char *location, 
 	return 0;
 }
 
-/* ---- Requests ---- */
-
-static int send_request(struct upload_job *job, enum upload_step step, const char *method, char *url,
-			struct error **err)
+struct mount_source *upload_mount_source(struct upload *upload, const char *path)
 {
-	struct http_request *request = &job->call.request;
-
-	job->step = step;
-	request->method = method;
-	free(request->url);
-	request->url = url;
-	request->answer_max = ANSWER_MAX;
-	request->delay_ms = job->delay_ms;
-	job->delay_ms = 0;
-	return session_start(&job->call, err);
-}
-
-static void new_request(struct upload_job *job)
-{
-	http_request_done(&job->call.request);
-	http_request_init(&job->call.request, NULL, NULL, ANSWER_MAX);
-}
-
-static int send_head(struct upload_job *job, enum upload_step step, struct error **err)
-{
-	char text[DIGEST_TEXT_SIZE];
-
-	new_request(job);
-	return send_request(job, step, "HEAD",
-			    session_url(job->upload->session, "blobs/%s", digest_format(&job->blob->digest, text)),
-			    err);
-}
-
-static int send_post(struct upload_job *job, struct error **err)
-{
-	new_request(job);
-	job->sent = 0;
-	job->call.request.body = (struct http_body){.data = "", .fd = -1, .present = true};
-	return send_request(job, UPLOAD_POST, "POST", session_url(job->upload->session, "blobs/uploads/"), err);
-}
-
-/* The rest of the file from job->sent on. */
-static void add_file(struct upload_job *job)
-{
-	struct http_request *request = &job->call.request;
-
-	request->body = (struct http_body){
-		.fd = job->fd, .offset = job->sent, .size = job->blob->size - job->sent, .present = true};
-	http_request_set_header(request, "Content-Type", "application/octet-stream");
-	if (job->sent > 0) {
-		cleanup_free char *range =
-			mem_printf("%llu-%llu", (unsigned long long)job->sent, (unsigned long long)job->blob->size - 1);
-		http_request_set_header(request, "Content-Range", range);
-	}
-	/* After a cut the registry is asked first how much it has: not simply again. */
-	request->flags = HTTP_ONCE;
-}
-
-static int send_patch(struct upload_job *job, struct error **err)
-{
-	new_request(job);
-	add_file(job);
-	return send_request(job, UPLOAD_PATCH, "PATCH", mem_strdup(job->location), err);
-}
-
-static int send_put(struct upload_job *job, struct error **err)
-{
-	cleanup(buf_done) struct buf query = BUF_INIT(URL_SIZE_MAX);
-	char text[DIGEST_TEXT_SIZE];
-
-	new_request(job);
-	if (job->sent < job->blob->size) {
-		add_file(job);
-	} else {
-		job->call.request.body = (struct http_body){.data = "", .fd = -1, .present = true};
-		job->call.request.flags = HTTP_ONCE;
-	}
-	buf_append_str(&query, "digest=");
-	url_escape(&query, digest_format(&job->blob->digest, text));
-	return send_request(job, UPLOAD_PUT, "PUT", url_add_query(job->location, buf_str(&query)), err);
-}
-
-static int send_status(struct upload_job *job, struct error **err)
-{
-	new_request(job);
-	return send_request(job, UPLOAD_STATUS, "GET", mem_strdup(job->location), err);
-}
-
-static int send_bytes(struct upload_job *job, struct error **err)
-{
-	if (job->monolithic || job->blob->size <= SINGLE_PUT_MAX || job->sent == job->blob->size)
-		return send_put(job, err);
-	return send_patch(job, err);
-}
-
-/* ---- Answers: what each step leads to. JOB_IS_DONE ends the job. ---- */
-
-#define JOB_IS_DONE 1
-
-static int take_location(struct upload_job *job, const struct http_answer *answer, struct error **err)
-{
-	const char *text = http_answer_header(answer, "Location");
-	char *url = NULL;
-
-	if (!text)
-		return error_set(err, EPROTO, "%s: HTTP %d without a Location", job->call.request.method,
-				 answer->status);
-	int rc = upload_location(session_origin(job->upload->session), answer->url, text, &url, err);
-	if (rc < 0)
-		return rc;
-	free(job->location);
-	job->location = url;
-	return 0;
-}
-
-/* Bytes that the registry has, from "Range: 0-N"; `missing` when there is no such header. */
-static uint64_t answered_range(const struct http_answer *answer, uint64_t missing)
-{
-	const char *text = http_answer_header(answer, "Range");
-	uint64_t first = 0;
-	uint64_t last = 0;
-
-	if (!text || http_range_parse(text, &first, &last) < 0 || first != 0)
-		return missing;
-	return last + 1;
-}
-
-/* A 200 without the right length is not believed: there are fronts that say 200 to everything. */
-static bool blob_is_there(const struct upload_job *job, const struct http_answer *answer)
-{
-	uint64_t size = 0;
-
-	return answer->status == 200 && http_answer_size(answer, &size) && size == job->blob->size;
-}
-
-/* Counts a repetition; a negative errno when there have been enough. */
-static int spend_attempt(struct upload_job *job, int rc, const struct http_answer *answer, struct error **err)
-{
-	int64_t wait = http_transport_retry_wait(job->upload->client->transport, job->attempts + 1, answer);
-
-	if (wait < 0)
-		return rc < 0 ? rc : http_answer_error(job->call.request.method, answer, err);
-	job->attempts++;
-	job->delay_ms = wait;
-	char text[DIGEST_TEXT_SIZE];
-	cleanup_free char *why = rc < 0 ? mem_strdup(error_message(*err)) : mem_printf("HTTP %d", answer->status);
-	error_clear(err);
-	client_tell(job->upload->client, "Blob %s: %s, going on in %.1f s", digest_format(&job->blob->digest, text),
-		    why, (double)wait / 1000);
-	return 0;
-}
-
-/* The step failed. When that may pass: what does the registry have? */
-static int recover(struct upload_job *job, int rc, const struct http_answer *answer, struct error **err)
-{
-	bool session_is_lost = rc == 0 && answer->status == 404; /* BLOB_UPLOAD_UNKNOWN */
-	bool range_is_wrong = rc == 0 && answer->status == 416;
-	bool may_pass = rc < 0 ? http_transport_is_temporary(rc) : http_status_is_temporary(answer->status);
-
-	if (!may_pass && !session_is_lost && !range_is_wrong)
-		return rc < 0 ? rc : http_answer_error(job->call.request.method, answer, err);
-	job->was_refused = rc == 0;
-	int spent = spend_attempt(job, rc, answer, err);
-	if (spent < 0)
-		return spent;
-	return session_is_lost ? send_head(job, UPLOAD_CHECK, err) : send_status(job, err);
-}
-
-static int after_head(struct upload_job *job, const struct http_answer *answer, struct error **err)
-{
-	char text[DIGEST_TEXT_SIZE];
-
-	if (blob_is_there(job, answer)) {
-		client_tell(job->upload->client, "Copying blob %s skipped: already exists",
-			    digest_format(&job->blob->digest, text));
-		return JOB_IS_DONE;
-	}
-	/* Any other answer (404, 403, 405, also 401) is no reason not to try; if the POST is refused too, its answer
-	 * has the registry's words, which that to a HEAD cannot have. */
-	cleanup_free char *size = format_size(job->blob->size);
-	client_tell(job->upload->client, "Copying blob %s (%s)", digest_format(&job->blob->digest, text), size);
-	return send_post(job, err);
-}
-
-static int after_post(struct upload_job *job, const struct http_answer *answer, struct error **err)
-{
-	if (answer->status == 201)
-		return JOB_IS_DONE;
-	if (answer->status != 202)
-		return session_refused(job->upload->session, "POST", answer, err);
-	int rc = take_location(job, answer, err);
-	return rc < 0 ? rc : send_bytes(job, err);
-}
-
-/* A registry that drops bytes must not get the PUT: it might answer 201 all the same (ECR). */
-static int after_patch(struct upload_job *job, const struct http_answer *answer, struct error **err)
-{
-	uint64_t size = job->blob->size;
-	uint64_t kept = answered_range(answer, size);
-
-	if (!http_answer_is_success(answer))
-		return recover(job, 0, answer, err);
-	int rc = take_location(job, answer, err);
-	if (rc < 0)
-		return rc;
-	if (kept == size) {
-		job->sent = size;
-		job->attempts = 0;
-		return send_put(job, err);
-	}
-	log_debug("the registry kept %llu of %llu bytes, sending all in one request", (unsigned long long)kept,
-		  (unsigned long long)size);
-	if (job->monolithic)
-		return error_set(err, EREMOTEIO, "the registry keeps %llu of %llu bytes", (unsigned long long)kept,
-				 (unsigned long long)size);
-	job->monolithic = true;
-	return send_post(job, err);
-}
-
-static int after_put(struct upload_job *job, const struct http_answer *answer, struct error **err)
-{
-	if (http_answer_is_success(answer))
-		return JOB_IS_DONE;
-	return recover(job, 0, answer, err);
-}
-
-static int after_status(struct upload_job *job, const struct http_answer *answer, struct error **err)
-{
-	if (!http_answer_is_success(answer))
-		return send_head(job, UPLOAD_CHECK, err);
-	uint64_t kept = answered_range(answer, 0);
-	/* "0-0" is written for no byte as well as for one. After a refusal it is none, and the session is still good;
-	 * after a cut nothing is lost by starting anew. */
-	if (kept <= 1)
-		kept = 0;
-	if (kept > job->blob->size || (kept == 0 && !job->was_refused))
-		return send_post(job, err);
-	if (http_answer_header(answer, "Location")) {
-		int rc = take_location(job, answer, err);
-		if (rc < 0)
-			return rc;
-	}
-	job->sent = kept;
-	return send_bytes(job, err);
-}
-
-static int after_check(struct upload_job *job, const struct http_answer *answer, struct error **err)
-{
-	return blob_is_there(job, answer) ? JOB_IS_DONE : send_post(job, err);
-}
-
-static int after_step(struct upload_job *job, const struct http_answer *answer, struct error **err)
-{
-	switch (job->step) {
-	case UPLOAD_HEAD:
-		return after_head(job, answer, err);
-	case UPLOAD_POST:
-		return after_post(job, answer, err);
-	case UPLOAD_PATCH:
-		return after_patch(job, answer, err);
-	case UPLOAD_PUT:
-		return after_put(job, answer, err);
-	case UPLOAD_STATUS:
-		return after_status(job, answer, err);
-	case UPLOAD_CHECK:
-		return after_check(job, answer, err);
-	}
-	return error_set(err, EINVAL, "upload in no step");
+	for (size_t i = 0; i < upload->source_count; i++)
+		if (strcmp(upload->sources[i].path, path) == 0)
+			return upload->sources[i].refused ? NULL : &upload->sources[i];
+	upload->sources = mem_grow(upload->sources, upload->source_count + 1, sizeof(*upload->sources));
+	struct mount_source *source = &upload->sources[upload->source_count++];
+	*source = (struct mount_source){.path = mem_strdup(path), .session = session_like(upload->session)};
+	session_add_source(source->session, path);
+	return source;
 }
 
 /* ---- The batch ---- */
@@ -393,13 +87,10 @@ static void on_answer(void *context, int rc, struct http_answer *answer, struct 
 	struct upload_job *job = context;
 	struct upload *upload = job->upload;
 
-	if (rc == 0)
-		rc = after_step(job, answer, err);
-	else if (job->step == UPLOAD_PATCH || job->step == UPLOAD_PUT)
-		rc = recover(job, rc, NULL, err);
+	rc = upload_job_go_on(job, rc, answer, err);
 	if (rc == 0)
 		return; /* the next step is under way */
-	job_end(job);
+	upload_job_end(job);
 	upload->running--;
 	if (rc < 0) {
 		fail(job, rc, err);
@@ -409,17 +100,21 @@ static void on_answer(void *context, int rc, struct http_answer *answer, struct 
 	start_jobs(upload);
 }
 
-static int start_job(struct upload_job *job, struct error **err)
+static int open_blob(struct upload_job *job, struct error **err)
 {
-	uint64_t size = 0;
+	struct upload *upload = job->upload;
+	uint64_t size = job->blob->size;
 
-	job->fd = blob_open(job->upload->store, &job->blob->digest, &size, err);
+	if (upload->only_look)
+		return 0;
+	job->fd = upload->store ? blob_open(upload->store, &job->blob->digest, &size, err)
+				: fd_from_memory("blob", upload->data, size, err);
 	if (job->fd < 0)
 		return job->fd;
 	if (size != job->blob->size)
 		return error_set(err, EBADMSG, "%llu bytes in the store, %llu in the manifest",
 				 (unsigned long long)size, (unsigned long long)job->blob->size);
-	return send_head(job, UPLOAD_HEAD, err);
+	return 0;
 }
 
 static void start_jobs(struct upload *upload)
@@ -428,7 +123,11 @@ static void start_jobs(struct upload *upload)
 
 	while (upload->rc == 0 && upload->next < upload->count && upload->running < upload->client->parallel) {
 		struct upload_job *job = &upload->jobs[upload->next++];
-		int rc = start_job(job, &error);
+		if (job->is_there)
+			continue;
+		int rc = open_blob(job, &error);
+		if (rc == 0)
+			rc = upload_job_start(job, &error);
 		if (rc < 0) {
 			fail(job, rc, &error);
 			break;
@@ -438,42 +137,138 @@ static void start_jobs(struct upload *upload)
 	error_free(error);
 }
 
-static bool is_repeated(const struct descriptor *const *blobs, size_t at)
+static struct upload_job *find_job(const struct upload *upload, const struct digest *digest)
 {
-	for (size_t i = 0; i < at; i++)
-		if (digest_equal(&blobs[i]->digest, &blobs[at]->digest))
-			return true;
-	return false;
+	for (size_t i = 0; i < upload->count; i++)
+		if (digest_equal(&upload->jobs[i].blob->digest, digest))
+			return &upload->jobs[i];
+	return NULL;
 }
 
 static void add_job(struct upload *upload, const struct descriptor *blob)
 {
-	struct upload_job *job = &upload->jobs[upload->count++];
+	const struct session *session = upload->session;
+	struct upload_job *job = &upload->jobs[upload->count];
 
+	if (find_job(upload, &blob->digest))
+		return;
+	upload->count++;
 	*job = (struct upload_job){.upload = upload, .blob = blob, .fd = -1};
 	job->call = (struct session_call){.session = upload->session, .done = on_answer, .context = job};
-	http_request_init(&job->call.request, NULL, NULL, ANSWER_MAX);
+	http_request_init(&job->call.request, NULL, NULL, 0);
+	job->is_there =
+		known_blob_is_seen(upload->client, &blob->digest, session_domain(session), session_path(session));
+}
+
+static void find_sources(struct upload *upload)
+{
+	const struct session *session = upload->session;
+
+	if (upload->store)
+		known_blobs_from_store(upload->client, upload->store, session_domain(session));
+	for (size_t i = 0; i < upload->count; i++)
+		known_blob_sources(upload->client, &upload->jobs[i].blob->digest, session_domain(session),
+				   session_path(session), &upload->jobs[i].sources);
+}
+
+static void ignore_answer(void *context, int rc, struct http_answer *answer, struct error **err)
+{
+	struct session_call *call = context;
+
+	(void)rc, (void)answer, (void)err;
+	http_request_done(&call->request);
+}
+
+/* A registry keeps sessions that nobody finishes for days. It need not let us remove them. */
+static void cancel_sessions(struct upload *upload)
+{
+	const struct strlist *list = &upload->abandoned;
+	cleanup_free struct session_call *calls = mem_alloc((list->count + 1) * sizeof(*calls));
+
+	for (size_t i = 0; i < list->count; i++) {
+		calls[i] =
+			(struct session_call){.session = upload->session, .done = ignore_answer, .context = &calls[i]};
+		http_request_init(&calls[i].request, "DELETE", mem_strdup(list->items[i]), HTTP_ERROR_BODY_MAX);
+		calls[i].request.flags = HTTP_ONCE;
+		if (session_start(&calls[i], NULL) < 0)
+			http_request_done(&calls[i].request);
+	}
+	if (list->count > 0 && http_transport_run(upload->client->transport, NULL) < 0)
+		log_debug("uploads that were given up could not be cancelled");
+}
+
+/* True when the other side is still there to be told that we give up. */
+static bool is_answered(int rc)
+{
+	return rc == 0 || rc == -EACCES || rc == -EREMOTEIO || rc == -EBUSY || rc == -ENOENT;
+}
+
+static int run(struct upload *upload, struct error **err)
+{
+	int rc = session_ready(upload->session, err);
+
+	if (rc < 0)
+		return rc;
+	start_jobs(upload);
+	rc = http_transport_run(upload->client->transport, err);
+	http_transport_cancel(upload->client->transport);
+	if (rc == 0 && upload->rc < 0) {
+		rc = upload->rc;
+		if (err)
+			*err = take_ptr(&upload->error);
+	}
+	for (size_t i = 0; i < upload->count; i++)
+		upload_job_end(&upload->jobs[i]);
+	if (is_answered(rc))
+		cancel_sessions(upload);
+	return rc;
 }
 
 int upload_blobs(struct registry_client *client, struct session *session, const struct descriptor *const *blobs,
 		 size_t count, struct store *store, struct error **err)
 {
 	cleanup(upload_done) struct upload upload = {.client = client, .session = session, .store = store};
-	int rc = session_ready(session, err);
+
+	upload.jobs = mem_alloc(count * sizeof(*upload.jobs));
+	for (size_t i = 0; i < count; i++)
+		add_job(&upload, blobs[i]);
+	find_sources(&upload);
+	return run(&upload, err);
+}
+
+int upload_look(struct registry_client *client, struct session *session, const struct descriptor *const *blobs,
+		size_t count, const char *from, bool *has, struct error **err)
+{
+	cleanup(upload_done) struct upload upload = {.client = client, .session = session, .only_look = true};
+
+	upload.jobs = mem_alloc(count * sizeof(*upload.jobs));
+	for (size_t i = 0; i < count; i++)
+		add_job(&upload, blobs[i]);
+	for (size_t i = 0; from && i < upload.count; i++)
+		strlist_append(&upload.jobs[i].sources, from);
+	int rc = run(&upload, err);
+	if (rc < 0 && is_answered(rc)) { /* a refusal to tell is a no */
+		error_clear(err);
+		rc = 0;
+	}
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		has[i] = find_job(&upload, &blobs[i]->digest)->is_there;
+	return rc;
+}
+
+int upload_bytes(struct registry_client *client, struct session *session, const void *data, size_t size,
+		 struct digest *digest, struct error **err)
+{
+	cleanup(upload_done) struct upload upload = {.client = client, .session = session, .data = data};
+	struct descriptor blob = {.size = size};
+	int rc = digest_of(data, size, &blob.digest, err);
 
 	if (rc < 0)
 		return rc;
-	upload.jobs = mem_alloc(count * sizeof(*upload.jobs));
-	for (size_t i = 0; i < count; i++)
-		if (!is_repeated(blobs, i))
-			add_job(&upload, blobs[i]);
-	start_jobs(&upload);
-	rc = http_transport_run(client->transport, err);
-	if (rc == 0 && upload.rc < 0) {
-		rc = upload.rc;
-		if (err)
-			*err = take_ptr(&upload.error);
-	}
-	http_transport_cancel(client->transport);
+	upload.jobs = mem_alloc(sizeof(*upload.jobs));
+	add_job(&upload, &blob);
+	rc = run(&upload, err);
+	if (rc == 0)
+		*digest = blob.digest;
 	return rc;
 }

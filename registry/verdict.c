@@ -50,6 +50,8 @@ static int curl_errno(CURLcode code, const char *why)
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
 	case CURLE_SEND_FAIL_REWIND:
+	case CURLE_WEIRD_SERVER_REPLY: /* what is no HTTP, or no longer */
+	case CURLE_BAD_CONTENT_ENCODING:
 		return ECONNRESET;
 	default:
 		return EIO;
@@ -73,7 +75,7 @@ int64_t http_transport_retry_wait(struct http_transport *transport, unsigned att
 		random = (uint64_t)http_transport_now_ms();
 	if (!answer || !http_retry_after(answer, (int64_t)time(NULL), &asked))
 		return http_backoff(transport->retry_delay_ms, attempt, random);
-	return asked <= HTTP_RETRY_AFTER_MAX_MS ? asked : -1;
+	return asked <= transport->max_wait_ms ? asked : -1;
 }
 
 static void tell(struct http_transport *transport, const char *line)
@@ -93,26 +95,35 @@ static void announce_wait(struct exchange *x, int64_t wait_ms, const char *why)
 	tell(x->transport, line);
 }
 
+/* "Too many requests" is about all that we send there, not about this one: the whole host is left alone, also by those
+ * requests that are not repeated by us. */
+static void quieten_host(struct exchange *x, int64_t wait_ms)
+{
+	struct host *host = NULL;
+	int64_t until = http_transport_now_ms() + wait_ms;
+
+	if (x->answer.status == 429 && transport_host(x->transport, x->url, &host, NULL) == 0 &&
+	    host->quiet_until_ms < until)
+		host->quiet_until_ms = until;
+}
+
 bool exchange_retry(struct exchange *x, const char *why)
 {
 	struct http_transport *transport = x->transport;
 	const struct http_answer *answer = x->answer.status > 0 ? &x->answer : NULL;
 
-	if (x->request->flags & HTTP_ONCE)
-		return false;
 	if (x->received >= PROGRESS_WORTH_A_RETRY)
 		x->attempt = 0;
 	int64_t wait = http_transport_retry_wait(transport, x->attempt + 1, answer);
 	if (wait < 0)
 		return false;
+	quieten_host(x, wait);
+	if (x->request->flags & HTTP_ONCE || (x->request->flags & HTTP_GIVE_UP_EARLY && x->attempt > 0))
+		return false;
 	x->attempt++;
 	announce_wait(x, wait, why);
 	exchange_end_attempt(x);
-	struct host *host = NULL;
 	int64_t until = http_transport_now_ms() + wait;
-	if (x->answer.status == 429 && transport_host(transport, x->url, &host, NULL) == 0 &&
-	    host->quiet_until_ms < until)
-		host->quiet_until_ms = until;
 	free(x->url);
 	x->url = mem_strdup(x->request->url);
 	x->redirects = 0;
@@ -175,18 +186,32 @@ static void fail_connection(struct exchange *x, CURLcode code)
 {
 	const char *why = x->curl_text[0] ? x->curl_text : x->transport->curl.curl_easy_strerror(code);
 	int number = curl_errno(code, why);
+	long connect_status = 0;
 
+	x->transport->curl.curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+	if (connect_status == 407)
+		number = EACCES;
 	if (http_transport_is_temporary(-number) && exchange_retry(x, why))
 		return;
 	error_clear(&x->error);
 	exchange_fail(x, error_set(&x->error, number, "%s", why));
 }
 
+/* A signed address of a storage service holds for minutes; when it is refused, the registry is asked for a new one
+ * (registry.k8s.io#333: 400 after a reconnect). */
+static bool has_expired(const struct exchange *x)
+{
+	int status = x->answer.status;
+
+	return x->redirects > 0 && !url_same_origin(x->request->url, x->url) &&
+	       (status == 400 || status == 401 || status == 403 || status == 404 || status == 410);
+}
+
 static void judge_answer(struct exchange *x)
 {
 	int rc = 0;
 
-	if (http_status_is_temporary(x->answer.status)) {
+	if (http_status_is_temporary(x->answer.status) || has_expired(x)) {
 		cleanup_free char *why = mem_printf("HTTP %d", x->answer.status);
 		if (exchange_retry(x, why))
 			return;

@@ -1,0 +1,90 @@
+/*
+ * A batch of uploads (upload.c), and one of them on its way through the steps of the protocol (upload_job.c):
+ *
+ *	HEAD     is it there?                          -> done
+ *	MOUNT    POST ?mount=&from=, another repository -> done, or a Location as from POST
+ *	POST     open a session                        -> a Location
+ *	PATCH    all bytes in one stream, or a chunk   -> a new Location     (small blobs go with the PUT)
+ *	PUT      ?digest=                              -> done
+ *
+ * Any failure of PATCH or PUT that may pass leads to
+ *
+ *	STATUS   GET the Location: where does it stand?   -> PATCH the rest, or PUT when all is there
+ *	CHECK    HEAD the blob: the answer that was lost may have been "created"   -> done
+ *
+ * and from there, when neither helps, to a new POST. Every repetition counts against the retries of the client, until
+ * there are more bytes on the other side than there ever were.
+ */
+#ifndef COOPER_REGISTRY_UPLOAD_INTERNAL_H
+#define COOPER_REGISTRY_UPLOAD_INTERNAL_H
+
+#include "imagefmt/manifest.h"
+#include "imagefmt/store.h"
+#include "registry/session.h"
+
+enum upload_step { UPLOAD_HEAD, UPLOAD_MOUNT, UPLOAD_POST, UPLOAD_PATCH, UPLOAD_PUT, UPLOAD_STATUS, UPLOAD_CHECK };
+
+struct upload;
+
+struct upload_job {
+	struct upload *upload;
+	const struct descriptor *blob;
+	enum upload_step step;
+	int fd;
+	char *location;		/* where the session goes on */
+	uint64_t sent;		/* what the registry says it has */
+	uint64_t reached;	/* the most that it ever had */
+	uint64_t in_request;	/* bytes of the last PATCH or PUT */
+	uint64_t chunk;		/* largest body after a session was lost; 0: no limit */
+	uint64_t chunk_min;	/* what the registry wants at least, but for the last */
+	bool monolithic;	/* all bytes in the PUT: chunks are lost there */
+	bool restarted;		/* the registry found other bytes than were sent: one more chance */
+	bool was_refused;	/* the last bytes were answered with a no, and not cut off */
+	bool is_there;		/* the blob is in the repository now */
+	unsigned attempts;	/* repetitions so far, since there was progress */
+	int64_t delay_ms;	/* before the next request */
+	struct strlist sources; /* repositories to mount from that have not been asked yet */
+	struct session_call call;
+};
+
+/* A repository to mount from has a token of its own, with both scopes: where the other scope is refused with the whole
+ * token (GitLab), what is sent does not suffer. */
+struct mount_source {
+	char *path;
+	struct session *session;
+	bool refused;
+};
+
+struct upload {
+	struct registry_client *client;
+	struct session *session;
+	struct store *store; /* NULL: `data` is the only blob */
+	const void *data;
+	bool only_look; /* nothing is sent */
+	struct upload_job *jobs;
+	size_t count;
+	size_t next; /* not started yet */
+	size_t running;
+	struct mount_source *sources;
+	size_t source_count;
+	struct strlist abandoned; /* Locations of sessions that nobody will finish */
+	int rc;
+	struct error *error;
+};
+
+/* ---- upload_job.c ---- */
+
+#define JOB_IS_DONE 1
+
+/* The first request. */
+int upload_job_start(struct upload_job *job, struct error **err);
+/* What an answer, or its failure, leads to: 0 and the next request is under way; JOB_IS_DONE; a failure. */
+int upload_job_go_on(struct upload_job *job, int rc, const struct http_answer *answer, struct error **err);
+void upload_job_end(struct upload_job *job);
+
+/* ---- upload.c ---- */
+
+/* The session for mounts from `path`; NULL when the registry has refused it. */
+struct mount_source *upload_mount_source(struct upload *upload, const char *path);
+
+#endif

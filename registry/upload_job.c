@@ -1,0 +1,489 @@
+/*
+ * One blob on its way into a registry: what to ask next, and what an answer leads to.
+ */
+#include "registry/upload_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "imagefmt/blob.h"
+#include "registry/client_internal.h"
+#include "registry/upload.h"
+#include "registry/url.h"
+
+#define ANSWER_MAX ((size_t)64 << 10)
+#define MIB ((uint64_t)1 << 20)
+#define SINGLE_PUT_MAX (4 * MIB) /* blobs up to this size save the PATCH */
+/* Layers larger than this go in pieces of this size where the registry keeps them, so that a cut costs at most one:
+ * docker-registry 2 forgets the bytes of a PATCH that was not answered. */
+#define LARGE_CHUNK (64 * MIB)
+#define CAREFUL_CHUNK (16 * MIB) /* after a session was lost with all that it had, or a body was too large */
+#define SMALLEST_CHUNK (1 * MIB) /* what the narrowest of proxies lets through; also what a trial of chunks costs */
+
+void upload_job_end(struct upload_job *job)
+{
+	if (job->location && !job->is_there)
+		strlist_append(&job->upload->abandoned, job->location);
+	http_request_done(&job->call.request);
+	fd_close(job->fd);
+	job->fd = -1;
+	free(take_ptr(&job->location));
+	strlist_done(&job->sources);
+}
+
+/* ---- Requests ---- */
+
+static void new_request(struct upload_job *job)
+{
+	http_request_done(&job->call.request);
+	http_request_init(&job->call.request, NULL, NULL, ANSWER_MAX);
+}
+
+static int send_request(struct upload_job *job, enum upload_step step, const char *method, char *url,
+			struct error **err)
+{
+	struct http_request *request = &job->call.request;
+
+	job->step = step;
+	request->method = method;
+	free(request->url);
+	request->url = url;
+	request->answer_max = ANSWER_MAX;
+	request->delay_ms = job->delay_ms;
+	job->delay_ms = 0;
+	return session_start(&job->call, err);
+}
+
+static int send_head(struct upload_job *job, enum upload_step step, struct error **err)
+{
+	char text[DIGEST_TEXT_SIZE];
+
+	new_request(job);
+	job->call.session = job->upload->session;
+	return send_request(job, step, "HEAD",
+			    session_url(job->upload->session, "blobs/%s", digest_format(&job->blob->digest, text)),
+			    err);
+}
+
+static void add_empty_body(struct upload_job *job)
+{
+	job->call.request.body = (struct http_body){.data = "", .fd = -1, .present = true};
+}
+
+static int send_post(struct upload_job *job, struct error **err)
+{
+	new_request(job);
+	job->sent = 0;
+	job->call.session = job->upload->session;
+	add_empty_body(job);
+	return send_request(job, UPLOAD_POST, "POST", session_url(job->upload->session, "blobs/uploads/"), err);
+}
+
+/* The next repository to mount from; when there is none (left), a session for sending. */
+static int send_mount(struct upload_job *job, struct error **err)
+{
+	while (job->sources.count > 0) {
+		struct mount_source *source = upload_mount_source(job->upload, job->sources.items[0]);
+		cleanup(buf_done) struct buf query = BUF_INIT(URL_SIZE_MAX);
+		char text[DIGEST_TEXT_SIZE];
+		if (!source) {
+			strlist_remove(&job->sources, 0);
+			continue;
+		}
+		new_request(job);
+		add_empty_body(job);
+		job->call.session = source->session;
+		buf_append_str(&query, "mount=");
+		url_escape(&query, digest_format(&job->blob->digest, text));
+		buf_append_str(&query, "&from=");
+		url_escape(&query, source->path);
+		int rc = send_request(job, UPLOAD_MOUNT, "POST",
+				      session_url(job->upload->session, "blobs/uploads/?%s", buf_str(&query)), err);
+		if (rc != -EACCES)
+			return rc;
+		/* No token with that scope: a mount saves time, and is worth no failure. */
+		log_debug("mount from %s: %s", source->path, err ? error_message(*err) : "refused");
+		error_clear(err);
+		source->refused = true;
+	}
+	return job->upload->only_look ? JOB_IS_DONE : send_post(job, err);
+}
+
+/* The next `size` bytes of the file. */
+static void add_bytes(struct upload_job *job, uint64_t size)
+{
+	struct http_request *request = &job->call.request;
+	bool is_chunk = job->sent > 0 || size < job->blob->size;
+
+	request->body = (struct http_body){.fd = job->fd, .offset = job->sent, .size = size, .present = true};
+	http_request_set_header(request, "Content-Type", "application/octet-stream");
+	if (is_chunk) {
+		cleanup_free char *range = mem_printf("%llu-%llu", (unsigned long long)job->sent,
+						      (unsigned long long)(job->sent + size - 1));
+		http_request_set_header(request, "Content-Range", range);
+	}
+	/* After a cut the registry is asked first how much it has: not simply again. */
+	request->flags = HTTP_ONCE;
+	job->in_request = size;
+}
+
+static int send_put(struct upload_job *job, struct error **err)
+{
+	cleanup(buf_done) struct buf query = BUF_INIT(URL_SIZE_MAX);
+	char text[DIGEST_TEXT_SIZE];
+
+	new_request(job);
+	if (job->sent < job->blob->size) {
+		add_bytes(job, job->blob->size - job->sent);
+	} else {
+		add_empty_body(job);
+		job->call.request.flags = HTTP_ONCE;
+		job->in_request = 0;
+	}
+	buf_append_str(&query, "digest=");
+	url_escape(&query, digest_format(&job->blob->digest, text));
+	return send_request(job, UPLOAD_PUT, "PUT", url_add_query(job->location, buf_str(&query)), err);
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How many of the bytes that are left go into the next request. */
+static uint64_t next_size(const struct upload_job *job)
+{
+	const struct upload_habits *habits = session_upload_habits(job->upload->session);
+	uint64_t left = job->blob->size - job->sent;
+	uint64_t size = left;
+
+	if (job->monolithic || habits->loses_chunks)
+		return left;
+	if (job->blob->size > LARGE_CHUNK)
+		size = smaller(size, habits->keeps_chunks ? LARGE_CHUNK : SMALLEST_CHUNK);
+	if (job->chunk > 0)
+		size = smaller(size, job->chunk);
+	if (habits->body_max > 0)
+		size = smaller(size, habits->body_max);
+	return size < job->chunk_min ? smaller(job->chunk_min, left) : size;
+}
+
+static int send_bytes(struct upload_job *job, struct error **err)
+{
+	uint64_t size = next_size(job);
+	bool is_last = size == job->blob->size - job->sent;
+
+	if (is_last && (job->monolithic || job->blob->size <= SINGLE_PUT_MAX || job->sent == job->blob->size))
+		return send_put(job, err);
+	new_request(job);
+	add_bytes(job, size);
+	return send_request(job, UPLOAD_PATCH, "PATCH", mem_strdup(job->location), err);
+}
+
+static int send_status(struct upload_job *job, struct error **err)
+{
+	new_request(job);
+	return send_request(job, UPLOAD_STATUS, "GET", mem_strdup(job->location), err);
+}
+
+/* ---- What answers say ---- */
+
+static int take_location(struct upload_job *job, const struct http_answer *answer, struct error **err)
+{
+	const char *text = http_answer_header(answer, "Location");
+	char *url = NULL;
+
+	if (!text)
+		return error_set(err, EPROTO, "%s: HTTP %d without a Location", job->call.request.method,
+				 answer->status);
+	int rc = upload_location(session_origin(job->upload->session), answer->url, text, &url, err);
+	if (rc < 0)
+		return rc;
+	free(job->location);
+	job->location = url;
+	return 0;
+}
+
+/* Bytes that the registry has, from "Range: 0-N"; `missing` when there is no such header. */
+static uint64_t answered_range(const struct http_answer *answer, uint64_t missing)
+{
+	const char *text = http_answer_header(answer, "Range");
+	uint64_t first = 0;
+	uint64_t last = 0;
+
+	if (!text || http_range_parse(text, &first, &last) < 0 || first != 0)
+		return missing;
+	return last + 1;
+}
+
+/* A 200 without the right length is not believed: there are fronts that say 200 to everything. */
+static bool blob_is_there(const struct upload_job *job, const struct http_answer *answer)
+{
+	uint64_t size = 0;
+
+	return answer->status == 200 && http_answer_size(answer, &size) && size == job->blob->size;
+}
+
+static int finish(struct upload_job *job)
+{
+	const struct session *session = job->upload->session;
+
+	job->is_there = true;
+	known_blob_seen(job->upload->client, &job->blob->digest, session_domain(session), session_path(session));
+	return JOB_IS_DONE;
+}
+
+/* ---- After a failure ---- */
+
+/* Counts a repetition; a negative errno when there have been enough. */
+static int spend_attempt(struct upload_job *job, int rc, const struct http_answer *answer, struct error **err)
+{
+	int64_t wait = http_transport_retry_wait(job->upload->client->transport, job->attempts + 1, answer);
+
+	if (wait < 0)
+		return rc < 0 ? rc : http_answer_error(job->call.request.method, answer, err);
+	job->attempts++;
+	job->delay_ms = wait;
+	char text[DIGEST_TEXT_SIZE];
+	cleanup_free char *why =
+		rc < 0 ? mem_strdup(err ? error_message(*err) : "") : mem_printf("HTTP %d", answer->status);
+	error_clear(err);
+	client_tell(job->upload->client, "Blob %s: %s, going on in %.1f s", digest_format(&job->blob->digest, text),
+		    why, (double)wait / 1000);
+	return 0;
+}
+
+/* 413: a proxy lets no body of this size through. It says nothing about which it would; the narrowest let 1 MiB pass.
+ */
+static int make_smaller(struct upload_job *job, const struct http_answer *answer, struct error **err)
+{
+	struct upload_habits *habits = session_upload_habits(job->upload->session);
+	uint64_t size = job->in_request > 4 * CAREFUL_CHUNK ? CAREFUL_CHUNK : job->in_request / 4;
+
+	size = size < SMALLEST_CHUNK ? SMALLEST_CHUNK : size;
+	if (job->in_request <= SMALLEST_CHUNK || job->in_request <= job->chunk_min || habits->loses_chunks)
+		return http_answer_error(job->call.request.method, answer, err);
+	log_debug("HTTP 413 for %llu bytes, sending %llu at once", (unsigned long long)job->in_request,
+		  (unsigned long long)size);
+	habits->body_max = size;
+	job->monolithic = false;
+	return send_bytes(job, err);
+}
+
+/* The registry has counted or hashed other bytes than those that were sent. */
+static bool found_other_bytes(const struct http_answer *answer)
+{
+	return answer->status == 400 &&
+	       (http_answer_has_code(answer, "DIGEST_INVALID") || http_answer_has_code(answer, "SIZE_INVALID") ||
+		http_answer_has_code(answer, "BLOB_UPLOAD_INVALID"));
+}
+
+/* PATCH or PUT failed. When that may pass: what does the registry have? */
+static int recover(struct upload_job *job, int rc, const struct http_answer *answer, struct error **err)
+{
+	bool session_is_lost = rc == 0 && answer->status == 404; /* BLOB_UPLOAD_UNKNOWN */
+	bool range_is_wrong = rc == 0 && answer->status == 416;
+	bool may_pass = rc < 0 ? http_transport_is_temporary(rc) : http_status_is_temporary(answer->status);
+
+	if (rc == 0 && answer->status == 413)
+		return make_smaller(job, answer, err);
+	if (rc == 0 && found_other_bytes(answer) && !job->restarted) {
+		job->restarted = true;
+		return send_post(job, err);
+	}
+	if (!may_pass && !session_is_lost && !range_is_wrong)
+		return rc < 0 ? rc : session_refused(job->upload->session, job->call.request.method, answer, err);
+	job->was_refused = rc == 0;
+	int spent = spend_attempt(job, rc, answer, err);
+	if (spent < 0)
+		return spent;
+	return session_is_lost ? send_head(job, UPLOAD_CHECK, err) : send_status(job, err);
+}
+
+/* All that was sent is lost. Next time less is at stake. */
+static int start_anew(struct upload_job *job, struct error **err)
+{
+	if (job->in_request > SMALLEST_CHUNK) {
+		uint64_t size = job->chunk > 0 ? job->chunk / 4 : CAREFUL_CHUNK;
+		job->chunk = size < SMALLEST_CHUNK ? SMALLEST_CHUNK : size;
+	}
+	return send_post(job, err);
+}
+
+static void note_progress(struct upload_job *job)
+{
+	if (job->sent > job->reached) {
+		job->reached = job->sent;
+		job->attempts = 0;
+	}
+}
+
+/* ---- After each step ---- */
+
+static int after_head(struct upload_job *job, const struct http_answer *answer, struct error **err)
+{
+	struct upload *upload = job->upload;
+	char text[DIGEST_TEXT_SIZE];
+
+	if (blob_is_there(job, answer)) {
+		client_tell(upload->client, "Copying blob %s skipped: already exists",
+			    digest_format(&job->blob->digest, text));
+		return finish(job);
+	}
+	/* Any other answer (404, 403, 405, also 401) is no reason not to try; if the POST is refused too, its answer
+	 * has the registry's words, which that to a HEAD cannot have. */
+	return send_mount(job, err);
+}
+
+static int open_session(struct upload_job *job, const struct http_answer *answer, struct error **err)
+{
+	const char *least = http_answer_header(answer, "OCI-Chunk-Min-Length");
+	int rc = take_location(job, answer, err);
+
+	if (rc < 0)
+		return rc;
+	if (job->upload->only_look)
+		return JOB_IS_DONE; /* the session is abandoned */
+	if (!least || parse_u64(least, INT64_MAX, "OCI-Chunk-Min-Length", &job->chunk_min, NULL) < 0)
+		job->chunk_min = 0;
+	char text[DIGEST_TEXT_SIZE];
+	cleanup_free char *size = format_size(job->blob->size);
+	if (job->reached == 0)
+		client_tell(job->upload->client, "Copying blob %s (%s)", digest_format(&job->blob->digest, text), size);
+	return send_bytes(job, err);
+}
+
+static int after_mount(struct upload_job *job, const struct http_answer *answer, struct error **err)
+{
+	char text[DIGEST_TEXT_SIZE];
+
+	if (answer->status == 201) {
+		client_tell(job->upload->client, "Copying blob %s skipped: mounted from %s",
+			    digest_format(&job->blob->digest, text), job->sources.items[0]);
+		return finish(job);
+	}
+	job->call.session = job->upload->session;
+	if (answer->status == 202) /* a session for sending it, which is as good as another one */
+		return open_session(job, answer, err);
+	log_debug("mount from %s: HTTP %d", job->sources.items[0], answer->status);
+	if (answer->status == 401 || answer->status == 403)
+		upload_mount_source(job->upload, job->sources.items[0])->refused = true;
+	strlist_remove(&job->sources, 0);
+	return send_mount(job, err);
+}
+
+static int after_post(struct upload_job *job, const struct http_answer *answer, struct error **err)
+{
+	if (answer->status == 201)
+		return finish(job);
+	if (answer->status != 202)
+		return session_refused(job->upload->session, "POST", answer, err);
+	return open_session(job, answer, err);
+}
+
+/* A registry that drops bytes must not get the PUT: it might answer 201 all the same (ECR). */
+static int after_patch(struct upload_job *job, const struct http_answer *answer, struct error **err)
+{
+	struct upload_habits *habits = session_upload_habits(job->upload->session);
+	uint64_t expected = job->sent + job->in_request;
+	bool is_whole = job->in_request == job->blob->size;
+
+	if (!http_answer_is_success(answer))
+		return recover(job, 0, answer, err);
+	uint64_t kept = answered_range(answer, is_whole ? expected : 0);
+	int rc = take_location(job, answer, err);
+	if (rc < 0)
+		return rc;
+	if (kept == expected) {
+		habits->keeps_chunks |= job->sent > 0;
+		job->sent = expected;
+		note_progress(job);
+		return send_bytes(job, err);
+	}
+	if (job->monolithic || habits->body_max > 0)
+		return error_set(err, EREMOTEIO, "the registry keeps %llu of %llu bytes", (unsigned long long)kept,
+				 (unsigned long long)expected);
+	log_debug("the registry kept %llu of %llu bytes, sending all in one request", (unsigned long long)kept,
+		  (unsigned long long)expected);
+	habits->loses_chunks = true;
+	job->monolithic = true;
+	return send_post(job, err);
+}
+
+static int after_put(struct upload_job *job, const struct http_answer *answer, struct error **err)
+{
+	return http_answer_is_success(answer) ? finish(job) : recover(job, 0, answer, err);
+}
+
+static int after_status(struct upload_job *job, const struct http_answer *answer, struct error **err)
+{
+	if (!http_answer_is_success(answer))
+		return send_head(job, UPLOAD_CHECK, err);
+	uint64_t kept = answered_range(answer, 0);
+	/* "0-0" is written for no byte as well as for one. After a refusal it is none, and the session is still good;
+	 * after a cut nothing is lost by starting anew. */
+	if (kept <= 1)
+		kept = 0;
+	if (kept > job->blob->size || (kept == 0 && !job->was_refused))
+		return start_anew(job, err);
+	if (http_answer_header(answer, "Location")) {
+		int rc = take_location(job, answer, err);
+		if (rc < 0)
+			return rc;
+	}
+	/* What is kept of a cut body is a chunk; who loses those gets all of it again. */
+	if (kept > 0 && kept < job->blob->size && session_upload_habits(job->upload->session)->loses_chunks)
+		return send_post(job, err);
+	job->sent = kept;
+	note_progress(job);
+	return send_bytes(job, err);
+}
+
+static int after_check(struct upload_job *job, const struct http_answer *answer, struct error **err)
+{
+	return blob_is_there(job, answer) ? finish(job) : start_anew(job, err);
+}
+
+static int after_step(struct upload_job *job, const struct http_answer *answer, struct error **err)
+{
+	switch (job->step) {
+	case UPLOAD_HEAD:
+		return after_head(job, answer, err);
+	case UPLOAD_MOUNT:
+		return after_mount(job, answer, err);
+	case UPLOAD_POST:
+		return after_post(job, answer, err);
+	case UPLOAD_PATCH:
+		return after_patch(job, answer, err);
+	case UPLOAD_PUT:
+		return after_put(job, answer, err);
+	case UPLOAD_STATUS:
+		return after_status(job, answer, err);
+	case UPLOAD_CHECK:
+		return after_check(job, answer, err);
+	}
+	return error_set(err, EINVAL, "upload in no step");
+}
+
+int upload_job_go_on(struct upload_job *job, int rc, const struct http_answer *answer, struct error **err)
+{
+	if (rc == 0)
+		return after_step(job, answer, err);
+	if (job->step == UPLOAD_PATCH || job->step == UPLOAD_PUT)
+		return recover(job, rc, NULL, err);
+	if (job->step == UPLOAD_MOUNT && rc == -EACCES) {
+		error_clear(err);
+		upload_mount_source(job->upload, job->sources.items[0])->refused = true;
+		return send_mount(job, err);
+	}
+	return rc;
+}
+
+int upload_job_start(struct upload_job *job, struct error **err)
+{
+	return send_head(job, UPLOAD_HEAD, err);
+}

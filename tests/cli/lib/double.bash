@@ -1,0 +1,74 @@
+# The registry of tests/double, which is strict and fails on request:  load lib/double  (behind lib/common)
+#
+#	start_double [tls]          DOUBLE (host:port), DOUBLE_OTHER (its other origin), DOUBLE_DIRECTORY; with tls DOUBLE_CERTS
+#	double_does '{"auth": …}'   how it behaves from now on; every fault in it is new, and the log is empty
+#	double_log 'jq filter'      what the filter makes of its log, an array of requests
+#	stop_doubles                in teardown
+# shellcheck shell=bash
+
+start_double() {
+	local directory arguments=() i
+	directory=$(mktemp -d "$BATS_FILE_TMPDIR/double.XXXXXX") || return
+	if [ "${1:-}" = tls ]; then
+		make_certificates "$directory" || return
+		arguments=("$directory/server.crt" "$directory/server.key")
+		export DOUBLE_CERTS=$directory/certs
+	fi
+	echo '{}' >"$directory/config.json"
+	python3 "$LIB_DIRECTORY/../../double/registry.py" "$directory" "${arguments[@]}" >"$directory/output" 2>&1 3>&- &
+	printf '%s\n' "$!" >"$directory/pid"
+	for i in $(seq 200); do
+		[ ! -e "$directory/address" ] || break
+		sleep 0.05
+	done
+	[ -e "$directory/address" ] || fail "the double did not come up in $i attempts: $(cat "$directory/output")" || return
+	DOUBLE=$(cat "$directory/address") DOUBLE_OTHER=$(cat "$directory/other")
+	export DOUBLE DOUBLE_OTHER DOUBLE_DIRECTORY=$directory
+}
+
+stop_doubles() {
+	local pid
+	for pid in "$BATS_FILE_TMPDIR"/double.*/pid; do
+		[ ! -e "$pid" ] || stop_process "$pid"
+	done
+}
+
+double_does() {
+	# A size or time that is the same as before would hide the change: each is a new file.
+	printf '%s' "$1" >"$DOUBLE_DIRECTORY/config.new"
+	mv "$DOUBLE_DIRECTORY/config.new" "$DOUBLE_DIRECTORY/config.json"
+	: >"$DOUBLE_DIRECTORY/log"
+}
+
+double_log() {
+	jq -s -r "$1" "$DOUBLE_DIRECTORY/log"
+}
+
+# Bytes of bodies that went out, and that came in.
+double_received() {
+	double_log 'map(.received) | add // 0'
+}
+
+double_sent() {
+	double_log 'map(.sent) | add // 0'
+}
+
+# Nobody but the registry itself, and its token server, ever saw a credential.
+assert_no_leak() {
+	local seen
+	seen=$(double_log '[.[] | select(.origin == "other" and .authorization != null and .path != "/token")] | length')
+	[ "$seen" -eq 0 ] || fail "another origin saw an Authorization header"
+}
+
+# An image of two layers, one of random bytes:  make_image NAME BYTES
+make_image() {
+	local name=$1 size=$2 directory ctr
+	directory=$(mktemp -d "$BATS_FILE_TMPDIR/image.XXXXXX") || return
+	head -c "$size" /dev/urandom >"$directory/data"
+	echo small >"$directory/small"
+	ctr=$(cooper from scratch) && cooper copy "$ctr" "$directory/small" /small >/dev/null &&
+		cooper commit -q --rm "$ctr" "$name-base" >/dev/null || return
+	ctr=$(cooper from "$name-base") && cooper copy "$ctr" "$directory/data" /data >/dev/null &&
+		cooper commit -q --rm "$ctr" "$name" >/dev/null
+	rm -rf "$directory"
+}
