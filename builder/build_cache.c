@@ -1,5 +1,6 @@
 /*
- * One small file for each step that was made: "<version> <diff_id> <size> <created>[ <key by files>]".
+ * One small file for each step that was made: "<version> <diff_id> <size> <created>[ <key by files>]", and of a copy
+ * in a script " <kind>:<digest>" in the last one's place.
  */
 #include "builder/build_cache.h"
 
@@ -24,6 +25,14 @@
 #define VERSION "1"
 #define RECORD_SIZE_MAX ((size_t)4096)
 
+static bool read_last_word(const char *word, struct build_record *record)
+{
+	if (!word[0] || word[1] != ':')
+		return digest_parse(word, &record->by_files, NULL) >= 0;
+	record->copied_kind = word[0];
+	return digest_parse(word + 2, &record->copied, NULL) >= 0;
+}
+
 static int read_record(int dirfd, const char *name, struct build_record *record, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(RECORD_SIZE_MAX);
@@ -39,7 +48,7 @@ static int read_record(int dirfd, const char *name, struct build_record *record,
 	    digest_parse(words.items[1], &read.diff_id, NULL) < 0 ||
 	    parse_u64(words.items[2], INT64_MAX, "size", &read.size, NULL) < 0 ||
 	    parse_i64(words.items[3], 0, INT64_MAX, "created", &read.created, NULL) < 0 ||
-	    (words.count == 5 && digest_parse(words.items[4], &read.by_files, NULL) < 0))
+	    (words.count == 5 && !read_last_word(words.items[4], &read)))
 		return error_set(err, ENOENT, "the record of step %.12s cannot be read", strrchr(name, '/') + 1);
 	*record = read;
 	return 0;
@@ -70,16 +79,24 @@ int build_cache_load(struct store *store, const struct digest *key, struct build
 	return 0;
 }
 
+static char *format_last_word(const struct build_record *record)
+{
+	char text[DIGEST_TEXT_SIZE];
+
+	if (record->copied_kind)
+		return mem_printf(" %c:%s", record->copied_kind, digest_format(&record->copied, text));
+	return digest_is_null(&record->by_files) ? mem_strdup("")
+						 : mem_printf(" %s", digest_format(&record->by_files, text));
+}
+
 int build_cache_save(struct store *store, const struct digest *key, const struct build_record *record,
 		     struct error **err)
 {
-	char hex[DIGEST_HEX_SIZE], diff_id[DIGEST_TEXT_SIZE], by_files[DIGEST_TEXT_SIZE];
-	bool has_files = !digest_is_null(&record->by_files);
+	char hex[DIGEST_HEX_SIZE], diff_id[DIGEST_TEXT_SIZE];
 	cleanup_free char *name = mem_printf(FOLDER "/%s", digest_hex(key, hex));
-	cleanup_free char *text =
-		mem_printf(VERSION " %s %llu %lld%s%s", digest_format(&record->diff_id, diff_id),
-			   (unsigned long long)record->size, (long long)record->created, has_files ? " " : "",
-			   has_files ? digest_format(&record->by_files, by_files) : "");
+	cleanup_free char *last = format_last_word(record);
+	cleanup_free char *text = mem_printf(VERSION " %s %llu %lld%s", digest_format(&record->diff_id, diff_id),
+					     (unsigned long long)record->size, (long long)record->created, last);
 	int cache = store_folder(store, STORE_CACHE, err);
 
 	if (cache < 0)

@@ -14,6 +14,9 @@ struct build_record {
 	int64_t created; /* seconds since the epoch */
 	/* The step's other key, which stands for the files that it reads from other stages; null where it has none. */
 	struct digest by_files;
+	/* Of `cooper copy --cache`: what the copy is called, and its kind ('f', 'd', 'm'); null and 0 otherwise. */
+	struct digest copied;
+	char copied_kind;
 	/* The key that the step was looked up by in this build: of what is in memory, not kept. May be null. */
 	struct digest key;
 };

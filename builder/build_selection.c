@@ -132,14 +132,23 @@ static const char *last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+static const char *below_base(const struct build_selection *selection, const char *path)
+{
+	const char *base = selection->base ? selection->base : "/";
+	size_t length = strcmp(base, "/") == 0 ? 0 : strlen(base);
+
+	return strncmp(path, base, length) == 0 && (path[length] == '/' || !path[length]) ? path + length : path;
+}
+
 /* A file that is named itself, wherever links lead. */
 static int add_named_file(struct walk *walk, const struct stat *st, struct error **err)
 {
 	int root = walk->selection->root;
 	cleanup_free char *leaf = NULL;
 	cleanup_free char *resolved = NULL;
-	int rc = rootpath_resolve(root, walk->source, &resolved, err);
-	cleanup_close int parent = rc < 0 ? rc : rootpath_open_parent(root, resolved, false, &leaf, err);
+	int rc = walk->selection->keep_links ? 0 : rootpath_resolve(root, walk->source, &resolved, err);
+	const char *path = resolved ? resolved : walk->source;
+	cleanup_close int parent = rc < 0 ? rc : rootpath_open_parent(root, path, false, &leaf, err);
 
 	return parent < 0 ? parent : add_file(walk, "", parent, leaf, st, err);
 }
@@ -151,7 +160,7 @@ static int add_path(struct walk *walk, const char *text, struct error **err)
 	bool is_glob = pattern_is_glob(text);
 	struct stat st;
 
-	if (rootpath_stat(selection->root, walk->source, /* follow */ true, &st, NULL) < 0)
+	if (rootpath_stat(selection->root, walk->source, !selection->keep_links, &st, NULL) < 0)
 		return not_found(text, false, err);
 	bool is_dir = S_ISDIR(st.st_mode);
 	bool ignored = is_left_out(walk, "");
@@ -159,7 +168,7 @@ static int add_path(struct walk *walk, const char *text, struct error **err)
 		return is_glob ? 0 : not_found(text, true, err);
 	/* What is kept of the path is part of what comes out; a file brings its name. */
 	build_key_text(walk->key, is_dir ? "directory" : "file",
-		       selection->parents ? walk->source
+		       selection->parents ? below_base(selection, walk->source)
 		       : is_dir		  ? NULL
 					  : last_part(walk->source));
 	if (!is_dir)
@@ -172,7 +181,8 @@ static int add_source(const struct build_selection *selection, const struct igno
 		      struct build_key *key, struct error **err)
 {
 	cleanup(strlist_done) struct strlist paths = {0};
-	cleanup_free char *whole = mem_printf("/%s", text);
+	const char *base = selection->base && text[0] != '/' ? selection->base : "";
+	cleanup_free char *whole = mem_printf("%s/%s", base, text);
 	cleanup_free char *pattern = rootpath_clean(whole);
 	if (!selection->parents)
 		copy_join_stars(pattern);

@@ -14,8 +14,10 @@ struct build_selection {
 	const struct ignore_rules *ignore; /* relative to the root; NULL */
 	const struct strlist *sources;	   /* expanded, as the instruction has them; NULL: all */
 	const struct strlist *excludes;	   /* relative to each copied directory; NULL */
-	bool keep_owner;		   /* from a stage or an image */
+	const char *base; /* that relative sources are in, absolute, and that does not count; NULL: / */
+	bool keep_owner;  /* from a stage or an image */
 	bool parents;
+	bool keep_links;	 /* a source that is a link is copied as one */
 	bool git_modes;		 /* modes as git keeps them: 0644 or 0755 */
 	struct build_memo *memo; /* NULL: all is read */
 };

@@ -89,7 +89,24 @@ static int finish_container(const struct commit *job, int tree, enum standing st
 
 static bool is_unchanged(const struct container *c, const struct pack_result *packed)
 {
-	return packed->entries == 0 && !digest_is_null(&c->last_commit);
+	return packed->entries == 0 && (!digest_is_null(&c->last_commit) || commit_has_pending_layers(c));
+}
+
+/* Layers from the cache are as old as they are, so that a script that changes nothing makes the same image again. */
+static int64_t time_of_layers(const struct commit *job)
+{
+	const struct container *c = job->c;
+	int64_t seconds = job->created, nanoseconds = 0;
+
+	if (job->options->timestamp >= 0 || job->options->source_date_epoch >= 0)
+		return seconds;
+	for (size_t i = 0; i < c->pending_count; i++) {
+		const struct history *entry = &c->pending[i];
+		if (!entry->empty_layer && entry->created &&
+		    parse_time(entry->created, "created", &seconds, &nanoseconds, NULL) < 0)
+			return job->created;
+	}
+	return seconds;
 }
 
 /* Where the caller does not say when the image was made and it is as it was, it was made when it was: the same image
@@ -122,12 +139,13 @@ static int same_image(const struct commit *job, struct container *next, int64_t 
 /* The last commit again, with the configuration of now. */
 static int commit_again(const struct commit *job, struct new_image *image, struct container *next, struct error **err)
 {
-	int64_t created = job->created;
+	int64_t created = time_of_layers(job);
+	cleanup_free char *created_text = format_time(created, 0);
 	bool same;
 	int rc = same_image(job, next, &created, &same, err);
 
 	if (rc >= 0 && !same)
-		rc = commit_next_state(job->c, job->options, /* layer */ NULL, job->created_text, next, err);
+		rc = commit_next_state(job->c, job->options, /* layer */ NULL, created_text, next, err);
 	if (rc >= 0)
 		rc = commit_write_image(job->w, next, job->options, created, image, err);
 	if (rc < 0)
@@ -225,8 +243,6 @@ static int commit_squashed(const struct commit *job, struct new_image *image, st
 	return rc < 0 ? rc : commit_by_copying(job, rootfs_fd(root), image, err);
 }
 
-/* ---- the flow ---- */
-
 /* Moves the upper directory, taking the session's mount away for that time; *moved is false when that is not possible
  * because somebody works in it. */
 static int commit_upper(const struct commit *job, struct new_image *image, struct container *next, bool *moved,
@@ -259,6 +275,117 @@ static int commit_upper(const struct commit *job, struct new_image *image, struc
 		log_warn("%s; mount it again with `cooper mount`", error_message(again));
 	return rc;
 }
+
+/* ---- a layer and no image ---- */
+
+/* Out of the container's own history entries, its next state. */
+static int state_with_layer(const struct container *c, const struct pack_result *layer, const struct history *history,
+			    struct container *next, struct error **err)
+{
+	char digest[DIGEST_TEXT_SIZE];
+	int rc = container_copy(c, next, err);
+
+	if (rc < 0)
+		return rc;
+	if (next->config.diff_id_count >= MANIFEST_LAYERS_MAX)
+		return error_set(err, E2BIG, "an image cannot have more than %d layers (run without --cache)",
+				 MANIFEST_LAYERS_MAX);
+	image_config_add_diff_id(&next->config, &layer->diff_id);
+	strlist_printf(&next->layer_types, "%s %s %llu", layer_media_type(FORMAT_OCI, CODEC_NONE),
+		       digest_format(&layer->diff_id, digest), (unsigned long long)layer->size);
+	next->pending = mem_grow(next->pending, next->pending_count + 1, sizeof(*next->pending));
+	next->pending[next->pending_count++] = (struct history){
+		.created = mem_strdup(history->created),
+		.created_by = mem_strdup(history->created_by),
+		.comment = mem_strdup(history->comment),
+	};
+	/* Its commit is not made again, there is something new. */
+	next->last_commit = (struct digest){0};
+	return 0;
+}
+
+static void replace_state(struct container *c, struct container *next)
+{
+	container_done(c);
+	*c = *next;
+	*next = (struct container){0};
+}
+
+/* What has changed, as a layer of `next`; with `unless_empty` nothing when nothing has. */
+static int move_changes(const struct commit *job, int dir, const struct history *history, bool unless_empty,
+			struct pack_result *packed, struct container *next, struct error **err)
+{
+	bool is_copy = rootcopy_exists(dir);
+	int rc = is_copy ? rootcopy_fill_upper(dir, err) : 0;
+	cleanup_close int upper = rc < 0 ? rc : fd_open_dir(dir, "upper", err);
+
+	if (upper < 0)
+		return upper;
+	rc = finish_container(job, upper, OVER_LAYERS, packed, err);
+	if (rc < 0 || (unless_empty && packed->entries == 0))
+		return rc;
+	rc = state_with_layer(job->c, packed, history, next, err);
+	if (rc >= 0)
+		rc = commit_move(job->w, dir, next, packed, /* image */ NULL, err);
+	return rc >= 0 && is_copy ? rootcopy_mark(dir, err) : rc;
+}
+
+/* Puts the session's mount back over what the container's layers are now, whatever has happened. */
+static void mount_again(struct workshop *w, const struct container *c)
+{
+	cleanup_error struct error *again = NULL;
+
+	if (rootfs_resume(w, c, &again) < 0)
+		log_warn("%s; mount it again with `cooper mount`", error_message(again));
+}
+
+int commit_layer(struct workshop *w, struct container *c, const struct commit_options *options,
+		 const struct history *history, bool unless_empty, struct pack_result *packed, struct error **err)
+{
+	const struct commit job = {.w = w, .c = c, .options = options, .created = creation_time(w, options)};
+	cleanup(container_done) struct container next = {0};
+	bool was_mounted = false;
+	cleanup_close int dir = container_open_dir(w, c, err);
+	int rc = dir < 0 ? dir : rootfs_check_free(w, c, err);
+
+	if (rc >= 0)
+		rc = rootfs_suspend(w, c, &was_mounted, err);
+	if (rc < 0)
+		return rc;
+	rc = move_changes(&job, dir, history, unless_empty, packed, &next, err);
+	if (rc >= 0 && next.name)
+		replace_state(c, &next);
+	if (was_mounted)
+		mount_again(w, c);
+	return rc < 0 ? error_prefix(err, "make a layer of the changes in container '%s'", c->name) : 0;
+}
+
+int commit_take_layer(struct workshop *w, struct container *c, const struct pack_result *layer,
+		      const struct history *history, struct error **err)
+{
+	cleanup(container_done) struct container next = {0};
+	bool was_mounted = false;
+	cleanup_close int dir = container_open_dir(w, c, err);
+	int rc = dir < 0 ? dir : rootfs_check_free(w, c, err);
+
+	if (rc >= 0)
+		rc = state_with_layer(c, layer, history, &next, err);
+	if (rc >= 0)
+		rc = rootfs_suspend(w, c, &was_mounted, err);
+	if (rc < 0)
+		return rc;
+	/* A copy in an overlay's place lacks the layer; it is made again when it is needed. */
+	rc = rootcopy_exists(dir) ? tree_remove(dir, ROOTCOPY, err) : 0;
+	if (rc >= 0)
+		rc = container_save(w, &next, err);
+	if (rc >= 0)
+		replace_state(c, &next);
+	if (was_mounted)
+		mount_again(w, c);
+	return rc;
+}
+
+/* ---- the flow ---- */
 
 static int load_image(struct workshop *w, const struct new_image *made, struct image *image, struct error **err)
 {
@@ -293,10 +420,7 @@ int commit_container(struct workshop *w, struct container *c, const struct commi
 	rc = options->squash ? commit_squashed(&job, &made, err) : commit_upper(&job, &made, &next, &moved, err);
 	if (rc < 0)
 		return error_prefix(err, "commit container '%s'", c->name);
-	if (moved) {
-		container_done(c);
-		*c = next;
-		next = (struct container){0};
-	}
+	if (moved)
+		replace_state(c, &next);
 	return load_image(w, &made, image, err);
 }

@@ -41,15 +41,27 @@ static char *made_by(const struct container *c, const struct commit_options *opt
 	return c->config.shell.count ? strlist_join(&c->config.shell, " ") : mem_strdup("/bin/sh");
 }
 
-/* Of the last commit, which is made again. */
-static void drop_last_history(struct image_config *config)
+bool commit_has_pending_layers(const struct container *c)
 {
-	if (config->history_count)
-		history_done(&config->history[--config->history_count]);
+	for (size_t i = 0; i < c->pending_count; i++)
+		if (!c->pending[i].empty_layer)
+			return true;
+	return false;
+}
+
+/* Of the last commit, which is made again. Gives whether it stood for a layer. */
+static bool drop_last_history(struct image_config *config)
+{
+	if (config->history_count == 0)
+		return true;
+	struct history *last = &config->history[--config->history_count];
+	bool has_layer = !last->empty_layer;
+	history_done(last);
+	return has_layer;
 }
 
 static void add_history(struct container *next, const struct container *c, const struct commit_options *options,
-			const char *created)
+			bool has_layer, const char *created)
 {
 	bool fixed_time = options->timestamp >= 0 || options->source_date_epoch >= 0;
 
@@ -57,6 +69,9 @@ static void add_history(struct container *next, const struct container *c, const
 		struct history entry = c->pending[i];
 		if (fixed_time)
 			entry.created = (char *)created;
+		/* The layers of all that came before are one now. */
+		if (options->squash)
+			entry.empty_layer = true;
 		image_config_add_history(&next->config, &entry);
 	}
 	cleanup_free char *created_by = made_by(c, options);
@@ -66,6 +81,7 @@ static void add_history(struct container *next, const struct container *c, const
 		.created_by = created_by,
 		.author = c->config.author,
 		.comment = (char *)comment,
+		.empty_layer = !has_layer,
 	};
 	image_config_add_history(&next->config, &entry);
 }
@@ -106,10 +122,9 @@ int commit_next_state(const struct container *c, const struct commit_options *op
 		image_config_add_diff_id(&made.config, &layer->diff_id);
 		strlist_printf(&made.layer_types, "%s %s %llu", layer_media_type(format, CODEC_NONE),
 			       digest_format(&layer->diff_id, digest), (unsigned long long)layer->size);
-	} else {
-		drop_last_history(&made.config);
 	}
-	add_history(&made, c, options, created);
+	bool has_layer = layer || (!commit_has_pending_layers(c) && drop_last_history(&made.config));
+	add_history(&made, c, options, has_layer, created);
 	for (size_t i = 0; i < made.pending_count; i++)
 		history_done(&made.pending[i]);
 	made.pending_count = 0;

@@ -10,12 +10,13 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "builder/secret.h"
+#include "builder/script_cache.h"
 #include "builder/step.h"
 #include "cmd/flags.h"
 
 struct run_options {
 	const char *user, *workingdir, *tty, *contextdir, *valid_exit_codes;
-	bool add_history;
+	bool add_history, cache;
 	struct strlist env, mounts, secrets, ssh;
 	struct run_flags run;
 };
@@ -34,6 +35,8 @@ static const struct option_spec rows[] = {
 	{"secret", 0, OPTION_LIST, RUN(secrets), "id=ID[,src=FILE|env=VAR]", "a secret for --mount type=secret,id=ID"},
 	{"ssh", 0, OPTION_LIST, RUN(ssh), "default|ID=SOCKET", "an ssh agent for --mount type=ssh"},
 	{"contextdir", 0, OPTION_TEXT, RUN(contextdir), "DIR", "relative sources of mounts are in DIR"},
+	{"cache", 0, OPTION_FLAG, RUN(cache), NULL,
+	 "take the result from the cache when nothing that counts has changed"},
 	{"add-history", 0, OPTION_FLAG, RUN(add_history), NULL, "add the command to the image's history"},
 	{"valid-exit-codes", 0, OPTION_TEXT, RUN(valid_exit_codes), "LIST", "statuses besides 0 that count as success"},
 };
@@ -80,18 +83,30 @@ static int status_is_valid(const char *list, int status, bool *valid, struct err
 	return 0;
 }
 
-/* In Buildah's form: the words of the command behind "/bin/sh -c", unless they begin with it. */
 static int add_history(struct command_context *context, struct container *c, const struct strlist *argv,
 		       struct error **err)
 {
-	cleanup_free char *words = strlist_join(argv, " ");
-	const char *shell = text_has_prefix(words, "/bin/sh -c ") ? "" : "/bin/sh -c ";
 	struct history *entries = mem_grow(c->pending, c->pending_count + 1, sizeof(*entries));
 	c->pending = entries;
-	entries[c->pending_count++] = (struct history){.created = format_time(context->now, 0),
-						       .created_by = mem_printf("%s%s", shell, words),
-						       .empty_layer = true};
+	entries[c->pending_count++] = (struct history){
+		.created = format_time(context->now, 0), .created_by = script_run_text(argv), .empty_layer = true};
 	return container_save(context->workshop, c, err);
+}
+
+/* With --cache it is the same command whoever starts it and from where: it reads nothing from us. */
+static int run_cached(struct command_context *context, struct container *c, struct step_options *step,
+		      struct run_result *result, struct error **err)
+{
+	bool cached = false;
+
+	if (step->terminal == RUN_TERMINAL_YES)
+		return error_set(err, EINVAL, "--cache: a command that has a terminal cannot be cached");
+	step->stdin_fd = -1;
+	step->terminal = RUN_TERMINAL_NO;
+	int rc = script_run(context->workshop, c, step, result, &cached, err);
+	if (rc == 0 && cached)
+		log_info("cached");
+	return rc;
 }
 
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
@@ -126,13 +141,15 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup_close int held = container_acquire(context->workshop, args->items[0], &container, err);
 	if (held < 0)
 		return held;
-	rc = step_run(context->workshop, &container, &step, &result, err);
+	rc = options->cache ? run_cached(context, &container, &step, &result, err)
+			    : step_run(context->workshop, &container, &step, &result, err);
 	cleanup_free char *message = result.message;
 	if (rc < 0)
 		return rc;
 	if (message)
 		fprintf(stderr, "cooper: %s\n", message);
-	bool history = history_flag_is_on(options->add_history);
+	/* A cached step has a layer, and so its entry, in any case. */
+	bool history = history_flag_is_on(options->add_history) && !options->cache;
 	rc = status_is_valid(options->valid_exit_codes, result.status, &valid, err);
 	if (rc == 0 && valid && result.started && history)
 		rc = add_history(context, &container, &argv, err);
@@ -152,7 +169,18 @@ const struct command command_run = {
 		"an error of cooper's own.\n\n"
 		"The command runs in namespaces of its own (user, pid, mount, ipc, uts, cgroup), under a system call "
 		"filter, with "
-		"the eleven default capabilities, and with the network of the host unless --network says otherwise.",
+		"the eleven default capabilities, and with the network of the host unless --network says otherwise.\n\n"
+		"With --cache the command is a step like one of a Dockerfile. Its key is made of the layers that the "
+		"container stands on, the command, its environment (without proxies), user and directory, the options "
+		"that it can see, and the contents of what is mounted; of a cache mount only the name. If a command "
+		"with "
+		"this key has succeeded before, what it changed is taken as it was, nothing is run or printed but the "
+		"word 'cached' on standard error, and the exit status is 0. Otherwise it is run, and when it succeeds "
+		"its "
+		"changes become a layer of the container and are remembered. Such a command has no standard input and "
+		"no "
+		"terminal, and cannot write to a --volume. What was changed in the container without --cache becomes a "
+		"layer of its own first, which is part of the key with the times of its files.",
 	.examples = "  cooper run $ctr -- apt-get install -y nginx\n  cooper run --user www-data $ctr id\n"
 		    "  cooper run --mount type=cache,target=/var/cache/apt $ctr -- apt-get update\n"
 		    "  cooper run --secret id=token,src=token.txt --mount type=secret,id=token $ctr -- ./fetch",

@@ -7,7 +7,9 @@
 #include <stdio.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/parse.h"
+#include "builder/script_cache.h"
 
 #define COPY(member) offsetof(struct copy_flags, member)
 static const struct option_spec rows[] = {
@@ -29,6 +31,8 @@ static const struct option_spec rows[] = {
 	{"allow-empty-wildcard", 0, OPTION_OPTIONAL, COPY(empty_wildcard), "BOOL", "a pattern may match nothing",
 	 "true"},
 	{"allow-wildcard", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
+	{"cache", 0, OPTION_FLAG, COPY(cache), NULL,
+	 "take the result from the cache when nothing that counts has changed"},
 	{"add-history", 0, OPTION_FLAG, COPY(add_history), NULL, "add this to the image's history"},
 	{"quiet", 'q', OPTION_FLAG, COPY(quiet), NULL, "print no digest"},
 };
@@ -70,19 +74,28 @@ static int read_flags(const struct copy_flags *flags, bool add, struct copy_opti
 	return rc;
 }
 
-/* "COPY dir:9f86… in /app", as Buildah and Docker write it. */
 static int add_history(struct command_context *context, struct container *c, bool add, const struct copy_result *copied,
 		       const char *destination, struct error **err)
 {
-	char hex[DIGEST_HEX_SIZE];
 	c->pending = mem_grow(c->pending, c->pending_count + 1, sizeof(*c->pending));
 	c->pending[c->pending_count++] = (struct history){
 		.created = format_time(context->now, 0),
-		.created_by = mem_printf("/bin/sh -c #(nop) %s %s:%s in %s", add ? "ADD" : "COPY", copied->kind,
-					 digest_hex(&copied->digest, hex), destination ? destination : "."),
+		.created_by = script_copy_text(add, copied, destination),
 		.empty_layer = true,
 	};
 	return container_save(context->workshop, c, err);
+}
+
+static int copy_cached(struct command_context *context, struct container *c, const struct strlist *sources,
+		       const char *destination, const struct copy_options *options, struct copy_result *copied,
+		       struct error **err)
+{
+	bool cached = false;
+	int rc = script_copy(context->workshop, c, sources, destination, options, copied, &cached, err);
+
+	if (rc == 0 && cached)
+		log_info("cached");
+	return rc;
 }
 
 int copy_command_run(struct command_context *context, const struct copy_flags *flags, bool add,
@@ -102,8 +115,11 @@ int copy_command_run(struct command_context *context, const struct copy_flags *f
 	cleanup_close int held = container_acquire(context->workshop, args->items[0], &container, err);
 	if (held < 0)
 		return held;
-	rc = copy_into_container(context->workshop, &container, &sources, destination, &options, &copied, err);
-	if (rc == 0 && history_flag_is_on(flags->add_history))
+	rc = flags->cache ? copy_cached(context, &container, &sources, destination, &options, &copied, err)
+			  : copy_into_container(context->workshop, &container, &sources, destination, &options, &copied,
+						err);
+	/* A cached step has a layer, and so its entry, in any case. */
+	if (rc == 0 && history_flag_is_on(flags->add_history) && !flags->cache)
 		rc = add_history(context, &container, add, &copied, destination, err);
 	if (rc < 0)
 		return rc;

@@ -10,7 +10,7 @@
 struct copy_flags {
 	const char *chown, *chmod, *from, *contextdir, *ignorefile, *checksum, *link, *timestamp, *unpack,
 		*empty_wildcard;
-	bool quiet, parents, add_history, no_follow_symlinks;
+	bool quiet, cache, parents, add_history, no_follow_symlinks;
 	struct strlist exclude;
 	struct registry_flags registry;
 };
