@@ -18,8 +18,6 @@
 #include "cmd/build_report.h"
 #include "dockerfile/dockerfile.h"
 
-#define EXIT_PUSH_FAILED 120 /* everything was built, only a push failed */
-
 /* ---- the Dockerfile -----------------------------------------------------------------------------------------------
  */
 
@@ -215,14 +213,6 @@ static void print_id(const struct build_request *request, const struct image *im
 	printf("%s\n", digest_hex(&image->entry.id, hex));
 }
 
-/* The image is there: what a failed push leaves undone is said, and does not take it back. */
-static int report_push(struct error **err)
-{
-	fprintf(stderr, "cooper: %s\n", error_message(*err));
-	error_clear(err);
-	return EXIT_PUSH_FAILED;
-}
-
 static int finish(struct command_context *context, const struct build_flags *flags, const struct build_request *request,
 		  const struct build_result *result, struct error **err)
 {
@@ -233,10 +223,11 @@ static int finish(struct command_context *context, const struct build_flags *fla
 	if (rc < 0)
 		return rc;
 	int pushed = write_outputs(context, request, image, /* pushes */ true, &sent, err);
+	/* The image is there: what a failed push leaves undone is said, and does not take it back. */
 	if (pushed < 0)
-		pushed = report_push(err);
+		pushed = push_failed(err);
 	if (write_caches(context, request, result, err) < 0)
-		pushed = report_push(err);
+		pushed = push_failed(err);
 	rc = write_files(flags, request, result, &sent, err);
 	if (rc < 0)
 		return rc;

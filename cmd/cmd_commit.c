@@ -196,13 +196,16 @@ static int run(struct command_context *context, void *values, const struct strli
 	rc = prepare(context, flags, &container, err);
 	if (rc == 0)
 		rc = commit_container(context->workshop, &container, &options, &image, err);
-	if (rc == 0 && is_place)
+	if (rc == 0 && is_place) {
 		rc = send(context, &export, &image, destination, err);
+		if (rc < 0)
+			rc = push_status(rc, destination, err);
+	}
 	if (rc == 0)
 		rc = write_results(flags, &image, name, err);
 	if (rc == 0 && flags->rm)
 		rc = container_remove(context->workshop, &container, err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	char hex[DIGEST_HEX_SIZE];
 	printf("%s\n", digest_hex(&image.entry.id, hex));

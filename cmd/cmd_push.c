@@ -70,8 +70,10 @@ static int run(struct command_context *context, void *values, const struct strli
 	rc = image_load(context->store, &entry, &image, err);
 	if (rc == 0)
 		rc = export_image(context->workshop, &image, destination, &export, &digest, err);
-	if (rc < 0)
-		return error_prefix(err, "push %s", destination);
+	if (rc < 0) {
+		error_prefix(err, "push %s", destination);
+		return push_status(rc, destination, err);
+	}
 	char text[DIGEST_TEXT_SIZE];
 	digest_format(&digest, text);
 	if (!options->quiet)
@@ -91,7 +93,13 @@ const struct command command_push = {
 		"DESTINATION is a name in a registry or a place: docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG], "
 		"docker-archive:FILE[:NAME], dir:DIR; without it the image's own name is meant. Layers that are there "
 		"already are "
-		"not sent; those that were built here are compressed now.",
+		"not sent; those that another repository of the registry has are mounted from there; those that were "
+		"built here are compressed now.\n\n"
+		"A request that fails is made again: an upload goes on where the registry says it stands, and a "
+		"Retry-After is obeyed up to --max-wait. A transfer of less than a byte a second for a minute counts "
+		"as "
+		"broken; COOPER_STALL_TIMEOUT sets another time. The exit status is 120 when the registry did not take "
+		"the image, 125 for all else.",
 	.examples = "  cooper push app registry.example.org/team/app:1.2\n  cooper push app oci:./layout:v1",
 	.needs = NEEDS_STORE,
 	.order = OPTIONS_FIRST,

@@ -8,7 +8,8 @@
 #include "builder/workshop.h"
 #include "cmd/option.h"
 
-#define EXIT_COOPER 125 /* an error of cooper's own */
+#define EXIT_COOPER 125	     /* an error of cooper's own */
+#define EXIT_PUSH_FAILED 120 /* everything is there, only a push to a registry failed */
 
 enum command_needs {
 	NEEDS_STORE = 1,  /* the workshop is open */

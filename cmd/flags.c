@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "imagefmt/pack.h"
+#include "imagefmt/reference.h"
 
 #define REGISTRY(member) offsetof(struct registry_flags, member)
 static const struct option_spec registry_rows[] = {
@@ -24,9 +26,11 @@ static const struct option_spec registry_rows[] = {
 	{"cert-dir", 0, OPTION_TEXT, REGISTRY(cert_dir), "DIR", "certificates and keys for the registry"},
 	{"tls-verify", 0, OPTION_OPTIONAL, REGISTRY(tls_verify), "BOOL",
 	 "require HTTPS and valid certificates (default true)", "true"},
-	{"retry", 0, OPTION_TEXT, REGISTRY(retry), "N", "try a failed request again up to N times (default 3)"},
+	{"retry", 0, OPTION_TEXT, REGISTRY(retry), "N", "try a failed request again up to N times (default 5)"},
 	{"retry-delay", 0, OPTION_TEXT, REGISTRY(retry_delay), "TIME",
 	 "wait before the first retry (default 1s, doubled)"},
+	{"max-wait", 0, OPTION_TEXT, REGISTRY(max_wait), "TIME",
+	 "wait so long when a registry asks for it (Retry-After; default 5m)"},
 	{"signature-policy", 0, OPTION_UNNEEDED, 0, "FILE", NULL},
 	{"remove-signatures", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
 	{"blob-cache", 0, OPTION_UNNEEDED, 0, "DIR", NULL},
@@ -36,6 +40,19 @@ const struct option_group registry_group = {"Registry options", registry_rows, A
 static void print_progress(const char *line, void *context)
 {
 	log_info("%s", line);
+}
+
+/* A time that was given; 0 stays, which is the default. */
+static int read_milliseconds(const char *text, const char *what, int64_t *milliseconds, struct error **err)
+{
+	int64_t nanoseconds = 0;
+	int rc = text ? parse_duration(text, what, &nanoseconds, err) : 0;
+
+	if (rc == 0 && text && nanoseconds < 0)
+		rc = error_set(err, EINVAL, "%s '%s': less than nothing", what, text);
+	if (rc == 0 && text) /* "0" is the shortest time, not the default */
+		*milliseconds = nanoseconds < 1000000 ? 1 : nanoseconds / 1000000;
+	return rc;
 }
 
 int registry_flags_read(const struct registry_flags *flags, bool quiet, struct registry_options *options,
@@ -64,10 +81,12 @@ int registry_flags_read(const struct registry_flags *flags, bool quiet, struct r
 	uint64_t retries = 0;
 	if (rc == 0 && flags->retry && (rc = parse_u64(flags->retry, 100, "--retry", &retries, err)) == 0)
 		read.retries = (int)retries;
-	int64_t delay = 0;
-	if (rc == 0 && flags->retry_delay &&
-	    (rc = parse_duration(flags->retry_delay, "--retry-delay", &delay, err)) == 0)
-		read.retry_delay_ms = delay / 1000000;
+	if (rc == 0)
+		rc = read_milliseconds(flags->retry_delay, "--retry-delay", &read.retry_delay_ms, err);
+	if (rc == 0)
+		rc = read_milliseconds(flags->max_wait, "--max-wait", &read.max_wait_ms, err);
+	if (rc == 0)
+		rc = read_milliseconds(env_get("STALL_TIMEOUT"), "COOPER_STALL_TIMEOUT", &read.stall_ms, err);
 	if (rc == 0)
 		*options = read;
 	return rc;
@@ -294,6 +313,20 @@ int run_flags_read(const struct run_flags *flags, struct settings *s, struct err
 	strlist_append_all(&s->runtime_flags, &flags->runtime_flags);
 	int rc = read_cpus(flags->cpus, s, err);
 	return rc < 0 ? rc : settings_check(s, err);
+}
+
+int push_failed(struct error **err)
+{
+	fprintf(stderr, "cooper: %s\n", error_message(*err));
+	error_clear(err);
+	return EXIT_PUSH_FAILED;
+}
+
+int push_status(int rc, const char *destination, struct error **err)
+{
+	bool is_registry = !location_has_transport(destination) || text_has_prefix(destination, "docker://");
+
+	return rc < 0 && rc != -EINVAL && is_registry ? push_failed(err) : rc;
 }
 
 /* /dev/null, /dev/stderr or a pipe: nothing that a rename could put a file in the place of. */

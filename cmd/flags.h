@@ -9,7 +9,7 @@
 #include "cmd/command.h"
 
 struct registry_flags {
-	const char *authfile, *creds, *cert_dir, *tls_verify, *retry, *retry_delay;
+	const char *authfile, *creds, *cert_dir, *tls_verify, *retry, *retry_delay, *max_wait;
 };
 extern const struct option_group registry_group;
 /* Texts are borrowed from the flags. `quiet` leaves out progress. */
@@ -57,6 +57,12 @@ struct run_flags {
 extern const struct option_group run_group;
 /* Adds what was given to `settings` and checks all of it. */
 int run_flags_read(const struct run_flags *flags, struct settings *settings, struct error **err);
+
+/* Says what is in *err, clears it, and returns EXIT_PUSH_FAILED. */
+int push_failed(struct error **err);
+/* The same for a `rc` that sending to `destination` ended with, when that is a registry and the fault is not the
+ * caller's (-EINVAL); else rc as it is. */
+int push_status(int rc, const char *destination, struct error **err);
 
 /* Writes `text` to the file of --iidfile, --cidfile, --digestfile: no newline, never through a symlink. */
 int result_file_write(const char *path, const char *text, struct error **err);

@@ -219,11 +219,14 @@ void help_print_man_overview(void)
 	       "these names; BUILDAH_ISOLATION and so on are honoured where these are not set\n"
 	       ".TP\n.B COOPER_TRACE\ntopics to trace on standard error: http, run, store, build, auth, all; \\-TOPIC "
 	       "takes one away\n"
+	       ".TP\n.B COOPER_STALL_TIMEOUT\na transfer of less than a byte a second for so long counts as broken; "
+	       "default 60s\n"
 	       ".TP\n.B REGISTRY_AUTH_FILE, DOCKER_CONFIG\nwhere credentials are\n"
 	       ".TP\n.B SOURCE_DATE_EPOCH\ntime of creation of images, in seconds since the epoch\n"
 	       ".TP\n.B CONTAINERS_CONF, CONTAINERS_CONF_OVERRIDE\nfiles to read instead of and after containers.conf\n"
 	       ".TP\n.B http_proxy, https_proxy, no_proxy, all_proxy\nused for registries and passed to steps\n"
-	       ".SH EXIT STATUS\n0 on success; 125 for an error of cooper's own; for run and unshare the status of the "
+	       ".SH EXIT STATUS\n0 on success; 125 for an error of cooper's own; 120 when only a push failed; for run "
+	       "and unshare the status of the "
 	       "program, 127 when "
 	       "it was not found, 126 when it could not be executed.\n");
 }

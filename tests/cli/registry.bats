@@ -52,7 +52,7 @@ teardown() {
 @test "htpasswd: refused, --creds, login, logout" {
 	start_registry htpasswd
 	run cooper push --tls-verify=false busybox "$REGISTRY/p:1"
-	assert_fails_with 125 401
+	assert_fails_with 120 401
 	cooper push -q --tls-verify=false --creds "$REGISTRY_USER:$REGISTRY_PASSWORD" busybox "$REGISTRY/p:1"
 	run cooper login --tls-verify=false -u "$REGISTRY_USER" -p wrong "$REGISTRY"
 	[ "$status" -eq 125 ]
@@ -97,14 +97,14 @@ teardown() {
 	fresh_store token
 	cooper pull -q --tls-verify=false "$REGISTRY/t:1"
 	run cooper push --tls-verify=false "$REGISTRY/t:1" "$REGISTRY/t:2"
-	[ "$status" -eq 125 ]
+	[ "$status" -eq 120 ]
 	remove_store "$COOPER_ROOT"
 }
 
 @test "TLS: an unknown CA is refused, --cert-dir and --tls-verify=false are ways out" {
 	start_registry tls
 	run cooper push busybox "$REGISTRY/s:1"
-	[ "$status" -eq 125 ]
+	[ "$status" -eq 120 ]
 	assert_output_has certificate
 	cooper push -q --cert-dir "$REGISTRY_CERTS" busybox "$REGISTRY/s:1"
 	cooper push -q --tls-verify=false busybox "$REGISTRY/s:2"
@@ -116,7 +116,7 @@ teardown() {
 @test "a registry without TLS is told at once, without retries" {
 	start_registry none
 	run cooper push --tls-verify=true busybox "docker://$REGISTRY/plain"
-	assert_fails_with 125 "--tls-verify=false"
+	assert_fails_with 120 "--tls-verify=false"
 	assert_output_lacks "trying again"
 }
 
