@@ -369,7 +369,7 @@ static int64_t first_made(struct build *build, const struct image_config *config
 	if (build_cache_peek(workshop_store(build->w), &key, &known, NULL) >= 0)
 		return known.created;
 	record.diff_id = key; /* of no layer */
-	(void)build_cache_save(workshop_store(build->w), &key, &record, NULL);
+	(void)build_cache_save(workshop_store(build->w), &key, &record, "when an image was first made", NULL);
 	return record.created;
 }
 

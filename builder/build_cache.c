@@ -1,6 +1,7 @@
 /*
  * One small file for each step that was made: "<version> <diff_id> <size> <created>[ <key by files>]", and of a copy
- * in a script " <kind>:<digest>" in the last one's place.
+ * in a script " <kind>:<digest>" in the last one's place. In the second line what the step is; its mtime is when it was
+ * last of use.
  */
 #include "builder/build_cache.h"
 
@@ -24,6 +25,9 @@
 #define FOLDER "steps"
 #define VERSION "1"
 #define RECORD_SIZE_MAX ((size_t)4096)
+#define TEXT_SIZE_MAX 512 /* bytes kept of what the step is */
+#define DEPTH_NS 1000	  /* between the times of use of a step and the one above it */
+#define DEPTH_MAX ((size_t)900000)
 
 static bool read_last_word(const char *word, struct build_record *record)
 {
@@ -33,7 +37,8 @@ static bool read_last_word(const char *word, struct build_record *record)
 	return digest_parse(word + 2, &record->copied, NULL) >= 0;
 }
 
-static int read_record(int dirfd, const char *name, struct build_record *record, struct error **err)
+/* `text` gets the second line; NULL. */
+static int read_record(int dirfd, const char *name, struct build_record *record, char **description, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(RECORD_SIZE_MAX);
 	cleanup(strlist_done) struct strlist words = {0};
@@ -42,7 +47,10 @@ static int read_record(int dirfd, const char *name, struct build_record *record,
 
 	if (rc < 0)
 		return rc;
-	strlist_split(&words, buf_str(&text), ' ');
+	char *line = text.data, *next = line ? strchr(line, '\n') : NULL;
+	if (next)
+		*next++ = '\0';
+	strlist_split(&words, line ? line : "", ' ');
 	/* What another version wrote, or a crash left, is as good as nothing. */
 	if (words.count < 4 || words.count > 5 || strcmp(words.items[0], VERSION) != 0 ||
 	    digest_parse(words.items[1], &read.diff_id, NULL) < 0 ||
@@ -51,6 +59,8 @@ static int read_record(int dirfd, const char *name, struct build_record *record,
 	    (words.count == 5 && !read_last_word(words.items[4], &read)))
 		return error_set(err, ENOENT, "the record of step %.12s cannot be read", strrchr(name, '/') + 1);
 	*record = read;
+	if (description)
+		*description = mem_strdup(next ? next : "");
 	return 0;
 }
 
@@ -60,7 +70,7 @@ int build_cache_peek(struct store *store, const struct digest *key, struct build
 	cleanup_free char *name = mem_printf(FOLDER "/%s", digest_hex(key, hex));
 	int cache = store_folder(store, STORE_CACHE, err);
 
-	return cache < 0 ? cache : read_record(cache, name, record, err);
+	return cache < 0 ? cache : read_record(cache, name, record, /* description */ NULL, err);
 }
 
 int build_cache_load(struct store *store, const struct digest *key, struct build_record *record, struct error **err)
@@ -89,14 +99,27 @@ static char *format_last_word(const struct build_record *record)
 						 : mem_printf(" %s", digest_format(&record->by_files, text));
 }
 
-int build_cache_save(struct store *store, const struct digest *key, const struct build_record *record,
+/* The first line, no more than there is room for, and no half of a character. */
+static size_t text_size(const char *text)
+{
+	size_t size = strcspn(text, "\n");
+
+	if (size <= TEXT_SIZE_MAX)
+		return size;
+	for (size = TEXT_SIZE_MAX; ((unsigned char)text[size] & 0xc0) == 0x80;)
+		size--;
+	return size;
+}
+
+int build_cache_save(struct store *store, const struct digest *key, const struct build_record *record, const char *what,
 		     struct error **err)
 {
 	char hex[DIGEST_HEX_SIZE], diff_id[DIGEST_TEXT_SIZE];
 	cleanup_free char *name = mem_printf(FOLDER "/%s", digest_hex(key, hex));
 	cleanup_free char *last = format_last_word(record);
-	cleanup_free char *text = mem_printf(VERSION " %s %llu %lld%s", digest_format(&record->diff_id, diff_id),
-					     (unsigned long long)record->size, (long long)record->created, last);
+	cleanup_free char *text = mem_printf(VERSION " %s %llu %lld%s\n%.*s", digest_format(&record->diff_id, diff_id),
+					     (unsigned long long)record->size, (long long)record->created, last,
+					     what ? (int)text_size(what) : 0, what ? what : "");
 	int cache = store_folder(store, STORE_CACHE, err);
 
 	if (cache < 0)
@@ -107,22 +130,82 @@ int build_cache_save(struct store *store, const struct digest *key, const struct
 	return atomic_file_write(cache, name, 0600, text, strlen(text), /* flags */ 0, err);
 }
 
-int build_cache_layers(struct store *store, struct digest **diff_ids, size_t *count, struct error **err)
+void build_cache_touch(struct store *store, const struct digest *key, int64_t seconds, size_t depth)
+{
+	char hex[DIGEST_HEX_SIZE];
+	cleanup_free char *name = mem_printf(FOLDER "/%s", digest_hex(key, hex));
+	int cache = store_folder(store, STORE_CACHE, NULL);
+	long below = (long)(depth < DEPTH_MAX ? depth : DEPTH_MAX) * DEPTH_NS;
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds, .tv_nsec = 999999999 - below}};
+
+	/* A store that we may only read remembers nothing of it. */
+	if (cache >= 0)
+		utimensat(cache, name, times, AT_SYMLINK_NOFOLLOW);
+}
+
+int build_cache_forget(struct store *store, const struct digest *key, struct error **err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	cleanup_free char *name = mem_printf(FOLDER "/%s", digest_hex(key, hex));
+	int cache = store_folder(store, STORE_CACHE, err);
+
+	if (cache < 0)
+		return cache;
+	return unlinkat(cache, name, 0) < 0 && errno != ENOENT ? error_set_errno(err, "remove the record of a step")
+							       : 0;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------------------------
+ */
+
+void build_cache_entries_done(struct build_cache_entries *entries)
+{
+	for (size_t i = 0; i < entries->count; i++)
+		free(entries->items[i].text);
+	free(entries->items);
+	*entries = (struct build_cache_entries){0};
+}
+
+static void add_entry(struct build_cache_entries *entries, int dirfd, const char *name)
+{
+	cleanup_free char *path = mem_printf("./%s", name);
+	cleanup_free char *key = mem_printf("sha256:%s", name);
+	struct build_cache_entry entry = {0};
+	struct stat st;
+
+	/* What cannot be read is a record of nothing. */
+	if (digest_parse(key, &entry.key, NULL) < 0 || fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    read_record(dirfd, path, &entry.record, &entry.text, NULL) < 0)
+		return;
+	entry.used_s = st.st_mtim.tv_sec;
+	entry.used_ns = st.st_mtim.tv_nsec;
+	entries->items = mem_grow(entries->items, entries->count + 1, sizeof(*entries->items));
+	entries->items[entries->count++] = entry;
+}
+
+int build_cache_list(struct store *store, struct build_cache_entries *entries, struct error **err)
 {
 	cleanup_free char *path = store_path(store, STORE_CACHE, FOLDER);
 	DIR *dir = opendir(path);
 
 	if (!dir)
 		return errno == ENOENT ? 0 : error_set_errno(err, "read the build cache");
-	for (const struct dirent *entry; (entry = readdir(dir));) {
-		cleanup_free char *name = mem_printf("%s/%s", path, entry->d_name);
-		struct build_record record;
-		if (entry->d_name[0] == '.' || read_record(AT_FDCWD, name, &record, NULL) < 0)
-			continue;
-		*diff_ids = mem_grow(*diff_ids, *count + 1, sizeof(**diff_ids));
-		(*diff_ids)[(*count)++] = record.diff_id;
-	}
+	for (const struct dirent *entry; (entry = readdir(dir));)
+		add_entry(entries, dirfd(dir), entry->d_name);
 	closedir(dir);
+	return 0;
+}
+
+int build_cache_layers(struct store *store, struct digest **diff_ids, size_t *count, struct error **err)
+{
+	cleanup(build_cache_entries_done) struct build_cache_entries entries = {0};
+	int rc = build_cache_list(store, &entries, err);
+
+	if (rc < 0)
+		return rc;
+	*diff_ids = mem_grow(*diff_ids, *count + entries.count + 1, sizeof(**diff_ids));
+	for (size_t i = 0; i < entries.count; i++)
+		(*diff_ids)[(*count)++] = entries.items[i].record.diff_id;
 	return 0;
 }
 

@@ -25,8 +25,28 @@ struct build_record {
 int build_cache_load(struct store *store, const struct digest *key, struct build_record *record, struct error **err);
 /* The same whether or not the layer is there. */
 int build_cache_peek(struct store *store, const struct digest *key, struct build_record *record, struct error **err);
-int build_cache_save(struct store *store, const struct digest *key, const struct build_record *record,
+/* `text` says for people what the step is; NULL. */
+int build_cache_save(struct store *store, const struct digest *key, const struct build_record *record, const char *text,
 		     struct error **err);
+/* The record was of use at this time. `depth` is how many layers stand below the step: of what was used in the same
+ * second the deepest counts as the oldest, so that a chain of steps is taken away from its end. */
+void build_cache_touch(struct store *store, const struct digest *key, int64_t seconds, size_t depth);
+/* Forgets one; missing is success. */
+int build_cache_forget(struct store *store, const struct digest *key, struct error **err);
+
+struct build_cache_entry {
+	struct digest key;
+	struct build_record record;
+	char *text;		 /* "" when it is not known */
+	int64_t used_s, used_ns; /* when it was last of use */
+};
+struct build_cache_entries {
+	struct build_cache_entry *items;
+	size_t count;
+};
+void build_cache_entries_done(struct build_cache_entries *entries);
+CLEANUP_FOR_VALUE(struct build_cache_entries, build_cache_entries_done)
+int build_cache_list(struct store *store, struct build_cache_entries *entries, struct error **err);
 /* The layers that records speak of are appended to *diff_ids (an array to free). */
 int build_cache_layers(struct store *store, struct digest **diff_ids, size_t *count, struct error **err);
 /* Forgets all records. */

@@ -223,6 +223,12 @@ static bool may_look_up(const struct build *build, const struct stage_run *run)
 	return !run->plan->no_cache && !build->options->single_layer;
 }
 
+/* The record was made or used now. */
+static void touch(struct build *build, const struct stage_run *run, const struct digest *key)
+{
+	build_cache_touch(workshop_store(build->w), key, workshop_options(build->w)->now, run->c.config.diff_id_count);
+}
+
 /* In the store, or in a cache of another machine. */
 static bool is_known(struct build *build, const struct stage_run *run, const struct digest *key,
 		     struct build_record *record)
@@ -232,8 +238,10 @@ static bool is_known(struct build *build, const struct stage_run *run, const str
 	if (!may_look_up(build, run))
 		return false;
 	if (build_cache_load(workshop_store(build->w), key, record, NULL) >= 0 &&
-	    record->created >= options->cache_oldest)
+	    record->created >= options->cache_oldest) {
+		touch(build, run, key);
 		return true;
+	}
 	return build->imports && cache_imports_find(build->imports, key, options->cache_oldest, record);
 }
 
@@ -325,12 +333,15 @@ static int perform(struct build *build, struct stage_run *run, const struct plan
 	}
 }
 
-static void remember(struct build *build, const struct digest *key, const struct build_record *record)
+static void remember(struct build *build, const struct stage_run *run, const struct digest *key,
+		     const struct build_record *record)
 {
 	cleanup_error struct error *error = NULL;
+	const char *text = run->plan->steps[run->done].text;
 
-	if (build_cache_save(workshop_store(build->w), key, record, &error) < 0)
+	if (build_cache_save(workshop_store(build->w), key, record, text, &error) < 0)
 		log_warn("%s; the step will be done again", error_message(error));
+	touch(build, run, key);
 }
 
 /* The step's changes, as a layer. One that stands alone is made in a container of its own. */
@@ -392,9 +403,9 @@ static int make_step(struct build *build, struct stage_run *run, const struct pl
 	if (has_files)
 		record.by_files = of_files;
 	if (key)
-		remember(build, key, &record);
+		remember(build, run, key, &record);
 	if (has_files && !found)
-		remember(build, &of_files, &record);
+		remember(build, run, &of_files, &record);
 	announce_end(build, run, &record, found);
 	stage_run_add(run, &record, found);
 	return 0;

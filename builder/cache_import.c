@@ -191,7 +191,7 @@ static int take(const struct cache_imports *imports, struct cache_import *import
 	const struct build_record taken = {
 		.diff_id = layer.diff_id, .size = layer.size, .created = found->created, .by_files = found->by_files};
 	/* For the next build, which then asks nobody. */
-	rc = build_cache_save(workshop_store(imports->w), key, &taken, err);
+	rc = build_cache_save(workshop_store(imports->w), key, &taken, /* text */ NULL, err);
 	if (rc == 0)
 		*record = taken;
 	return rc;

@@ -143,12 +143,20 @@ static int find(struct script_step *step, bool *found, struct error **err)
 	return 0;
 }
 
+/* It was of use now (cache_prune.h). */
+static void touch(const struct script_step *step)
+{
+	build_cache_touch(workshop_store(step->w), &step->digest, workshop_options(step->w)->now,
+			  step->c->config.diff_id_count);
+}
+
 static int take(struct script_step *step, char *created_by, struct error **err)
 {
 	cleanup_free char *created = format_time(step->record.created, 0);
 	const struct history history = {.created = created, .created_by = created_by};
 	const struct pack_result layer = {.diff_id = step->record.diff_id, .size = step->record.size};
 
+	touch(step);
 	return commit_take_layer(step->w, step->c, &layer, &history, err);
 }
 
@@ -166,8 +174,9 @@ static int keep(struct script_step *step, char *created_by, struct error **err)
 	step->record.diff_id = packed.diff_id;
 	step->record.size = packed.size;
 	step->record.created = now_of(step);
-	if (build_cache_save(workshop_store(step->w), &step->digest, &step->record, &error) < 0)
+	if (build_cache_save(workshop_store(step->w), &step->digest, &step->record, created_by, &error) < 0)
 		log_warn("%s; the step will be done again", error_message(error));
+	touch(step);
 	return 0;
 }
 

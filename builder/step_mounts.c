@@ -17,6 +17,7 @@
 #include "base/rootpath.h"
 #include "base/tree.h"
 #include "builder/acquire.h"
+#include "builder/cache_mounts.h"
 #include "builder/mount_root.h"
 #include "imagefmt/digest.h"
 
@@ -209,31 +210,10 @@ static int add_overlay(struct step *step, const struct mount_setting *setting, s
 
 /* ---- caches ---- */
 
-/* A cache's name on disk: whatever the id is, it is one component and no other cache's. */
-static int cache_name(const struct mount_setting *setting, char hex[DIGEST_HEX_SIZE], struct error **err)
-{
-	/* What it starts with makes it another cache; without `from`, the source is only a part of it. */
-	bool is_filled = setting->from || setting->root;
-	cleanup_free char *text = mem_printf("%s\n%s\n%s", setting->id ? setting->id : setting->target,
-					     setting->from && !mount_root_is(setting->from) ? setting->from : "",
-					     is_filled && setting->source ? setting->source : "");
-	struct digest digest;
-	int rc = digest_of(text, strlen(text), &digest, err);
-
-	if (rc >= 0)
-		digest_hex(&digest, hex);
-	return rc;
-}
-
 static int open_caches(struct step *step, struct error **err)
 {
-	int cache = store_folder(workshop_store(step->w), STORE_CACHE, err);
+	int fd = cache_mounts_open(workshop_store(step->w), err);
 
-	if (cache < 0)
-		return cache;
-	if (mkdirat(cache, "mounts", 0700) < 0 && errno != EEXIST)
-		return error_set_errno(err, "make the directory of caches");
-	int fd = fd_open_dir(cache, "mounts", err);
 	if (fd >= 0)
 		keep_fd(step, fd);
 	return fd;
@@ -313,12 +293,13 @@ static int lock_cache(struct step *step, const struct mount_setting *setting, co
 static int add_cache(struct step *step, const struct mount_setting *setting, struct error **err)
 {
 	char hex[DIGEST_HEX_SIZE];
+	struct digest name;
 	struct run_mount mount;
 	bool taken = false;
-	int rc = cache_name(setting, hex, err);
+	int rc = cache_mount_name(setting, &name, err);
 
 	if (rc >= 0)
-		rc = lock_cache(step, setting, hex, &taken, err);
+		rc = lock_cache(step, setting, digest_hex(&name, hex), &taken, err);
 	if (rc < 0)
 		return rc;
 	int place = taken ? open_caches(step, err) : store_tmp(workshop_store(step->w), err);
@@ -331,6 +312,9 @@ static int add_cache(struct step *step, const struct mount_setting *setting, str
 	if (fd < 0)
 		return fd;
 	keep_fd(step, fd);
+	if (taken)
+		cache_mount_note(workshop_store(step->w), &name, setting->id ? setting->id : setting->target,
+				 workshop_options(step->w)->now);
 	/* Without `from`, the source is a part of the cache itself. */
 	if (setting->source && !setting->from && !setting->root) {
 		fd = rootpath_open(fd, setting->source, O_PATH, 0, err);

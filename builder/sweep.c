@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/tree.h"
 #include "builder/build_internal.h"
+#include "builder/cache_prune.h"
 #include "builder/container.h"
 #include "imagefmt/images.h"
 
@@ -76,22 +77,26 @@ static int remove_images(struct workshop *w, const struct sweep_options *options
 	return rc;
 }
 
-static int remove_caches(struct workshop *w, struct error **err)
+/* All of it but the cache mounts that somebody has. */
+static int remove_caches(struct workshop *w, struct swept *swept, struct error **err)
 {
-	int cache = store_folder(workshop_store(w), STORE_CACHE, err);
-	if (cache < 0)
-		return cache;
-	int rc = tree_remove(cache, "mounts", err);
-	if (rc == 0)
-		rc = tree_remove(cache, "contexts", err);
-	return rc == 0 ? build_cache_clear(workshop_store(w), err) : rc;
+	const struct cache_prune_options everything = {.internal = true};
+	struct cache_pruned pruned = {0};
+	int rc = cache_prune(w, &everything, /* removed */ NULL, &pruned, err);
+	if (rc < 0)
+		return rc;
+	if (pruned.busy)
+		log_warn("%llu cache mounts are in use and stay", (unsigned long long)pruned.busy);
+	swept->bytes += pruned.bytes;
+	/* Also what could not be read. */
+	return build_cache_clear(workshop_store(w), err);
 }
 
 int sweep_store(struct workshop *w, const struct sweep_options *options, struct strlist *removed, struct swept *swept,
 		struct error **err)
 {
 	struct store_swept leftovers = {0};
-	struct swept total = {0};
+	struct swept total = {0}, caches = {0};
 	/* First, to be counted: whoever makes his own directory in tmp/ sweeps as well. */
 	int rc = store_sweep(workshop_store(w), &leftovers, err);
 	if (rc == 0)
@@ -100,7 +105,7 @@ int sweep_store(struct workshop *w, const struct sweep_options *options, struct 
 		rc = remove_images(w, options, removed, err);
 	/* Before the layers, of which the records of steps keep some. */
 	if (rc == 0 && options->caches)
-		rc = remove_caches(w, err);
+		rc = remove_caches(w, &caches, err);
 	if (rc == 0)
 		rc = sweep_images(w, LOCK_WAIT, &total, err);
 	if (rc == 0)
@@ -108,7 +113,7 @@ int sweep_store(struct workshop *w, const struct sweep_options *options, struct 
 	if (rc < 0)
 		return rc;
 	total.leftovers = leftovers.entries;
-	total.bytes += leftovers.bytes;
+	total.bytes += leftovers.bytes + caches.bytes;
 	*swept = total;
 	return 0;
 }

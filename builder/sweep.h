@@ -15,7 +15,7 @@ struct swept {
 struct sweep_options {
 	bool unnamed_images; /* images without a name that no container stands on */
 	bool all_images;     /* all images that no container stands on */
-	bool caches;	     /* directories of cache mounts and compiled programs */
+	bool caches;	     /* the build cache, cache mounts that no step has, compiled programs */
 };
 
 /* Removes blobs and layers without a referrer, in a worker. -EWOULDBLOCK for LOCK_TRY while somebody adds to the store.

@@ -65,6 +65,8 @@ static const struct option_spec build_rows[] = {
 	{"cache-to", 0, OPTION_LIST, BUILD(cache_to), "type=TYPE,…",
 	 "write the cache of this build for others: registry, local or inline; NAME alone"},
 	{"cache-ttl", 0, OPTION_LIST, BUILD(cache_ttl), "TIME", "take no step that was made longer ago (24h, 30m)"},
+	{"cache-max-used-space", 0, OPTION_TEXT, BUILD(cache_max_used), "SIZE",
+	 "behind the build, take away from the cache until it holds no more (see prune)"},
 	{"manifest", 0, OPTION_TEXT, BUILD(manifest), "NAME", NULL},
 	{"all-platforms", 0, OPTION_FLAG, BUILD(all_platforms), NULL, NULL},
 	{"attest", 0, OPTION_LIST, BUILD(attest), "KIND", NULL},
@@ -539,7 +541,11 @@ int build_flags_read(const struct command_context *context, const struct build_f
 	if (rc < 0)
 		return rc;
 	options->no_cache = flags->no_cache;
-	rc = read_cache_places(flags, request, err);
+	rc = cache_limits_load(&request->cache_limits, err);
+	if (rc == 0 && flags->cache_max_used)
+		rc = parse_size(flags->cache_max_used, "--cache-max-used-space", &request->cache_limits.max_used, err);
+	if (rc == 0)
+		rc = read_cache_places(flags, request, err);
 	if (rc == 0)
 		rc = read_cache_ttl(context, flags, options, err);
 	if (rc < 0)

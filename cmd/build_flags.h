@@ -7,6 +7,7 @@
 
 #include "builder/amend.h"
 #include "builder/build.h"
+#include "builder/cache_prune.h"
 #include "builder/output.h"
 #include "cmd/flags.h"
 
@@ -14,6 +15,7 @@ struct build_flags {
 	const char *target, *iidfile, *iidfile_raw, *metadata_file, *ignorefile, *format, *from, *logfile, *jobs;
 	const char *layers, *timestamp, *source_date_epoch, *rewrite_timestamp, *context_modes, *progress, *call;
 	const char *created_annotation, *identity_label, *omit_history;
+	const char *cache_max_used;
 	const char *skip_unused_stages, *compat_volumes, *provenance, *sbom, *inherit_labels, *inherit_annotations,
 		*manifest;
 	bool no_cache, pass_stdin, quiet, squash, squash_all, push, load, check, all_platforms, debug;
@@ -58,6 +60,7 @@ struct build_request {
 	struct platform platform;
 	struct export_options export;
 	struct image_changes changes;
+	struct cache_limits cache_limits;
 };
 
 void build_request_done(struct build_request *request);

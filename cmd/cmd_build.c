@@ -254,6 +254,15 @@ static int build_and_finish(struct command_context *context, const struct build_
 	return rc < 0 ? rc : finish(context, flags, request, &result, err);
 }
 
+/* Also behind a build that failed: its steps have filled the cache. */
+static void keep_cache_limits(struct command_context *context, const struct build_request *request)
+{
+	cleanup_error struct error *error = NULL;
+
+	if (cache_limits_keep(context->workshop, &request->cache_limits, &error) < 0)
+		log_warn("%s; the build cache is as large as it is", error_message(error));
+}
+
 static int check_terminal(const struct build_request *request, struct error **err)
 {
 	for (size_t i = 0; i < request->output_count; i++)
@@ -287,7 +296,9 @@ static int run(struct command_context *context, void *values, const struct strli
 	request.options.file = file;
 	if (request.call != BUILD_CALL_BUILD)
 		return build_call(context->workshop, &request, file, sources, err);
-	return build_and_finish(context, flags, &request, err);
+	rc = build_and_finish(context, flags, &request, err);
+	keep_cache_limits(context, &request);
+	return rc;
 }
 
 const struct command command_build = {

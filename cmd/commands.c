@@ -28,6 +28,7 @@
 	X(manifest)   \
 	X(login)      \
 	X(logout)     \
+	X(du)         \
 	X(prune)      \
 	X(info)       \
 	X(version)    \

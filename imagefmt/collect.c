@@ -154,6 +154,19 @@ static int mark_table(struct marks *marks, struct error **err)
 	return rc;
 }
 
+int images_layers(struct store *store, struct digest **diff_ids, size_t *count, struct error **err)
+{
+	cleanup(marks_done) struct marks marks = {.store = store};
+	int rc = mark_table(&marks, err);
+
+	if (rc < 0)
+		return rc;
+	*diff_ids = mem_grow(*diff_ids, *count + marks.layers.count + 1, sizeof(**diff_ids));
+	for (size_t i = 0; i < marks.layers.count; i++)
+		(*diff_ids)[(*count)++] = marks.layers.items[i];
+	return 0;
+}
+
 /* The blobs that a kept layer is known to be packed in save packing it again. */
 static void mark_blobs_of_layers(struct marks *marks)
 {

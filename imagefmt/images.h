@@ -51,6 +51,8 @@ struct images_collected {
 	uint64_t layers;
 	uint64_t bytes; /* of blobs */
 };
+/* The layers of all images are appended to *diff_ids (an array to free); one may come several times. */
+int images_layers(struct store *store, struct digest **diff_ids, size_t *count, struct error **err);
 /* Removes blobs and layers that no image and none of the `kept` layers (those of containers) refers to. Waits for
  * LOCK_WAIT, or does nothing and returns -EWOULDBLOCK for LOCK_TRY, while others hold the store. Needs the user
  * namespace. */

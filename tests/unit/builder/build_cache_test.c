@@ -70,7 +70,7 @@ static void a_record_comes_back_and_one_without_a_layer_does_not(void **state)
 
 	record.diff_id = key_of(two_texts);
 	assert_int_equal(build_cache_peek(t->store, &key, &read, NULL), -ENOENT);
-	assert_int_equal(build_cache_save(t->store, &key, &record, NULL), 0);
+	assert_int_equal(build_cache_save(t->store, &key, &record, "RUN make", NULL), 0);
 	assert_int_equal(build_cache_peek(t->store, &key, &read, NULL), 0);
 	assert_true(digest_equal(&read.diff_id, &record.diff_id));
 	assert_int_equal(read.size, 12);
