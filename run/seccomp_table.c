@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
@@ -54,7 +55,9 @@ static int compare_calls(const void *a, const void *b)
 		return x->audit_arch < y->audit_arch ? -1 : 1;
 	if (x->number != y->number)
 		return x->number < y->number ? -1 : 1;
-	return x->action < y->action ? -1 : x->action > y->action;
+	if (x->action != y->action)
+		return x->action < y->action ? -1 : 1;
+	return (x->gate == NULL) - (y->gate == NULL);
 }
 
 static bool is_same(struct answer a, struct answer b)
@@ -212,15 +215,32 @@ static void write_tree(const struct range *ranges, size_t count, struct buf *pro
 	write_tree(ranges + count / 2, count - count / 2, program);
 }
 
-static void write_architecture(const struct seccomp_call *calls, size_t count, uint32_t default_action,
-			       struct buf *program)
+/* x32's numbers are x86-64's with a bit more, but for some forty that it has for itself, from 512 on, in the place of
+ * x86-64's. Without the bit the two lists are one: a number that only the other of the two has is no call, says the
+ * kernel itself (two tables since Linux 5.4). True when there were any. */
+static bool merge_x32(struct seccomp_call *calls, size_t count)
 {
+	bool merged = false;
+	for (size_t i = 0; i < count && calls->audit_arch == AUDIT_ARCH_X86_64; i++) {
+		merged |= calls[i].number & SECCOMP_X32_BIT;
+		calls[i].number &= ~SECCOMP_X32_BIT;
+	}
+	if (merged)
+		qsort(calls, count, sizeof(*calls), compare_calls);
+	return merged;
+}
+
+static void write_architecture(struct seccomp_call *calls, size_t count, uint32_t default_action, struct buf *program)
+{
+	bool has_x32 = merge_x32(calls, count);
 	cleanup_free struct range *ranges = mem_grow(NULL, 2 * count + 1, sizeof(*ranges));
 	size_t range_count = make_ranges(calls, count, default_action, ranges);
 	size_t size = tree_size(ranges, range_count);
 	put(program, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, calls->audit_arch);
-	put(program, BPF_JMP | BPF_JA, 0, 0, (uint32_t)(1 + size));
+	put(program, BPF_JMP | BPF_JA, 0, 0, (uint32_t)(1 + has_x32 + size));
 	put(program, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
+	if (has_x32)
+		put(program, BPF_ALU | BPF_AND | BPF_K, 0, 0, ~SECCOMP_X32_BIT);
 	size_t start = position(program);
 	write_tree(ranges, range_count, program);
 	assert(position(program) - start == size);

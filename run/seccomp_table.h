@@ -20,7 +20,8 @@ struct seccomp_call {
 };
 
 /* Sorts the calls and appends the program, struct sock_filter[]. A call that stands there twice gets the action with
- * the smaller value, which is the stricter one. Other numbers get default_action, other architectures ENOSYS. */
+ * the smaller value, which is the stricter one, and the gate. Other numbers get default_action, other architectures
+ * ENOSYS. Where both x86-64 and x32 are served, a number of either is answered alike with and without x32's bit. */
 void seccomp_table_write(struct seccomp_call *calls, size_t count, uint32_t default_action, struct buf *program);
 
 #endif

@@ -371,6 +371,9 @@ static void serves_the_second_architectures_of_the_machine(void **state)
 		{SECCOMP_X32_BIT | 514, 0, TIOCSTI, FAILS(EPERM)},
 		{SECCOMP_X32_BIT | 514, 0, TCGETS, ALLOW},
 		{SECCOMP_X32_BIT | SYS_clone3, 0, 0, FAILS(ENOSYS)},
+		/* What the kernel does not have is refused no less: the gates stand before both numbers of a call. */
+		{SECCOMP_X32_BIT | SYS_ioctl, 0, TIOCSTI, FAILS(EPERM)},
+		{514, 0, TIOCSTI, FAILS(EPERM)},
 	};
 	cleanup(buf_done) struct buf program = PROGRAM_INIT;
 	load((struct seccomp_options){.cache = -1}, &program);
