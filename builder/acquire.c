@@ -13,6 +13,7 @@
 #include "builder/fetch.h"
 #include "builder/shortname.h"
 #include "registry/docker.h"
+#include "registry/trust.h"
 
 int pull_policy_parse(const char *text, enum pull_policy *policy, struct error **err)
 {
@@ -88,9 +89,13 @@ static int pull_reference(struct workshop *w, struct registry_client *client, co
 {
 	cleanup(image_source_close) struct image_source *source = NULL;
 	cleanup_free char *name = reference_format(ref);
+	const struct location location = {.transport = TRANSPORT_DOCKER, .ref = *ref};
+	const struct trust_options trust = {.location = &location, .client = client};
 
 	tell(options, "Trying to pull %s...", name);
 	int rc = registry_source_open(client, ref, &source, err);
+	if (rc >= 0)
+		rc = trust_source(&trust, &source, err);
 	if (rc >= 0)
 		tell(options, "Getting the image's manifest");
 	if (rc >= 0)
@@ -221,8 +226,11 @@ static int from_file(struct workshop *w, const char *text, const struct location
 		     const struct acquire_options *options, struct image *image, struct error **err)
 {
 	cleanup(image_source_close) struct image_source *source = NULL;
+	const struct trust_options trust = {.location = location};
 	int rc = image_source_open_local(location, workshop_store(w), &source, err);
 
+	if (rc >= 0)
+		rc = trust_source(&trust, &source, err);
 	if (rc < 0)
 		return rc;
 	cleanup_free char *name = local_name(location, source);
@@ -284,7 +292,8 @@ int acquire_image(struct workshop *w, const char *name, const struct acquire_opt
 	int rc = from_registries(w, name, options, image, &error);
 	if (rc >= 0)
 		return rc;
-	if (from_store(w, name, options, image, NULL) >= 0) {
+	/* What the trust policy refuses is no reason to go on with something older. */
+	if (rc != -EPERM && from_store(w, name, options, image, NULL) >= 0) {
 		log_warn("%s, using the image that is in the store", error_message(error));
 		return 0;
 	}

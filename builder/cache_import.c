@@ -14,6 +14,7 @@
 #include "imagefmt/layer.h"
 #include "imagefmt/transport.h"
 #include "registry/docker.h"
+#include "registry/trust.h"
 
 struct cache_import {
 	const struct cache_place *place;
@@ -85,7 +86,15 @@ static int open_source(const struct cache_imports *imports, struct cache_import 
 	if (place->insecure)
 		registry.tls_verify = TLS_VERIFY_NO;
 	int rc = registry_client_new(&registry, &import->client, err);
-	return rc < 0 ? rc : registry_source_open(import->client, &place->where.ref, &import->source, err);
+	if (rc >= 0)
+		rc = registry_source_open(import->client, &place->where.ref, &import->source, err);
+	/* Its layers are run and shipped like those of an image. */
+	const struct trust_options trust = {.location = &place->where, .client = import->client};
+	if (rc >= 0)
+		rc = trust_source(&trust, &import->source, err);
+	if (rc < 0) /* or the next one to ask would find it open, and unchecked */
+		close_source(import);
+	return rc;
 }
 
 static int read_manifest(struct cache_import *import, const char *what, struct error **err)

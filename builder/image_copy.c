@@ -13,6 +13,7 @@
 #include "builder/manifest_list.h"
 #include "builder/store_place.h"
 #include "registry/docker.h"
+#include "registry/trust.h"
 
 /* ---- Places ---- */
 
@@ -211,6 +212,12 @@ int image_copy(struct workshop *w, const char *source, const struct strlist *des
 		rc = find_stored(w, &from.location, &from.stored, err);
 	if (rc == 0)
 		rc = image_place_open(w, &from.location, &options->source_registry, &from.client, &from.source, err);
+	const struct trust_options trust = {.location = &from.location,
+					    .client = from.client,
+					    .check_indexes = options->extent != COPY_ONE_PLATFORM};
+	/* What is in the store has come in through here, or was made here. */
+	if (rc == 0 && from.location.transport != TRANSPORT_STORE)
+		rc = trust_source(&trust, &from.source, err);
 	if (rc == 0)
 		rc = image_source_manifest(from.source, /* want */ NULL, &from.top, &from.top_type, err);
 	if (rc < 0)

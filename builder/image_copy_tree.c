@@ -9,6 +9,7 @@
 #include "builder/manifest_list.h"
 #include "imagefmt/index.h"
 #include "registry/docker.h"
+#include "registry/trust.h"
 
 #define INDEX_DEPTH_MAX 3
 #define ATTESTATION_OF "vnd.docker.reference.digest"
@@ -48,8 +49,12 @@ static int copy_from_origin(struct copier *c, const struct digest *digest, const
 	struct copier from_there = *c;
 
 	int rc = registry_client_new(&c->options->source_registry, &client, err);
+	const struct location location = {.transport = TRANSPORT_DOCKER, .ref = *origin};
+	const struct trust_options trust = {.location = &location, .client = client};
 	if (rc == 0)
 		rc = registry_source_open(client, origin, &source, err);
+	if (rc == 0)
+		rc = trust_source(&trust, &source, err);
 	if (rc == 0)
 		rc = image_source_manifest(source, digest, &text, &media_type, err);
 	if (rc == 0)

@@ -31,7 +31,6 @@ static const struct option_spec registry_rows[] = {
 	 "wait before the first retry (default 1s, doubled)"},
 	{"max-wait", 0, OPTION_TEXT, REGISTRY(max_wait), "TIME",
 	 "wait so long when a registry asks for it (Retry-After; default 5m)"},
-	{"signature-policy", 0, OPTION_UNNEEDED, 0, "FILE", NULL},
 	{"remove-signatures", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
 	{"blob-cache", 0, OPTION_UNNEEDED, 0, "DIR", NULL},
 };

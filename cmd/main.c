@@ -22,7 +22,7 @@
 #include "base/parse.h"
 
 struct global_options {
-	const char *root, *runroot, *log_level, *isolation, *min_rung, *registries_conf;
+	const char *root, *runroot, *log_level, *isolation, *min_rung, *registries_conf, *signature_policy;
 	bool durable, debug, version;
 };
 
@@ -36,6 +36,8 @@ static const struct option_spec global_rows[] = {
 	{"min-isolation", 0, OPTION_TEXT, GLOBAL(min_rung), "RUNG",
 	 "refuse to run a step below this rung (1, 2, 1p, 2p, 3, 4)"},
 	{"registries-conf", 0, OPTION_TEXT, GLOBAL(registries_conf), "FILE", "read this registries.conf"},
+	{"signature-policy", 0, OPTION_TEXT, GLOBAL(signature_policy), "FILE",
+	 "which images may be used (default policy.json in ~/.config/containers or /etc/containers)"},
 	{"version", 'v', OPTION_FLAG, GLOBAL(version), NULL, "print the version"},
 	{"storage-driver", 0, OPTION_UNNEEDED, 0, "NAME", "accepted for scripts; cooper has one store"},
 	{"storage-opt", 0, OPTION_UNNEEDED, 0, "OPTION", "accepted for scripts; cooper has one store"},
@@ -43,7 +45,6 @@ static const struct option_spec global_rows[] = {
 	{"short-name-alias-conf", 0, OPTION_UNNEEDED, 0, "FILE", NULL},
 	{"cgroup-manager", 0, OPTION_UNNEEDED, 0, "NAME", NULL},
 	{"default-mounts-file", 0, OPTION_UNNEEDED, 0, "FILE", NULL},
-	{"signature-policy", 0, OPTION_UNNEEDED, 0, "FILE", "accepted for scripts; every image is accepted"},
 };
 static const struct option_group global_group = {"Global options", global_rows, ARRAY_COUNT(global_rows)};
 const struct option_use global_options[] = {{&global_group, 0}, {NULL, 0}};
@@ -72,11 +73,14 @@ static int set_up_log(const struct global_options *options, struct error **err)
 	return trace_parse(env_plain("COOPER_TRACE"), err);
 }
 
-/* The option and the variable of the same meaning (containers-registries.conf(5)) are read in one place below. */
-static void set_registries_conf(const struct global_options *options)
+/* An option and the variable of the same meaning are read in one place below: containers-registries.conf(5), and the
+ * trust policy, which whoever fetches an image asks. */
+static void set_configuration_files(const struct global_options *options)
 {
 	if (options->registries_conf)
 		setenv("CONTAINERS_REGISTRIES_CONF", options->registries_conf, /* overwrite */ 1);
+	if (options->signature_policy)
+		setenv("COOPER_SIGNATURE_POLICY", options->signature_policy, /* overwrite */ 1);
 }
 
 static char *default_root(void)
@@ -166,7 +170,7 @@ static int run_command(const struct command *command, const struct global_option
 {
 	struct command_context context = {.now = time(NULL)};
 	int rc = check_argument_count(command, args, err);
-	set_registries_conf(globals);
+	set_configuration_files(globals);
 	if (rc == 0 && (command->needs & (NEEDS_STORE | NEEDS_WORKER)))
 		rc = open_workshop(globals, &context, err);
 	if (rc == 0 && (command->needs & NEEDS_WORKER))

@@ -23,26 +23,25 @@ static int load_file(const char *path, struct trust_policy **policy, struct erro
 	return trust_policy_parse(buf_str(&text), text.len, path, policy, err);
 }
 
-int trust_policy_load(const char *path, struct trust_policy **policy, struct error **err)
+int trust_policy_load(struct trust_policy **policy, struct error **err)
 {
 	cleanup_free char *config = env_config_home();
 	cleanup_free char *own = mem_printf("%s/containers/policy.json", config);
 	const char *places[] = {own, COOPER_SYSCONFDIR "/containers/policy.json"};
+	const char *named = env_get("SIGNATURE_POLICY");
 
-	if (path) {
-		int rc = load_file(path, policy, err);
+	if (named) {
+		int rc = load_file(named, policy, err);
 		return rc == -ENOENT ? error_prefix(err, "--signature-policy") : rc;
 	}
 	for (size_t i = 0; i < ARRAY_COUNT(places); i++) {
-		struct error *trouble = NULL;
+		cleanup_error struct error *trouble = NULL;
 		int rc = load_file(places[i], policy, &trouble);
-		if (rc != -ENOENT) { /* what is there but cannot be read must not count as "everything goes" */
-			if (err)
-				*err = take_ptr(&trouble);
-			error_free(trouble);
-			return rc;
-		}
-		error_free(trouble);
+		/* What is there but cannot be read must not count as "everything goes". */
+		if (rc < 0 && rc != -ENOENT)
+			return error_set(err, -rc, "%s", error_message(trouble));
+		if (rc == 0)
+			return 0;
 	}
 	return 0;
 }

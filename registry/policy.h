@@ -56,9 +56,10 @@ struct trust_policy;
 /* `what` names the document in errors. -EINVAL. */
 int trust_policy_parse(const char *text, size_t size, const char *what, struct trust_policy **policy,
 		       struct error **err);
-/* Reads `path`; NULL: ~/.config/containers/policy.json, else the system's. No file at all in the two known places
- * accepts everything (`*policy` stays NULL); a file that was named must exist: -ENOENT. */
-int trust_policy_load(const char *path, struct trust_policy **policy, struct error **err);
+/* Reads the file that $COOPER_SIGNATURE_POLICY names (which is also what --signature-policy sets), else
+ * ~/.config/containers/policy.json, else the system's. No file at all in the two known places accepts everything
+ * (`*policy` stays NULL); one that was named must exist: -ENOENT. */
+int trust_policy_load(struct trust_policy **policy, struct error **err);
 void trust_policy_free(struct trust_policy *policy);
 CLEANUP_FOR(struct trust_policy, trust_policy_free)
 

@@ -68,8 +68,8 @@ static void format_bundle(const char *hint, const struct buf *statement, const s
 	json_format(root, into);
 }
 
-int bundle_sign(const struct signing_key *key, const struct claim *claim, struct signature *signature,
-		struct error **err)
+int sign_bundle_make(const struct signing_key *key, const struct claim *claim, struct signature *signature,
+		     struct error **err)
 {
 	cleanup(public_key_free) struct public_key *public = NULL;
 	cleanup(buf_done) struct buf statement = BUF_INIT(SIGNATURE_SIZE_MAX);
@@ -188,8 +188,8 @@ static int parse_statement(const void *text, size_t size, const char *where, str
 	return rc;
 }
 
-int bundle_verify(const struct signature *signature, const struct public_key *key, struct claim *claim,
-		  struct error **err)
+int sign_bundle_verify(const struct signature *signature, const struct public_key *key, struct claim *claim,
+		       struct error **err)
 {
 	cleanup_json json_t *root = NULL;
 	cleanup_free void *body = NULL;

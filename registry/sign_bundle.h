@@ -16,20 +16,20 @@
 #define BUNDLE_TYPE "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 /* Signs a claim: the JSON is in signature->bytes. */
-int bundle_sign(const struct signing_key *key, const struct claim *claim, struct signature *signature,
-		struct error **err);
+int sign_bundle_make(const struct signing_key *key, const struct claim *claim, struct signature *signature,
+		     struct error **err);
 /* Reads a bundle, and fills the claim when the key made its one signature. -EINVAL for what is no bundle of an image's
  * signature, -EKEYREJECTED for another key's. */
-int bundle_verify(const struct signature *signature, const struct public_key *key, struct claim *claim,
-		  struct error **err);
+int sign_bundle_verify(const struct signature *signature, const struct public_key *key, struct claim *claim,
+		       struct error **err);
 
 /* Appends the bundles that refer to a manifest in the repository that `ref` names; none is success. */
-int bundle_fetch(struct registry_client *client, const struct reference *ref, const struct digest *manifest,
-		 struct signature_list *list, struct error **err);
+int sign_bundle_fetch(struct registry_client *client, const struct reference *ref, const struct digest *manifest,
+		      struct signature_list *list, struct error **err);
 /* `subject` is the manifest's descriptor; `created` RFC 3339. Nothing is done when `key` has signed it for the same
  * name already. */
-int bundle_push(struct registry_client *client, const struct reference *ref, const struct descriptor *subject,
-		const struct signature *signature, const struct public_key *key, const char *created,
-		struct error **err);
+int sign_bundle_push(struct registry_client *client, const struct reference *ref, const struct descriptor *subject,
+		     const struct signature *signature, const struct public_key *key, const char *created,
+		     struct error **err);
 
 #endif

@@ -48,8 +48,8 @@ static int fetch_one(struct registry_client *client, const struct reference *sub
 	return rc;
 }
 
-int bundle_fetch(struct registry_client *client, const struct reference *ref, const struct digest *manifest,
-		 struct signature_list *list, struct error **err)
+int sign_bundle_fetch(struct registry_client *client, const struct reference *ref, const struct digest *manifest,
+		      struct signature_list *list, struct error **err)
 {
 	cleanup(image_index_done) struct image_index index = {0};
 	cleanup(reference_done) struct reference subject = {0};
@@ -70,11 +70,11 @@ static bool is_signed(const struct signature_list *there, const struct signature
 {
 	cleanup(claim_done) struct claim wanted = {0};
 
-	if (bundle_verify(signature, key, &wanted, NULL) < 0)
+	if (sign_bundle_verify(signature, key, &wanted, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < there->count; i++) {
 		cleanup(claim_done) struct claim claim = {0};
-		if (bundle_verify(&there->items[i], key, &claim, NULL) == 0 &&
+		if (sign_bundle_verify(&there->items[i], key, &claim, NULL) == 0 &&
 		    digest_equal(&claim.digest, &wanted.digest) && claim.name && wanted.name &&
 		    strcmp(claim.name, wanted.name) == 0)
 			return true;
@@ -106,15 +106,15 @@ static void describe(const struct descriptor *subject, const char *created, stru
 	strlist_env_set(&m->layers[0].annotations, "org.opencontainers.image.title", title);
 }
 
-int bundle_push(struct registry_client *client, const struct reference *ref, const struct descriptor *subject,
-		const struct signature *signature, const struct public_key *key, const char *created,
-		struct error **err)
+int sign_bundle_push(struct registry_client *client, const struct reference *ref, const struct descriptor *subject,
+		     const struct signature *signature, const struct public_key *key, const char *created,
+		     struct error **err)
 {
 	cleanup(signature_list_done) struct signature_list there = {0};
 	cleanup(reference_done) struct reference place = {0};
 	cleanup(manifest_done) struct manifest m = {0};
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
-	int rc = bundle_fetch(client, ref, &subject->digest, &there, err);
+	int rc = sign_bundle_fetch(client, ref, &subject->digest, &there, err);
 
 	if (rc < 0 || is_signed(&there, signature, key))
 		return rc;

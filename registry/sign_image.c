@@ -93,10 +93,10 @@ static int sign_by_bundle(const struct signing_state *state, const struct signed
 	struct signature *signature = signature_list_add(&list, SIGNATURE_BUNDLE, "new");
 
 	claim_for(state, manifest, &claim);
-	int rc = bundle_sign(state->signing->key, &claim, signature, err);
+	int rc = sign_bundle_make(state->signing->key, &claim, signature, err);
 	return rc < 0 ? rc
-		      : bundle_push(state->client, &state->ref, &manifest->descriptor, signature, state->public_key,
-				    created, err);
+		      : sign_bundle_push(state->client, &state->ref, &manifest->descriptor, signature,
+					 state->public_key, created, err);
 }
 
 static int sign_manifest(const struct signing_state *state, const struct signed_manifest *manifest, struct error **err)

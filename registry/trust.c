@@ -174,7 +174,7 @@ int trust_source(const struct trust_options *options, struct image_source **sour
 	cleanup(trust_policy_free) struct trust_policy *policy = NULL;
 	cleanup(free_state) struct trusted_source *state = mem_alloc(sizeof(*state));
 
-	int rc = trust_policy_load(options->policy_file, &policy, err);
+	int rc = trust_policy_load(&policy, err);
 	if (rc < 0 || !policy) /* no policy at all: everything goes */
 		return rc;
 	copy_location(&state->location, options->location);

@@ -18,7 +18,6 @@
 #include "registry/client.h"
 
 struct trust_options {
-	const char *policy_file;	 /* --signature-policy, NULL: the default ones */
 	const struct location *location; /* as the user named the image: what scopes and identities are compared with */
 	/* For docker: to look for signatures with, outlives the source. NULL for the transports that are files. */
 	struct registry_client *client;

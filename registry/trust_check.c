@@ -201,7 +201,7 @@ static int collect_attachments(const struct trust_subject *subject, struct signa
 		return error_set(err, EPERM,
 				 "it must be signed, and registries.d says 'use-sigstore-attachments: false' for it");
 	rc = cosign_fetch(subject->client, ref, &subject->digest, list, err);
-	return rc < 0 ? rc : bundle_fetch(subject->client, ref, &subject->digest, list, err);
+	return rc < 0 ? rc : sign_bundle_fetch(subject->client, ref, &subject->digest, list, err);
 }
 
 /* The claim of a signature by this key; -EKEYREJECTED or -EINVAL when it is not by this key, or makes none. */
@@ -209,7 +209,7 @@ static int read_claim(const struct signature *signature, const struct public_key
 		      struct error **err)
 {
 	if (signature->format == SIGNATURE_BUNDLE)
-		return bundle_verify(signature, key, claim, err);
+		return sign_bundle_verify(signature, key, claim, err);
 	if (!cosign_verifies(signature, key))
 		return error_set(err, EKEYREJECTED, "it was not made by a key that the policy trusts");
 	return claim_parse(SIGNATURE_COSIGN, buf_str(&signature->bytes), signature->bytes.len, "what it says", claim,
