@@ -13,6 +13,7 @@ void containers_conf_done(struct containers_conf *conf)
 {
 	strlist_done(&conf->default_capabilities);
 	strlist_done(&conf->default_ulimits);
+	strlist_done(&conf->default_sysctls);
 	strlist_done(&conf->dns_servers);
 	strlist_done(&conf->dns_options);
 	strlist_done(&conf->dns_searches);
@@ -59,6 +60,7 @@ static int read_table(const struct json_place *at, struct containers_conf *conf,
 	} lists[] = {
 		{"default_capabilities", &conf->default_capabilities, &conf->has_capabilities},
 		{"default_ulimits", &conf->default_ulimits, NULL},
+		{"default_sysctls", &conf->default_sysctls, NULL},
 		{"dns_servers", &conf->dns_servers, NULL},
 		{"dns_options", &conf->dns_options, NULL},
 		{"dns_searches", &conf->dns_searches, NULL},

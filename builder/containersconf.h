@@ -15,6 +15,7 @@ struct containers_conf {
 	bool has_capabilities;
 	struct strlist default_capabilities;
 	struct strlist default_ulimits;
+	struct strlist default_sysctls;
 	struct strlist dns_servers, dns_options, dns_searches;
 	struct strlist env, devices, volumes;
 	char *seccomp_profile, *shm_size;

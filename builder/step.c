@@ -13,6 +13,7 @@
 
 #include "base/env.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
@@ -32,6 +33,7 @@ static void step_done(struct step *step)
 	containers_conf_done(&step->conf);
 	rootfs_layers_done(&step->layers);
 	strlist_done(&step->env);
+	strlist_done(&step->sysctls);
 	security_done(&step->security);
 	buf_done(&step->seccomp);
 	free(step->cwd);
@@ -313,6 +315,54 @@ static int set_network(struct step *step, struct run_spec *spec, struct error **
 	return rc;
 }
 
+/* Which namespace a sysctl belongs to. False: to the whole machine. */
+static bool sysctl_is_ours(const char *text, const struct run_spec *spec, bool *ours)
+{
+	static const char *const ipc[] = {"kernel.shm", "kernel.msg", "kernel.sem=", "fs.mqueue."};
+	static const char *const uts[] = {"kernel.hostname=", "kernel.domainname="};
+
+	if (text_has_prefix(text, "net.") || text_has_prefix(text, "net/")) {
+		*ours = spec->network != RUN_NETWORK_HOST;
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_COUNT(ipc); i++)
+		if (text_has_prefix(text, ipc[i])) {
+			*ours = !(spec->share & RUN_SHARE_IPC);
+			return true;
+		}
+	for (size_t i = 0; i < ARRAY_COUNT(uts); i++)
+		if (text_has_prefix(text, uts[i])) {
+			*ours = !(spec->share & RUN_SHARE_UTS);
+			return true;
+		}
+	return false;
+}
+
+/* Those of containers.conf whose namespace the step has for itself: the host's are not touched, as podman has it. */
+static int set_sysctls(struct step *step, struct run_spec *spec, struct error **err)
+{
+	const struct strlist *texts = &step->conf.default_sysctls;
+
+	for (size_t i = 0; i < texts->count; i++) {
+		bool ours = false;
+		if (!strchr(texts->items[i], '='))
+			return error_set(err, EINVAL, "containers.conf: default_sysctls: '%s' is not name=value",
+					 texts->items[i]);
+		if (!sysctl_is_ours(texts->items[i], spec, &ours))
+			return error_set(err, EINVAL,
+					 "containers.conf: default_sysctls: '%s' is not of a namespace that a step has "
+					 "for itself, but of the whole machine",
+					 texts->items[i]);
+		if (ours)
+			strlist_append(&step->sysctls, texts->items[i]);
+		else
+			log_debug("the sysctl '%s' is left alone: the step shares that namespace with the host",
+				  texts->items[i]);
+	}
+	spec->sysctls = &step->sysctls;
+	return 0;
+}
+
 static int set_files(struct step *step, struct run_spec *spec, struct error **err)
 {
 	const struct settings *s = &step->settings;
@@ -376,6 +426,8 @@ static int fill(struct step *step, struct run_spec *spec, struct error **err)
 
 	if (rc >= 0)
 		rc = set_network(step, spec, err);
+	if (rc >= 0)
+		rc = set_sysctls(step, spec, err);
 	if (rc >= 0)
 		rc = set_files(step, spec, err);
 	if (rc >= 0)

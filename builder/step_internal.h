@@ -20,7 +20,7 @@ struct step {
 	struct settings settings;
 	struct containers_conf conf;
 	struct rootfs_layers layers;
-	struct strlist env;
+	struct strlist env, sysctls;
 	struct security security;
 	struct buf seccomp;
 	struct run_limit *limits;

@@ -2,21 +2,15 @@
  * cooper login: checks credentials with a registry and keeps them.
  */
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <termios.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "cmd/flags.h"
+#include "cmd/prompt.h"
 #include "registry/auth.h"
 #include "registry/docker.h"
-
-#define PASSWORD_SIZE_MAX ((size_t)64 << 10)
 
 struct login_options {
 	const char *username, *password, *compat_authfile;
@@ -35,78 +29,6 @@ static const struct option_spec rows[] = {
 	{"verbose", 'v', OPTION_FLAG, LOGIN(verbose), NULL, "say where the credentials are kept"},
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
-
-/* A terminal that does not show what is typed. What would end us waits until it shows it again: ^C at the prompt must
- * not leave the user's shell without echo. */
-struct quiet_terminal {
-	struct termios before;
-	sigset_t mask;
-	int signals; /* readable when one waits; -1: stdin is no terminal */
-};
-
-static void quiet_terminal_begin(struct quiet_terminal *terminal)
-{
-	struct termios quiet;
-	sigset_t ending;
-
-	terminal->signals = -1;
-	if (tcgetattr(STDIN_FILENO, &terminal->before) < 0)
-		return;
-	sigemptyset(&ending);
-	sigaddset(&ending, SIGINT);
-	sigaddset(&ending, SIGQUIT);
-	sigaddset(&ending, SIGTERM);
-	sigaddset(&ending, SIGHUP);
-	terminal->signals = signalfd(-1, &ending, SFD_CLOEXEC);
-	if (terminal->signals < 0)
-		return; /* shown, but asked for */
-	sigprocmask(SIG_BLOCK, &ending, &terminal->mask);
-	quiet = terminal->before;
-	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-}
-
-/* A signal that has come takes effect here. */
-static void quiet_terminal_end(struct quiet_terminal *terminal)
-{
-	if (terminal->signals < 0)
-		return;
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal->before);
-	fprintf(stderr, "\n");
-	fd_close(terminal->signals);
-	sigprocmask(SIG_SETMASK, &terminal->mask, NULL);
-}
-
-/* One character of stdin; 0 at its end, and when a signal has come. */
-static ssize_t read_character(const struct quiet_terminal *terminal, char *c)
-{
-	struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = terminal->signals, .events = POLLIN}};
-
-	if (poll(fds, ARRAY_COUNT(fds), -1) < 0 || fds[1].revents)
-		return 0;
-	return read(STDIN_FILENO, c, 1);
-}
-
-/* One line from stdin, or all of it. */
-static int read_secret(const char *prompt, bool whole_input, struct buf *secret, struct error **err)
-{
-	struct quiet_terminal terminal;
-	int rc = 0;
-	char c;
-	ssize_t n = 0;
-
-	if (isatty(STDIN_FILENO))
-		fprintf(stderr, "%s: ", prompt);
-	quiet_terminal_begin(&terminal);
-	while ((n = read_character(&terminal, &c)) == 1 && (whole_input || c != '\n') && !secret->overflow)
-		buf_append_char(secret, c);
-	if (n < 0)
-		rc = error_set_errno(err, "read the %s", prompt);
-	quiet_terminal_end(&terminal);
-	while (secret->len > 0 && (secret->data[secret->len - 1] == '\n' || secret->data[secret->len - 1] == '\r'))
-		secret->data[--secret->len] = '\0';
-	return rc;
-}
 
 static int read_username(const struct login_options *options, struct buf *username, struct error **err)
 {
@@ -177,13 +99,14 @@ static int run(struct command_context *context, void *values, const struct strli
 		return print_login(options, registry, err);
 	if (options->password && options->password_stdin)
 		return error_set(err, EINVAL, "--password and --password-stdin cannot both be given");
-	cleanup(buf_done) struct buf username = BUF_INIT(PASSWORD_SIZE_MAX);
-	cleanup(buf_done) struct buf password = BUF_SECRET(PASSWORD_SIZE_MAX);
+	cleanup(buf_done) struct buf username = BUF_INIT(PROMPT_SECRET_MAX);
+	cleanup(buf_done) struct buf password = BUF_SECRET(PROMPT_SECRET_MAX);
 	int rc = read_username(options, &username, err);
 	if (rc == 0 && options->password)
 		buf_append_str(&password, options->password);
 	else if (rc == 0)
-		rc = read_secret("Password", options->password_stdin, &password, err);
+		rc = prompt_secret("Password", options->password_stdin ? PROMPT_WHOLE_INPUT : PROMPT_LINE, &password,
+				   err);
 	if (rc == 0)
 		rc = check_and_store(options, registry, buf_str(&username), buf_str(&password), err);
 	buf_wipe(&password);

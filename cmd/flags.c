@@ -16,13 +16,15 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "cmd/prompt.h"
 #include "imagefmt/pack.h"
 #include "imagefmt/reference.h"
 
 #define REGISTRY(member) offsetof(struct registry_flags, member)
 static const struct option_spec registry_rows[] = {
 	{"authfile", 0, OPTION_TEXT, REGISTRY(authfile), "FILE", "credentials are in this file"},
-	{"creds", 0, OPTION_TEXT, REGISTRY(creds), "USER:PASSWORD", "credentials for the registry"},
+	{"creds", 0, OPTION_TEXT, REGISTRY(creds), "USER[:PASSWORD]",
+	 "credentials for the registry; a password that is not given is asked for"},
 	{"cert-dir", 0, OPTION_TEXT, REGISTRY(cert_dir), "DIR", "certificates and keys for the registry"},
 	{"tls-verify", 0, OPTION_OPTIONAL, REGISTRY(tls_verify), "BOOL",
 	 "require HTTPS and valid certificates (default true)", "true"},
@@ -35,6 +37,11 @@ static const struct option_spec registry_rows[] = {
 	{"blob-cache", 0, OPTION_UNNEEDED, 0, "DIR", NULL},
 };
 const struct option_group registry_group = {"Registry options", registry_rows, ARRAY_COUNT(registry_rows)};
+
+static int ask_password(struct buf *password, struct error **err)
+{
+	return prompt_secret("Password", PROMPT_LINE, password, err);
+}
 
 static void print_progress(const char *line, void *context)
 {
@@ -60,6 +67,7 @@ int registry_flags_read(const struct registry_flags *flags, bool quiet, struct r
 	struct registry_options read = {
 		.authfile = flags->authfile,
 		.credentials = flags->creds,
+		.ask_password = ask_password,
 		.cert_dir = flags->cert_dir,
 		.retries = -1,
 		.progress = quiet ? NULL : print_progress,
@@ -68,9 +76,10 @@ int registry_flags_read(const struct registry_flags *flags, bool quiet, struct r
 	/* Before anything is sent; which kind of place is meant is not known here. */
 	if (flags->authfile && *flags->authfile && faccessat(AT_FDCWD, flags->authfile, F_OK, 0) < 0)
 		return error_set_errno(err, "credential file is not accessible: faccessat %s", flags->authfile);
-	if (flags->creds && !strchr(flags->creds, ':'))
+	if (flags->creds && !strchr(flags->creds, ':') && !isatty(STDIN_FILENO))
 		return error_set(err, EINVAL,
-				 "--creds '%s': no password (use user:password, or `cooper login`, which asks for it)",
+				 "--creds '%s': no password, and no terminal to ask for it (use user:password, or "
+				 "`cooper login --password-stdin`)",
 				 flags->creds);
 	if (flags->tls_verify) {
 		bool verify = true;

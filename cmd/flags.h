@@ -12,7 +12,8 @@ struct registry_flags {
 	const char *authfile, *creds, *cert_dir, *tls_verify, *retry, *retry_delay, *max_wait;
 };
 extern const struct option_group registry_group;
-/* Texts are borrowed from the flags. `quiet` leaves out progress. */
+/* Texts are borrowed from the flags. `quiet` leaves out progress. A password that --creds lacks is asked for on the
+ * terminal, once it is needed; -EINVAL where there is none. */
 int registry_flags_read(const struct registry_flags *flags, bool quiet, struct registry_options *options,
 			struct error **err);
 

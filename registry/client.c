@@ -16,17 +16,26 @@
 #define STALL_DEFAULT_MS ((int64_t)60 * 1000)
 #define PARALLEL_DEFAULT 4
 #define PARALLEL_MAX 64
+#define PASSWORD_SIZE_MAX ((size_t)64 << 10)
 
 /* --creds: split at the first colon, as passwords may have more. */
-static int parse_credentials(const char *text, struct credentials *credentials, struct error **err)
+static int parse_credentials(const struct registry_options *options, struct credentials *credentials,
+			     struct error **err)
 {
+	cleanup(buf_done) struct buf password = BUF_SECRET(PASSWORD_SIZE_MAX);
+	const char *text = options->credentials;
 	const char *colon = strchr(text, ':');
 	size_t user = colon ? (size_t)(colon - text) : strlen(text);
 
 	if (user == 0)
 		return error_set(err, EINVAL, "--creds: no user name (use user:password)");
+	if (!colon && options->ask_password) {
+		int rc = options->ask_password(&password, err);
+		if (rc < 0)
+			return rc;
+	}
 	credentials->username = mem_strndup(text, user);
-	credentials->password = mem_strdup(colon ? colon + 1 : "");
+	credentials->password = mem_strdup(colon ? colon + 1 : buf_str(&password));
 	return 0;
 }
 
@@ -54,7 +63,7 @@ int registry_client_new(const struct registry_options *options, struct registry_
 	if (options->retries > RETRIES_MAX)
 		return error_set(err, EINVAL, "--retry %d: more than %d", options->retries, RETRIES_MAX);
 	if (options->credentials) {
-		int rc = parse_credentials(options->credentials, &made->credentials, err);
+		int rc = parse_credentials(options, &made->credentials, err);
 		if (rc < 0)
 			return rc;
 	}

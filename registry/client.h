@@ -5,6 +5,7 @@
 #ifndef COOPER_REGISTRY_CLIENT_H
 #define COOPER_REGISTRY_CLIENT_H
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/strlist.h"
 
@@ -19,7 +20,9 @@ enum tls_verify { TLS_VERIFY_DEFAULT, TLS_VERIFY_YES, TLS_VERIFY_NO };
 struct registry_options {
 	const char *authfile;	 /* --authfile; a missing file is an error */
 	const char *credentials; /* --creds "user[:password]" */
-	const char *cert_dir;	 /* --cert-dir */
+	/* Asks the user for the password that `credentials` lacks, into a secret buffer; NULL: it is "". */
+	int (*ask_password)(struct buf *password, struct error **err);
+	const char *cert_dir; /* --cert-dir */
 	enum tls_verify tls_verify;
 	int retries;					   /* per request; negative = default (5) */
 	int64_t retry_delay_ms;				   /* 0 = 1 s, doubled, with jitter */

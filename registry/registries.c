@@ -21,7 +21,7 @@ int registries_read_files(conf_file_take *take, void *context, struct error **er
 	cleanup_free char *user = mem_printf("%s/containers/registries.conf", home);
 
 	if (only)
-		return conf_file_read(only, /* flags */ 0, take, context, err);
+		return conf_file_read(only, CONF_FILE_REQUIRED, take, context, err);
 	int rc =
 		conf_file_read(COOPER_SYSCONFDIR "/containers/registries.conf", CONF_FILE_DROP_INS, take, context, err);
 	return rc < 0 ? rc : conf_file_read(user, CONF_FILE_DROP_INS, take, context, err);

@@ -85,6 +85,8 @@ void proc_hidden_paths(const struct run_spec *spec, struct strlist *masked, stru
 int proc_mask(struct child *child, struct error **err);
 /* Writes a file below the step's own /proc, which is checked to be one. */
 int proc_write(const struct child *child, const char *path, const char *text, struct error **err);
+/* spec->sysctls. Before proc_mask(), which makes them read-only for us, too. */
+int proc_set_sysctls(const struct child *child, struct error **err);
 
 /* confine.c: who the step is and what it may. In the order in which child.c calls them. */
 int confine_limits(struct child *child, struct error **err);

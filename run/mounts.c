@@ -161,6 +161,8 @@ int mounts_fill_root(struct child *child, struct error **err)
 		 * the masks, which make it read-only for us, too. */
 		rc = proc_write(child, "sys/user/max_user_namespaces", "0", err);
 	if (rc == 0)
+		rc = proc_set_sysctls(child, err);
+	if (rc == 0)
 		rc = proc_mask(child, err);
 	if (rc == 0)
 		rc = mount_texts(child, err);

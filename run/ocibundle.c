@@ -414,6 +414,8 @@ int oci_make_bundle(struct child *child, struct error **err)
 		/* As for a step of our own (CVE-2022-0185); the runtime makes none. */
 		rc = proc_write(child, "sys/user/max_user_namespaces", "0", err);
 	if (rc == 0)
+		rc = proc_set_sysctls(child, err);
+	if (rc == 0)
 		rc = fill(&bundle, err);
 	oci_mounts_done(&bundle.mounts);
 	return rc < 0 ? error_prefix(err, "bundle for '%s'", child->spec->runtime) : 0;

@@ -85,6 +85,33 @@ int proc_write(const struct child *child, const char *path, const char *text, st
 	return 0;
 }
 
+/* As sysctl(8) reads a name: its first separator says which of '.' and '/' separates. */
+static int set_sysctl(const struct child *child, const char *text, struct error **err)
+{
+	const char *equals = strchr(text, '=');
+	cleanup_free char *name = mem_strndup(text, equals ? (size_t)(equals - text) : strlen(text));
+	size_t first = strcspn(name, "./");
+
+	if (!equals || name[first] == '\0' || strstr(name, "..") || strstr(name, "//"))
+		return error_set(err, EINVAL, "'%s' is not a sysctl (name=value)", text);
+	bool dots = name[first] == '.';
+	for (char *at = name; dots && *at; at++)
+		*at = *at == '.' ? '/' : *at == '/' ? '.' : *at;
+	cleanup_free char *path = mem_printf("sys/%s", name);
+	int rc = proc_write(child, path, equals + 1, err);
+	return rc < 0 ? error_prefix(err, "sysctl '%s'", text) : 0;
+}
+
+int proc_set_sysctls(const struct child *child, struct error **err)
+{
+	const struct strlist *sysctls = child->spec->sysctls;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && sysctls && i < sysctls->count; i++)
+		rc = set_sysctl(child, sysctls->items[i], err);
+	return rc;
+}
+
 /* The step's own cgroup at the place where programs look for their limits; nothing where that cannot be had. */
 static int mount_cgroup(struct child *child, int base, struct error **err)
 {

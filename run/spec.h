@@ -110,6 +110,8 @@ struct run_spec {
 	const struct strlist *unmask;					       /* paths not to mask, "ALL" for none */
 	const struct strlist *mask;					       /* further paths to mask */
 
+	const struct strlist *sysctls; /* "net.ipv4.x=1", of namespaces that the step has for itself; NULL = none */
+
 	const struct run_limit *limits; /* over the defaults of limits.h */
 	size_t limit_count;
 	mode_t umask;	   /* 0 = 0022 */

@@ -54,6 +54,13 @@ teardown() {
 	run cooper push --tls-verify=false busybox "$REGISTRY/p:1"
 	assert_fails_with 120 401
 	cooper push -q --tls-verify=false --creds "$REGISTRY_USER:$REGISTRY_PASSWORD" busybox "$REGISTRY/p:1"
+	run "$BATS_TEST_DIRNAME/../tools/answer-prompt" Password: "$REGISTRY_PASSWORD" cooper push --tls-verify=false --creds "$REGISTRY_USER" busybox "$REGISTRY/p:2"
+	assert_succeeds
+	assert_output_has "Password:"
+	[[ $output != *"$REGISTRY_PASSWORD"* ]] || fail "the password was shown"
+	skopeo inspect --tls-verify=false --creds "$REGISTRY_USER:$REGISTRY_PASSWORD" "docker://$REGISTRY/p:2" >/dev/null
+	run cooper push --tls-verify=false --creds "$REGISTRY_USER" busybox "$REGISTRY/p:3" </dev/null
+	assert_fails_with 125 "no password, and no terminal to ask for it"
 	run cooper login --tls-verify=false -u "$REGISTRY_USER" -p wrong "$REGISTRY"
 	[ "$status" -eq 125 ]
 	run bash -c "printf '%s' '$REGISTRY_PASSWORD' | cooper login --tls-verify=false -u $REGISTRY_USER --password-stdin $REGISTRY"

@@ -74,13 +74,6 @@ setup_file() {
 	assert_fails_with 125 bogus
 }
 
-@test "--mount type=secret and ssh belong to build, and the error says what a run takes instead" {
-	for type in secret ssh; do
-		run cooper run --mount "type=$type,id=x" c true
-		assert_fails_with 125 "--volume FILE:PATH:ro"
-	done
-}
-
 @test "--network private by each helper: an interface, a route, no way to the host's loopback" {
 	[ -r /dev/net/tun ] && [ -w /dev/net/tun ] || skip "/dev/net/tun cannot be opened here"
 	for helper in pasta slirp4netns; do
@@ -192,7 +185,28 @@ wait_for_file() {
 	run cooper run --env CONF=2 --ulimit nofile=50 --cap-add kill c -- sh -c 'echo $CONF; ulimit -n; grep CapEff /proc/self/status'
 	assert_output_has $'2\n50\n'
 	assert_output_has 0000000000000021
-	printf '[containers]\ndefault_sysctls = ["net.ipv4.ping_group_range=0 0"]\n' >"$BATS_TEST_TMPDIR/containers.conf"
+}
+
+@test "containers.conf: default_sysctls, in namespaces of the step's own" {
+	export CONTAINERS_CONF=$BATS_TEST_TMPDIR/containers.conf
+	printf '[containers]\ndefault_sysctls = ["net.ipv4.ping_group_range=0 7", "kernel.shmmni=123"]\n' >"$CONTAINERS_CONF"
+	run cooper run --network none c cat /proc/sys/net/ipv4/ping_group_range /proc/sys/kernel/shmmni
+	assert_output_is $'0\t7\n123'
+	run cooper run --network host c cat /proc/sys/net/ipv4/ping_group_range /proc/sys/kernel/shmmni
+	assert_output_has $'\n123'
+	[[ $output != $'0\t7'* ]] || fail "the host's network has it"
+	printf '[containers]\ndefault_sysctls = ["kernel.panic=1"]\n' >"$CONTAINERS_CONF"
 	run cooper run c true
-	assert_succeeds
+	assert_fails_with 125 "kernel.panic=1' is not of a namespace"
+	printf '[containers]\ndefault_sysctls = ["net.ipv4.no_such_thing=1"]\n' >"$CONTAINERS_CONF"
+	run cooper run --network none c true
+	assert_fails_with 125 "sysctl 'net.ipv4.no_such_thing=1'"
+	printf '[containers]\ndefault_sysctls = ["net.ipv4.ping_group_range"]\n' >"$CONTAINERS_CONF"
+	run cooper run --network none c true
+	assert_fails_with 125 "not name=value"
+}
+
+@test "--registries-conf of a file that is not there is an error" {
+	CONTAINERS_REGISTRIES_CONF=$BATS_TEST_TMPDIR/none.conf run cooper pull some/name
+	assert_fails_with 125 none.conf
 }
