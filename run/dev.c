@@ -17,7 +17,6 @@
 #include "run/child_internal.h"
 #include "run/mountfd.h"
 
-#define SHM_SIZE_DEFAULT ((uint64_t)64 << 20)
 #define TTY_GROUP 5 /* of every Linux distribution; what devpts(5) is usually mounted with */
 
 struct node {
@@ -98,20 +97,36 @@ static int bind_below(int dev, const char *name, const char *source, struct erro
 	return attach_below(tree, dev, name, err);
 }
 
-/* Shared memory and message queues belong to the ipc namespace: new ones with a new namespace, else the host's. */
-static int mount_ipc(const struct child *child, int dev, struct error **err)
+static int mount_shm(uint64_t size, int dev, struct error **err)
 {
-	uint64_t size = child->spec->shm_size ? child->spec->shm_size : SHM_SIZE_DEFAULT;
 	cleanup_free char *size_text = mem_printf("%llu", (unsigned long long)size);
 	const struct mount_option options[] = {{"mode", "1777"}, {"size", size_text}};
+	int shm = mount_below(dev, "shm", "tmpfs", options, ARRAY_COUNT(options), err);
 
+	fd_close(shm);
+	return shm < 0 ? shm : 0;
+}
+
+/* Where no size is asked for, shared memory is a directory of the file system that /dev is one of, too: it has the
+ * usual size, and one file system less is made and ended. */
+static int share_staging(struct child *child, int dev, struct error **err)
+{
+	if (mkdirat(child->staging, "shm", 01777) < 0 || mkdirat(dev, "shm", 0755) < 0)
+		return error_set_errno(err, "make '/dev/shm'");
+	cleanup_close int shm = mountfd_clone(child->staging, "shm", MOUNTFD_ONE, err);
+	return shm < 0 ? shm : attach_below(shm, dev, "shm", err);
+}
+
+/* Shared memory and message queues belong to the ipc namespace: new ones with a new namespace, else the host's. */
+static int mount_ipc(struct child *child, int dev, struct error **err)
+{
 	if (!(child->plan->namespaces & CHILD_OWN_IPC)) {
 		int rc = bind_below(dev, "shm", "/dev/shm", err);
 		return rc < 0 ? rc : bind_below(dev, "mqueue", "/dev/mqueue", err);
 	}
-	cleanup_close int shm = mount_below(dev, "shm", "tmpfs", options, ARRAY_COUNT(options), err);
-	if (shm < 0)
-		return shm;
+	int rc = child->spec->shm_size ? mount_shm(child->spec->shm_size, dev, err) : share_staging(child, dev, err);
+	if (rc < 0)
+		return rc;
 	/* A kernel without POSIX message queues: an empty directory stays, as on such a host. */
 	fd_close(mount_below(dev, "mqueue", "mqueue", NULL, 0, NULL));
 	return 0;

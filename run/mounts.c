@@ -20,6 +20,7 @@
  * than all that is in them). It lies over "/", where no path can see it, and goes with the tree that we come from. */
 static int make_staging(struct child *child, struct error **err)
 {
+	/* As large as shared memory usually is, which is in it. */
 	static const struct mount_option options[] = {{"mode", "0755"}, {"size", "64m"}};
 	cleanup_close int staging = mountfd_new("tmpfs", options, ARRAY_COUNT(options), MOUNTFD_SAFE, err);
 	/* An OCI runtime has to find it by a path. */
