@@ -60,8 +60,10 @@ static int run(struct command_context *context, void *values, const struct strli
 		return error_set(err, EINVAL, "list '%s' is not called by a name: say where to push it",
 				 args->items[0]);
 	rc = manifest_list_push(context->workshop, &list, destination, &push, &digest, err);
-	if (rc < 0)
-		return error_prefix(err, "push %s", args->items[0]);
+	if (rc < 0) {
+		error_prefix(err, "push %s", args->items[0]);
+		return push_status(rc, destination, err);
+	}
 	digest_format(&digest, text);
 	if (!options->quiet)
 		log_info("pushed %s@%s", destination, text);

@@ -26,6 +26,8 @@
 	X(pull)       \
 	X(push)       \
 	X(manifest)   \
+	X(image)      \
+	X(key)        \
 	X(login)      \
 	X(logout)     \
 	X(du)         \

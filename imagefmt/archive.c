@@ -294,6 +294,28 @@ int archive_source_open(const struct location *location, struct store *store, st
 	return 0;
 }
 
+int archive_names(const struct location *location, struct store *store, struct strlist *names, struct error **err)
+{
+	cleanup(bundle_close) struct bundle *bundle = NULL;
+	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
+	cleanup_json json_t *root = NULL;
+	int rc = bundle_open_archive(location->path, store, &bundle, err);
+	if (rc == 0)
+		rc = bundle_read(bundle, INDEX_FILE, MANIFEST_SIZE_MAX, &text, err);
+	if (rc == 0)
+		rc = json_parse(buf_str(&text), text.len, INDEX_FILE, &root, err);
+	if (rc < 0)
+		return rc;
+	struct json_place images = json_root(INDEX_FILE, root);
+	if (!json_is_array(root))
+		return json_error(&images, err, "not an array");
+	for (size_t i = 0; rc == 0 && i < json_array_size(root); i++) {
+		struct json_place image = json_element(&images, i);
+		rc = json_get_strlist(json_field(&image, "RepoTags"), names, err);
+	}
+	return rc;
+}
+
 /* ---- Writing ---- */
 
 struct archive_sink {

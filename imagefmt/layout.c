@@ -194,10 +194,9 @@ static const struct image_source_ops source_ops = {
 	.close = source_close,
 };
 
-int layout_source_open(const struct location *location, struct store *store, struct image_source **source,
+static int open_layout(const struct location *location, struct store *store, struct layout_source *opened,
 		       struct error **err)
 {
-	cleanup(layout_source_free) struct layout_source *opened = mem_alloc(sizeof(*opened));
 	int rc = location->transport == TRANSPORT_OCI
 			 ? bundle_open_directory(location->path, &opened->bundle, err)
 			 : bundle_open_archive(location->path, store, &opened->bundle, err);
@@ -210,12 +209,32 @@ int layout_source_open(const struct location *location, struct store *store, str
 		rc = bundle_read(opened->bundle, "index.json", MANIFEST_SIZE_MAX, &text, err);
 	if (rc == 0)
 		rc = image_index_parse(buf_str(&text), text.len, "index.json", &opened->index, err);
+	return rc;
+}
+
+int layout_source_open(const struct location *location, struct store *store, struct image_source **source,
+		       struct error **err)
+{
+	cleanup(layout_source_free) struct layout_source *opened = mem_alloc(sizeof(*opened));
+	int rc = open_layout(location, store, opened, err);
 	if (rc == 0)
 		rc = choose(opened, location->name, err);
 	if (rc < 0)
 		return rc;
 	*source = image_source_new(&source_ops, take_ptr(&opened));
 	return 0;
+}
+
+int layout_names(const struct location *location, struct store *store, struct strlist *names, struct error **err)
+{
+	cleanup(layout_source_free) struct layout_source *opened = mem_alloc(sizeof(*opened));
+	int rc = open_layout(location, store, opened, err);
+	for (size_t i = 0; rc == 0 && i < opened->index.manifest_count; i++) {
+		const char *name = images_name_of(&opened->index.manifests[i]);
+		if (name)
+			strlist_append(names, name);
+	}
+	return rc;
 }
 
 /* ---- Writing ---- */

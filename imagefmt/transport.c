@@ -116,6 +116,24 @@ int image_source_open_local(const struct location *location, struct store *store
 	return 0;
 }
 
+int image_names_local(const struct location *location, struct store *store, struct strlist *names, struct error **err)
+{
+	cleanup_free char *text = location_format(location);
+	int rc;
+	switch (location->transport) {
+	case TRANSPORT_OCI:
+	case TRANSPORT_OCI_ARCHIVE:
+		rc = layout_names(location, store, names, err);
+		break;
+	case TRANSPORT_DOCKER_ARCHIVE:
+		rc = archive_names(location, store, names, err);
+		break;
+	default:
+		rc = error_set(err, EINVAL, "images have no names there");
+	}
+	return rc < 0 ? error_prefix(err, "%s", text) : 0;
+}
+
 int image_sink_open_local(const struct location *location, struct store *store, struct image_sink **sink,
 			  struct error **err)
 {

@@ -76,6 +76,10 @@ int image_source_open_local(const struct location *location, struct store *store
 			    struct error **err);
 int image_sink_open_local(const struct location *location, struct store *store, struct image_sink **sink,
 			  struct error **err);
+/* The names of all images at an oci:, oci-archive: or docker-archive: place, in their order; others have none
+ * (-EINVAL).
+ */
+int image_names_local(const struct location *location, struct store *store, struct strlist *names, struct error **err);
 /* What compression a sink of this transport wants for layers that are not compressed yet. */
 enum codec transport_default_codec(enum transport transport);
 

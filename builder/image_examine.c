@@ -1,0 +1,114 @@
+/*
+ * Two or three small documents: what the place names, the image's manifest where that is a list, its configuration.
+ */
+#include "builder/image_examine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "builder/fetch.h"
+#include "builder/image_copy.h"
+#include "imagefmt/blob.h"
+
+#define INDEX_DEPTH_MAX 3
+
+void examined_done(struct examined *examined)
+{
+	buf_done(&examined->top);
+	buf_done(&examined->config);
+	image_done(&examined->image);
+	free(examined->repository);
+}
+
+static int choose_child(const struct buf *text, const struct platform *platform, const char *what, struct digest *child,
+			struct error **err)
+{
+	cleanup(image_index_done) struct image_index index = {0};
+	cleanup(platform_done) struct platform want = {0};
+	size_t chosen = 0;
+	int rc = image_index_parse(buf_str(text), text->len, what, &index, err);
+
+	if (platform)
+		platform_copy(&want, platform);
+	platform_complete(&want);
+	if (rc == 0)
+		rc = fetch_choose(&index, &want, what, &chosen, err);
+	if (rc == 0)
+		*child = index.manifests[chosen].digest;
+	return rc;
+}
+
+/* Goes down from the top to the manifest of one image. */
+static int read_manifest(struct image_source *source, const char *what, const struct examine_options *options,
+			 struct examined *examined, struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
+	cleanup_free char *media_type = NULL;
+	struct digest child;
+	enum manifest_kind kind;
+	int rc = image_source_manifest(source, /* want */ NULL, &examined->top, &media_type, err);
+
+	if (rc == 0)
+		rc = digest_of(buf_str(&examined->top), examined->top.len, &examined->top_digest, err);
+	if (rc < 0)
+		return rc;
+	buf_append(&text, examined->top.data, examined->top.len);
+	for (int depth = 0; depth <= INDEX_DEPTH_MAX; depth++) {
+		rc = manifest_kind(buf_str(&text), text.len, media_type, &kind, err);
+		if (rc < 0 || options->top_only)
+			return rc;
+		if (kind == MANIFEST_IMAGE)
+			return manifest_parse(text.data, text.len, what, &examined->image.manifest, err);
+		rc = choose_child(&text, options->platform, what, &child, err);
+		buf_clear(&text);
+		free(take_ptr(&media_type));
+		if (rc == 0)
+			rc = image_source_manifest(source, &child, &text, &media_type, err);
+		if (rc < 0)
+			return rc;
+	}
+	return error_set(err, ELOOP, "%s: indexes within indexes, more than %d deep", what, INDEX_DEPTH_MAX);
+}
+
+static int read_config(struct workshop *w, struct image_source *source, const char *what, struct examined *examined,
+		       struct error **err)
+{
+	cleanup(store_close) struct store *scratch = NULL;
+	const struct descriptor *config = &examined->image.manifest.config;
+	int rc = 0;
+
+	if (!manifest_is_image(&examined->image.manifest))
+		return error_set(err, EINVAL, "%s is an artifact, which has no configuration of an image (see --raw)",
+				 what);
+	if (config->size > CONFIG_SIZE_MAX)
+		return error_set(err, EFBIG, "%s: the configuration has more than %zu bytes", what, CONFIG_SIZE_MAX);
+	rc = store_open_scratch(workshop_store(w), &scratch, err);
+	if (rc == 0)
+		rc = image_source_fetch(source, &config, 1, scratch, err);
+	if (rc == 0)
+		rc = blob_read(scratch, &config->digest, CONFIG_SIZE_MAX, &examined->config, err);
+	if (rc == 0)
+		rc = image_config_parse(buf_str(&examined->config), examined->config.len, what, &examined->image.config,
+					err);
+	return rc;
+}
+
+int image_examine(struct workshop *w, const char *place, const struct examine_options *options,
+		  struct examined *examined, struct error **err)
+{
+	cleanup(location_done) struct location location = {0};
+	cleanup(registry_client_free) struct registry_client *client = NULL;
+	cleanup(image_source_close) struct image_source *source = NULL;
+	int rc = image_place_parse(place, &location, err);
+
+	location.blob_folder = mem_strdup(options->blob_folder);
+	if (rc == 0)
+		rc = image_place_open(w, &location, &options->registry, &client, &source, err);
+	if (rc == 0)
+		rc = read_manifest(source, place, options, examined, err);
+	if (rc == 0 && !options->top_only)
+		rc = read_config(w, source, place, examined, err);
+	if (rc == 0 && location.transport == TRANSPORT_DOCKER)
+		examined->repository = reference_repository(&location.ref);
+	return rc;
+}

@@ -1,0 +1,226 @@
+/*
+ * cooper image: images where they are, without the store between. The group, and its small commands.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "builder/image_remove.h"
+#include "builder/image_tags.h"
+#include "cmd/image_flags.h"
+
+/* ---- Flags ---- */
+
+#define END(member) offsetof(struct end_flags, member)
+static const struct option_spec source_end_rows[] = {
+	{"src-authfile", 0, OPTION_TEXT, END(authfile), "FILE", "credentials for the source are in this file"},
+	{"src-creds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", "credentials for the source"},
+	{"screds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", NULL},
+	{"src-cert-dir", 0, OPTION_TEXT, END(cert_dir), "DIR", "certificates and keys for the source"},
+	{"src-tls-verify", 0, OPTION_OPTIONAL, END(tls_verify), "BOOL",
+	 "require HTTPS and valid certificates of the source", "true"},
+};
+const struct option_group source_end_group = {"Source options", source_end_rows, ARRAY_COUNT(source_end_rows)};
+
+static const struct option_spec destination_end_rows[] = {
+	{"dest-authfile", 0, OPTION_TEXT, END(authfile), "FILE", "credentials for the destination are in this file"},
+	{"dest-creds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", "credentials for the destination"},
+	{"dcreds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", NULL},
+	{"dest-cert-dir", 0, OPTION_TEXT, END(cert_dir), "DIR", "certificates and keys for the destination"},
+	{"dest-tls-verify", 0, OPTION_OPTIONAL, END(tls_verify), "BOOL",
+	 "require HTTPS and valid certificates of the destination", "true"},
+};
+const struct option_group destination_end_group = {"Destination options", destination_end_rows,
+						   ARRAY_COUNT(destination_end_rows)};
+
+int end_flags_read(const struct end_flags *end, const struct registry_flags *both, bool quiet,
+		   struct registry_options *options, struct error **err)
+{
+	struct registry_flags flags = *both;
+
+	flags.authfile = end->authfile ? end->authfile : both->authfile;
+	flags.creds = end->creds ? end->creds : both->creds;
+	flags.cert_dir = end->cert_dir ? end->cert_dir : both->cert_dir;
+	flags.tls_verify = end->tls_verify ? end->tls_verify : both->tls_verify;
+	return registry_flags_read(&flags, quiet, options, err);
+}
+
+#define SKOPEO(member) offsetof(struct skopeo_flags, member)
+static const struct option_spec skopeo_rows[] = {
+	{"override-arch", 0, OPTION_TEXT, SKOPEO(override_arch), "ARCH", "as --arch"},
+	{"override-os", 0, OPTION_TEXT, SKOPEO(override_os), "OS", "as --os"},
+	{"override-variant", 0, OPTION_TEXT, SKOPEO(override_variant), "VARIANT", "as --variant"},
+	{"retry-times", 0, OPTION_TEXT, SKOPEO(retry_times), "N", "as --retry"},
+};
+const struct option_group skopeo_group = {NULL, skopeo_rows, ARRAY_COUNT(skopeo_rows)};
+
+static void use_when_unset(const char **slot, const char *text)
+{
+	if (!*slot)
+		*slot = text;
+}
+
+void skopeo_flags_apply(const struct skopeo_flags *flags, struct platform_flags *platform,
+			struct registry_flags *registry)
+{
+	use_when_unset(&platform->arch, flags->override_arch);
+	use_when_unset(&platform->os, flags->override_os);
+	use_when_unset(&platform->variant, flags->override_variant);
+	use_when_unset(&registry->retry, flags->retry_times);
+}
+
+/* ---- tags ---- */
+
+struct tags_options {
+	struct skopeo_flags skopeo;
+	struct registry_flags registry;
+};
+
+static int run_tags(struct command_context *context, void *values, const struct strlist *args, struct error **err)
+{
+	struct tags_options *options = values;
+	struct platform_flags unused = {0};
+	cleanup(strlist_done) struct strlist tags = {0};
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+	cleanup_json json_t *root = json_object();
+	cleanup_free char *repository = NULL;
+	struct registry_options registry;
+
+	skopeo_flags_apply(&options->skopeo, &unused, &options->registry);
+	int rc = registry_flags_read(&options->registry, /* quiet */ true, &registry, err);
+	if (rc == 0)
+		rc = image_tags(context->workshop, args->items[0], &registry, &repository, &tags, err);
+	if (rc < 0)
+		return rc;
+	json_set_string_opt(root, "Repository", repository);
+	json_set_strlist(root, "Tags", &tags);
+	json_format_pretty(root, 4, &text);
+	fputs(buf_str(&text), stdout);
+	return 0;
+}
+
+const struct command command_image_tags = {
+	.name = "tags",
+	.group = "image",
+	.aliases = {"list-tags"},
+	.arguments = "[OPTIONS] PLACE",
+	.summary = "list the tags of a repository or of an archive",
+	.description = "PLACE is docker://NAME (without a tag), docker-archive:FILE, oci:DIR or oci-archive:FILE. "
+		       "Prints JSON: "
+		       "{\"Repository\": …, \"Tags\": […]}.",
+	.examples = "  cooper image tags docker://docker.io/library/debian",
+	.needs = NEEDS_STORE,
+	.min_args = 1,
+	.options = {{&skopeo_group, offsetof(struct tags_options, skopeo)},
+		    {&registry_group, offsetof(struct tags_options, registry)}},
+	.options_size = sizeof(struct tags_options),
+	.failure_status = IMAGE_FAILURE_STATUS,
+	.missing_status = IMAGE_MISSING_STATUS,
+	.run = run_tags,
+};
+
+/* ---- delete ---- */
+
+struct delete_options {
+	const char *shared_blob_dir;
+	bool tag_only;
+	struct skopeo_flags skopeo;
+	struct registry_flags registry;
+};
+
+#define DELETE(member) offsetof(struct delete_options, member)
+static const struct option_spec delete_rows[] = {
+	{"tag-only", 0, OPTION_FLAG, DELETE(tag_only), NULL, "of a registry's image only the tag"},
+	{"shared-blob-dir", 0, OPTION_TEXT, DELETE(shared_blob_dir), "DIR",
+	 "where the blobs of oci: are, which then stay"},
+};
+static const struct option_group delete_group = {NULL, delete_rows, ARRAY_COUNT(delete_rows)};
+
+static int run_delete(struct command_context *context, void *values, const struct strlist *args, struct error **err)
+{
+	struct delete_options *options = values;
+	struct platform_flags unused = {0};
+	struct image_remove_options remove = {.tag_only = options->tag_only, .blob_folder = options->shared_blob_dir};
+
+	skopeo_flags_apply(&options->skopeo, &unused, &options->registry);
+	int rc = registry_flags_read(&options->registry, /* quiet */ true, &remove.registry, err);
+	return rc < 0 ? rc : image_remove(context->workshop, args->items[0], &remove, err);
+}
+
+const struct command command_image_delete = {
+	.name = "delete",
+	.group = "image",
+	.arguments = "[OPTIONS] PLACE",
+	.summary = "remove an image where it is",
+	.description =
+		"docker://NAME: the manifest that the tag stands for, and so all tags of it; the registry's own "
+		"garbage "
+		"collection frees the space. oci:DIR:NAME: the entry in the layout and the blobs that no other image "
+		"there has. A plain name or store:NAME: as rmi.",
+	.examples = "  cooper image delete docker://registry.example.org/app:old",
+	.needs = NEEDS_STORE,
+	.min_args = 1,
+	.options = {{&delete_group, 0},
+		    {&skopeo_group, offsetof(struct delete_options, skopeo)},
+		    {&registry_group, offsetof(struct delete_options, registry)}},
+	.options_size = sizeof(struct delete_options),
+	.failure_status = IMAGE_FAILURE_STATUS,
+	.missing_status = IMAGE_MISSING_STATUS,
+	.run = run_delete,
+};
+
+/* ---- digest ---- */
+
+static int run_digest(struct command_context *context, void *values, const struct strlist *args, struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
+	struct digest digest;
+	char name[DIGEST_TEXT_SIZE];
+	const char *file = strcmp(args->items[0], "-") == 0 ? "/dev/stdin" : args->items[0];
+	int rc = fd_read_user_file(file, &text, err);
+
+	if (rc == 0)
+		rc = digest_of(buf_str(&text), text.len, &digest, err);
+	if (rc == 0)
+		printf("%s\n", digest_format(&digest, name));
+	return rc;
+}
+
+const struct command command_image_digest = {
+	.name = "digest",
+	.group = "image",
+	.aliases = {"manifest-digest"},
+	.arguments = "FILE",
+	.summary = "print the digest of a manifest in a file",
+	.description =
+		"FILE is a manifest or an index as 'cooper image inspect --raw' prints it; '-' is standard input.",
+	.examples = "  cooper image inspect --raw docker://debian | cooper image digest -",
+	.min_args = 1,
+	.failure_status = IMAGE_FAILURE_STATUS,
+	.run = run_digest,
+};
+
+/* ---- The group ---- */
+
+static const struct command *const image_commands[] = {&command_image_copy,
+						       &command_image_inspect,
+						       &command_image_tags,
+						       &command_image_delete,
+						       &command_image_sync,
+						       &command_image_digest,
+						       NULL};
+
+const struct command command_image = {
+	.name = "image",
+	.summary = "copy, look at and remove images where they are",
+	.description = "Images at any place, without bringing them into the store: docker://NAME in a registry, "
+		       "oci:DIR[:NAME] and "
+		       "oci-archive:FILE[:NAME], docker-archive:FILE[:NAME|:@NUMBER], dir:DIR; and the store itself, "
+		       "as a plain "
+		       "name, store:NAME or containers-storage:NAME (which means cooper's own store, not that of "
+		       "others). Names "
+		       "of commands, options and exit statuses are those of skopeo.",
+	.commands = image_commands,
+};

@@ -1,0 +1,139 @@
+/*
+ * cooper image sync: many images from one place to another.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "builder/image_sync.h"
+#include "cmd/image_flags.h"
+#include "imagefmt/pack.h"
+
+struct sync_options {
+	const char *from, *to, *format, *append_suffix;
+	bool all, scoped, keep_going, dry_run, preserve_digests, quiet;
+	struct skopeo_flags skopeo;
+	struct platform_flags platform;
+	struct end_flags source, destination;
+	struct registry_flags registry;
+};
+
+#define SYNC(member) offsetof(struct sync_options, member)
+static const struct option_spec rows[] = {
+	{"src", 's', OPTION_TEXT, SYNC(from), "KIND", "what SOURCE is: docker, dir or yaml"},
+	{"dest", 'd', OPTION_TEXT, SYNC(to), "KIND", "what DESTINATION is: docker or dir"},
+	{"all", 'a', OPTION_FLAG, SYNC(all), NULL, "lists with all their images"},
+	{"scoped", 0, OPTION_FLAG, SYNC(scoped), NULL, "the source's whole name below DESTINATION"},
+	{"append-suffix", 0, OPTION_TEXT, SYNC(append_suffix), "TEXT", "put TEXT behind every tag"},
+	{"keep-going", 0, OPTION_FLAG, SYNC(keep_going), NULL, "go on when an image cannot be copied"},
+	{"dry-run", 0, OPTION_FLAG, SYNC(dry_run), NULL, "only tell what would be copied"},
+	{"format", 'f', OPTION_TEXT, SYNC(format), "FORMAT", "oci or v2s2; default: as they are"},
+	{"preserve-digests", 0, OPTION_FLAG, SYNC(preserve_digests), NULL, "fail when a manifest would have to change"},
+	{"quiet", 'q', OPTION_FLAG, SYNC(quiet), NULL, "no progress of blobs"},
+};
+static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
+
+static int read_kind(const char *option, const char *text, enum sync_kind *kind, struct error **err)
+{
+	static const char *const names[] = {[SYNC_DOCKER] = "docker", [SYNC_DIR] = "dir", [SYNC_YAML] = "yaml"};
+
+	if (!text)
+		return error_set(err, EINVAL, "%s is missing: docker, dir%s", option,
+				 strcmp(option, "--src") == 0 ? " or yaml" : "");
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+		if (strcmp(names[i], text) == 0) {
+			*kind = (enum sync_kind)i;
+			return 0;
+		}
+	}
+	return error_set(err, EINVAL, "%s '%s': use docker, dir%s", option, text,
+			 strcmp(option, "--src") == 0 ? " or yaml" : "");
+}
+
+static int read_kinds(const struct sync_options *options, struct image_sync_options *sync, struct error **err)
+{
+	int rc = read_kind("--src", options->from, &sync->from, err);
+
+	if (rc == 0)
+		rc = read_kind("--dest", options->to, &sync->to, err);
+	if (rc == 0 && sync->to == SYNC_YAML)
+		return error_set(err, EINVAL, "--dest yaml: a YAML file lists sources, use docker or dir");
+	if (rc == 0 && sync->from == SYNC_DIR && sync->to == SYNC_DIR)
+		return error_set(err, EINVAL, "from directories to directories cp and rsync do better");
+	return rc;
+}
+
+static int read_flags(const struct sync_options *options, struct image_sync_options *sync, struct error **err)
+{
+	struct image_copy_options *copy = &sync->copy;
+	int rc = read_kinds(options, sync, err);
+
+	copy->extent = options->all ? COPY_ALL : COPY_ONE_PLATFORM;
+	copy->preserve_digests = options->preserve_digests;
+	copy->export.level = PACK_LEVEL_DEFAULT;
+	sync->scoped = options->scoped;
+	sync->keep_going = options->keep_going;
+	sync->dry_run = options->dry_run;
+	sync->append_suffix = options->append_suffix;
+	if (rc == 0)
+		rc = format_flag_read(options->format, &copy->export.format, &copy->export.has_format, err);
+	if (rc == 0)
+		rc = end_flags_read(&options->source, &options->registry, options->quiet, &copy->source_registry, err);
+	if (rc == 0)
+		rc = end_flags_read(&options->destination, &options->registry, options->quiet, &copy->export.registry,
+				    err);
+	return rc;
+}
+
+static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
+{
+	struct sync_options *options = values;
+	cleanup(platform_done) struct platform platform = {0};
+	struct image_sync_options sync = {0};
+	size_t copied = 0;
+	bool asked = false;
+
+	skopeo_flags_apply(&options->skopeo, &options->platform, &options->registry);
+	int rc = read_flags(options, &sync, err);
+	if (rc == 0)
+		rc = platform_flags_read(&options->platform, &platform, &asked, err);
+	if (rc == 0 && asked && options->all)
+		rc = error_set(err, EINVAL, "--all takes all platforms of a list, and a platform is given");
+	if (rc < 0)
+		return rc;
+	sync.copy.platform = asked ? &platform : NULL;
+	rc = image_sync(context->workshop, args->items[0], args->items[1], &sync, &copied, err);
+	log_info("%s %zu images", options->dry_run ? "would have copied" : "copied", copied);
+	return rc;
+}
+
+const struct command command_image_sync = {
+	.name = "sync",
+	.group = "image",
+	.arguments = "--src KIND --dest KIND [OPTIONS] SOURCE DESTINATION",
+	.summary = "copy many images: a repository, a tree of directories, or a list",
+	.description =
+		"SOURCE is with --src docker a name (without a tag or digest all tags of the repository), with dir a "
+		"directory "
+		"into which sync has written, with yaml a file that lists images. DESTINATION is with --dest docker a "
+		"registry "
+		"and a path in it, with dir a directory.\n\nA YAML file has for each registry the keys images (a list "
+		"of tags "
+		"or digests for each image, an empty one for all), images-by-tag-regex (POSIX extended), credentials "
+		"(username, password), tls-verify and cert-dir.",
+	.examples = "  cooper image sync --src docker --dest dir --scoped quay.io/me/app /media/usb\n"
+		    "  cooper image sync --src dir --dest docker /media/usb registry.example.org/mirror\n"
+		    "  cooper image sync --src yaml --dest docker --all mirror.yml registry.example.org",
+	.needs = NEEDS_STORE,
+	.min_args = 2,
+	.options = {{&group, 0},
+		    {&skopeo_group, offsetof(struct sync_options, skopeo)},
+		    {&platform_group, offsetof(struct sync_options, platform)},
+		    {&source_end_group, offsetof(struct sync_options, source)},
+		    {&destination_end_group, offsetof(struct sync_options, destination)},
+		    {&registry_group, offsetof(struct sync_options, registry)}},
+	.options_size = sizeof(struct sync_options),
+	.failure_status = IMAGE_FAILURE_STATUS,
+	.missing_status = IMAGE_MISSING_STATUS,
+	.run = run,
+};

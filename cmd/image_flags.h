@@ -1,0 +1,39 @@
+/*
+ * What the commands of the group "image" have in common. Their exit statuses are skopeo's: 2 when an image is not
+ * there, 1 for any other failure.
+ */
+#ifndef COOPER_CMD_IMAGE_FLAGS_H
+#define COOPER_CMD_IMAGE_FLAGS_H
+
+#include "builder/image_copy.h"
+#include "cmd/flags.h"
+
+#define IMAGE_FAILURE_STATUS 1
+#define IMAGE_MISSING_STATUS 2
+
+/* Of the group, each in the file that its name says. */
+extern const struct command command_image_copy;
+extern const struct command command_image_inspect;
+extern const struct command command_image_tags;
+extern const struct command command_image_delete;
+extern const struct command command_image_sync;
+extern const struct command command_image_digest;
+
+/* How to talk to a registry at one end: what is said for this end (--src-creds, --dest-tls-verify …), else for both. */
+struct end_flags {
+	const char *authfile, *creds, *cert_dir, *tls_verify;
+};
+extern const struct option_group source_end_group, destination_end_group;
+int end_flags_read(const struct end_flags *end, const struct registry_flags *both, bool quiet,
+		   struct registry_options *options, struct error **err);
+
+/* Old and skopeo's names for what platform_group and registry_group have under others. */
+struct skopeo_flags {
+	const char *override_arch, *override_os, *override_variant, *retry_times;
+};
+extern const struct option_group skopeo_group;
+/* Puts them in where the others say nothing. */
+void skopeo_flags_apply(const struct skopeo_flags *flags, struct platform_flags *platform,
+			struct registry_flags *registry);
+
+#endif
