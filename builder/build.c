@@ -24,6 +24,7 @@ void build_result_done(struct build_result *result)
 		free(result->reports[i].text);
 	}
 	free(result->reports);
+	cache_mounts_done(&result->mounts);
 	for (size_t i = 0; i < ARRAY_COUNT(result->records); i++)
 		cache_records_done(&result->records[i]);
 	*result = (struct build_result){0};
@@ -282,6 +283,67 @@ static void gather_records(const struct build *build, struct build_result *resul
 	add_records_of_image(build, &result->records[CACHE_MIN]);
 	for (size_t i = 0; i < build->plan->stage_count; i++)
 		add_records(build, i, &result->records[CACHE_MAX]);
+}
+
+/* ---- cache mounts that travel ---------------------------------------------------------------------------------------
+ */
+
+static bool is_wanted(const char *wanted, const char *id)
+{
+	cleanup(strlist_done) struct strlist ids = {0};
+
+	strlist_split(&ids, wanted, ',');
+	return strcmp(wanted, "all") == 0 || strlist_contains(&ids, id);
+}
+
+static void add_mount(struct cache_mounts *mounts, const struct digest *name, const char *id)
+{
+	for (size_t i = 0; i < mounts->count; i++)
+		if (digest_equal(&mounts->items[i].name, name))
+			return;
+	mounts->items = mem_grow(mounts->items, mounts->count + 1, sizeof(*mounts->items));
+	mounts->items[mounts->count++] = (struct cache_mount){.name = *name, .id = mem_strdup(id)};
+}
+
+/* One that the store does not have is brought from the caches of --cache-from first. */
+static int take_mount(struct build *build, const struct plan_step *step, size_t index, struct cache_mounts *mounts,
+		      struct error **err)
+{
+	cleanup(mount_setting_done) struct mount_setting setting = {0};
+	struct cache_import_mount wanted = {0};
+
+	build_mounts_describe_cache(build, step, index, &setting);
+	if (!is_wanted(build->options->cache_mounts, setting.id))
+		return 0;
+	int rc = cache_mount_name(&setting, &wanted.name, err);
+	if (rc < 0)
+		return rc;
+	wanted.id = setting.id;
+	wanted.mode = setting.mode;
+	wanted.uid = setting.uid;
+	wanted.gid = setting.gid;
+	add_mount(mounts, &wanted.name, setting.id);
+	if (build->imports && !cache_mount_exists(workshop_store(build->w), &wanted.name) &&
+	    cache_imports_mount(build->imports, &wanted))
+		build_say(build, "cache mount '%s' taken from a cache", setting.id);
+	return 0;
+}
+
+static int take_mounts(struct build *build, struct cache_mounts *mounts, struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; build->options->cache_mounts && i < build->plan->stage_count; i++) {
+		const struct plan_stage *stage = build->plan->stages[i];
+		for (size_t k = 0; k < stage->step_count; k++) {
+			const struct plan_step *step = &stage->steps[k];
+			size_t count = step->mounts ? step->instruction->run.mount_count : 0;
+			for (size_t m = 0; rc >= 0 && m < count; m++)
+				if (step->instruction->run.mounts[m].type == FILE_MOUNT_CACHE)
+					rc = take_mount(build, step, m, mounts, err);
+		}
+	}
+	return rc;
 }
 
 /* The manifest's annotations; among them, for type=inline, the records of its layers. */
@@ -566,7 +628,7 @@ int build_run(struct workshop *w, const struct build_options *options, struct bu
 						  .epoch = options->source_date_epoch,
 						  .began_ms = clock_ms(),
 						  .remotes = {.w = w}};
-	struct build_result made = {0};
+	cleanup(build_result_done) struct build_result made = {0};
 
 	/* Nothing that is made on the way may be swept before the image names it. */
 	cleanup_close int hold = store_hold(workshop_store(w), err);
@@ -582,6 +644,8 @@ int build_run(struct workshop *w, const struct build_options *options, struct bu
 		build.imports =
 			cache_imports_new(w, options->cache_from, options->cache_from_count, &options->registry);
 	if (rc >= 0)
+		rc = take_mounts(&build, &made.mounts, err);
+	if (rc >= 0)
 		rc = run_stages(&build, err);
 	if (rc < 0) {
 		result->status = build.status;
@@ -596,5 +660,6 @@ int build_run(struct workshop *w, const struct build_options *options, struct bu
 	for (size_t i = 0; options->names && i < options->names->count; i++)
 		build_say(&build, "COMMIT %s", options->names->items[i]);
 	*result = made;
+	made = (struct build_result){0};
 	return 0;
 }

@@ -9,6 +9,7 @@
 #define COOPER_BUILDER_BUILD_H
 
 #include "builder/acquire.h"
+#include "builder/cache_mounts.h"
 #include "builder/cache_place.h"
 #include "builder/cache_records.h"
 #include "builder/context.h"
@@ -55,9 +56,10 @@ struct build_options {
 	const struct strlist *no_cache_stages; /* --no-cache-filter */
 	const struct cache_place *cache_from;
 	size_t cache_from_count;
-	int64_t cache_oldest;  /* what was made before, in seconds since the epoch, counts as not cached */
-	bool has_inline_cache; /* --cache-to type=inline: the manifest has the records of its layers */
-	int jobs;	       /* 0: the machine's cores, at least 4 */
+	const char *cache_mounts; /* --cache-mounts: "all", or ids with commas: those travel with the cache; NULL */
+	int64_t cache_oldest;	  /* what was made before, in seconds since the epoch, counts as not cached */
+	bool has_inline_cache;	  /* --cache-to type=inline: the manifest has the records of its layers */
+	int jobs;		  /* 0: the machine's cores, at least 4 */
 	int64_t timestamp, source_date_epoch; /* or -1 */
 	bool rewrite_timestamp;
 	bool git_modes;	 /* --context-modes=git */
@@ -92,6 +94,7 @@ struct build_result {
 	int status; /* of a RUN that failed: the command's own, 0 otherwise */
 	/* What was made and what was taken from the cache, for cache_export(). */
 	struct cache_records records[CACHE_MODES];
+	struct cache_mounts mounts; /* of options->cache_mounts: those that the build's steps name */
 };
 void build_result_done(struct build_result *result);
 CLEANUP_FOR_VALUE(struct build_result, build_result_done)

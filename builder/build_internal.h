@@ -29,6 +29,7 @@
 #include "builder/cache_import.h"
 #include "builder/container.h"
 #include "builder/rootfs.h"
+#include "builder/settings_parse.h"
 
 /* An image that the file names. */
 struct build_image {
@@ -160,6 +161,9 @@ int build_layer_end(struct build *build, struct stage_run *run, struct build_rec
 
 /* -ECANCELED with build->status when the command failed. */
 int build_exec_run(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err);
+/* The cache mount of a RUN: what its directory is and is called, without what it begins with. */
+void build_mounts_describe_cache(const struct build *build, const struct plan_step *step, size_t index,
+				 struct mount_setting *setting);
 int build_files_copy(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err);
 int build_files_workdir(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err);
 

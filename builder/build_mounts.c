@@ -133,18 +133,18 @@ static int add_bind(struct run_job *job, size_t index, const struct file_mount *
 	return 0;
 }
 
-static int add_cache(struct run_job *job, size_t index, const struct file_mount *mount, const char *target,
-		     struct error **err)
+void build_mounts_describe_cache(const struct build *build, const struct plan_step *step, size_t index,
+				 struct mount_setting *setting)
 {
-	const char *space = strlist_env_get(&job->build->globals.given, "BUILDKIT_CACHE_MOUNT_NS");
-	bool is_seeded = job->step->mounts[index].kind != INPUT_NONE;
-	int rc = is_seeded ? open_mount_root(job, index, mount->source, err) : 0;
+	static const int somewhere = -1;
+	const struct file_mount *mount = &step->instruction->run.mounts[index];
+	const char *space = strlist_env_get(&build->globals.given, "BUILDKIT_CACHE_MOUNT_NS");
+	cleanup_free char *target = target_path(step, mount->target ? mount->target : "");
 
-	if (rc < 0)
-		return rc;
-	struct mount_setting *setting = add_mount(job, MOUNT_CACHE, target);
+	*setting = (struct mount_setting){.kind = MOUNT_CACHE, .flags = RUN_MOUNT_NOSUID | RUN_MOUNT_NODEV};
 	setting->flags |= mount->read_only ? RUN_MOUNT_READ_ONLY : 0;
 	setting->id = mem_printf("%s%s%s", space ? space : "", space ? "/" : "", mount->id ? mount->id : target);
+	setting->target = take_ptr(&target);
 	setting->sharing = mount->sharing == CACHE_LOCKED    ? SHARING_LOCKED
 			   : mount->sharing == CACHE_PRIVATE ? SHARING_PRIVATE
 							     : SHARING_SHARED;
@@ -152,6 +152,18 @@ static int add_cache(struct run_job *job, size_t index, const struct file_mount 
 	setting->uid = mount->has_uid ? (uint32_t)mount->uid : 0;
 	setting->gid = mount->has_gid ? (uint32_t)mount->gid : 0;
 	setting->source = mem_strdup(mount->source);
+	setting->root = step->mounts[index].kind != INPUT_NONE ? &somewhere : NULL;
+}
+
+static int add_cache(struct run_job *job, size_t index, const struct file_mount *mount, struct error **err)
+{
+	bool is_seeded = job->step->mounts[index].kind != INPUT_NONE;
+	int rc = is_seeded ? open_mount_root(job, index, mount->source, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	struct mount_setting *setting = &job->mounts[job->mount_count++];
+	build_mounts_describe_cache(job->build, job->step, index, setting);
 	setting->root = is_seeded ? &job->fds[index] : NULL;
 	return 0;
 }
@@ -207,7 +219,7 @@ static int add_file_mount(struct run_job *job, size_t index, struct error **err)
 	if (mount->type == FILE_MOUNT_BIND)
 		return add_bind(job, index, mount, target, err);
 	if (mount->type == FILE_MOUNT_CACHE)
-		return add_cache(job, index, mount, target, err);
+		return add_cache(job, index, mount, err);
 	setting = add_mount(job, MOUNT_TMPFS, target);
 	setting->size = mount->size;
 	return 0;

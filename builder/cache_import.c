@@ -6,13 +6,18 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
+#include "base/tree.h"
+#include "builder/cache_mounts.h"
 #include "builder/cache_records.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
 #include "imagefmt/transport.h"
+#include "imagefmt/unpack.h"
 #include "registry/docker.h"
 #include "registry/trust.h"
 
@@ -204,6 +209,101 @@ static int take(const struct cache_imports *imports, struct cache_import *import
 	if (rc == 0)
 		*record = taken;
 	return rc;
+}
+
+/* ---- a cache mount --------------------------------------------------------------------------------------------------
+ */
+
+struct mount_job {
+	const struct cache_import_mount *mount;
+	const struct digest *diff_id;
+	const struct descriptor *packed;
+};
+
+static int unpack_mount(struct workshop *w, const struct mount_job *job, int dir, struct error **err)
+{
+	struct store *store = workshop_store(w);
+	const struct unpack_options options = {.single_id = store_has_single_id(store), .plain = true};
+	const struct cache_import_mount *mount = job->mount;
+	struct unpack_result result;
+	enum codec codec;
+	int rc = layer_codec(job->packed->media_type, &codec, err);
+	cleanup_close int blob = rc < 0 ? rc : blob_open(store, &job->packed->digest, /* size */ NULL, err);
+
+	if (blob < 0)
+		return blob;
+	rc = unpack_layer(blob, codec, dir, &options, &result, err);
+	if (rc < 0)
+		return rc;
+	if (!digest_equal(&result.diff_id, job->diff_id))
+		return error_set(err, EBADMSG, "it holds something else than it says");
+	if (fchown(dir, mount->uid, mount->gid) < 0 || fchmod(dir, mount->mode ? mount->mode : 0755) < 0)
+		return error_set_errno(err, "set the owner and mode of its directory");
+	return 0;
+}
+
+/* Inside. Whole in tmp/ first, so that nobody sees half of it. */
+static int mount_task(struct workshop *w, void *context, struct buf *result, struct error **err)
+{
+	const struct mount_job *job = context;
+	struct store *store = workshop_store(w);
+	cleanup_close int held = cache_mount_lock(store, &job->mount->name, LOCK_WAIT, err);
+	int tmp = held < 0 ? held : store_tmp(store, err);
+
+	(void)result;
+	if (tmp < 0)
+		return tmp;
+	if (cache_mount_exists(store, &job->mount->name)) /* another build was faster */
+		return 0;
+	cleanup_free char *made = store_tmp_name(store, "cache");
+	if (mkdirat(tmp, made, 0700) < 0)
+		return error_set_errno(err, "make its directory");
+	cleanup_close int dir = fd_open_dir(tmp, made, err);
+	int rc = dir < 0 ? dir : unpack_mount(w, job, dir, err);
+	if (rc >= 0)
+		rc = cache_mount_adopt(store, &job->mount->name, made, err);
+	if (rc < 0)
+		tree_remove(tmp, made, NULL);
+	else
+		cache_mount_note(store, &job->mount->name, job->mount->id, workshop_options(w)->now);
+	return rc;
+}
+
+static int find_mount_in(const struct cache_imports *imports, struct cache_import *import,
+			 const struct cache_import_mount *mount, struct error **err)
+{
+	int rc = import->is_read ? 0 : read_cache(imports, import, err);
+
+	import->is_read = true;
+	if (rc < 0)
+		return rc;
+	const struct cache_mount_record *found = cache_records_find_mount(&import->records, &mount->name);
+	if (!found)
+		return 0;
+	const struct descriptor *packed = &import->manifest.layers[found->layer];
+	struct mount_job job = {mount, &import->records.layers[found->layer], packed};
+	rc = open_source(imports, import, err);
+	if (rc == 0)
+		rc = image_source_fetch(import->source, &packed, 1, workshop_store(imports->w), err);
+	if (rc == 0)
+		rc = workshop_call(imports->w, mount_task, &job, /* result */ NULL, err);
+	return rc < 0 ? error_prefix(err, "cache mount '%s'", mount->id) : 1;
+}
+
+bool cache_imports_mount(struct cache_imports *imports, const struct cache_import_mount *mount)
+{
+	for (size_t i = 0; i < imports->count; i++) {
+		struct cache_import *import = &imports->items[i];
+		cleanup_error struct error *error = NULL;
+		int rc = import->is_broken ? 0 : find_mount_in(imports, import, mount, &error);
+		if (rc > 0)
+			return true;
+		if (rc == 0)
+			continue;
+		import->is_broken = true;
+		log_warn("--cache-from '%s': %s; building without it", import->place->text, error_message(error));
+	}
+	return false;
 }
 
 /* ---- the door -------------------------------------------------------------------------------------------------------

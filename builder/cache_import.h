@@ -25,4 +25,15 @@ CLEANUP_FOR(struct cache_imports, cache_imports_free)
 bool cache_imports_find(struct cache_imports *imports, const struct digest *key, int64_t oldest,
 			struct build_record *record);
 
+/* A cache mount that is not in the store (cache_mounts.h), and what its directory is to be when it is made. */
+struct cache_import_mount {
+	struct digest name;
+	const char *id;
+	mode_t mode; /* 0 = 0755 */
+	uint32_t uid, gid;
+};
+/* Brings it from the first cache that has it. True when it is now in the store; nothing is said when no cache has it.
+ */
+bool cache_imports_mount(struct cache_imports *imports, const struct cache_import_mount *mount);
+
 #endif

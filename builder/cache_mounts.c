@@ -144,16 +144,45 @@ void cache_mounts_done(struct cache_mounts *mounts)
 	*mounts = (struct cache_mounts){0};
 }
 
-static int lock(struct store *store, const struct digest *name, struct error **err)
+int cache_mount_lock(struct store *store, const struct digest *name, enum lock_wait wait, struct error **err)
 {
 	char hex[DIGEST_HEX_SIZE];
 
-	return store_lock(store, LOCK_KIND, digest_hex(name, hex), LOCK_EXCLUSIVE, LOCK_TRY, "a cache mount", err);
+	return store_lock(store, LOCK_KIND, digest_hex(name, hex), LOCK_EXCLUSIVE, wait, "a cache mount", err);
+}
+
+int cache_mount_open(struct store *store, const struct digest *name, struct error **err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	cleanup_close int mounts = cache_mounts_open(store, err);
+
+	return mounts < 0 ? mounts : fd_open_dir(mounts, digest_hex(name, hex), err);
+}
+
+bool cache_mount_exists(struct store *store, const struct digest *name)
+{
+	char hex[DIGEST_HEX_SIZE];
+	cleanup_close int mounts = cache_mounts_open(store, NULL);
+
+	return mounts >= 0 && faccessat(mounts, digest_hex(name, hex), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int cache_mount_adopt(struct store *store, const struct digest *name, const char *made, struct error **err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	cleanup_close int mounts = cache_mounts_open(store, err);
+	int tmp = mounts < 0 ? mounts : store_tmp(store, err);
+
+	if (tmp < 0)
+		return tmp;
+	if (renameat2(tmp, made, mounts, digest_hex(name, hex), RENAME_NOREPLACE) < 0)
+		return error_set_errno(err, "put the cache mount %.12s into its place", hex);
+	return 0;
 }
 
 static bool is_busy(struct store *store, const struct digest *name)
 {
-	cleanup_close int held = lock(store, name, NULL);
+	cleanup_close int held = cache_mount_lock(store, name, LOCK_TRY, NULL);
 
 	return held == -EWOULDBLOCK;
 }
@@ -222,7 +251,7 @@ int cache_mount_remove(struct store *store, const struct digest *name, struct er
 	cleanup_free char *file = note_file(name);
 	cleanup_free char *removed = NULL;
 	cleanup_error struct error *error = NULL;
-	cleanup_close int held = lock(store, name, &error);
+	cleanup_close int held = cache_mount_lock(store, name, LOCK_TRY, &error);
 
 	if (held == -EWOULDBLOCK)
 		return error_set(err, EBUSY, "the cache mount %.12s is in use", digest_hex(name, hex));

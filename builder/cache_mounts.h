@@ -21,6 +21,15 @@ MUST_CHECK int cache_mounts_open(struct store *store, struct error **err);
 /* It is used now: takes a note of what it is, and of the time. What cannot be written is no failure of the step. */
 void cache_mount_note(struct store *store, const struct digest *name, const char *id, int64_t now);
 
+/* Alone. LOCK_TRY: -EWOULDBLOCK while a step has it. */
+MUST_CHECK int cache_mount_lock(struct store *store, const struct digest *name, enum lock_wait wait,
+				struct error **err);
+/* Its directory; -ENOENT. */
+MUST_CHECK int cache_mount_open(struct store *store, const struct digest *name, struct error **err);
+bool cache_mount_exists(struct store *store, const struct digest *name);
+/* tmp/<made> becomes it; -EEXIST when it is there already. The caller has the lock. */
+int cache_mount_adopt(struct store *store, const struct digest *name, const char *made, struct error **err);
+
 struct cache_mount {
 	struct digest name;
 	char *id; /* "" for one that has no note */

@@ -18,6 +18,9 @@ void cache_records_done(struct cache_records *records)
 {
 	free(records->layers);
 	free(records->items);
+	for (size_t i = 0; i < records->mount_count; i++)
+		free(records->mounts[i].id);
+	free(records->mounts);
 	*records = (struct cache_records){0};
 }
 
@@ -75,8 +78,52 @@ const struct cache_record *cache_records_find(const struct cache_records *record
 	return NULL;
 }
 
+void cache_records_add_mount(struct cache_records *records, const struct digest *name, const char *id, size_t layer)
+{
+	if (records->mount_count == CACHE_MOUNTS_MAX || cache_records_find_mount(records, name))
+		return;
+	records->mounts = mem_grow(records->mounts, records->mount_count + 1, sizeof(*records->mounts));
+	records->mounts[records->mount_count++] =
+		(struct cache_mount_record){.name = *name, .id = mem_strdup(id), .layer = layer};
+}
+
+const struct cache_mount_record *cache_records_find_mount(const struct cache_records *records,
+							  const struct digest *name)
+{
+	for (size_t i = 0; i < records->mount_count; i++)
+		if (digest_equal(&records->mounts[i].name, name))
+			return &records->mounts[i];
+	return NULL;
+}
+
+void cache_records_copy(struct cache_records *to, const struct cache_records *from)
+{
+	for (size_t i = 0; i < from->layer_count; i++)
+		cache_records_add_layer(to, &from->layers[i]);
+	for (size_t i = 0; i < from->count; i++)
+		add_record(to, &from->items[i]);
+	for (size_t i = 0; i < from->mount_count; i++)
+		cache_records_add_mount(to, &from->mounts[i].name, from->mounts[i].id, from->mounts[i].layer);
+}
+
 /* ---- writing --------------------------------------------------------------------------------------------------------
  */
+
+static json_t *mounts_json(const struct cache_records *records)
+{
+	json_t *mounts = json_array();
+	char text[DIGEST_TEXT_SIZE];
+
+	for (size_t i = 0; i < records->mount_count; i++) {
+		const struct cache_mount_record *mount = &records->mounts[i];
+		json_t *item = json_object();
+		json_set_string(item, "name", digest_format(&mount->name, text));
+		json_set_take(item, "id", json_from_bytes(mount->id));
+		json_set_i64(item, "layer", (int64_t)mount->layer);
+		json_array_append_new(mounts, item);
+	}
+	return mounts;
+}
 
 void cache_records_format(const struct cache_records *records, struct buf *into)
 {
@@ -99,6 +146,8 @@ void cache_records_format(const struct cache_records *records, struct buf *into)
 	json_set_i64(root, "version", VERSION);
 	json_set_take(root, "layers", layers);
 	json_set_take(root, "records", items);
+	if (records->mount_count)
+		json_set_take(root, "mounts", mounts_json(records));
 	json_format(root, into);
 }
 
@@ -175,12 +224,45 @@ static int read_layers(const struct json_place *at, struct cache_records *record
 	return rc;
 }
 
+static int read_layer(const struct json_place *at, const struct cache_records *records, size_t *layer,
+		      struct error **err)
+{
+	uint64_t number = 0;
+	int rc = read_number(json_field(at, "layer"), MANIFEST_LAYERS_MAX, &number, err);
+
+	if (rc < 0)
+		return rc;
+	if (number >= records->layer_count)
+		return json_error(at, err, "there is no layer %llu", (unsigned long long)number);
+	*layer = (size_t)number;
+	return 0;
+}
+
+static int read_mount(const struct json_place *at, struct cache_records *records, struct error **err)
+{
+	static const char *const known[] = {"id", "layer", "name"};
+	cleanup_free char *id = NULL;
+	struct digest name;
+	size_t layer = 0;
+	int rc = check_fields(at, known, ARRAY_COUNT(known), err);
+
+	if (rc == 0)
+		rc = read_digest(json_field(at, "name"), &name, err);
+	if (rc == 0)
+		rc = json_get_string(json_field(at, "id"), &id, err);
+	if (rc == 0)
+		rc = read_layer(at, records, &layer, err);
+	if (rc == 0)
+		cache_records_add_mount(records, &name, id ? id : "", layer);
+	return rc;
+}
+
 static int read_record(const struct json_place *at, struct cache_records *records, struct error **err)
 {
 	static const char *const known[] = {"created", "files", "key", "layer"};
 	struct cache_record record = {0};
 	struct json_place files = json_field(at, "files");
-	uint64_t layer = 0, created = 0;
+	uint64_t created = 0;
 	int rc = check_fields(at, known, ARRAY_COUNT(known), err);
 
 	if (rc == 0)
@@ -188,23 +270,33 @@ static int read_record(const struct json_place *at, struct cache_records *record
 	if (rc == 0 && json_is_present(&files))
 		rc = read_digest(files, &record.by_files, err);
 	if (rc == 0)
-		rc = read_number(json_field(at, "layer"), MANIFEST_LAYERS_MAX, &layer, err);
+		rc = read_layer(at, records, &record.layer, err);
 	if (rc == 0)
 		rc = read_number(json_field(at, "created"), CREATED_MAX, &created, err);
 	if (rc < 0)
 		return rc;
-	if (layer >= records->layer_count)
-		return json_error(at, err, "there is no layer %llu", (unsigned long long)layer);
-	record.layer = (size_t)layer;
 	record.created = (int64_t)created;
 	add_record(records, &record);
 	return 0;
 }
 
+static int read_mounts(const struct json_place *at, struct cache_records *records, struct error **err)
+{
+	size_t count = 0;
+	int rc = read_count(at, CACHE_MOUNTS_MAX, &count, err);
+
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		struct json_place item = json_element(at, i);
+		rc = read_mount(&item, records, err);
+	}
+	return rc;
+}
+
 static int read_document(const struct json_place *at, struct cache_records *records, struct error **err)
 {
-	static const char *const known[] = {"layers", "records", "version"};
+	static const char *const known[] = {"layers", "mounts", "records", "version"};
 	struct json_place layers = json_field(at, "layers"), items = json_field(at, "records");
+	struct json_place mounts = json_field(at, "mounts");
 	struct json_place number = json_field(at, "version");
 	uint64_t version = 0;
 	size_t count = 0;
@@ -223,6 +315,8 @@ static int read_document(const struct json_place *at, struct cache_records *reco
 		struct json_place item = json_element(&items, i);
 		rc = read_record(&item, records, err);
 	}
+	if (rc == 0 && json_is_present(&mounts))
+		rc = read_mounts(&mounts, records, err);
 	return rc;
 }
 

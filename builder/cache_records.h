@@ -4,11 +4,13 @@
  *
  *	{"layers":["sha256:…"],						the diff_id of each layer of the manifest
  *	 "records":[{"created":1700000000,"files":"sha256:…","key":"sha256:…","layer":0}],
+ *	 "mounts":[{"id":"…","layer":1,"name":"sha256:…"}],			with --cache-mounts
  *	 "version":1}
  *
  * `key` is the step's key (build_stepkey.c), which is the same on every machine; `files`, where there is one, its other
  * key, which stands for the files that it reads from other stages. A record can only offer a layer: everything else
- * about an image comes from the Dockerfile.
+ * about an image comes from the Dockerfile. `mounts` are cache mounts (cache_mounts.h has what `name` is), packed as
+ * layers are.
  */
 #ifndef COOPER_BUILDER_CACHE_RECORDS_H
 #define COOPER_BUILDER_CACHE_RECORDS_H
@@ -20,6 +22,7 @@
 #define CACHE_ANNOTATION "io.github.cooper.cache.v1"
 #define CACHE_DOCUMENT_MAX ((size_t)4 << 20)
 #define CACHE_RECORDS_MAX 10000
+#define CACHE_MOUNTS_MAX 1000
 
 struct cache_record {
 	struct digest key, by_files; /* the second may be null */
@@ -27,11 +30,19 @@ struct cache_record {
 	int64_t created;
 };
 
+struct cache_mount_record {
+	struct digest name;
+	char *id;
+	size_t layer;
+};
+
 struct cache_records {
 	struct digest *layers; /* diff_ids */
 	size_t layer_count;
 	struct cache_record *items;
 	size_t count;
+	struct cache_mount_record *mounts;
+	size_t mount_count;
 };
 
 void cache_records_done(struct cache_records *records);
@@ -41,6 +52,12 @@ void cache_records_add_layer(struct cache_records *records, const struct digest 
 /* Adds what a step has given, and its layer where that is new. A record without keys, one that is there already, and
  * what is past the limits of a document or a manifest is left out. */
 void cache_records_add(struct cache_records *records, const struct build_record *record);
+/* Adds a cache mount; `layer` is its place. What is past the limits is left out. */
+void cache_records_add_mount(struct cache_records *records, const struct digest *name, const char *id, size_t layer);
+/* By name, or NULL. Borrowed. */
+const struct cache_mount_record *cache_records_find_mount(const struct cache_records *records,
+							  const struct digest *name);
+void cache_records_copy(struct cache_records *to, const struct cache_records *from);
 /* The record with this key (of either kind), or NULL. Borrowed. */
 const struct cache_record *cache_records_find(const struct cache_records *records, const struct digest *key);
 

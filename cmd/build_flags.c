@@ -65,6 +65,8 @@ static const struct option_spec build_rows[] = {
 	{"cache-to", 0, OPTION_LIST, BUILD(cache_to), "type=TYPE,…",
 	 "write the cache of this build for others: registry, local or inline; NAME alone"},
 	{"cache-ttl", 0, OPTION_LIST, BUILD(cache_ttl), "TIME", "take no step that was made longer ago (24h, 30m)"},
+	{"cache-mounts", 0, OPTION_OPTIONAL, BUILD(cache_mounts), "ID,…",
+	 "with --cache-to and --cache-from also the contents of RUN --mount=type=cache (of these ids only)", "all"},
 	{"cache-max-used-space", 0, OPTION_TEXT, BUILD(cache_max_used), "SIZE",
 	 "behind the build, take away from the cache until it holds no more (see prune)"},
 	{"manifest", 0, OPTION_TEXT, BUILD(manifest), "NAME", NULL},
@@ -427,6 +429,18 @@ static int check_inline(const struct build_options *options, struct error **err)
 	return 0;
 }
 
+static int check_cache_mounts(const struct build_request *request, const char *mounts, struct error **err)
+{
+	bool has_place = request->cache_from_count > 0;
+
+	for (size_t i = 0; i < request->cache_to_count; i++)
+		has_place |= request->cache_to[i].kind != CACHE_INLINE;
+	if (mounts && !has_place)
+		return error_set(err, EINVAL,
+				 "--cache-mounts goes with --cache-from, or with --cache-to of type registry or local");
+	return 0;
+}
+
 static int read_cache_places(const struct build_flags *flags, struct build_request *request, struct error **err)
 {
 	struct build_options *options = &request->options;
@@ -439,6 +453,15 @@ static int read_cache_places(const struct build_flags *flags, struct build_reque
 	if (request->cache_to_count && options->single_layer)
 		return error_set(err, EINVAL,
 				 "--cache-to and --layers=false: without layers of steps there is no cache");
+	bool mounts = false;
+	/* "--cache-mounts=false" as any switch has it. */
+	if (flags->cache_mounts && parse_bool(flags->cache_mounts, "--cache-mounts", &mounts, NULL) == 0)
+		options->cache_mounts = mounts ? "all" : NULL;
+	else
+		options->cache_mounts = flags->cache_mounts;
+	rc = check_cache_mounts(request, options->cache_mounts, err);
+	if (rc < 0)
+		return rc;
 	options->cache_from = request->cache_from;
 	options->cache_from_count = request->cache_from_count;
 	for (size_t i = 0; i < request->cache_to_count; i++)

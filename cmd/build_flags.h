@@ -15,7 +15,7 @@ struct build_flags {
 	const char *target, *iidfile, *iidfile_raw, *metadata_file, *ignorefile, *format, *from, *logfile, *jobs;
 	const char *layers, *timestamp, *source_date_epoch, *rewrite_timestamp, *context_modes, *progress, *call;
 	const char *created_annotation, *identity_label, *omit_history;
-	const char *cache_max_used;
+	const char *cache_max_used, *cache_mounts;
 	const char *skip_unused_stages, *compat_volumes, *provenance, *sbom, *inherit_labels, *inherit_annotations,
 		*manifest;
 	bool no_cache, pass_stdin, quiet, squash, squash_all, push, load, check, all_platforms, debug;

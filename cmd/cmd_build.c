@@ -154,7 +154,7 @@ static int write_caches(struct command_context *context, const struct build_requ
 	for (size_t i = 0; rc == 0 && i < request->cache_to_count; i++) {
 		const struct cache_place *place = &request->cache_to[i];
 		if (place->kind != CACHE_INLINE) /* which is in the image */
-			rc = cache_export(context->workshop, place, &result->records[place->mode],
+			rc = cache_export(context->workshop, place, &result->records[place->mode], &result->mounts,
 					  &request->options.registry, err);
 	}
 	return rc;
@@ -323,11 +323,24 @@ const struct command command_build = {
 		"itself, read with type=registry,ref=IMAGE). NAME alone is type=registry, with the tag buildcache when "
 		"it has none. A layer is fetched when its step is reached; what is missing or broken is a warning. "
 		"--cache-to fails the build's status unless ignore-error=true. Trust a cache as you trust an image in "
-		"FROM: what it says that a step gives is used instead of running the step.\n\n"
+		"FROM: what it says that a step gives is used instead of running the step. With --cache-mounts the "
+		"contents of "
+		"RUN --mount=type=cache go with it, and where a cache mount is not there yet it is restored from "
+		"--cache-from before the first step.\n\n"
 		"On a terminal --progress=auto shows what runs, with times; into a pipe it is plain lines. "
 		"--progress=json writes one object per line to standard error: {\"event\":…,\"text\":…,\"time\":…}, "
-		"where event is started, done or cached (then with stage, stages, step and steps), says for a line of "
-		"cooper's, output for one of a step's.\n\n"
+		"where event is started, done or cached (then with stage, stages, step and steps; the last two with "
+		"elapsed_ms and, "
+		"where there is a layer, its size), says for a line of cooper's, output for one of a step's. The last, "
+		"summary, "
+		"has the whole in elapsed_ms, steps and cached, and in report each step with its layer; "
+		"--metadata-file has the "
+		"same under io.github.cooper.build. Otherwise a table says it behind the build.\n\n"
+		"A RUN that fails leaves its container, and the error names the command that opens a shell in it, with "
+		"its "
+		"mounts, environment and user (secrets are to be given again). With --debug that shell opens at once, "
+		"on the "
+		"terminal.\n\n"
 		"The exit status is that of a RUN that failed, 120 when everything was built and only a push or a "
 		"--cache-to failed, "
 		"1 when --check found something, and 125 for other errors.",

@@ -55,6 +55,29 @@ static void what_is_written_is_read_again(void **state)
 	assert_null(cache_records_find(&again, &other));
 }
 
+static void cache_mounts_travel_by_name_and_only_with_a_layer(void **state)
+{
+	cleanup(cache_records_done) struct cache_records records = {0}, again = {0}, refused = {0};
+	cleanup(buf_done) struct buf text = BUF_INIT(CACHE_DOCUMENT_MAX);
+	struct build_record record = step(1, 10);
+	const struct digest layer = digest(12), name = digest(5), other = digest(6);
+
+	cache_records_add(&records, &record);
+	cache_records_add_layer(&records, &layer);
+	cache_records_add_mount(&records, &name, "/root/.cache", 1);
+	cache_records_add_mount(&records, &name, "twice", 0);
+	cache_records_format(&records, &text);
+	assert_int_equal(cache_records_parse(buf_str(&text), text.len, "document", &again, NULL), 0);
+	assert_int_equal(again.mount_count, 1);
+	assert_string_equal(cache_records_find_mount(&again, &name)->id, "/root/.cache");
+	assert_int_equal(cache_records_find_mount(&again, &name)->layer, 1);
+	assert_null(cache_records_find_mount(&again, &other));
+	records.mounts[0].layer = 2;
+	buf_clear(&text);
+	cache_records_format(&records, &text);
+	assert_int_equal(cache_records_parse(buf_str(&text), text.len, "document", &refused, NULL), -EINVAL);
+}
+
 static void equal_layers_stand_once_and_steps_without_a_key_or_layer_not_at_all(void **state)
 {
 	cleanup(cache_records_done) struct cache_records records = {0};
@@ -163,6 +186,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read_again),
+		cmocka_unit_test(cache_mounts_travel_by_name_and_only_with_a_layer),
 		cmocka_unit_test(equal_layers_stand_once_and_steps_without_a_key_or_layer_not_at_all),
 		cmocka_unit_test(a_download_is_known_by_its_files_alone),
 		cmocka_unit_test(more_than_a_manifest_can_hold_is_left_out),
