@@ -27,7 +27,6 @@
 	X(push)       \
 	X(manifest)   \
 	X(image)      \
-	X(key)        \
 	X(login)      \
 	X(logout)     \
 	X(du)         \
