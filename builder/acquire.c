@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "builder/fetch.h"
+#include "builder/manifest_list.h"
 #include "builder/shortname.h"
 #include "registry/docker.h"
 #include "registry/trust.h"
@@ -38,15 +39,16 @@ int pull_policy_parse(const char *text, enum pull_policy *policy, struct error *
 
 /* ---- from the store ---- */
 
-static int from_store(struct workshop *w, const char *name, const struct acquire_options *options, struct image *image,
-		      struct error **err)
-{
-	cleanup(image_entry_done) struct image_entry entry = {0};
-	cleanup(image_done) struct image loaded = {0};
-	int rc = images_find(workshop_store(w), name, &entry, err);
+static int from_registries(struct workshop *w, const char *text, const struct acquire_options *options,
+			   struct image *image, struct error **err);
 
-	if (rc >= 0)
-		rc = image_load(workshop_store(w), &entry, &loaded, err);
+/* `entry` is taken over. */
+static int use_entry(struct workshop *w, struct image_entry *entry, const char *name,
+		     const struct acquire_options *options, struct image *image, struct error **err)
+{
+	cleanup(image_done) struct image loaded = {0};
+	int rc = image_load(workshop_store(w), entry, &loaded, err);
+
 	if (rc < 0)
 		return rc;
 	if (options->platform) {
@@ -67,6 +69,38 @@ static int from_store(struct workshop *w, const char *name, const struct acquire
 	*image = loaded;
 	loaded = (struct image){0};
 	return 0;
+}
+
+/* Of a list the image for the platform. One that was added from a registry may have its layers only there. */
+static int from_list(struct workshop *w, const struct image_entry *list, const char *name,
+		     const struct acquire_options *options, struct image *image, struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry child = {0};
+	char digest[DIGEST_TEXT_SIZE];
+	int rc = manifest_list_choose(w, list, options->platform, &child, err);
+
+	if (rc < 0)
+		return rc;
+	cleanup_free char *origin = manifest_list_origin(list, &child.manifest.digest);
+	if (!origin || manifest_list_has_blobs(w, &child.manifest.digest))
+		return use_entry(w, &child, name, options, image, err);
+	cleanup_free char *there = mem_printf("%s@%s", origin, digest_format(&child.manifest.digest, digest));
+	if (options->policy == PULL_NEVER)
+		return error_set(err, ENOENT, "%s: the image for this platform is only in the registry, as %s", name,
+				 there);
+	return from_registries(w, there, options, image, err);
+}
+
+static int from_store(struct workshop *w, const char *name, const struct acquire_options *options, struct image *image,
+		      struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	int rc = images_find(workshop_store(w), name, &entry, err);
+
+	if (rc < 0)
+		return rc;
+	return manifest_list_is(&entry) ? from_list(w, &entry, name, options, image, err)
+					: use_entry(w, &entry, name, options, image, err);
 }
 
 /* ---- from a registry ---- */

@@ -15,12 +15,13 @@
 #include "builder/commit.h"
 #include "builder/copy.h"
 #include "builder/edit.h"
+#include "builder/manifest_list.h"
 #include "cmd/flags.h"
 #include "imagefmt/reference.h"
 
 struct commit_flags {
 	const char *format, *iidfile, *timestamp, *reference_time, *source_date_epoch, *rewrite_timestamp,
-		*identity_label, *config, *metadata_file, *created_annotation, *omit_history;
+		*identity_label, *config, *metadata_file, *created_annotation, *omit_history, *manifest;
 	bool quiet, squash, rm, omit_timestamp;
 	struct strlist unset_env, changes, add_files, annotations, unset_annotations;
 	struct compression_flags compression;
@@ -32,6 +33,7 @@ static const struct option_spec rows[] = {
 	{"format", 'f', OPTION_TEXT, COMMIT(format), "FORMAT", "oci or docker (default: as said to from)"},
 	{"squash", 0, OPTION_FLAG, COMMIT(squash), NULL, "one layer in all"},
 	{"rm", 0, OPTION_FLAG, COMMIT(rm), NULL, "remove the container afterwards"},
+	{"manifest", 0, OPTION_TEXT, COMMIT(manifest), "LIST", "put the image into this list, made if there is none"},
 	{"iidfile", 0, OPTION_TEXT, COMMIT(iidfile), "FILE", "write sha256:ID to FILE"},
 	{"metadata-file", 0, OPTION_TEXT, COMMIT(metadata_file), "FILE", "write names and digests as JSON to FILE"},
 	{"timestamp", 0, OPTION_TEXT, COMMIT(timestamp), "SECONDS",
@@ -148,6 +150,15 @@ static int send(struct command_context *context, const struct export_options *ex
 			  /* name */ NULL, err);
 }
 
+static int add_to_list(struct command_context *context, const char *text, const struct image *image, struct error **err)
+{
+	cleanup_free char *name = NULL;
+	int rc = reference_local_name(text, &name, err);
+	if (rc == 0)
+		rc = manifest_list_add_image(context->workshop, name, image, /* changes */ NULL, /* entry */ NULL, err);
+	return rc < 0 ? error_prefix(err, "--manifest") : 0;
+}
+
 static int write_results(const struct commit_flags *flags, const struct image *image, const char *name,
 			 struct error **err)
 {
@@ -201,6 +212,8 @@ static int run(struct command_context *context, void *values, const struct strli
 		if (rc < 0)
 			rc = push_status(rc, destination, err);
 	}
+	if (rc == 0 && flags->manifest)
+		rc = add_to_list(context, flags->manifest, &image, err);
 	if (rc == 0)
 		rc = write_results(flags, &image, name, err);
 	if (rc == 0 && flags->rm)

@@ -8,6 +8,7 @@
 
 #include "base/gotemplate.h"
 #include "base/terminal.h"
+#include "builder/manifest_list.h"
 #include "builder/rootfs.h"
 #include "cmd/command.h"
 #include "cmd/inspection.h"
@@ -66,6 +67,16 @@ static int describe_manifest(struct command_context *context, const char *name, 
 	return rc < 0 ? rc : json_parse(buf_str(&manifest), manifest.len, name, value, err);
 }
 
+/* An image, or a list of them. */
+static int describe_named(struct command_context *context, const char *name, enum spelling spelling, json_t **value,
+			  struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	if (images_find(context->store, name, &entry, NULL) == 0 && manifest_list_is(&entry))
+		return describe_manifest(context, name, value, err);
+	return describe_image(context, name, spelling, value, err);
+}
+
 static int describe(struct command_context *context, const struct inspect_options *options, const char *name,
 		    enum spelling spelling, json_t **value, struct error **err)
 {
@@ -81,7 +92,7 @@ static int describe(struct command_context *context, const struct inspect_option
 				 "--type '%s': the only recognized types are container, image and manifest", type);
 	/* No container of that name: it may be an image's. */
 	int rc = describe_container(context, name, spelling, value, NULL);
-	return rc == -ENOENT ? describe_image(context, name, spelling, value, err)
+	return rc == -ENOENT ? describe_named(context, name, spelling, value, err)
 	       : rc < 0	     ? describe_container(context, name, spelling, value, err)
 			     : 0;
 }
