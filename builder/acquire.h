@@ -26,6 +26,7 @@ struct acquire_options {
 int acquire_image(struct workshop *w, const char *name, const struct acquire_options *options, struct image *image,
 		  struct error **err);
 
+struct signing;
 struct export_options {
 	enum image_format format; /* used when has_format */
 	bool has_format;
@@ -34,6 +35,7 @@ struct export_options {
 	int level;		/* PACK_LEVEL_DEFAULT */
 	bool force_compression; /* also recompress layers that have another codec */
 	struct registry_options registry;
+	const struct signing *signing; /* of what is sent (registry/sign_image.h); NULL: not at all */
 };
 /* Sends an image of the store to "transport:…" (a plain name is docker://). *digest is that of the manifest as it was
  * sent. */

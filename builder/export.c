@@ -11,6 +11,7 @@
 #include "builder/outgoing.h"
 #include "imagefmt/transport.h"
 #include "registry/docker.h"
+#include "registry/sign_image.h"
 
 static int send_image(struct workshop *w, struct image_sink *sink, struct outgoing *out, struct digest *digest,
 		      struct error **err)
@@ -32,10 +33,16 @@ static int send_image(struct workshop *w, struct image_sink *sink, struct outgoi
 static int open_sink(struct workshop *w, const struct location *location, const struct export_options *options,
 		     struct registry_client **client, struct image_sink **sink, struct error **err)
 {
-	if (location->transport != TRANSPORT_DOCKER)
-		return image_sink_open_local(location, workshop_store(w), sink, err);
-	int rc = registry_client_new(&options->registry, client, err);
-	return rc < 0 ? rc : registry_sink_open(*client, &location->ref, sink, err);
+	int rc;
+
+	if (location->transport == TRANSPORT_DOCKER) {
+		rc = registry_client_new(&options->registry, client, err);
+		if (rc >= 0)
+			rc = registry_sink_open(*client, &location->ref, sink, err);
+	} else {
+		rc = image_sink_open_local(location, workshop_store(w), sink, err);
+	}
+	return rc < 0 ? rc : signing_sink(options->signing, location, *client, sink, err);
 }
 
 static int name_in_store(struct workshop *w, const struct image *image, const char *text, struct digest *digest,
@@ -76,6 +83,8 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 	rc = outgoing_wish(location.transport, options, image->manifest.format, &wish, err);
 	if (rc < 0)
 		return rc;
+	if (location.transport == TRANSPORT_STORE && options->signing)
+		return signing_refuse_store(err);
 	if (location.transport == TRANSPORT_STORE)
 		return name_in_store(w, image, location.name, digest, err);
 	/* Else who loads the archive could only call the image by its id. */

@@ -13,6 +13,7 @@
 #include "builder/manifest_list.h"
 #include "builder/store_place.h"
 #include "registry/docker.h"
+#include "registry/sign_image.h"
 #include "registry/trust.h"
 
 /* ---- Places ---- */
@@ -176,11 +177,15 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 		return rc;
 	bool is_list = manifest_list_is(&from->stored);
 	bool is_whole = !is_list || options->extent != COPY_ONE_PLATFORM;
+	if (to.transport == TRANSPORT_STORE && options->export.signing)
+		return signing_refuse_store(err);
 	if (from->location.transport == TRANSPORT_STORE && to.transport == TRANSPORT_STORE && is_whole)
 		return name_again(w, from, &to, digest, err);
 	name_in_archive(&from->location, &from->stored, &to);
 	/* Opened first: a place that cannot be written to is told before anything is fetched. */
 	rc = open_sink(w, &to, &options->export.registry, &client, &sink, err);
+	if (rc == 0)
+		rc = signing_sink(options->export.signing, &to, client, &sink, err);
 	struct copier copier = {
 		.w = w,
 		.options = options,

@@ -132,6 +132,7 @@ void build_request_done(struct build_request *request)
 	free_places(request->cache_to, request->cache_to_count);
 	settings_done(&request->settings);
 	platform_done(&request->platform);
+	sign_request_done(&request->sign);
 	*request = (struct build_request){0};
 }
 
@@ -531,6 +532,29 @@ static int read_rooms_below(const struct build_flags *flags, struct build_reques
 	return rc;
 }
 
+static bool pushes(const struct build_request *request)
+{
+	for (size_t i = 0; i < request->output_count; i++)
+		if (request->outputs[i].type == OUTPUT_REGISTRY)
+			return true;
+	for (size_t i = 0; i < request->places.count; i++)
+		if (text_has_prefix(request->places.items[i], "docker://"))
+			return true;
+	return false;
+}
+
+/* Before the build, which may take an hour: the passphrase is wrong now or never. */
+static int read_signing(const struct command_context *context, const struct build_flags *flags,
+			struct build_request *request, struct error **err)
+{
+	int rc = sign_flags_read(&flags->sign, context->now, &request->sign, err);
+
+	request->export.signing = sign_request_wanted(&request->sign);
+	if (rc == 0 && request->export.signing && !pushes(request))
+		return error_set(err, EINVAL, "--sign-by…: signatures go with images that are pushed (see --push)");
+	return rc;
+}
+
 int build_flags_read(const struct command_context *context, const struct build_flags *flags,
 		     struct build_request *request, struct error **err)
 {
@@ -561,6 +585,8 @@ int build_flags_read(const struct command_context *context, const struct build_f
 		rc = read_changes(flags, &request->changes, err);
 	if (rc == 0)
 		rc = read_rooms_below(flags, request, request->progress == BUILD_PROGRESS_QUIET, err);
+	if (rc == 0)
+		rc = read_signing(context, flags, request, err);
 	if (rc < 0)
 		return rc;
 	options->no_cache = flags->no_cache;

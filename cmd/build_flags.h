@@ -10,6 +10,7 @@
 #include "builder/cache_prune.h"
 #include "builder/output.h"
 #include "cmd/flags.h"
+#include "cmd/sign_flags.h"
 
 struct build_flags {
 	const char *target, *iidfile, *iidfile_raw, *metadata_file, *ignorefile, *format, *from, *logfile, *jobs;
@@ -26,6 +27,7 @@ struct build_flags {
 	struct pull_flags pull;
 	struct compression_flags compression;
 	struct registry_flags registry;
+	struct sign_flags sign;
 	struct run_flags run;
 };
 extern const struct option_group build_group, build_image_group;
@@ -59,6 +61,7 @@ struct build_request {
 	struct settings settings;
 	struct platform platform;
 	struct export_options export;
+	struct sign_request sign; /* what export points to */
 	struct image_changes changes;
 	struct cache_limits cache_limits;
 };

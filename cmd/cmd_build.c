@@ -123,9 +123,12 @@ static int build(struct command_context *context, const struct build_flags *flag
 static int write_outputs(struct command_context *context, const struct build_request *request,
 			 const struct image *image, bool pushes, struct digest *sent, struct error **err)
 {
-	const struct output_options options = {.names = &request->tags, .export = &request->export};
+	struct export_options export = request->export;
+	const struct output_options options = {.names = &request->tags, .export = &export};
 	int rc = 0;
 
+	if (!pushes) /* archives and layouts have no place for signatures */
+		export.signing = NULL;
 	for (size_t i = 0; rc == 0 && i < request->output_count; i++) {
 		const struct output *output = &request->outputs[i];
 		struct digest digest;
@@ -139,7 +142,7 @@ static int write_outputs(struct command_context *context, const struct build_req
 		const char *place = request->places.items[i];
 		if (text_has_prefix(place, "docker://") != pushes)
 			continue;
-		rc = export_image(context->workshop, image, place, &request->export, sent, err);
+		rc = export_image(context->workshop, image, place, &export, sent, err);
 		if (rc < 0)
 			return error_prefix(err, "--tag %s", place);
 	}
@@ -274,7 +277,7 @@ static int check_terminal(const struct build_request *request, struct error **er
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
 	const struct build_flags *flags = values;
-	cleanup(build_request_done) struct build_request request = {0};
+	cleanup(build_request_done) struct build_request request = {.sign = SIGN_REQUEST_INIT};
 	cleanup(build_context_close) struct build_context *sources = NULL;
 	cleanup(dockerfile_free) struct dockerfile *file = NULL;
 	int rc = build_flags_read(context, flags, &request, err);
@@ -356,6 +359,7 @@ const struct command command_build = {
 		    {&platform_group, offsetof(struct build_flags, platform)},
 		    {&pull_group, offsetof(struct build_flags, pull)},
 		    {&compression_group, offsetof(struct build_flags, compression)},
+		    {&sign_group, offsetof(struct build_flags, sign)},
 		    {&registry_group, offsetof(struct build_flags, registry)},
 		    {&run_group, offsetof(struct build_flags, run)}},
 	.options_size = sizeof(struct build_flags),

@@ -17,6 +17,7 @@
 #include "builder/edit.h"
 #include "builder/manifest_list.h"
 #include "cmd/flags.h"
+#include "cmd/sign_flags.h"
 #include "imagefmt/reference.h"
 
 struct commit_flags {
@@ -26,6 +27,7 @@ struct commit_flags {
 	struct strlist unset_env, changes, add_files, annotations, unset_annotations;
 	struct compression_flags compression;
 	struct registry_flags registry;
+	struct sign_flags sign;
 };
 
 #define COMMIT(member) offsetof(struct commit_flags, member)
@@ -185,6 +187,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup(image_done) struct image image = {0};
 	cleanup_free char *name = NULL;
 	struct commit_options options;
+	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct export_options export = {0};
 	int rc = read_flags(context, flags, &options, err);
 	/* Also when nothing will be sent: a mistake in them is one. */
@@ -192,6 +195,11 @@ static int run(struct command_context *context, void *values, const struct strli
 		rc = compression_flags_read(&flags->compression, &export, err);
 	if (rc == 0)
 		rc = registry_flags_read(&flags->registry, flags->quiet, &export.registry, err);
+	if (rc == 0)
+		rc = sign_flags_read(&flags->sign, context->now, &sign, err);
+	export.signing = sign_request_wanted(&sign);
+	if (rc == 0 && export.signing && !is_place)
+		rc = signing_refuse_store(err);
 	if (rc == 0 && destination && !is_place)
 		rc = reference_local_name(destination, &name, err);
 	if (rc < 0)
@@ -245,6 +253,7 @@ const struct command command_commit = {
 	.max_args = 2,
 	.options = {{&group, 0},
 		    {&compression_group, offsetof(struct commit_flags, compression)},
+		    {&sign_group, offsetof(struct commit_flags, sign)},
 		    {&registry_group, offsetof(struct commit_flags, registry)}},
 	.options_size = sizeof(struct commit_flags),
 	.run = run,

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "cmd/image_flags.h"
+#include "cmd/sign_flags.h"
 #include "imagefmt/pack.h"
 
 struct copy_options {
@@ -20,6 +21,7 @@ struct copy_options {
 	struct compression_flags compression;
 	struct end_flags source, destination;
 	struct registry_flags registry;
+	struct sign_flags sign;
 };
 
 #define COPY(member) offsetof(struct copy_options, member)
@@ -122,6 +124,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	struct copy_options *options = values;
 	cleanup(platform_done) struct platform platform = {0};
 	cleanup(strlist_done) struct strlist destinations = {0};
+	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct image_copy_options copy = {0};
 	struct digest digest;
 	char text[DIGEST_TEXT_SIZE];
@@ -129,6 +132,9 @@ static int run(struct command_context *context, void *values, const struct strli
 
 	skopeo_flags_apply(&options->skopeo, &options->platform, &options->registry);
 	int rc = read_flags(options, &copy, err);
+	if (rc == 0)
+		rc = sign_flags_read(&options->sign, context->now, &sign, err);
+	copy.export.signing = sign_request_wanted(&sign);
 	if (rc == 0)
 		rc = platform_flags_read(&options->platform, &platform, &asked, err);
 	if (rc == 0 && asked && copy.extent != COPY_ONE_PLATFORM)
@@ -173,6 +179,7 @@ const struct command command_image_copy = {
 		    {&compression_group, offsetof(struct copy_options, compression)},
 		    {&source_end_group, offsetof(struct copy_options, source)},
 		    {&destination_end_group, offsetof(struct copy_options, destination)},
+		    {&sign_group, offsetof(struct copy_options, sign)},
 		    {&registry_group, offsetof(struct copy_options, registry)}},
 	.options_size = sizeof(struct copy_options),
 	.failure_status = IMAGE_FAILURE_STATUS,

@@ -6,12 +6,14 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "cmd/manifest_flags.h"
+#include "cmd/sign_flags.h"
 
 struct push_options {
 	const char *all, *format, *digestfile;
 	bool quiet, rm;
 	struct compression_flags compression;
 	struct registry_flags registry;
+	struct sign_flags sign;
 };
 
 #define PUSH(member) offsetof(struct push_options, member)
@@ -45,11 +47,15 @@ static int run(struct command_context *context, void *values, const struct strli
 {
 	const struct push_options *options = values;
 	cleanup(image_entry_done) struct image_entry list = {0};
+	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct list_push_options push = {0};
 	struct digest digest;
 	char text[DIGEST_TEXT_SIZE];
 	int rc = read_flags(options, &push, err);
 
+	if (rc == 0)
+		rc = sign_flags_read(&options->sign, context->now, &sign, err);
+	push.export.signing = sign_request_wanted(&sign);
 	if (rc == 0)
 		rc = manifest_list_find(context->workshop, args->items[0], &list, err);
 	if (rc < 0)
@@ -91,6 +97,7 @@ const struct command command_manifest_push = {
 	.max_args = 2,
 	.options = {{&group, 0},
 		    {&compression_group, offsetof(struct push_options, compression)},
+		    {&sign_group, offsetof(struct push_options, sign)},
 		    {&registry_group, offsetof(struct push_options, registry)}},
 	.options_size = sizeof(struct push_options),
 	.run = run,

@@ -27,6 +27,7 @@
 	X(push)       \
 	X(manifest)   \
 	X(image)      \
+	X(key)        \
 	X(login)      \
 	X(logout)     \
 	X(du)         \

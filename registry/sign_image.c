@@ -274,3 +274,9 @@ int signing_sink(const struct signing *signing, const struct location *location,
 	*sink = image_sink_new(&ops, take_ptr(&state));
 	return 0;
 }
+
+int signing_refuse_store(struct error **err)
+{
+	error_set(err, ENOTSUP, "an image in the store has no signatures");
+	return error_hint(err, "sign it when it is pushed");
+}

@@ -35,5 +35,7 @@ struct signing {
  * On failure the sink stays the caller's, unchanged. */
 int signing_sink(const struct signing *signing, const struct location *location, struct registry_client *client,
 		 struct image_sink **sink, struct error **err);
+/* The error of who was told to sign what goes into the store: signatures belong to names in registries. */
+int signing_refuse_store(struct error **err);
 
 #endif
