@@ -26,7 +26,6 @@ struct acquire_options {
 int acquire_image(struct workshop *w, const char *name, const struct acquire_options *options, struct image *image,
 		  struct error **err);
 
-struct signing;
 struct export_options {
 	enum image_format format; /* used when has_format */
 	bool has_format;
@@ -34,8 +33,11 @@ struct export_options {
 	bool has_codec;
 	int level;		/* PACK_LEVEL_DEFAULT */
 	bool force_compression; /* also recompress layers that have another codec */
+	bool format_fallback;	/* a registry that does not take OCI's types gets Docker's */
 	struct registry_options registry;
-	const struct signing *signing; /* of what is sent (registry/sign_image.h); NULL: not at all */
+	/* NULL: each export has a client of its own. Else one for several, which remembers what is where: made by the
+	 * first that needs it, the caller's to free. */
+	struct registry_client **client;
 };
 /* Sends an image of the store to "transport:…" (a plain name is docker://). *digest is that of the manifest as it was
  * sent. */

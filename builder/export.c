@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "builder/outgoing.h"
 #include "imagefmt/transport.h"
 #include "registry/docker.h"
-#include "registry/sign_image.h"
 
 static int send_image(struct workshop *w, struct image_sink *sink, struct outgoing *out, struct digest *digest,
 		      struct error **err)
@@ -30,19 +30,29 @@ static int send_image(struct workshop *w, struct image_sink *sink, struct outgoi
 	return rc;
 }
 
+/* `own` is where a client goes that nobody else uses. */
 static int open_sink(struct workshop *w, const struct location *location, const struct export_options *options,
-		     struct registry_client **client, struct image_sink **sink, struct error **err)
+		     struct registry_client **own, struct image_sink **sink, struct error **err)
 {
-	int rc;
+	struct registry_client **client = options->client ? options->client : own;
 
-	if (location->transport == TRANSPORT_DOCKER) {
-		rc = registry_client_new(&options->registry, client, err);
-		if (rc >= 0)
-			rc = registry_sink_open(*client, &location->ref, sink, err);
-	} else {
-		rc = image_sink_open_local(location, workshop_store(w), sink, err);
-	}
-	return rc < 0 ? rc : signing_sink(options->signing, location, *client, sink, err);
+	if (location->transport != TRANSPORT_DOCKER)
+		return image_sink_open_local(location, workshop_store(w), sink, err);
+	int rc = *client ? 0 : registry_client_new(&options->registry, client, err);
+	return rc < 0 ? rc : registry_sink_open(*client, &location->ref, sink, err);
+}
+
+/* Registries that know OCI's images are a few years old; those that do not are still there. */
+static int send_as_docker(struct workshop *w, const struct image *image, struct image_sink *sink,
+			  struct outgoing_wish *wish, struct digest *digest, struct error **err)
+{
+	cleanup(outgoing_done) struct outgoing out = OUTGOING_INIT;
+
+	log_info("%s: the registry does not take OCI's types, sending it in Docker's format", error_message(*err));
+	error_clear(err);
+	wish->format = FORMAT_DOCKER;
+	int rc = outgoing_prepare(w, image, wish, &out, err);
+	return rc < 0 ? rc : send_image(w, sink, &out, digest, err);
 }
 
 static int name_in_store(struct workshop *w, const struct image *image, const char *text, struct digest *digest,
@@ -83,8 +93,6 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 	rc = outgoing_wish(location.transport, options, image->manifest.format, &wish, err);
 	if (rc < 0)
 		return rc;
-	if (location.transport == TRANSPORT_STORE && options->signing)
-		return signing_refuse_store(err);
 	if (location.transport == TRANSPORT_STORE)
 		return name_in_store(w, image, location.name, digest, err);
 	/* Else who loads the archive could only call the image by its id. */
@@ -99,5 +107,7 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 		rc = outgoing_prepare(w, image, &wish, &out, err);
 	if (rc >= 0)
 		rc = send_image(w, sink, &out, digest, err);
+	if (rc == -EMEDIUMTYPE && options->format_fallback && wish.format == FORMAT_OCI)
+		rc = send_as_docker(w, image, sink, &wish, digest, err);
 	return rc;
 }

@@ -332,8 +332,10 @@ static void adjust(const struct output *output, struct export_options *export)
 	/* The format of an archive follows from its kind, whatever the image's own is. */
 	if (output->type == OUTPUT_OCI || output->type == OUTPUT_DOCKER)
 		export->has_format = false;
-	if (output->insecure)
+	if (output->insecure) {
 		export->registry.tls_verify = TLS_VERIFY_NO;
+		export->client = NULL; /* that of the others has other settings */
+	}
 }
 
 static int copy_to_stdout(const char *path, struct error **err)

@@ -245,7 +245,9 @@ static int build_and_finish(struct command_context *context, const struct build_
 			    struct build_request *request, struct error **err)
 {
 	cleanup(build_result_done) struct build_result result = {0};
+	cleanup(registry_client_free) struct registry_client *client = NULL; /* one for all names */
 	cleanup_close int hold = store_hold(context->store, err);
+	request->export.client = &client;
 	int rc = hold < 0 ? hold : build(context, flags, request, &result, err);
 
 	if (rc == -ECANCELED && result.status) {

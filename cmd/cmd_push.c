@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "cmd/flags.h"
-#include "cmd/sign_flags.h"
 #include "imagefmt/reference.h"
 
 struct push_options {
@@ -15,12 +14,12 @@ struct push_options {
 	bool quiet, all, rm;
 	struct compression_flags compression;
 	struct registry_flags registry;
-	struct sign_flags sign;
 };
 
 #define PUSH(member) offsetof(struct push_options, member)
 static const struct option_spec rows[] = {
-	{"format", 'f', OPTION_TEXT, PUSH(format), "FORMAT", "oci or docker (v2s2); default: the image's own"},
+	{"format", 'f', OPTION_TEXT, PUSH(format), "FORMAT",
+	 "oci, docker (v2s2), or auto: docker where oci is refused; default: the image's own"},
 	{"digestfile", 0, OPTION_TEXT, PUSH(digestfile), "FILE", "write the digest of the pushed manifest to FILE"},
 	{"rm", 0, OPTION_FLAG, PUSH(rm), NULL, "remove the image from the store afterwards"},
 	{"all", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
@@ -30,7 +29,9 @@ static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
 
 static int read_flags(const struct push_options *options, struct export_options *export, struct error **err)
 {
-	int rc = format_flag_read(options->format, &export->format, &export->has_format, err);
+	export->format_fallback = options->format && strcmp(options->format, "auto") == 0;
+	int rc = format_flag_read(export->format_fallback ? NULL : options->format, &export->format,
+				  &export->has_format, err);
 	if (rc == 0)
 		rc = compression_flags_read(&options->compression, export, err);
 	if (rc == 0)
@@ -57,13 +58,9 @@ static int run(struct command_context *context, void *values, const struct strli
 	const struct push_options *options = values;
 	cleanup(image_entry_done) struct image_entry entry = {0};
 	cleanup(image_done) struct image image = {0};
-	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct export_options export = {0};
 	struct digest digest;
 	int rc = read_flags(options, &export, err);
-	if (rc == 0)
-		rc = sign_flags_read(&options->sign, context->now, &sign, err);
-	export.signing = sign_request_wanted(&sign);
 	if (rc == 0)
 		rc = images_find(context->store, args->items[0], &entry, err);
 	if (rc < 0)
@@ -113,7 +110,6 @@ const struct command command_push = {
 	.max_args = 2,
 	.options = {{&group, 0},
 		    {&compression_group, offsetof(struct push_options, compression)},
-		    {&sign_group, offsetof(struct push_options, sign)},
 		    {&registry_group, offsetof(struct push_options, registry)}},
 	.options_size = sizeof(struct push_options),
 	.run = run,

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/env.h"
 #include "base/log.h"
+#include "registry/proxy.h"
 #include "registry/url.h"
 
 #define CONNECT_TIMEOUT_MS 30000L
@@ -217,16 +217,14 @@ static void set_tls(struct exchange *x, const struct host *host, bool own_origin
 	}
 }
 
-/* curl reads http_proxy, https_proxy, HTTPS_PROXY and NO_PROXY itself. Go's programs also read HTTP_PROXY, except in a
- * CGI script, where it is a header of the request (httpoxy), and never send a loopback address through a proxy. */
+/* Decided here and not by curl: "" is no proxy, and its own list of exceptions is not asked. */
 static void set_proxy(struct exchange *x, const struct url *url)
 {
 	const struct curl_library *curl = &x->transport->curl;
+	const char *proxy = proxy_find(url);
 
-	if (url_host_is_loopback(url->host))
-		curl->curl_easy_setopt(x->easy, CURLOPT_PROXY, "");
-	else if (!url->https && env_plain("HTTP_PROXY") && !env_plain("http_proxy") && !env_plain("REQUEST_METHOD"))
-		curl->curl_easy_setopt(x->easy, CURLOPT_PROXY, env_plain("HTTP_PROXY"));
+	curl->curl_easy_setopt(x->easy, CURLOPT_PROXY, proxy ? proxy : "");
+	curl->curl_easy_setopt(x->easy, CURLOPT_NOPROXY, "");
 }
 
 static void set_connection(struct exchange *x)

@@ -66,6 +66,13 @@ struct mount_source *upload_mount_source(struct upload *upload, const char *path
 	return source;
 }
 
+void upload_refuse_source(struct upload *upload, const char *path)
+{
+	for (size_t i = 0; i < upload->source_count; i++)
+		if (strcmp(upload->sources[i].path, path) == 0)
+			upload->sources[i].refused = true;
+}
+
 /* ---- The batch ---- */
 
 static void start_jobs(struct upload *upload);

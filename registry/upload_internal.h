@@ -86,5 +86,7 @@ void upload_job_end(struct upload_job *job);
 
 /* The session for mounts from `path`; NULL when the registry has refused it. */
 struct mount_source *upload_mount_source(struct upload *upload, const char *path);
+/* It has: nothing more is asked of `path`. */
+void upload_refuse_source(struct upload *upload, const char *path);
 
 #endif

@@ -371,7 +371,7 @@ static int after_mount(struct upload_job *job, const struct http_answer *answer,
 		return open_session(job, answer, err);
 	log_debug("mount from %s: HTTP %d", job->sources.items[0], answer->status);
 	if (answer->status == 401 || answer->status == 403)
-		upload_mount_source(job->upload, job->sources.items[0])->refused = true;
+		upload_refuse_source(job->upload, job->sources.items[0]);
 	strlist_remove(&job->sources, 0);
 	return send_mount(job, err);
 }
@@ -477,7 +477,7 @@ int upload_job_go_on(struct upload_job *job, int rc, const struct http_answer *a
 		return recover(job, rc, NULL, err);
 	if (job->step == UPLOAD_MOUNT && rc == -EACCES) {
 		error_clear(err);
-		upload_mount_source(job->upload, job->sources.items[0])->refused = true;
+		upload_refuse_source(job->upload, job->sources.items[0]);
 		return send_mount(job, err);
 	}
 	return rc;

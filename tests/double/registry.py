@@ -237,6 +237,7 @@ class Handler(socketserver.BaseRequestHandler):
 
     def break_request(self):
         if self.fault["do"] == "stall":
+            self.finish_record()
             time.sleep(self.fault.get("seconds", 5))
         raise Closed if self.fault["do"] == "stall" else BrokenPipeError
 
