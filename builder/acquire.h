@@ -26,6 +26,7 @@ struct acquire_options {
 int acquire_image(struct workshop *w, const char *name, const struct acquire_options *options, struct image *image,
 		  struct error **err);
 
+struct signing;
 struct export_options {
 	enum image_format format; /* used when has_format */
 	bool has_format;
@@ -38,6 +39,7 @@ struct export_options {
 	/* NULL: each export has a client of its own. Else one for several, which remembers what is where: made by the
 	 * first that needs it, the caller's to free. */
 	struct registry_client **client;
+	const struct signing *signing; /* of what is sent (registry/sign_image.h); NULL: not at all */
 };
 /* Sends an image of the store to "transport:…" (a plain name is docker://). *digest is that of the manifest as it was
  * sent. */

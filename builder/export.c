@@ -12,6 +12,7 @@
 #include "builder/outgoing.h"
 #include "imagefmt/transport.h"
 #include "registry/docker.h"
+#include "registry/sign_image.h"
 
 static int send_image(struct workshop *w, struct image_sink *sink, struct outgoing *out, struct digest *digest,
 		      struct error **err)
@@ -35,11 +36,16 @@ static int open_sink(struct workshop *w, const struct location *location, const 
 		     struct registry_client **own, struct image_sink **sink, struct error **err)
 {
 	struct registry_client **client = options->client ? options->client : own;
+	int rc = 0;
 
-	if (location->transport != TRANSPORT_DOCKER)
-		return image_sink_open_local(location, workshop_store(w), sink, err);
-	int rc = *client ? 0 : registry_client_new(&options->registry, client, err);
-	return rc < 0 ? rc : registry_sink_open(*client, &location->ref, sink, err);
+	if (location->transport == TRANSPORT_DOCKER) {
+		rc = *client ? 0 : registry_client_new(&options->registry, client, err);
+		if (rc >= 0)
+			rc = registry_sink_open(*client, &location->ref, sink, err);
+	} else {
+		rc = image_sink_open_local(location, workshop_store(w), sink, err);
+	}
+	return rc < 0 ? rc : signing_sink(options->signing, location, *client, sink, err);
 }
 
 /* Registries that know OCI's images are a few years old; those that do not are still there. */
@@ -93,6 +99,8 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 	rc = outgoing_wish(location.transport, options, image->manifest.format, &wish, err);
 	if (rc < 0)
 		return rc;
+	if (location.transport == TRANSPORT_STORE && options->signing)
+		return signing_refuse_store(err);
 	if (location.transport == TRANSPORT_STORE)
 		return name_in_store(w, image, location.name, digest, err);
 	/* Else who loads the archive could only call the image by its id. */

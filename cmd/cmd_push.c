@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "cmd/flags.h"
+#include "cmd/sign_flags.h"
 #include "imagefmt/reference.h"
 
 struct push_options {
@@ -14,6 +15,7 @@ struct push_options {
 	bool quiet, all, rm;
 	struct compression_flags compression;
 	struct registry_flags registry;
+	struct sign_flags sign;
 };
 
 #define PUSH(member) offsetof(struct push_options, member)
@@ -58,9 +60,13 @@ static int run(struct command_context *context, void *values, const struct strli
 	const struct push_options *options = values;
 	cleanup(image_entry_done) struct image_entry entry = {0};
 	cleanup(image_done) struct image image = {0};
+	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct export_options export = {0};
 	struct digest digest;
 	int rc = read_flags(options, &export, err);
+	if (rc == 0)
+		rc = sign_flags_read(&options->sign, context->now, &sign, err);
+	export.signing = sign_request_wanted(&sign);
 	if (rc == 0)
 		rc = images_find(context->store, args->items[0], &entry, err);
 	if (rc < 0)
@@ -110,6 +116,7 @@ const struct command command_push = {
 	.max_args = 2,
 	.options = {{&group, 0},
 		    {&compression_group, offsetof(struct push_options, compression)},
+		    {&sign_group, offsetof(struct push_options, sign)},
 		    {&registry_group, offsetof(struct push_options, registry)}},
 	.options_size = sizeof(struct push_options),
 	.run = run,
