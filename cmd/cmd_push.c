@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "builder/manifest_list.h"
 #include "cmd/flags.h"
 #include "cmd/sign_flags.h"
 #include "imagefmt/reference.h"
@@ -24,7 +25,7 @@ static const struct option_spec rows[] = {
 	 "oci, docker (v2s2), or auto: docker where oci is refused; default: the image's own"},
 	{"digestfile", 0, OPTION_TEXT, PUSH(digestfile), "FILE", "write the digest of the pushed manifest to FILE"},
 	{"rm", 0, OPTION_FLAG, PUSH(rm), NULL, "remove the image from the store afterwards"},
-	{"all", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
+	{"all", 0, OPTION_FLAG, PUSH(all), NULL, "of a list all images and the list itself"},
 	{"quiet", 'q', OPTION_FLAG, PUSH(quiet), NULL, "no progress on standard error"},
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
@@ -55,11 +56,35 @@ static void put_asked_name_first(struct image_entry *entry, const char *typed)
 		}
 }
 
+/* An image; of a list the one for this machine, or with --all the list and all its images. */
+static int send(struct command_context *context, const struct push_options *options, const struct image_entry *entry,
+		const char *destination, const struct export_options *export, struct digest *digest, struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry chosen = {0};
+	cleanup(image_done) struct image image = {0};
+	const struct list_push_options list = {.export = *export};
+	int rc = 0;
+	if (manifest_list_is(entry) && options->all)
+		return manifest_list_push(context->workshop, entry, destination, &list, digest, err);
+	if (manifest_list_is(entry)) {
+		rc = manifest_list_choose(context->workshop, entry, /* platform */ NULL, &chosen, err);
+	} else {
+		descriptor_copy(&chosen.manifest, &entry->manifest);
+		strlist_copy(&chosen.names, &entry->names);
+		chosen.id = entry->id;
+		chosen.created = entry->created;
+	}
+	if (rc == 0)
+		rc = image_load(context->store, &chosen, &image, err);
+	if (rc == 0)
+		rc = export_image(context->workshop, &image, destination, export, digest, err);
+	return rc;
+}
+
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
 	const struct push_options *options = values;
 	cleanup(image_entry_done) struct image_entry entry = {0};
-	cleanup(image_done) struct image image = {0};
 	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct export_options export = {0};
 	struct digest digest;
@@ -76,9 +101,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	const char *destination = args->count > 1 ? args->items[1] : own_name;
 	if (!destination)
 		return error_set(err, EINVAL, "image '%s' has no name: say where to push it", args->items[0]);
-	rc = image_load(context->store, &entry, &image, err);
-	if (rc == 0)
-		rc = export_image(context->workshop, &image, destination, &export, &digest, err);
+	rc = send(context, options, &entry, destination, &export, &digest, err);
 	if (rc < 0) {
 		error_prefix(err, "push %s", destination);
 		return push_status(rc, destination, err);
@@ -90,7 +113,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (options->digestfile)
 		rc = result_file_write(options->digestfile, text, err);
 	if (rc == 0 && options->rm)
-		rc = images_remove(context->store, &image.entry.id, err);
+		rc = images_remove(context->store, &entry.id, err);
 	return rc;
 }
 
