@@ -131,6 +131,13 @@ static int signing_has(void *data, const struct descriptor *const *blobs, size_t
 	return image_sink_has(state->inner, blobs, count, from, has, err);
 }
 
+/* A top that is sent again, in another format, stands for the one that was not taken. */
+static void forget_top(struct signing_state *state)
+{
+	if (state->count > 0 && state->manifests[state->count - 1].top)
+		descriptor_done(&state->manifests[--state->count].descriptor);
+}
+
 static int signing_manifest(void *data, const void *text, size_t size, const char *media_type, bool top,
 			    struct error **err)
 {
@@ -142,6 +149,8 @@ static int signing_manifest(void *data, const void *text, size_t size, const cha
 		rc = digest_of(text, size, &digest, err);
 	if (rc < 0)
 		return rc;
+	if (top)
+		forget_top(state);
 	state->manifests = mem_grow(state->manifests, state->count + 1, sizeof(*state->manifests));
 	state->manifests[state->count++] = (struct signed_manifest){
 		.descriptor = {.media_type = mem_strdup(media_type), .digest = digest, .size = size}, .top = top};
