@@ -23,9 +23,10 @@
 #include "builder/container_internal.h"
 #include "builder/container_name.h"
 #include "builder/container_state.h"
-#include "builder/rootfs.h"
+#include "builder/rootfs_internal.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
+#include "imagefmt/layerroot.h"
 #include "imagefmt/reference.h"
 
 #define STATE "state.json"
@@ -104,19 +105,11 @@ static int random_id(char id[CONTAINER_ID_SIZE], struct error **err)
 /* Gives `upper` the mode and owner of the root directory that it will stand for. */
 static int give_root_attributes(struct workshop *w, int dir, const struct container *c, struct error **err)
 {
-	if (c->config.diff_id_count == 0)
-		return 0;
-	cleanup_close int top = layer_open(workshop_store(w), &c->config.diff_ids[c->config.diff_id_count - 1], err);
-	struct stat st;
-	if (top < 0)
-		return top;
-	if (fstat(top, &st) < 0)
-		return error_set_errno(err, "look at the top layer");
-	/* The owner first: chown(2) clears bits of the mode. */
-	if (fchownat(dir, "upper", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    fchmodat(dir, "upper", st.st_mode & 07777, 0) < 0)
-		return error_set_errno(err, "set the owner of the root directory");
-	return 0;
+	cleanup(rootfs_layers_done) struct rootfs_layers layers = ROOTFS_LAYERS_INIT;
+	cleanup_close int upper = fd_open_dir(dir, "upper", err);
+	int rc = upper < 0 ? upper : rootfs_open_lowers(w, c->config.diff_ids, c->config.diff_id_count, &layers, err);
+
+	return rc < 0 ? rc : layer_root_inherit(upper, layers.lowers, layers.lower_count, err);
 }
 
 struct root_attributes {
@@ -134,11 +127,12 @@ static int root_attributes_task(struct workshop *w, void *context, struct buf *r
 /* Most roots are 0755 and ours, as mkdir made it: then there is nothing to do that needs the user namespace. */
 static bool has_plain_root(struct workshop *w, const struct container *c)
 {
-	if (c->config.diff_id_count == 0)
-		return true;
-	cleanup_free char *path = layer_tree_path(workshop_store(w), &c->config.diff_ids[c->config.diff_id_count - 1]);
-	struct stat st;
-	return stat(path, &st) == 0 && (st.st_mode & 07777) == 0755 && st.st_uid == geteuid() && st.st_gid == getegid();
+	for (size_t i = 0; i < c->config.diff_id_count; i++) {
+		cleanup_free char *path = layer_tree_path(workshop_store(w), &c->config.diff_ids[i]);
+		if (!layer_root_is_plain(path))
+			return false;
+	}
+	return true;
 }
 
 int container_make_upper(struct workshop *w, int dir, const struct container *c, struct error **err)

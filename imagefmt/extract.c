@@ -19,6 +19,7 @@
 #include "base/rootpath.h"
 #include "base/tree.h"
 #include "imagefmt/dirlist.h"
+#include "imagefmt/layerroot.h"
 #include "imagefmt/layerxattr.h"
 
 /* Runs of zeros of this size, at multiples of it, become holes. */
@@ -360,6 +361,8 @@ static int add_root(struct extractor *x, const struct tar_entry *entry, struct e
 	int rc = extract_set_owner(x, &place, entry, err);
 	if (rc == 0)
 		rc = extract_set_xattrs(x, &place, entry, err);
+	if (rc == 0 && !x->options.plain)
+		rc = layer_root_say(fd, err);
 	return rc < 0 ? rc : extract_dir_later(x, fd, "", 0, entry->mode, entry->mtime, err);
 }
 

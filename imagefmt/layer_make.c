@@ -18,6 +18,7 @@
 #include "base/tree.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/codec.h"
+#include "imagefmt/layerroot.h"
 #include "imagefmt/unpack.h"
 
 /* ---- making ---- */
@@ -73,6 +74,8 @@ static int make_tmp(struct store *store, char **name, struct error **err)
 /* The root of a layer is as no tar says it: 0755, root's, with nothing below it to hide. */
 static int reset_root(int fs, struct error **err)
 {
+	if (layer_root_is_said(fs))
+		return ovlmark_clear_opaque(fs, err);
 	if (fchown(fs, 0, 0) < 0 && geteuid() == 0)
 		return error_set_errno(err, "give the layer's root to root");
 	if (fchmod(fs, 0755) < 0)

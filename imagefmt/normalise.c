@@ -18,6 +18,7 @@
 #include "base/ovlmark.h"
 #include "base/owner.h"
 #include "imagefmt/dirlist.h"
+#include "imagefmt/layerroot.h"
 #include "imagefmt/tarread.h"
 
 #define XATTR_LIST_SIZE ((size_t)64 << 10)
@@ -220,5 +221,12 @@ int pack_normalise(int upper, const struct normalise_options *options, struct er
 	int rc = drop_bookkeeping(&n, root, &is_opaque, err);
 	if (rc == 0 && is_opaque)
 		rc = ovlmark_clear_opaque(root, err);
-	return rc < 0 ? rc : normalise_children(&n, root, /* merges */ options->lower_count > 0, &removed, err);
+	struct stat st;
+	if (rc == 0 && fstat(root, &st) < 0)
+		rc = error_set_errno(err, "stat the upper directory");
+	if (rc == 0)
+		rc = normalise_children(&n, root, /* merges */ options->lower_count > 0, &removed, err);
+	if (rc == 0)
+		rc = layer_root_settle(root, options->lowers, options->lower_count, err);
+	return rc < 0 ? rc : set_time(&n, root, ".", &st, removed, err);
 }

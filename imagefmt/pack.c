@@ -23,6 +23,7 @@
 #include "base/parse.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/dirlist.h"
+#include "imagefmt/layerroot.h"
 #include "imagefmt/layerxattr.h"
 #include "imagefmt/pipeline.h"
 #include "imagefmt/tar.h"
@@ -401,6 +402,26 @@ static int put_children(struct packer *p, int dirfd, struct error **err)
 	return rc;
 }
 
+/* "./", where the layer says something of its root. */
+static int put_root(struct packer *p, int fd, struct error **err)
+{
+	struct marks marks;
+	struct stat st;
+
+	if (!layer_root_is_said(fd))
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return error_set_errno(err, "stat the layer's tree");
+	int rc = read_marks(p, fd, &st, &marks, err);
+	if (rc < 0)
+		return rc;
+	buf_append_str(&p->path, "./");
+	struct tar_entry entry = entry_of(p, &st, TAR_DIRECTORY);
+	rc = put_entry(p, &entry);
+	buf_clear(&p->path);
+	return rc;
+}
+
 static int pack(int dirfd, const struct pipeline_options *options, struct pack_result *result, struct error **err)
 {
 	static const char zeros[2 * TAR_BLOCK];
@@ -415,7 +436,9 @@ static int pack(int dirfd, const struct pipeline_options *options, struct pack_r
 	if (rc < 0)
 		return rc;
 	packer_init(&p, pipeline);
-	rc = put_children(&p, root, err);
+	rc = put_root(&p, root, err);
+	if (rc == 0)
+		rc = put_children(&p, root, err);
 	if (rc < 0 && rc != BROKEN)
 		return rc;
 	if (rc == 0)

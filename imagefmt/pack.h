@@ -4,9 +4,8 @@
  * where needed, entries sorted bytewise, no names of owners, whole seconds, whiteouts as .wh. entries, hard links
  * inside the layer kept. PACK_RECIPE counts the versions of these rules; it stands in every layer's record.
  *
- * The tree's own root has no entry, as in the layers of containers/storage and Docker: its owner and mode do not
- * travel. Sockets are left out; a file whose name begins with ".wh." is an error that names it, and so is one that
- * changes while it is read.
+ * The tree's own root has an entry only where the layer says something of it (layerroot.h). Sockets are left out; a
+ * file whose name begins with ".wh." is an error that names it, and so is one that changes while it is read.
  *
  * Walk and tar, hashing, compression and writing overlap in threads that end before the function returns, joined by a
  * ring of 1 MiB blocks; small layers use none. Memory stays under 40 MiB for any size.
@@ -57,7 +56,7 @@ struct normalise_options {
 
 /* What a finished upper directory needs before it is a layer: opaque marks on directories that no lower layer has are
  * removed, attributes of overlayfs' bookkeeping and records that nobody vouches for dropped, mtimes past `clamp_mtime`
- * set to it. */
+ * set to it; and it is marked whether it says something of its root. */
 int pack_normalise(int upper, const struct normalise_options *options, struct error **err);
 
 #endif
