@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -157,7 +158,18 @@ static int move(struct build *build, struct stage_run *run, const struct pack_re
 	if ((mkdirat(dir, MADE, 0700) < 0 && errno != EEXIST) || renameat(dir, "upper", dir, MADE "/fs") < 0)
 		return error_set_errno(err, "take the step's changes");
 	int rc = layer_adopt_prepared(workshop_store(build->w), dir, MADE, packed, err);
-	return rc < 0 ? rc : container_make_upper(build->w, dir, &run->c, err);
+	if (rc < 0)
+		return rc;
+	/* It stands on the layer that this one has become, which the container's configuration does not have yet. */
+	size_t count = run->c.config.diff_id_count;
+	cleanup_free struct digest *diff_ids = mem_grow(NULL, count + 1, sizeof(*diff_ids));
+	if (count)
+		memcpy(diff_ids, run->c.config.diff_ids, count * sizeof(*diff_ids));
+	diff_ids[count] = packed->diff_id;
+	struct container above = run->c;
+	above.config.diff_ids = diff_ids;
+	above.config.diff_id_count = count + 1;
+	return container_make_upper(build->w, dir, &above, err);
 }
 
 int build_layer_end(struct build *build, struct stage_run *run, struct build_record *record, struct error **err)

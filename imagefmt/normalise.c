@@ -207,7 +207,7 @@ static int normalise_children(struct normaliser *n, int fd, bool merges, bool *r
 	return rc;
 }
 
-int pack_normalise(int upper, const struct normalise_options *options, struct error **err)
+static int normalise_tree(int upper, const struct normalise_options *options, struct error **err)
 {
 	cleanup(normaliser_done) struct normaliser n = {.options = options};
 	cleanup_close int root = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -221,12 +221,19 @@ int pack_normalise(int upper, const struct normalise_options *options, struct er
 	int rc = drop_bookkeeping(&n, root, &is_opaque, err);
 	if (rc == 0 && is_opaque)
 		rc = ovlmark_clear_opaque(root, err);
+	return rc < 0 ? rc : normalise_children(&n, root, /* merges */ options->lower_count > 0, &removed, err);
+}
+
+/* The root last: what is taken out of it changes its time. */
+int pack_normalise(int upper, const struct normalise_options *options, struct error **err)
+{
+	const struct normaliser n = {.options = options};
 	struct stat st;
-	if (rc == 0 && fstat(root, &st) < 0)
-		rc = error_set_errno(err, "stat the upper directory");
+
+	if (fstat(upper, &st) < 0)
+		return error_set_errno(err, "stat the upper directory");
+	int rc = normalise_tree(upper, options, err);
 	if (rc == 0)
-		rc = normalise_children(&n, root, /* merges */ options->lower_count > 0, &removed, err);
-	if (rc == 0)
-		rc = layer_root_settle(root, options->lowers, options->lower_count, err);
-	return rc < 0 ? rc : set_time(&n, root, ".", &st, removed, err);
+		rc = layer_root_settle(upper, options->lowers, options->lower_count, err);
+	return rc < 0 ? rc : set_time(&n, upper, ".", &st, /* force */ true, err);
 }

@@ -333,6 +333,26 @@ static int put_other(struct packer *p, int dirfd, const char *name, size_t name_
 	return put_entry(p, &entry);
 }
 
+/* "./", where the layer says something of its root. */
+static int put_root(struct packer *p, int fd, struct error **err)
+{
+	struct marks marks;
+	struct stat st;
+
+	if (!layer_root_is_said(fd))
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return error_set_errno(err, "stat the layer's tree");
+	int rc = read_marks(p, fd, &st, &marks, err);
+	if (rc < 0)
+		return rc;
+	buf_append_str(&p->path, "./");
+	struct tar_entry entry = entry_of(p, &st, TAR_DIRECTORY);
+	rc = put_entry(p, &entry);
+	buf_clear(&p->path);
+	return rc;
+}
+
 static int put_children(struct packer *p, int dirfd, struct error **err);
 
 static int put_directory(struct packer *p, int dirfd, const char *name, struct error **err)
@@ -389,6 +409,8 @@ static int put_children(struct packer *p, int dirfd, struct error **err)
 
 	if (rc < 0)
 		return error_prefix(err, "'%s'", buf_str(&p->path));
+	if (name_at == 0)
+		rc = put_root(p, dirfd, err);
 	for (size_t i = 0; rc == 0 && i < list.count; i++) {
 		buf_append_str(&p->path, list.names[i].name);
 		if (p->path.overflow)
@@ -399,26 +421,6 @@ static int put_children(struct packer *p, int dirfd, struct error **err)
 		if (p->path.data != NULL)
 			p->path.data[name_at] = '\0';
 	}
-	return rc;
-}
-
-/* "./", where the layer says something of its root. */
-static int put_root(struct packer *p, int fd, struct error **err)
-{
-	struct marks marks;
-	struct stat st;
-
-	if (!layer_root_is_said(fd))
-		return 0;
-	if (fstat(fd, &st) < 0)
-		return error_set_errno(err, "stat the layer's tree");
-	int rc = read_marks(p, fd, &st, &marks, err);
-	if (rc < 0)
-		return rc;
-	buf_append_str(&p->path, "./");
-	struct tar_entry entry = entry_of(p, &st, TAR_DIRECTORY);
-	rc = put_entry(p, &entry);
-	buf_clear(&p->path);
 	return rc;
 }
 
@@ -436,9 +438,7 @@ static int pack(int dirfd, const struct pipeline_options *options, struct pack_r
 	if (rc < 0)
 		return rc;
 	packer_init(&p, pipeline);
-	rc = put_root(&p, root, err);
-	if (rc == 0)
-		rc = put_children(&p, root, err);
+	rc = put_children(&p, root, err);
 	if (rc < 0 && rc != BROKEN)
 		return rc;
 	if (rc == 0)

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "imagefmt/blob.h"
+#include "imagefmt/layerroot.h"
 #include "imagefmt/layer.h"
 #include "imagefmt/layer_internal.h"
 
@@ -18,6 +19,7 @@ static char *make_upper(struct tempstore *t, const char *text, struct pack_resul
 	assert_int_equal(mkdirat(fd, "etc", 0755), 0);
 	cleanup_close int out = openat(fd, "etc/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	assert_int_equal(fd_write_all(out, text, strlen(text), NULL), 0);
+	assert_int_equal(fchmod(fd, 0755), 0);
 	assert_int_equal(pack_normalise(fd, &(struct normalise_options){.clamp_mtime = 1700000000}, NULL), 0);
 	assert_int_equal(pack_tree(fd, NULL, NULL, packed, NULL), 0);
 	return name;
@@ -89,6 +91,39 @@ static void an_adopted_tree_is_the_layer(void **state)
 	cleanup_free char *path = layer_tree_path(t->store, &packed.diff_id);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0755);
+}
+
+static void the_root_of_a_layer_that_says_something_of_it_is_kept(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed, plain;
+	int tmp = store_tmp(t->store, NULL);
+	cleanup_free char *name = make_upper(t, "root", &plain);
+	cleanup_close int fd = fd_open_dir(tmp, name, NULL);
+	struct stat st;
+
+	assert_int_equal(fchmod(fd, 0711), 0);
+	assert_int_equal(pack_normalise(fd, &(struct normalise_options){.clamp_mtime = 1700000000}, NULL), 0);
+	assert_true(layer_root_is_said(fd));
+	assert_int_equal(pack_tree(fd, NULL, NULL, &packed, NULL), 0);
+	assert_int_equal(packed.entries, plain.entries + 1);
+	assert_int_equal(layer_adopt(t->store, name, &packed, NULL), 0);
+	cleanup_free char *path = layer_tree_path(t->store, &packed.diff_id);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0711);
+	/* On a layer that says the same, it says nothing. */
+	cleanup_close int lower = layer_open(t->store, &packed.diff_id, NULL);
+	cleanup_free char *above = make_upper(t, "above", &plain);
+	cleanup_close int upper = fd_open_dir(tmp, above, NULL);
+	assert_int_equal(layer_root_inherit(upper, &lower, 1, NULL), 0);
+	assert_int_equal(fstat(upper, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0711);
+	assert_int_equal(layer_root_settle(upper, &lower, 1, NULL), 0);
+	assert_false(layer_root_is_said(upper));
+	/* What is plain again says so. */
+	assert_int_equal(fchmod(upper, 0755), 0);
+	assert_int_equal(layer_root_settle(upper, &lower, 1, NULL), 0);
+	assert_true(layer_root_is_said(upper));
 }
 
 static void a_layer_is_packed_and_unpacked_again(void **state)
@@ -233,6 +268,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test_with_store(an_adopted_tree_is_the_layer),
+		test_with_store(the_root_of_a_layer_that_says_something_of_it_is_kept),
 		test_with_store(a_layer_is_packed_and_unpacked_again),
 		test_with_store(a_blob_with_another_tar_is_refused),
 		test_with_store(after_a_restart_a_whole_tree_is_marked),
