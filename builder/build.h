@@ -23,6 +23,7 @@ enum build_event_kind {
 	BUILD_STEP_DONE,
 	BUILD_STEP_CACHED,
 	BUILD_SAYS,
+	BUILD_STEP_WHY, /* --explain, between a step's beginning and end: a JSON object with "cached" and "changes" */
 	BUILD_SUMMARY,	/* the last, of a build that succeeded: a JSON object */
 	BUILD_TRANSFER, /* a blob on its way to or from a registry */
 };
@@ -65,7 +66,8 @@ struct build_options {
 	bool git_modes;	 /* --context-modes=git */
 	bool pass_stdin; /* RUN gets ours, else /dev/null */
 	bool quiet;
-	bool debug; /* a RUN that fails is entered at once, on the terminal; jobs is 1 */
+	bool explain; /* say of each step why it was or was not taken from the cache */
+	bool debug;   /* a RUN that fails is entered at once, on the terminal; jobs is 1 */
 	/* Lines for people, as they come: "STEP 1/7: FROM alpine", output of RUN is written to stderr as it is. */
 	void (*progress)(const char *line, void *context);
 	/* Instead of it, for who wants more than lines. NULL. */

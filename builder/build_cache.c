@@ -20,6 +20,7 @@
 #include "base/parse.h"
 #include "base/strlist.h"
 #include "base/tree.h"
+#include "builder/explain.h"
 #include "imagefmt/layer.h"
 
 #define FOLDER "steps"
@@ -213,5 +214,7 @@ int build_cache_clear(struct store *store, struct error **err)
 {
 	int cache = store_folder(store, STORE_CACHE, err);
 
-	return cache < 0 ? cache : tree_remove(cache, FOLDER, err);
+	int rc = cache < 0 ? cache : tree_remove(cache, FOLDER, err);
+
+	return rc < 0 ? rc : tree_remove(cache, EXPLAIN_FOLDER, err);
 }

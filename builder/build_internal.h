@@ -5,6 +5,7 @@
  *	build_source.c	what steps read: contexts, images, other stages
  *	build_stage.c	one stage, step by step: from the cache, or made
  *	build_stepkey.c	the key of a step
+ *	build_explain.c	why it was not in the cache
  *	build_layer.c	changes to a layer
  *	build_exec.c	RUN; build_mounts.c what it mounts, debug_shell.c what is left of one that failed
  *	secret.c	its secrets and ssh sockets
@@ -55,6 +56,7 @@ struct stage_run {
 	int64_t *spent_ms;	      /* of each step */
 	int64_t base_ms;	      /* unpacking what it is FROM */
 	int64_t step_began_ms;	      /* the one at hand */
+	struct explain *explain;      /* NULL before it is needed */
 	/* Its container: layers in config.diff_ids and layer_types, the rest is filled in when it is made on disk. */
 	struct container c;
 	int lock, dir; /* of the container; -1 before there is one */
@@ -136,11 +138,29 @@ void stage_run_clean_up(struct build *build, struct stage_run *run);
 /* A stage that is copied from stands in the key with its layers, which costs nothing, or with the files themselves:
  * then a stage that came out different elsewhere is no other input. */
 enum key_of_stages { KEY_OF_LAYERS, KEY_OF_FILES };
-/* -ENODATA: this step cannot be known before it is done (a download without a checksum). KEY_OF_FILES only inside. */
+#define KEY_LAYERS_BELOW "the layers below" /* their name among the parts of a key */
+/* -ENODATA: this step cannot be known before it is done (a download without a checksum). KEY_OF_FILES only inside.
+ * `parts` (key_parts.h) may be NULL. */
 int build_step_key(struct build *build, const struct stage_run *run, const struct plan_step *step,
-		   enum key_of_stages of, struct digest *key, struct error **err);
+		   enum key_of_stages of, struct key_parts *parts, struct digest *key, struct error **err);
 /* True for a COPY that neither reads nor follows what is there (--link). */
 bool build_step_stands_alone(const struct plan_step *step);
+
+/* ---- build_explain.c ----------------------------------------------------------------------------------------------
+ */
+
+void build_explain_begin(const struct build *build, struct stage_run *run);
+/* The step's key has been made. */
+void build_explain_note(struct build *build, const struct stage_run *run, const struct plan_step *step,
+			enum key_of_stages of, const struct digest *key);
+/* The same with the parts in hand. */
+void build_explain_note_parts(const struct stage_run *run, const struct plan_step *step, const struct digest *key,
+			      struct key_parts *parts);
+/* With --explain: says why. `key` is as it was noted, NULL where there is none. */
+void build_explain_tell(const struct build *build, const struct stage_run *run, const struct plan_step *step,
+			const struct digest *key, bool cached);
+/* Writes what was noted of the stage. */
+void build_explain_end(const struct stage_run *run);
 
 /* ---- build_layer.c ------------------------------------------------------------------------------------------------
  */

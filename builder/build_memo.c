@@ -99,7 +99,7 @@ struct build_memo *build_memo_open(struct store *store, int root)
 	struct stat st;
 
 	memo->store = store;
-	if (cache < 0 || fstat(root, &st) < 0)
+	if (cache < 0 || root < 0 || fstat(root, &st) < 0)
 		return memo;
 	memo->name = mem_printf(FOLDER "/%llx-%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
 	map_table(memo, cache);

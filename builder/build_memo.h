@@ -15,7 +15,8 @@
 
 struct build_memo;
 
-/* Never fails: without a memo everything is read. `root` is the context's directory. */
+/* Never fails: without a memo everything is read. `root` is the context's directory; -1 where it will not be found
+ * again: nothing is kept then. */
 struct build_memo *build_memo_open(struct store *store, int root);
 /* Writes what has been learned, and frees. */
 void build_memo_close(struct build_memo *memo);

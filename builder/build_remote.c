@@ -167,11 +167,11 @@ void build_remotes_key(const struct build_remotes *remotes, struct build_key *ke
 {
 	for (size_t i = 0; i < remotes->count; i++) {
 		const struct build_remote *remote = &remotes->items[i];
-		build_key_text(key, "name", remote->source);
-		build_key_text(key, "commit", remote->commit);
+		build_key_text(key, "the address", remote->source);
+		build_key_text(key, "the commit", remote->commit);
 		if (remote->is_tree)
 			continue;
-		build_key_digest(key, "content", &remote->content);
-		build_key_number(key, "mtime", (uint64_t)remote->mtime);
+		build_key_digest(key, "the download", &remote->content);
+		build_key_number(key, "the time of the download", (uint64_t)remote->mtime);
 	}
 }

@@ -167,7 +167,7 @@ static int add_path(struct walk *walk, const char *text, struct error **err)
 	if (ignored && !(is_dir && selection->ignore->has_exceptions))
 		return is_glob ? 0 : not_found(text, true, err);
 	/* What is kept of the path is part of what comes out; a file brings its name. */
-	build_key_text(walk->key, is_dir ? "directory" : "file",
+	build_key_text(walk->key, is_dir ? "a directory among the sources" : "the name of a source",
 		       selection->parents ? below_base(selection, walk->source)
 		       : is_dir		  ? NULL
 					  : last_part(walk->source));
@@ -190,7 +190,7 @@ static int add_source(const struct build_selection *selection, const struct igno
 
 	/* Where "/./" stands decides how much of the path is kept. */
 	if (selection->parents)
-		build_key_text(key, "pattern", text);
+		build_key_text(key, "a source", text);
 	for (size_t i = 0; rc >= 0 && i < paths.count; i++) {
 		cleanup(walk_done) struct walk walk = {
 			.selection = selection,

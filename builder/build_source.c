@@ -88,7 +88,9 @@ int build_directory_open(struct build *build, const struct plan_input *input, st
 	if (build_context_fd(found->context) < 0)
 		return error_set(err, ENOENT, "the build context has no files, only a Dockerfile");
 	if (!found->memo)
-		found->memo = build_memo_open(workshop_store(build->w), build_context_fd(found->context));
+		found->memo = build_memo_open(workshop_store(build->w), build_context_is_lasting(found->context)
+										? build_context_fd(found->context)
+										: -1);
 	*directory = found;
 	return 0;
 }

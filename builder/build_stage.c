@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "builder/copy.h"
+#include "builder/explain.h"
 #include "builder/fetch.h"
 
 static void tell(const struct build *build, const char *line)
@@ -57,6 +58,7 @@ void stage_run_done(struct stage_run *run)
 	free(run->cached);
 	free(run->spent_ms);
 	container_done(&run->c);
+	explain_close(run->explain);
 	fd_close(run->lock);
 	fd_close(run->dir);
 }
@@ -250,7 +252,7 @@ static int find_cached(struct build *build, struct stage_run *run, const struct 
 		       bool *has_key, struct build_record *record, struct error **err)
 {
 	cleanup_error struct error *error = NULL;
-	int rc = build_step_key(build, run, step, KEY_OF_LAYERS, key, &error);
+	int rc = build_step_key(build, run, step, KEY_OF_LAYERS, /* parts */ NULL, key, &error);
 
 	if (rc == -ENODATA)
 		return 0;
@@ -260,6 +262,7 @@ static int find_cached(struct build *build, struct stage_run *run, const struct 
 		return rc;
 	}
 	*has_key = true;
+	build_explain_note(build, run, step, KEY_OF_LAYERS, key);
 	if (!is_known(build, run, key, record))
 		return 0;
 	record->key = *key;
@@ -268,6 +271,7 @@ static int find_cached(struct build *build, struct stage_run *run, const struct 
 
 static void use_cached(struct build *build, struct stage_run *run, const struct build_record *record)
 {
+	build_explain_tell(build, run, &run->plan->steps[run->done], &record->key, /* cached */ true);
 	announce_end(build, run, record, /* cached */ true);
 	stage_run_add(run, record, /* cached */ true);
 }
@@ -282,6 +286,7 @@ static void start(struct build *build, struct stage_run *run)
 	cleanup_free char *from = mem_printf("FROM %s", run->plan->base_text);
 
 	stage_run_begin(build, run);
+	build_explain_begin(build, run);
 	if (!raise_event(build, run, BUILD_STEP_STARTED, 1, from, /* record */ NULL))
 		announce(build, run, 1, from);
 	raise_event(build, run, BUILD_STEP_DONE, 1, from, /* record */ NULL);
@@ -315,6 +320,7 @@ int stage_run_look_up(struct build *build, struct stage_run *run, struct error *
 		announce_end(build, run, /* record */ NULL, /* cached */ false);
 		stage_run_add(run, /* record */ NULL, /* cached */ true);
 	}
+	build_explain_end(run);
 	return 0;
 }
 
@@ -373,14 +379,18 @@ static bool has_remotes(const struct plan_step *step)
 }
 
 /* What is only known by its files: a copy from a stage whose layers are others than before, and downloads. 1: found. */
-static int find_by_files(struct build *build, struct stage_run *run, const struct plan_step *step, struct digest *key,
-			 bool *has_key, struct build_record *record, struct error **err)
+static int find_by_files(struct build *build, struct stage_run *run, const struct plan_step *step,
+			 const struct digest *by_layers, struct digest *key, bool *has_key, struct build_record *record,
+			 struct error **err)
 {
+	cleanup(key_parts_done) struct key_parts parts = KEY_PARTS_INIT;
+
 	if (step->input.kind != INPUT_STAGE && !has_remotes(step))
 		return 0;
-	int rc = build_step_key(build, run, step, KEY_OF_FILES, key, err);
+	int rc = build_step_key(build, run, step, KEY_OF_FILES, &parts, key, err);
 	if (rc < 0)
 		return rc;
+	build_explain_note_parts(run, step, by_layers ? by_layers : key, &parts);
 	*has_key = true;
 	return is_known(build, run, key, record);
 }
@@ -392,8 +402,10 @@ static int make_step(struct build *build, struct stage_run *run, const struct pl
 	struct digest of_files;
 	bool has_files = false;
 
-	int rc = find_by_files(build, run, step, &of_files, &has_files, &record, err);
+	int rc = find_by_files(build, run, step, key, &of_files, &has_files, &record, err);
 	bool found = rc == 1;
+	if (rc >= 0)
+		build_explain_tell(build, run, step, key ? key : has_files ? &of_files : NULL, found);
 	if (rc == 0)
 		rc = make_layer(build, run, step, &record, err);
 	build_remotes_done(&build->remotes);
@@ -416,6 +428,7 @@ static int make_change(struct build *build, struct stage_run *run, const struct 
 {
 	int rc = build_layer_begin(build, run, err);
 
+	build_explain_tell(build, run, step, /* key */ NULL, /* cached */ false);
 	if (rc >= 0)
 		rc = perform(build, run, step, err);
 	build_remotes_done(&build->remotes);
@@ -495,5 +508,6 @@ int stage_run_finish(struct build *build, struct stage_run *run, struct error **
 	if (rc >= 0 && build->options->single_layer && !was_done)
 		rc = end_single_layer(build, run, err);
 	stage_run_clean_up(build, run);
+	build_explain_end(run);
 	return rc;
 }

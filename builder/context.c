@@ -182,6 +182,11 @@ void build_context_close(struct build_context *context)
 	free(context);
 }
 
+bool build_context_is_lasting(const struct build_context *context)
+{
+	return context->directory != NULL;
+}
+
 int build_context_fd(const struct build_context *context)
 {
 	return context->root;

@@ -28,6 +28,8 @@ void build_context_close(struct build_context *context);
 CLEANUP_FOR(struct build_context, build_context_close)
 /* The root directory (borrowed); -1 when there are no files, only a Dockerfile. */
 int build_context_fd(const struct build_context *context);
+/* True for a directory of the user's, which the next build will find again. */
+bool build_context_is_lasting(const struct build_context *context);
 /* What its ignore file excludes; NULL when there is none. Borrowed. */
 const struct ignore_rules *build_context_ignore(const struct build_context *context);
 /* Reads a Dockerfile. `path`: as the user's shell sees it, else inside the context (an own directory's; for any other

@@ -31,7 +31,8 @@ void key_parts_add_file(struct key_parts *parts, const struct build_key_file *fi
 void key_parts_end(struct key_parts *parts);
 
 /* One difference. */
-enum key_change_kind { KEY_VALUE, KEY_VARIABLE, KEY_FILE, KEY_REST };
+/* KEY_NOTE is no part: only words, in `change`. */
+enum key_change_kind { KEY_VALUE, KEY_VARIABLE, KEY_FILE, KEY_REST, KEY_NOTE };
 struct key_change {
 	enum key_change_kind kind;
 	char *name;

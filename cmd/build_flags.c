@@ -36,6 +36,8 @@ static const struct option_spec build_rows[] = {
 	{"load", 0, OPTION_FLAG, BUILD(load), NULL, "keep the image in the store, which is done in any case"},
 	{"no-cache", 0, OPTION_FLAG, BUILD(no_cache), NULL, "take no step from the cache"},
 	{"no-cache-filter", 0, OPTION_LIST, BUILD(no_cache_filter), "STAGE,…", "take no step of these stages from it"},
+	{"explain", 0, OPTION_FLAG, BUILD(explain), NULL,
+	 "say of each step why it was or was not taken from the cache"},
 	{"layers", 0, OPTION_OPTIONAL, BUILD(layers), "BOOL",
 	 "one layer for each step (default true); false: one for the stage", "true"},
 	{"squash", 0, OPTION_FLAG, BUILD(squash), NULL, "one layer in all"},
@@ -590,6 +592,7 @@ int build_flags_read(const struct command_context *context, const struct build_f
 	if (rc < 0)
 		return rc;
 	options->no_cache = flags->no_cache;
+	options->explain = flags->explain;
 	rc = cache_limits_load(&request->cache_limits, err);
 	if (rc == 0 && flags->cache_max_used)
 		rc = parse_size(flags->cache_max_used, "--cache-max-used-space", &request->cache_limits.max_used, err);

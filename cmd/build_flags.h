@@ -19,7 +19,7 @@ struct build_flags {
 	const char *cache_max_used, *cache_mounts;
 	const char *skip_unused_stages, *compat_volumes, *provenance, *sbom, *inherit_labels, *inherit_annotations,
 		*manifest;
-	bool no_cache, pass_stdin, quiet, squash, squash_all, push, load, check, all_platforms, debug;
+	bool no_cache, explain, pass_stdin, quiet, squash, squash_all, push, load, check, all_platforms, debug;
 	struct strlist files, tags, build_args, build_arg_files, build_contexts, secrets, ssh, labels, annotations,
 		outputs, no_cache_filter, cache_from, cache_to, cache_ttl, attest, allow, cpp_flags, mounts, env,
 		unset_env, unset_labels, unset_annotations;

@@ -78,6 +78,14 @@ static void add_object(struct build_view *view, const char *kind, const char *te
 	json_decref(object);
 }
 
+static void add_place(json_t *object, const struct build_event *event)
+{
+	json_set_i64(object, "stage", (int64_t)event->stage);
+	json_set_i64(object, "stages", (int64_t)event->stages);
+	json_set_i64(object, "step", (int64_t)event->step);
+	json_set_i64(object, "steps", (int64_t)event->steps);
+}
+
 static void add_event_object(struct build_view *view, const struct build_event *event)
 {
 	static const char *const names[] = {[BUILD_STEP_STARTED] = "started",
@@ -91,13 +99,20 @@ static void add_event_object(struct build_view *view, const struct build_event *
 		if (event->size)
 			json_set_i64(object, "size", (int64_t)event->size);
 	}
-	if (event->kind != BUILD_SAYS) {
-		json_set_i64(object, "stage", (int64_t)event->stage);
-		json_set_i64(object, "stages", (int64_t)event->stages);
-		json_set_i64(object, "step", (int64_t)event->step);
-		json_set_i64(object, "steps", (int64_t)event->steps);
-	}
+	if (event->kind != BUILD_SAYS)
+		add_place(object, event);
 	add_object(view, names[event->kind], event->text, object);
+}
+
+/* The changes are an object of ours, whose parts become fields of the event. */
+static void add_why(struct build_view *view, const struct build_event *event)
+{
+	json_t *object = NULL;
+
+	if (json_parse(event->text, strlen(event->text), "changes", &object, NULL) < 0)
+		return;
+	add_place(object, event);
+	add_object(view, "why", "", object);
 }
 
 /* Of ours; what cannot be read is left out. */
@@ -176,6 +191,28 @@ static void announce_speaker(struct build_view *view)
 		return;
 	buf_printf(&view->frame, "%s\n", view->running[0].label);
 	view->running[0].is_announced = true;
+}
+
+/* Below the step's line, a line for each reason. */
+static void draw_why(struct build_view *view, const char *text)
+{
+	cleanup_json json_t *object = NULL;
+
+	if (json_parse(text, strlen(text), "changes", &object, NULL) < 0)
+		return;
+	struct json_place at = json_root("changes", object);
+	struct json_place changes = json_field(&at, "changes");
+	bool cached = false;
+	ssize_t count = json_get_bool(json_field(&at, "cached"), &cached, NULL) < 0 ? 0 : json_get_count(changes, NULL);
+	announce_speaker(view);
+	for (ssize_t i = 0; i < count; i++) {
+		struct json_place change = json_element(&changes, (size_t)i);
+		cleanup_free char *words = NULL;
+		if (json_get_string(json_field(&change, "text"), &words, NULL) < 0 || !words)
+			continue;
+		terminal_disarm(words, strlen(words));
+		buf_printf(&view->frame, "    %s: %s\n", cached ? "cached" : "not cached", words);
+	}
 }
 
 /* As many whole characters as fit; counted as if each took one column. */
@@ -263,6 +300,10 @@ void build_view_event(struct build_view *view, const struct build_event *event)
 {
 	if (event->kind == BUILD_SUMMARY)
 		add_summary(view, event->text);
+	else if (event->kind == BUILD_STEP_WHY && view->kind == BUILD_VIEW_JSON)
+		add_why(view, event);
+	else if (event->kind == BUILD_STEP_WHY)
+		draw_why(view, event->text);
 	else if (view->kind == BUILD_VIEW_JSON)
 		add_event_object(view, event);
 	else if (event->kind == BUILD_STEP_STARTED)

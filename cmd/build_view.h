@@ -6,11 +6,16 @@
  *	{"event":"output","text":"cc -o app app.c","time":"2026-11-22T10:33:06.31Z"}
  *	{"elapsed_ms":2810,"event":"done","size":5120,"stage":1,"stages":2,"step":2,"steps":3,"text":"RUN
  *make","time":…}
+ *	{"cached":false,"changes":[{"change":"content changed","name":"src/a","text":"'src/a': content changed",
+ *	 "what":"file"}],"event":"why","stage":1,"stages":2,"step":2,"steps":3,"text":"","time":…}
  *	{"cached":1,"elapsed_ms":3102,"event":"summary","report":[…],"steps":4,"text":"","time":…}
  *
  * "started" and then "done" or "cached" come for every step (FROM is step 1 of its stage); "says" is a line of the
  * builder's; "output" a line of what steps print, and of warnings, whole, whatever its length. Lines of stages that are
  * built at the same time begin with the stage's name in brackets. A step that is started and never done has failed.
+ * With --explain "why" says before a step is made or taken what has changed since the stage was built last: "what" is
+ * file, variable (name only), value (of the instruction or an option), files (those past the limit of the record) or
+ * note (words alone).
  * What has ended has its time and, with a layer, the size of its tar stream; "summary" (build_report.h) is
  * the last event of a build that succeeded.
  */
