@@ -18,12 +18,10 @@
 #include "cmd/build_report.h"
 #include "dockerfile/dockerfile.h"
 
-/* ---- the Dockerfile
- * -----------------------------------------------------------------------------------------------
+/* ---- the Dockerfile -----------------------------------------------------------------------------------------------
  */
 
-/* "Dockerfile.in" goes through the C preprocessor, with the macros of the
- * compiler left out (as Buildah has it). */
+/* "Dockerfile.in" goes through the C preprocessor, with the macros of the compiler left out (as Buildah has it). */
 static int preprocess(const struct strlist *cpp_flags, struct buf *text, struct error **err)
 {
 	static const char *const words[] = {"cpp", "-E", "-P", "-traditional", "-undef", "-iquote", ".", "-"};
@@ -37,8 +35,7 @@ static int preprocess(const struct strlist *cpp_flags, struct buf *text, struct 
 	for (size_t i = 1; i < ARRAY_COUNT(words); i++)
 		strlist_append(&argv, words[i]);
 	const struct process_spec spec = {.program = words[0], .argv = strlist_argv(&argv)};
-	int rc = process_run(&spec, text->data, text->len, &out, &errors,
-			     /* timeout_ms */ 0, &result, err);
+	int rc = process_run(&spec, text->data, text->len, &out, &errors, /* timeout_ms */ 0, &result, err);
 	if (rc < 0)
 		return error_prefix(err, "cpp");
 	if (result.status != 0)
@@ -82,15 +79,13 @@ static int read_dockerfile(const struct build_flags *flags, struct build_context
 		rc = read_one(flags, context, flags->files.items[i], &text, &name, err);
 	if (rc == 0)
 		rc = dockerfile_parse(buf_str(&text), text.len, name, file, err);
-	/* The base is the only thing in the file that the command line may replace.
-	 */
+	/* The base is the only thing in the file that the command line may replace. */
 	if (rc == 0 && flags->from)
 		mem_replace(&(*file)->stages[0].from->from.image, flags->from);
 	return rc;
 }
 
-/* ---- building
- * -----------------------------------------------------------------------------------------------------
+/* ---- building -----------------------------------------------------------------------------------------------------
  */
 
 static int build(struct command_context *context, const struct build_flags *flags, struct build_request *request,
@@ -116,14 +111,12 @@ static int build(struct command_context *context, const struct build_flags *flag
 	if (rc == 0)
 		build_report_say(options, result, request->progress == BUILD_PROGRESS_JSON);
 	if (rc == 0 && findings && !options->quiet)
-		log_warn("the checks found %zu %s in the Dockerfile, building all the same "
-			 "(see --check)",
-			 findings, findings == 1 ? "thing" : "things");
+		log_warn("the checks found %zu %s in the Dockerfile, building all the same (see --check)", findings,
+			 findings == 1 ? "thing" : "things");
 	return rc;
 }
 
-/* ---- results
- * ------------------------------------------------------------------------------------------------------
+/* ---- results ------------------------------------------------------------------------------------------------------
  */
 
 /* *sent: the last digest under which the image went out. */
@@ -233,8 +226,7 @@ static int finish(struct command_context *context, const struct build_flags *fla
 	if (rc < 0)
 		return rc;
 	int pushed = write_outputs(context, request, image, /* pushes */ true, &sent, err);
-	/* The image is there: what a failed push leaves undone is said, and does not
-	 * take it back. */
+	/* The image is there: what a failed push leaves undone is said, and does not take it back. */
 	if (pushed < 0)
 		pushed = push_failed(err);
 	if (write_caches(context, request, result, err) < 0)
@@ -246,8 +238,7 @@ static int finish(struct command_context *context, const struct build_flags *fla
 	return pushed;
 }
 
-/* ---- the command
- * --------------------------------------------------------------------------------------------------
+/* ---- the command --------------------------------------------------------------------------------------------------
  */
 
 static int build_and_finish(struct command_context *context, const struct build_flags *flags,
@@ -260,8 +251,7 @@ static int build_and_finish(struct command_context *context, const struct build_
 	int rc = hold < 0 ? hold : build(context, flags, request, &result, err);
 
 	if (rc == -ECANCELED && result.status) {
-		/* The status is the failed command's own; the error is said here, since
-		 * main would say 125. */
+		/* The status is the failed command's own; the error is said here, since main would say 125. */
 		fprintf(stderr, "cooper: %s\n", error_message(*err));
 		error_clear(err);
 		return result.status;
@@ -301,8 +291,7 @@ static int run(struct command_context *context, void *values, const struct strli
 						.dockerfile = flags->files.count ? flags->files.items[0] : NULL,
 						.stdin_fd = STDIN_FILENO,
 						.registry = &request.options.registry};
-	/* Here, outside of the user namespace, where the user's keys and credential
-	 * helpers are. */
+	/* Here, outside of the user namespace, where the user's keys and credential helpers are. */
 	rc = build_context_open(context->workshop, args->count ? args->items[0] : ".", &options, &sources, err);
 	if (rc == 0)
 		rc = read_dockerfile(flags, sources, &file, err);
@@ -322,81 +311,52 @@ const struct command command_build = {
 	.aliases = {"bud", "build-using-dockerfile"},
 	.arguments = "[OPTIONS] [CONTEXT]",
 	.summary = "build an image from a Dockerfile",
-	.description = "Prints the image's id; what happens meanwhile, and what steps print, "
-		       "is on standard error. CONTEXT is "
-		       "a directory (default: the current one), - for a tar archive or a "
-		       "Dockerfile on standard input, the "
-		       "address of a git repository (https://HOST/REPO.git#REF:SUBDIR) or of "
-		       "a tar archive or Dockerfile.\n\n"
-		       "The language is BuildKit's. Steps whose inputs have not changed are "
-		       "taken from the cache; stages that "
-		       "do not depend on each other are built at the same time; stages that "
-		       "the target does not need are not "
-		       "built.\n\n"
-		       "--output also writes the result elsewhere, and may be repeated: "
-		       "type=local,dest=DIR (files of the "
-		       "caller's own; DIR alone is the same), type=tar,dest=FILE (owners "
-		       "kept; - is standard output), "
-		       "type=oci,dest=FILE (tar=false: a directory), type=docker,dest=FILE, "
-		       "type=image,name=NAME,push=true, "
-		       "type=registry. Images take compression=, compression-level= and "
-		       "annotation.KEY=VALUE.\n\n"
-		       "--cache-to writes what the steps gave to where --cache-from of "
-		       "another machine finds it, and may be "
-		       "repeated: type=registry,ref=NAME:TAG (an image manifest of its own, "
-		       "with mode=max of all stages, else "
-		       "of the image's layers only), type=local,dest=DIR (read with src=DIR), "
-		       "type=inline (in the image "
-		       "itself, read with type=registry,ref=IMAGE). NAME alone is "
-		       "type=registry, with the tag buildcache when "
-		       "it has none. A layer is fetched when its step is reached; what is "
-		       "missing or broken is a warning. "
-		       "--cache-to fails the build's status unless ignore-error=true. Trust a "
-		       "cache as you trust an image in "
-		       "FROM: what it says that a step gives is used instead of running the "
-		       "step. With --cache-mounts the "
-		       "contents of "
-		       "RUN --mount=type=cache go with it, and where a cache mount is not "
-		       "there yet it is restored from "
-		       "--cache-from before the first step.\n\n"
-		       "On a terminal --progress=auto shows what runs, with times; into a "
-		       "pipe it is plain lines. "
-		       "--progress=json writes one object per line to standard error: "
-		       "{\"event\":…,\"text\":…,\"time\":…}, "
-		       "where event is started, done or cached (then with stage, stages, step "
-		       "and steps; the last two with "
-		       "elapsed_ms and, "
-		       "where there is a layer, its size), says for a line of cooper's, "
-		       "output for one of a step's. The last, "
-		       "summary, "
-		       "has the whole in elapsed_ms, steps and cached, and in report each "
-		       "step with its layer; "
-		       "--metadata-file has the "
-		       "same under io.github.cooper.build. Otherwise a table says it behind "
-		       "the build.\n\n"
-		       "--explain says of each step that could be cached why it was or was "
-		       "not: which file of the context (content, "
-		       "mode, owner, come or gone), variable (by its name alone), option or "
-		       "layer is other than when its stage was "
-		       "built last on this machine. In JSON this is an event why with cached "
-		       "and changes.\n\n"
-		       "A RUN that fails leaves its container, and the error names the "
-		       "command that opens a shell in it, with "
-		       "its "
-		       "mounts, environment and user (secrets are to be given again). With "
-		       "--debug that shell opens at once, "
-		       "on the "
-		       "terminal.\n\n"
-		       "The exit status is that of a RUN that failed, 120 when everything was "
-		       "built and only a push or a "
-		       "--cache-to failed, "
-		       "1 when --check found something, and 125 for other errors.",
-	.examples = "  cooper build -t app .\n  cooper build --target test "
-		    "--build-arg VERSION=3 .\n"
-		    "  cooper build -t registry.example.org/team/app --push "
-		    "https://example.org/team/app.git#v1.2\n"
-		    "  cooper build --output type=local,dest=out .\n  cooper build "
-		    "--check .",
+	.description =
+		"Prints the image's id; what happens meanwhile, and what steps print, is on standard error. CONTEXT is "
+		"a directory (default: the current one), - for a tar archive or a Dockerfile on standard input, the "
+		"address of a git repository (https://HOST/REPO.git#REF:SUBDIR) or of a tar archive or Dockerfile.\n\n"
+		"The language is BuildKit's. Steps whose inputs have not changed are taken from the cache; stages that "
+		"do not depend on each other are built at the same time; stages that the target does not need are not "
+		"built.\n\n"
+		"--output also writes the result elsewhere, and may be repeated: type=local,dest=DIR (files of the "
+		"caller's own; DIR alone is the same), type=tar,dest=FILE (owners kept; - is standard output), "
+		"type=oci,dest=FILE (tar=false: a directory), type=docker,dest=FILE, type=image,name=NAME,push=true, "
+		"type=registry. Images take compression=, compression-level= and annotation.KEY=VALUE.\n\n"
+		"--cache-to writes what the steps gave to where --cache-from of another machine finds it, and may be "
+		"repeated: type=registry,ref=NAME:TAG (an image manifest of its own, with mode=max of all stages, else "
+		"of the image's layers only), type=local,dest=DIR (read with src=DIR), type=inline (in the image "
+		"itself, read with type=registry,ref=IMAGE). NAME alone is type=registry, with the tag buildcache when "
+		"it has none. A layer is fetched when its step is reached; what is missing or broken is a warning. "
+		"--cache-to fails the build's status unless ignore-error=true. Trust a cache as you trust an image in "
+		"FROM: what it says that a step gives is used instead of running the step. With --cache-mounts the "
+		"contents of "
+		"RUN --mount=type=cache go with it, and where a cache mount is not there yet it is restored from "
+		"--cache-from before the first step.\n\n"
+		"On a terminal --progress=auto shows what runs, with times; into a pipe it is plain lines. "
+		"--progress=json writes one object per line to standard error: {\"event\":…,\"text\":…,\"time\":…}, "
+		"where event is started, done or cached (then with stage, stages, step and steps; the last two with "
+		"elapsed_ms and, "
+		"where there is a layer, its size), says for a line of cooper's, output for one of a step's. The last, "
+		"summary, "
+		"has the whole in elapsed_ms, steps and cached, and in report each step with its layer; "
+		"--metadata-file has the "
+		"same under io.github.cooper.build. Otherwise a table says it behind the build.\n\n"
+		"--explain says of each step that could be cached why it was or was not: which file of the context "
+		"(content, "
+		"mode, owner, come or gone), variable (by its name alone), option or layer is other than when its "
+		"stage was "
+		"built last on this machine. In JSON this is an event why with cached and changes.\n\n"
+		"A RUN that fails leaves its container, and the error names the command that opens a shell in it, with "
+		"its "
+		"mounts, environment and user (secrets are to be given again). With --debug that shell opens at once, "
+		"on the "
+		"terminal.\n\n"
+		"The exit status is that of a RUN that failed, 120 when everything was built and only a push or a "
+		"--cache-to failed, "
+		"1 when --check found something, and 125 for other errors.",
+	.examples = "  cooper build -t app .\n  cooper build --target test --build-arg VERSION=3 .\n"
+		    "  cooper build -t registry.example.org/team/app --push https://example.org/team/app.git#v1.2\n"
+		    "  cooper build --output type=local,dest=out .\n  cooper build --check .",
 	.needs = NEEDS_STORE,
 	.order = OPTIONS_ANYWHERE,
 	.min_args = 0,
