@@ -15,12 +15,11 @@
 #define RECORD_WORDS 5
 #define RECORD_SIZE (RECORD_WORDS * sizeof(uint32_t))
 
-/* A record is data of a layer, and a layer may come from anywhere: only what owner_set() could have written counts. */
-static bool is_valid(const struct owner_record *record)
+bool owner_record_is_valid(const struct owner_record *record)
 {
 	mode_t type = record->mode & S_IFMT;
 
-	if (record->mode & ~(mode_t)(S_IFMT | 07777))
+	if (record->mode & ~(mode_t)(S_IFMT | 07777 | OWNER_HAS_MODE))
 		return false;
 	if (record->uid == UINT32_MAX || record->gid == UINT32_MAX)
 		return false;
@@ -49,7 +48,7 @@ int owner_get(int fd, struct owner_record *record, struct error **err)
 		.major = le32toh(words[3]),
 		.minor = le32toh(words[4]),
 	};
-	if (!is_valid(&found))
+	if (!owner_record_is_valid(&found))
 		return error_set(err, EINVAL, OWNER_XATTR " holds no owner that can be");
 	*record = found;
 	return 0;
@@ -59,7 +58,7 @@ int owner_set(int fd, const struct owner_record *record, struct error **err)
 {
 	char proc[FD_PROC_PATH_SIZE];
 
-	if (!is_valid(record))
+	if (!owner_record_is_valid(record))
 		return error_set(err, EINVAL, "owner %u:%u with mode %o cannot be recorded", record->uid, record->gid,
 				 record->mode);
 	const uint32_t words[RECORD_WORDS] = {
@@ -86,7 +85,8 @@ void owner_apply(const struct owner_record *record, struct stat *st)
 
 	st->st_uid = record->uid;
 	st->st_gid = record->gid;
-	st->st_mode = (type ? type : st->st_mode & S_IFMT) | (record->mode & 07777);
+	st->st_mode = (type ? type : st->st_mode & S_IFMT) |
+		      ((record->mode & OWNER_HAS_MODE ? record->mode : st->st_mode) & 07777);
 	if (type)
 		st->st_rdev = makedev(record->major, record->minor);
 }

@@ -3,7 +3,10 @@
  * device node, a mode. Kept in the extended attribute user.cooper.o of a regular file or directory (20 bytes,
  * little-endian u32: uid, gid, type and permission bits, major, minor). A device is an empty regular file with such a
  * record. user.* attributes are refused on symlinks, FIFOs and sockets: there the record cannot be kept (-EPERM), and
- * the caller says what is lost.
+ * belongs into a table beside the tree (base/ownertable.h).
+ *
+ * Permission bits are the kernel's as long as it lets us set them, and then count as they are found on the file: a
+ * chmod is a chmod. Only where that cannot be is the mode a part of the record, and says so (OWNER_HAS_MODE).
  */
 #ifndef COOPER_BASE_OWNER_H
 #define COOPER_BASE_OWNER_H
@@ -16,14 +19,18 @@
 
 #define OWNER_XATTR "user.cooper.o"
 
+#define OWNER_HAS_MODE ((mode_t)1 << 16)
+
 struct owner_record {
 	uint32_t uid;
 	uint32_t gid;
-	mode_t mode; /* type (S_IFCHR, S_IFBLK, or 0 for "as it is") and permission bits as they should appear */
+	mode_t mode; /* type (S_IFCHR, S_IFBLK, or 0 for "as it is"); with OWNER_HAS_MODE the permission bits as well */
 	uint32_t major;
 	uint32_t minor;
 };
 
+/* A record is data of a layer, and a layer may come from anywhere: only what owner_set() could have written counts. */
+bool owner_record_is_valid(const struct owner_record *record);
 /* `fd` may be O_PATH. 0; -ENODATA when there is none; -EINVAL for a malformed one. */
 int owner_get(int fd, struct owner_record *record, struct error **err);
 int owner_set(int fd, const struct owner_record *record, struct error **err);

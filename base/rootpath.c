@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/owner.h"
 #include "base/rootpath_internal.h"
 
 /* openat2(2) gives EAGAIN when something, anywhere, was renamed while it went through "..". On a busy machine that
@@ -118,7 +119,11 @@ static int stamp(int fd, const struct rootpath_dir *dir)
 /* Owner first: it may clear bits of the mode. */
 static int dress(int fd, const struct rootpath_dir *dir)
 {
+	const struct owner_record record = {.uid = dir->uid, .gid = dir->gid};
+
 	if (dir->set_owner && fchown(fd, dir->uid, dir->gid) < 0)
+		return -1;
+	if (dir->record_owner && (dir->uid || dir->gid) && owner_set(fd, &record, NULL) < 0)
 		return -1;
 	if (fchmod(fd, dir->mode & 07777) < 0)
 		return -1;

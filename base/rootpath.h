@@ -35,7 +35,8 @@ struct rootpath_dir {
 	uid_t uid;
 	gid_t gid;
 	bool set_owner;
-	int64_t mtime; /* seconds; set on each directory made unless negative */
+	bool record_owner; /* instead: what no id maps to is written down (base/owner.h) */
+	int64_t mtime;	   /* seconds; set on each directory made unless negative */
 };
 
 /* Makes path and what is missing above it, like mkdir -p, and opens it (at least O_PATH | O_DIRECTORY). Existing

@@ -135,7 +135,10 @@ static int copy_local(struct build *build, struct stage_run *run, const struct p
 		      const struct strlist *sources, struct build_root *opened, struct error **err)
 {
 	int rc = opened->fd < 0 ? build_root_open(build, &step->input, opened, err) : 0;
-	const struct copy_root root = {.fd = opened->fd, .ignore = opened->ignore, .keep_owner = opened->keep_owner};
+	const struct copy_root root = {.fd = opened->fd,
+				       .ignore = opened->ignore,
+				       .keep_owner = opened->keep_owner,
+				       .owners = &opened->owners};
 
 	return rc < 0 ? rc : copy_from(build, run, step, sources, &root, err);
 }
@@ -198,7 +201,8 @@ int build_files_workdir(struct build *build, struct stage_run *run, const struct
 		rc = user_find_owner(rootfs_fd(rootfs), step->user, &dir.uid, &dir.gid, err);
 		if (rc < 0)
 			return error_prefix(err, "USER '%s'", step->user);
-		dir.set_owner = !store_has_single_id(workshop_store(build->w));
+		dir.record_owner = store_has_single_id(workshop_store(build->w));
+		dir.set_owner = !dir.record_owner;
 	}
 	int fd = rootpath_mkdirs(rootfs_fd(rootfs), step->cwd, &dir, err);
 	if (fd < 0)

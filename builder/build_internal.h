@@ -21,6 +21,7 @@
 #ifndef COOPER_BUILDER_BUILD_INTERNAL_H
 #define COOPER_BUILDER_BUILD_INTERNAL_H
 
+#include "base/ownertable.h"
 #include "builder/build.h"
 #include "builder/build_cache.h"
 #include "builder/build_key.h"
@@ -104,6 +105,7 @@ struct build_root {
 	const struct ignore_rules *ignore; /* NULL */
 	bool keep_owner;
 	struct rootfs *rootfs;
+	struct owner_table owners; /* of what cannot carry a record in it */
 };
 #define BUILD_ROOT_INIT ((struct build_root){.fd = -1})
 int build_root_open(struct build *build, const struct plan_input *input, struct build_root *root, struct error **err);

@@ -127,8 +127,7 @@ static int set_time(const struct tree_entry *entry, void *context, struct error 
 }
 
 /* Makes `upper` into what a layer is, and reads it. */
-static int finish(struct build *build, const struct stage_run *run, int upper, struct pack_result *packed,
-		  struct error **err)
+static int finish(struct build *build, struct stage_run *run, int upper, struct pack_result *packed, struct error **err)
 {
 	const struct build_options *options = build->options;
 	cleanup(records_done) struct records records = RECORDS_INIT;
@@ -142,12 +141,15 @@ static int finish(struct build *build, const struct stage_run *run, int upper, s
 		.lower_count = records.lower_count,
 		.clamp_mtime = clamp ? build->epoch : -1,
 		.vouchers = records_vouchers(&records),
+		.owners = &records.owners,
 	};
 	rc = pack_normalise(upper, &normalise, err);
 	int64_t seconds = options->timestamp;
 	if (rc >= 0 && seconds >= 0)
 		rc = tree_walk(upper, set_time, /* after */ NULL, &seconds, err);
-	return rc < 0 ? rc : pack_tree(upper, /* sink */ NULL, /* context */ NULL, packed, err);
+	if (rc >= 0)
+		rc = pack_tree(upper, &records.owners, /* sink */ NULL, /* context */ NULL, packed, err);
+	return rc < 0 ? rc : records_save_owners(build->w, &run->c, &records.owners, err);
 }
 
 /* Moves it to its place among the layers, and makes an empty one. */
@@ -157,6 +159,8 @@ static int move(struct build *build, struct stage_run *run, const struct pack_re
 
 	if ((mkdirat(dir, MADE, 0700) < 0 && errno != EEXIST) || renameat(dir, "upper", dir, MADE "/fs") < 0)
 		return error_set_errno(err, "take the step's changes");
+	if (renameat(dir, OWNER_TABLE_FILE, dir, MADE "/" OWNER_TABLE_FILE) < 0 && errno != ENOENT)
+		return error_set_errno(err, "take the step's records");
 	int rc = layer_adopt_prepared(workshop_store(build->w), dir, MADE, packed, err);
 	if (rc < 0)
 		return rc;

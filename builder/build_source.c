@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "builder/fetch.h"
+#include "builder/records.h"
 
 /* ---- images -------------------------------------------------------------------------------------------------------
  */
@@ -134,7 +135,9 @@ static int open_layers(struct build *build, const struct plan_input *input, stru
 	root->keep_owner = true;
 	if (view.config.diff_id_count == 0)
 		return error_set(err, ENOENT, "there are no files in it");
-	rc = rootfs_open_image(build->w, &view, &root->rootfs, err);
+	rc = records_load_image(build->w, &view, &root->owners, err);
+	if (rc >= 0)
+		rc = rootfs_open_image(build->w, &view, &root->rootfs, err);
 	if (rc >= 0)
 		root->fd = rootfs_fd(root->rootfs);
 	return rc;
@@ -163,6 +166,7 @@ int build_root_open(struct build *build, const struct plan_input *input, struct 
 
 void build_root_done(struct build_root *root)
 {
+	owner_table_done(&root->owners);
 	rootfs_close(root->rootfs);
 	*root = BUILD_ROOT_INIT;
 }

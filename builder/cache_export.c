@@ -39,8 +39,8 @@ static int pack_mount(struct workshop *w, const struct packing *packing, size_t 
 	cleanup_close int held = cache_mount_lock(store, &mount->name, LOCK_WAIT, &error);
 	cleanup_close int dir = held < 0 ? held : cache_mount_open(store, &mount->name, &error);
 	int rc = dir < 0 ? dir
-			 : pack_to_blob(store, dir, packing->place->codec, packing->place->level, /* want */ NULL,
-					&packed, &blob, &error);
+			 : pack_to_blob(store, dir, /* owners */ NULL, packing->place->codec, packing->place->level,
+					/* want */ NULL, &packed, &blob, &error);
 
 	if (rc < 0 && rc != -ENOENT)
 		log_warn("cache mount '%s': %s; the cache is written without it", mount->id, error_message(error));

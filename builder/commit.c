@@ -60,14 +60,15 @@ static int finish_tree(const struct commit *job, int tree, const struct normalis
 		rc = tree_walk(tree, set_time, /* after */ NULL, &seconds, err);
 	}
 	if (rc >= 0)
-		rc = pack_tree(tree, /* sink */ NULL, /* context */ NULL, packed, err);
+		rc = pack_tree(tree, normalise->owners, /* sink */ NULL, /* context */ NULL, packed, err);
 	return rc;
 }
 
 enum standing { OVER_LAYERS, ALONE };
 
-static int finish_container(const struct commit *job, int tree, enum standing standing, struct pack_result *packed,
-			    struct error **err)
+/* `owners` comes with the records of the container, and leaves with those of the tree. */
+static int finish_container(const struct commit *job, int tree, enum standing standing, struct owner_table *owners,
+			    struct pack_result *packed, struct error **err)
 {
 	const struct commit_options *options = job->options;
 	bool clamp = options->source_date_epoch >= 0 && options->rewrite_timestamp;
@@ -81,8 +82,20 @@ static int finish_container(const struct commit *job, int tree, enum standing st
 		.lower_count = standing == OVER_LAYERS ? records.lower_count : 0,
 		.clamp_mtime = clamp ? options->source_date_epoch : -1,
 		.vouchers = records_vouchers(&records),
+		.owners = owners,
 	};
 	return finish_tree(job, tree, &normalise, packed, err);
+}
+
+/* The upper directory itself: the records beside it are moved with it. */
+static int finish_upper(const struct commit *job, int upper, struct pack_result *packed, struct error **err)
+{
+	cleanup(owner_table_done) struct owner_table owners = {0};
+	int rc = records_load_owners(job->w, job->c, &owners, err);
+
+	if (rc >= 0)
+		rc = finish_container(job, upper, OVER_LAYERS, &owners, packed, err);
+	return rc < 0 ? rc : records_save_owners(job->w, job->c, &owners, err);
 }
 
 /* ---- once more ---- */
@@ -167,7 +180,7 @@ static int commit_by_moving(const struct commit *job, int dir, struct new_image 
 	cleanup_close int upper = fd_open_dir(dir, "upper", err);
 	if (upper < 0)
 		return upper;
-	rc = finish_container(job, upper, OVER_LAYERS, &packed, err);
+	rc = finish_upper(job, upper, &packed, err);
 	if (rc >= 0 && is_unchanged(job->c, &packed)) {
 		rc = commit_again(job, image, next, err);
 		return rc < 0 ? rc : container_save(job->w, next, err);
@@ -209,7 +222,13 @@ static int layer_from_copy(const struct commit *job, int from, const char *name,
 	const struct timespec times[2] = {st.st_atim, st.st_mtim};
 	if (fchown(tree, st.st_uid, st.st_gid) < 0 || fchmod(tree, st.st_mode & 07777) < 0 || futimens(tree, times) < 0)
 		return error_set_errno(err, "copy the root directory");
-	rc = finish_container(job, tree, job->options->squash ? ALONE : OVER_LAYERS, &packed, err);
+	cleanup(owner_table_done) struct owner_table known = {0};
+	cleanup(owner_table_done) struct owner_table owners = {0};
+	rc = records_load_owners(job->w, job->c, &known, err);
+	if (rc >= 0)
+		rc = records_translate(from, &known, tree, &owners, err);
+	if (rc >= 0)
+		rc = finish_container(job, tree, job->options->squash ? ALONE : OVER_LAYERS, &owners, &packed, err);
 	cleanup(container_done) struct container next = {0};
 	if (rc >= 0 && !job->options->squash && is_unchanged(job->c, &packed))
 		return commit_again(job, image, &next, err);
@@ -218,7 +237,7 @@ static int layer_from_copy(const struct commit *job, int from, const char *name,
 	if (rc >= 0)
 		rc = commit_write_image(job->w, &next, job->options, job->created, image, err);
 	if (rc >= 0)
-		rc = layer_adopt(store, name, &packed, err);
+		rc = layer_adopt(store, name, &owners, &packed, err);
 	if (rc >= 0)
 		rc = commit_list_image(job->w, image, err);
 	return rc;
@@ -321,7 +340,7 @@ static int move_changes(const struct commit *job, int dir, const struct history 
 
 	if (upper < 0)
 		return upper;
-	rc = finish_container(job, upper, OVER_LAYERS, packed, err);
+	rc = finish_upper(job, upper, packed, err);
 	if (rc < 0 || (unless_empty && packed->entries == 0))
 		return rc;
 	rc = state_with_layer(job->c, packed, history, next, err);

@@ -139,6 +139,8 @@ static int finish(struct workshop *w, int dir, const struct container *next, con
 /* Undoes step 2. */
 static int put_back(int dir)
 {
+	if (renameat(dir, MOVED "/" OWNER_TABLE_FILE, dir, OWNER_TABLE_FILE) < 0 && errno != ENOENT)
+		return -errno;
 	if (renameat(dir, MOVED "/fs", dir, "upper") < 0 && errno != ENOENT)
 		return -errno;
 	/* What is left is a record of a layer that never was. */
@@ -155,6 +157,11 @@ int commit_move(struct workshop *w, int dir, const struct container *next, const
 		return rc;
 	if ((mkdirat(dir, MOVED, 0700) < 0 && errno != EEXIST) || renameat(dir, "upper", dir, MOVED "/fs") < 0)
 		return error_set_errno(err, "take the container's changes");
+	if (renameat(dir, OWNER_TABLE_FILE, dir, MOVED "/" OWNER_TABLE_FILE) < 0 && errno != ENOENT) {
+		rc = error_set_errno(err, "take the container's records");
+		put_back(dir);
+		return rc;
+	}
 	rc = layer_adopt_prepared(workshop_store(w), dir, MOVED, layer, err);
 	if (rc < 0) {
 		/* Nothing has changed yet; should this fail, too, the next one who acquires the container does it. */

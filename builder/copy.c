@@ -65,6 +65,8 @@ static int open_from_name(struct workshop *w, const struct container *target, co
 	cleanup(image_done) struct image image = {0};
 	struct acquire_options acquire = {.policy = PULL_MISSING, .registry = options->registry};
 	int rc = acquire_image(w, options->from, &acquire, &image, err);
+	if (rc >= 0)
+		rc = records_load_image(w, &image, &from->records.owners, err);
 	return rc < 0 ? rc : rootfs_open_image(w, &image, &from->rootfs, err);
 }
 
@@ -380,6 +382,7 @@ static int put_path(struct copy_job *job, const struct source *source, const str
 				 source->path);
 	if (rootpath_stat(job->source_root, source->path, follow, &st, NULL) < 0)
 		return error_set(err, ENOENT, "copier: stat: \"%s\": no such file or directory", source->path);
+	copy_apply_aside_at(job, source->path, follow, &st);
 	if (S_ISLNK(st.st_mode))
 		return put_symlink(job, &st, source, to, err);
 	bool is_node = !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
@@ -552,8 +555,10 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 	cleanup(copy_from_done) struct copy_from from = COPY_FROM_INIT;
 	cleanup(rootfs_close) struct rootfs *rootfs = NULL;
 	cleanup(strlist_done) struct strlist texts = {0};
+	cleanup(owner_table_done) struct owner_table owners = {0};
 	struct copy_job job = {.w = w,
 			       .c = c,
+			       .owners = &owners,
 			       .options = options,
 			       .keep_owner = options->from || (options->root && options->root->keep_owner)};
 
@@ -563,10 +568,13 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 	int rc = copy_from_open(w, c, options, &from, err);
 	if (rc >= 0)
 		rc = rootfs_open(w, c, &rootfs, err);
+	if (rc >= 0)
+		rc = records_load_owners(w, c, &owners, err);
 	if (rc < 0)
 		return rc;
 	job.root = rootfs_fd(rootfs);
 	job.single_id = store_has_single_id(workshop_store(w));
+	job.source_owners = options->root ? options->root->owners : from.is_target ? &owners : &from.records.owners;
 	job.vouchers = from.is_container ? records_vouchers(&from.records) : NULL;
 	job.source_root = options->root	   ? options->root->fd
 			  : from.is_target ? job.root
@@ -577,6 +585,10 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 		rc = copy_load_ignore_rules(&job, err);
 	if (rc >= 0)
 		rc = put_all(&job, from.directory, &texts, destination, err);
+	/* Also what stands there after a failure. */
+	int saved = records_save_owners(w, c, &owners, rc < 0 ? NULL : err);
+	if (rc >= 0 && saved < 0)
+		rc = saved;
 	if (rc >= 0)
 		rc = digest_lines(&job, result, err);
 	copy_job_done(&job);

@@ -4,6 +4,7 @@
 #ifndef COOPER_BUILDER_COPY_H
 #define COOPER_BUILDER_COPY_H
 
+#include "base/ownertable.h"
 #include "builder/container.h"
 #include "dockerfile/ignore.h"
 #include "registry/client.h"
@@ -14,6 +15,7 @@ struct copy_root {
 	int fd;
 	const struct ignore_rules *ignore; /* relative to it; NULL */
 	bool keep_owner;		   /* sources keep theirs, as with `from` */
+	const struct owner_table *owners;  /* what is recorded of theirs beside the tree; NULL: nothing */
 };
 
 struct copy_options {

@@ -35,15 +35,17 @@ struct copy_job {
 	const struct copy_options *options;
 	int root; /* of the container */
 	bool single_id;
-	bool keep_owner; /* sources keep theirs (--from, archives) unless has_owner */
+	struct owner_table *owners; /* with a single id: of what cannot carry a record in the root */
+	bool keep_owner;	    /* sources keep theirs (--from, archives) unless has_owner */
 	bool has_owner;
 	uint32_t uid, gid;
 	struct mode_change mode;
 
 	int source_root;
-	const struct vouchers *vouchers;   /* of records of ownership in the source; NULL: all count */
-	struct ignore_rules context_rules; /* relative to the source root */
-	struct ignore_rules exclude_rules; /* relative to each copied directory */
+	const struct owner_table *source_owners; /* the same for the source, if it is one of ours; NULL */
+	const struct vouchers *vouchers;	 /* of records of ownership in the source; NULL: all count */
+	struct ignore_rules context_rules;	 /* relative to the source root */
+	struct ignore_rules exclude_rules;	 /* relative to each copied directory */
 	struct link_table links;
 
 	struct strlist digest_lines;
@@ -61,7 +63,7 @@ struct rootfs;
 /* Where sources come from. */
 struct copy_from {
 	struct rootfs *rootfs;	/* of --from */
-	struct records records; /* of --from a container */
+	struct records records; /* of --from a container; of an image the owners alone */
 	bool is_container;
 	bool is_target;	 /* it is the container that is copied into */
 	int lock;	 /* of another container */
@@ -150,6 +152,11 @@ int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *s
 	      struct error **err);
 /* The contents of the directory `fd` (`source` in the source root) into the existing directory `path`. */
 int copy_directory(struct copy_job *job, int fd, const char *source, const char *path, struct error **err);
+
+/* Puts over *st what is recorded beside the source's tree of a symlink or a node: dirfd/name, itself not followed. */
+void copy_apply_aside(const struct copy_job *job, int dirfd, const char *name, struct stat *st);
+/* The same by its path in the source root; nothing for files and directories. */
+void copy_apply_aside_at(const struct copy_job *job, const char *path, bool follow, struct stat *st);
 
 /* ---- copy_git.c ------------------------------------------------------------------------------------------------- */
 

@@ -157,40 +157,49 @@ static int unmapped(uint32_t uid, uint32_t gid, const char *path, struct error *
 			 path, uid, gid);
 }
 
-/* Where there is one id only, another owner is written down instead of given. */
-static int record_owner(const struct copy_job *job, int fd, const struct stat *st, mode_t mode, uint32_t uid,
-			uint32_t gid, const char *path, struct error **err)
+/* What cannot carry a record: the table beside the container's tree has it. */
+static int record_aside(const struct copy_job *job, int parent, const char *leaf, const struct owner_record *record,
+			struct error **err)
+{
+	struct owner_key key;
+	int rc = owner_key_of(parent, leaf, &key, err);
+
+	if (rc == 0)
+		owner_table_put(job->owners, &key, record);
+	return rc;
+}
+
+/* Where there is one id only, another owner is written down instead of given. `fd` is -1 for what is only known as
+ * parent/leaf. */
+static int record_owner(const struct copy_job *job, int parent, const char *leaf, int fd, const struct stat *st,
+			uint32_t uid, uint32_t gid, const char *path, struct error **err)
 {
 	bool is_device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
 	struct owner_record record = {
 		.uid = uid,
 		.gid = gid,
-		.mode = (is_device ? st->st_mode & S_IFMT : 0) | mode,
+		.mode = is_device ? st->st_mode & S_IFMT : 0,
 		.major = is_device ? major(st->st_rdev) : 0,
 		.minor = is_device ? minor(st->st_rdev) : 0,
 	};
 
-	if (fd < 0) {
-		log_debug("'%s' belongs to root: the owner %u:%u cannot be kept here", path, uid, gid);
-		return 0;
-	}
+	if (fd < 0)
+		return record_aside(job, parent, leaf, &record, err);
 	int rc = records_note(job->w, job->c, job->root, path, &record, err);
 	if (rc == 0)
 		rc = owner_set(fd, &record, err);
 	return rc < 0 ? error_prefix(err, "'%s'", path) : 0;
 }
 
-/* Owner first: chown(2) clears the set-id bits. `fd` is -1 for what has no mode (symlinks) or cannot be opened. */
-static int set_owner(struct copy_job *job, int parent, const char *leaf, int fd, const struct stat *st,
-		     const char *path, struct error **err)
+/* Of a symlink or a node, which is only known by its name. Owner first: chown(2) clears the set-id bits. */
+static int set_owner(struct copy_job *job, int parent, const char *leaf, const struct stat *st, const char *path,
+		     struct error **err)
 {
 	uint32_t uid, gid;
 
 	owner_of(job, st, &uid, &gid);
 	if (job->single_id)
-		return uid || gid ? record_owner(job, fd, st, mode_change_apply(&job->mode, st->st_mode), uid, gid,
-						 path, err)
-				  : 0;
+		return uid || gid ? record_owner(job, parent, leaf, /* fd */ -1, st, uid, gid, path, err) : 0;
 	if (fchownat(parent, leaf, uid, gid, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
 	return errno == EINVAL ? unmapped(uid, gid, path, err) : error_set_errno(err, "give '%s' its owner", path);
@@ -322,7 +331,9 @@ int copy_finish_file(struct copy_job *job, const char *path, const struct copy_p
 
 	owner_of(job, &entry->st, &uid, &gid);
 	if (job->single_id) {
-		int rc = uid || gid ? record_owner(job, fd, &entry->st, mode, uid, gid, path, err) : 0;
+		int rc = uid || gid ? record_owner(job, /* parent */ -1, /* leaf */ NULL, fd, &entry->st, uid, gid,
+						   path, err)
+				    : 0;
 		if (rc < 0)
 			return rc;
 	} else if (fchown(fd, uid, gid) < 0) {
@@ -376,7 +387,7 @@ int copy_place_symlink(struct copy_job *job, const char *path, const struct copy
 		return rc;
 	if (symlinkat(entry->link, parent, name) < 0)
 		return error_set_errno(err, "make the link '%s'", path);
-	rc = set_owner(job, parent, name, /* fd */ -1, &entry->st, path, err);
+	rc = set_owner(job, parent, name, &entry->st, path, err);
 	times_of(job, &entry->st, times);
 	if (rc >= 0 && utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		rc = error_set_errno(err, "give '%s' its time", path);
@@ -395,9 +406,11 @@ static int record_device(struct copy_job *job, const char *path, const struct co
 	if (rc < 0)
 		return rc;
 	owner_of(job, &st, &uid, &gid);
-	rc = record_owner(job, place.fd, &st, mode_change_apply(&job->mode, st.st_mode), uid, gid, path, err);
+	rc = record_owner(job, /* parent */ -1, /* leaf */ NULL, place.fd, &st, uid, gid, path, err);
 	if (rc < 0)
 		return rc;
+	if (fchmod(place.fd, mode_change_apply(&job->mode, st.st_mode)) < 0)
+		return error_set_errno(err, "give '%s' its mode", path);
 	times_of(job, &st, times);
 	if (futimens(place.fd, times) < 0)
 		return error_set_errno(err, "give '%s' its time", path);
@@ -421,7 +434,7 @@ static int finish_node(struct copy_job *job, int parent, const char *name, const
 		       struct error **err)
 {
 	struct timespec times[2];
-	int rc = set_owner(job, parent, name, /* fd */ -1, st, path, err);
+	int rc = set_owner(job, parent, name, st, path, err);
 
 	if (rc < 0)
 		return rc;
@@ -496,7 +509,8 @@ static int set_directory(struct copy_job *job, int fd, const char *path, const s
 
 	owner_of(job, &entry->st, &uid, &gid);
 	if (job->single_id) {
-		int rc = uid || gid ? record_owner(job, fd, &entry->st, mode, uid, gid, path, err)
+		int rc = uid || gid ? record_owner(job, /* parent */ -1, /* leaf */ NULL, fd, &entry->st, uid, gid,
+						   path, err)
 				    : owner_clear(fd, err);
 		if (rc < 0)
 			return rc;
@@ -550,14 +564,9 @@ int copy_make_destination(struct copy_job *job, const char *path, struct error *
 		.uid = job->uid,
 		.gid = job->gid,
 		.set_owner = job->has_owner && !job->single_id,
+		.record_owner = job->has_owner && job->single_id,
 		.mtime = job->options->mtime,
 	};
 	cleanup_close int fd = rootpath_mkdirs(job->root, path, &made, err);
-	if (fd < 0)
-		return fd;
-	if (job->single_id && job->has_owner && (job->uid || job->gid)) {
-		st = (struct stat){.st_mode = S_IFDIR | 0755};
-		return record_owner(job, fd, &st, made.mode, job->uid, job->gid, path, err);
-	}
-	return 0;
+	return fd < 0 ? fd : 0;
 }

@@ -117,6 +117,31 @@ static void apply_record(const struct copy_job *job, int fd, const char *source,
 	owner_apply(&record, st);
 }
 
+/* The same for what carries no record. */
+void copy_apply_aside(const struct copy_job *job, int dirfd, const char *name, struct stat *st)
+{
+	struct owner_key key;
+
+	if (!job->keep_owner || !job->source_owners || job->source_owners->count == 0 ||
+	    owner_key_of(dirfd, name, &key, NULL) < 0)
+		return;
+	const struct owner_record *record = owner_table_find(job->source_owners, &key);
+	if (record)
+		owner_apply(record, st);
+}
+
+void copy_apply_aside_at(const struct copy_job *job, const char *path, bool follow, struct stat *st)
+{
+	bool carries_none = !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode);
+	cleanup_close int fd =
+		!carries_none || !job->source_owners || job->source_owners->count == 0
+			? -1
+			: rootpath_open(job->source_root, path, O_PATH | (follow ? 0 : O_NOFOLLOW), 0, NULL);
+
+	if (fd >= 0)
+		copy_apply_aside(job, fd, "", st);
+}
+
 static int fill_file(struct copy_job *job, int from, const struct copy_place *to, const char *path,
 		     const struct copy_entry *entry, struct error **err)
 {
@@ -245,6 +270,8 @@ static int visit(const struct tree_entry *entry, void *context, struct error **e
 	cleanup_free char *path = join(copy->path, entry->path);
 	struct copy_entry placed = {.st = *entry->st, .attributes = -1};
 	int rc;
+	if (!is_dir && !S_ISREG(placed.st.st_mode))
+		copy_apply_aside(job, entry->dirfd, entry->name, &placed.st);
 	if (is_dir) {
 		rc = copy_one_directory(copy, entry, path, err);
 	} else if (S_ISREG(entry->st->st_mode)) {
@@ -254,11 +281,11 @@ static int visit(const struct tree_entry *entry, void *context, struct error **e
 		rc = read_link(entry, &target, err);
 		placed.link = target;
 		if (rc >= 0) {
-			note(job, path, entry->st, target);
+			note(job, path, &placed.st, target);
 			rc = copy_place_symlink(job, path, &placed, err);
 		}
 	} else {
-		note(job, path, entry->st, "node");
+		note(job, path, &placed.st, "node");
 		rc = copy_place_node(job, path, &placed, err);
 	}
 	return rc < 0 ? rc : TREE_GO_ON;

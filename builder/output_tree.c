@@ -20,6 +20,7 @@
 #include "base/owner.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
+#include "builder/records.h"
 #include "builder/rootfs.h"
 #include "imagefmt/pack.h"
 #include "imagefmt/stream.h"
@@ -54,12 +55,15 @@ static int tar_task(struct workshop *w, void *context, struct buf *result, struc
 	struct tree_output *output = context;
 	cleanup(rootfs_close) struct rootfs *rootfs = NULL;
 	cleanup_close int empty = -1;
+	cleanup(owner_table_done) struct owner_table owners = {0};
 	struct pack_result packed;
 	int rc = open_root(w, output->image, &rootfs, &empty, err);
 
+	if (rc >= 0)
+		rc = records_load_image(w, output->image, &owners, err);
 	if (rc < 0)
 		return rc;
-	return pack_tree(rootfs ? rootfs_fd(rootfs) : empty, stream_fd_sink, &output->fd, &packed, err);
+	return pack_tree(rootfs ? rootfs_fd(rootfs) : empty, &owners, stream_fd_sink, &output->fd, &packed, err);
 }
 
 int output_tree_tar(struct workshop *w, const struct image *image, int fd, struct error **err)

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/rootpath.h"
+#include "base/tree.h"
 #include "imagefmt/layer.h"
 
 #define NOTES "records"
@@ -19,6 +20,7 @@ void records_done(struct records *records)
 		fd_close(records->lowers[i]);
 	free(records->lowers);
 	fd_close(records->notes);
+	owner_table_done(&records->owners);
 	*records = (struct records)RECORDS_INIT;
 }
 
@@ -39,6 +41,9 @@ int records_open(struct workshop *w, const struct container *c, struct records *
 	if (dir < 0)
 		return dir;
 	opened.notes = fd_open_dir(dir, NOTES, NULL); /* most containers have none */
+	int rc = records_load_owners(w, c, &opened.owners, err);
+	if (rc < 0)
+		return rc;
 	opened.vouchers = (struct vouchers){
 		.lowers = opened.lowers,
 		.lower_count = opened.lower_count,
@@ -69,4 +74,71 @@ int records_note(struct workshop *w, const struct container *c, int root, const 
 		return error_set_errno(err, "make a directory for notes");
 	cleanup_close int notes = fd_open_dir(dir, NOTES, err);
 	return notes < 0 ? notes : vouch_note(notes, resolved + 1, record, err);
+}
+
+/* ---- what cannot carry a record ---- */
+
+int records_load_owners(struct workshop *w, const struct container *c, struct owner_table *owners, struct error **err)
+{
+	const struct image_config *config = &c->config;
+	cleanup_close int dir = container_open_dir(w, c, err);
+	int rc = 0;
+
+	if (dir < 0)
+		return dir;
+	for (size_t i = 0; rc >= 0 && i < config->diff_id_count && store_has_single_id(workshop_store(w)); i++)
+		rc = layer_load_owners(workshop_store(w), &config->diff_ids[i], owners, err);
+	if (rc >= 0)
+		rc = owner_table_load(dir, OWNER_TABLE_FILE, owners, err);
+	owners->has_changed = false;
+	return rc < 0 ? error_prefix(err, "container '%s'", c->name) : 0;
+}
+
+int records_load_image(struct workshop *w, const struct image *image, struct owner_table *owners, struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc >= 0 && i < image->config.diff_id_count && store_has_single_id(workshop_store(w)); i++)
+		rc = layer_load_owners(workshop_store(w), &image->config.diff_ids[i], owners, err);
+	return rc;
+}
+
+int records_save_owners(struct workshop *w, const struct container *c, struct owner_table *owners, struct error **err)
+{
+	cleanup_close int dir = owners->has_changed ? container_open_dir(w, c, err) : -1;
+
+	if (!owners->has_changed)
+		return 0;
+	return dir < 0 ? dir : owner_table_save(dir, OWNER_TABLE_FILE, owners, err);
+}
+
+struct translation {
+	int from;
+	const struct owner_table *owners;
+	struct owner_table *translated;
+};
+
+static int translate_entry(const struct tree_entry *entry, void *context, struct error **err)
+{
+	struct translation *job = context;
+	struct owner_key there, here;
+
+	if (S_ISREG(entry->st->st_mode) || S_ISDIR(entry->st->st_mode))
+		return TREE_GO_ON;
+	int rc = owner_key_of(job->from, entry->path, &there, err);
+	const struct owner_record *record = rc < 0 ? NULL : owner_table_find(job->owners, &there);
+	if (!record)
+		return rc;
+	rc = owner_key_of(entry->dirfd, entry->name, &here, err);
+	if (rc == 0)
+		owner_table_put(job->translated, &here, record);
+	return rc;
+}
+
+int records_translate(int from, const struct owner_table *owners, int to, struct owner_table *translated,
+		      struct error **err)
+{
+	struct translation job = {.from = from, .owners = owners, .translated = translated};
+
+	return owners->count ? tree_walk(to, translate_entry, /* after */ NULL, &job, err) : 0;
 }

@@ -5,6 +5,7 @@
 #ifndef COOPER_BUILDER_RECORDS_H
 #define COOPER_BUILDER_RECORDS_H
 
+#include "base/ownertable.h"
 #include "builder/container.h"
 #include "imagefmt/vouch.h"
 
@@ -13,6 +14,7 @@ struct records {
 	int *lowers;		  /* the container's layers, topmost first */
 	size_t lower_count;
 	int notes;
+	struct owner_table owners; /* of what cannot carry a record: the layers' and the container's own */
 	bool trusted; /* one id is mapped: steps have no other way to say an owner, and every record counts */
 };
 #define RECORDS_INIT                                    \
@@ -25,6 +27,17 @@ void records_done(struct records *records);
 CLEANUP_FOR_VALUE(struct records, records_done)
 /* NULL where every record counts. */
 const struct vouchers *records_vouchers(const struct records *records);
+
+/* The records alone. Where ids are mapped only the container's own: those of layers are of devices, and in their trees.
+ */
+int records_load_owners(struct workshop *w, const struct container *c, struct owner_table *owners, struct error **err);
+/* Those of an image's layers. */
+int records_load_image(struct workshop *w, const struct image *image, struct owner_table *owners, struct error **err);
+/* Puts what has changed beside the container's upper directory. */
+int records_save_owners(struct workshop *w, const struct container *c, struct owner_table *owners, struct error **err);
+/* For a tree that was copied: the records that `owners` has of things in `from`, under the copies' own keys. */
+int records_translate(int from, const struct owner_table *owners, int to, struct owner_table *translated,
+		      struct error **err);
 
 /* Takes a note; `path` is inside `root`, the container's, and may lead through links. */
 int records_note(struct workshop *w, const struct container *c, int root, const char *path,

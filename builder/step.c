@@ -18,6 +18,7 @@
 #include "base/rootpath.h"
 #include "base/tree.h"
 #include "builder/places.h"
+#include "builder/records.h"
 #include "builder/step_internal.h"
 #include "run/capability.h"
 #include "run/limits.h"
@@ -32,6 +33,7 @@ static void step_done(struct step *step)
 	settings_done(&step->settings);
 	containers_conf_done(&step->conf);
 	rootfs_layers_done(&step->layers);
+	owner_table_done(&step->owners);
 	strlist_done(&step->env);
 	strlist_done(&step->sysctls);
 	security_done(&step->security);
@@ -490,13 +492,19 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 		rc = fill(&step, &spec, err);
 	if (rc >= 0)
 		rc = rootfs_layers_open(w, c, &step.layers, err);
+	if (rc >= 0)
+		rc = records_load_owners(w, c, &step.owners, err);
 	if (rc < 0)
 		return rc;
+	spec.owners = &step.owners;
 	add_places(&step, &spec);
 	bool read_only = spec.root.read_only;
 	spec.root = step.layers.root;
 	spec.root.read_only = read_only;
 	/* The step may share our user id, and on some machines our process table: it must not attach to us. */
 	spec.seal = true;
-	return run_step(&spec, result, err);
+	rc = run_step(&spec, result, err);
+	/* Also of a step that failed: what it has made is there. */
+	int saved = records_save_owners(w, c, &step.owners, rc < 0 ? NULL : err);
+	return rc < 0 ? rc : saved;
 }

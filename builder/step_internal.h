@@ -20,6 +20,7 @@ struct step {
 	struct settings settings;
 	struct containers_conf conf;
 	struct rootfs_layers layers;
+	struct owner_table owners;
 	struct strlist env, sysctls;
 	struct security security;
 	struct buf seccomp;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -45,17 +46,31 @@ static int fail_owner(const struct tar_entry *entry, struct error **err)
 	return rc;
 }
 
+/* No user.* attribute can be kept on links and FIFOs. */
+static int record_aside(struct extractor *x, const struct extract_place *place, const struct owner_record *record,
+			struct error **err)
+{
+	struct owner_key key;
+
+	if (!x->options.owners) {
+		x->lost++;
+		return 0;
+	}
+	int rc = owner_key_of(place->dirfd, place->leaf, &key, err);
+	if (rc < 0)
+		return rc;
+	owner_table_put(x->options.owners, &key, record);
+	x->recorded++;
+	return 0;
+}
+
 static int record_owner(struct extractor *x, const struct extract_place *place, const struct tar_entry *entry,
 			struct error **err)
 {
-	struct owner_record record = {.uid = entry->uid, .gid = entry->gid, .mode = entry->mode & 07777};
+	struct owner_record record = {.uid = entry->uid, .gid = entry->gid};
 
-	if (place->fd < 0) {
-		/* No user.* attribute can be kept on links and FIFOs. */
-		x->lost++;
-		log_debug("'%s': the owner %u:%u is lost", entry->path, entry->uid, entry->gid);
-		return 0;
-	}
+	if (place->fd < 0)
+		return record_aside(x, place, &record, err);
 	int rc = owner_set(place->fd, &record, err);
 	if (rc == 0)
 		x->recorded++;
@@ -85,15 +100,16 @@ int extract_record_device(struct extractor *x, int fd, const struct tar_entry *e
 	struct owner_record record = {
 		.uid = entry->uid,
 		.gid = entry->gid,
-		.mode = (entry->type == TAR_CHARDEV ? S_IFCHR : S_IFBLK) | (entry->mode & 07777),
+		.mode = entry->type == TAR_CHARDEV ? S_IFCHR : S_IFBLK,
 		.major = entry->major,
 		.minor = entry->minor,
 	};
 	int rc = owner_set(fd, &record, err);
 
-	if (rc == 0)
-		x->recorded++;
-	return rc;
+	if (rc < 0)
+		return rc;
+	x->recorded++;
+	return fchmod(fd, entry->mode & 07777) < 0 ? error_set_errno(err, "set the mode") : 0;
 }
 
 static int set_xattr(const struct extract_place *place, const char *name, const void *value, size_t size)

@@ -261,6 +261,24 @@ int layer_open_tree(struct store *store, const char *name, struct error **err)
 	return fd_open_dir(store_folder(store, STORE_LAYERS, NULL), path, err);
 }
 
+int layer_load_owners_of(struct store *store, const char *name, struct owner_table *owners, struct error **err)
+{
+	cleanup_free char *path = mem_printf("%s/" OWNER_TABLE_FILE, name);
+	int rc = owner_table_load(store_folder(store, STORE_LAYERS, NULL), path, owners, err);
+
+	return rc < 0 ? error_prefix(err, "layer %.12s…", name) : 0;
+}
+
+int layer_load_owners(struct store *store, const struct digest *diff_id, struct owner_table *owners, struct error **err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	const char *known = store_known_layer(store, digest_hex(diff_id, hex));
+	cleanup_free char *name = mem_strdup(known);
+	int rc = known ? 0 : layer_find(store, diff_id, &name, NULL);
+
+	return rc < 0 ? 0 : layer_load_owners_of(store, name, owners, err);
+}
+
 int layer_open(struct store *store, const struct digest *diff_id, struct error **err)
 {
 	cleanup(layer_record_done) struct layer_record record = {0};

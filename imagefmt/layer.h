@@ -42,6 +42,10 @@ MUST_CHECK int layer_open(struct store *store, const struct digest *diff_id, str
 /* The record of the layer whether or not its tree is good. -ENOENT. Readable without the user namespace. */
 int layer_load_record(struct store *store, const struct digest *diff_id, struct layer_record *record,
 		      struct error **err);
+/* Adds what is recorded beside the layer's tree, of what in it cannot carry a record. A layer that is not there has
+ * none. */
+int layer_load_owners(struct store *store, const struct digest *diff_id, struct owner_table *owners,
+		      struct error **err);
 /* "<root>/layers/<name>/fs". */
 MUST_CHECK char *layer_tree_path(struct store *store, const struct digest *diff_id);
 
@@ -50,12 +54,14 @@ MUST_CHECK char *layer_tree_path(struct store *store, const struct digest *diff_
 int layer_unpack(struct store *store, const struct digest *diff_id, const struct descriptor *packed,
 		 struct error **err);
 
-/* Moves the directory tmp/<name> (a finished, normalised upper) into place as the layer `packed->diff_id`. When the
- * layer is there already, the directory is removed instead. */
-int layer_adopt(struct store *store, const char *tmp_name, const struct pack_result *packed, struct error **err);
+/* Moves the directory tmp/<name> (a finished, normalised upper) into place as the layer `packed->diff_id`, with the
+ * records that belong to it (may be NULL). When the layer is there already, the directory is removed instead. */
+int layer_adopt(struct store *store, const char *tmp_name, struct owner_table *owners, const struct pack_result *packed,
+		struct error **err);
 
-/* The same for dirfd/<made>, which holds the tree as `fs`: moved as it is, so that at every instant the tree is either
- * still there or the layer's (what lies in tmp/ is lost with its process). On failure it stays. */
+/* The same for dirfd/<made>, which holds the tree as `fs` and its records as OWNER_TABLE_FILE: moved as it is, so that
+ * at every instant the tree is either still there or the layer's (what lies in tmp/ is lost with its process). On
+ * failure it stays. */
 int layer_adopt_prepared(struct store *store, int dirfd, const char *made, const struct pack_result *packed,
 			 struct error **err);
 

@@ -38,11 +38,14 @@ static const struct layer_blob *any_blob(struct store *store, const struct layer
 static int pack_layer(struct store *store, const struct layer_record *record, int level,
 		      const struct codec_recipe *recipe, struct layer_blob *made, struct error **err)
 {
+	cleanup(owner_table_done) struct owner_table owners = {0};
 	struct pack_result result;
 	struct pack_blob blob;
 	cleanup_close int fs = layer_open(store, &record->diff_id, err);
-	int rc = fs < 0 ? fs : pack_to_blob(store, fs, recipe->codec, level, &record->diff_id, &result, &blob, err);
+	int rc = fs < 0 ? fs : layer_load_owners(store, &record->diff_id, &owners, err);
 
+	if (rc == 0)
+		rc = pack_to_blob(store, fs, &owners, recipe->codec, level, &record->diff_id, &result, &blob, err);
 	if (rc < 0)
 		return rc;
 	made->digest = blob.digest;

@@ -24,6 +24,8 @@ MUST_CHECK int layer_lock(struct store *store, const struct digest *diff_id, str
 int layer_find(struct store *store, const struct digest *diff_id, char **name, struct error **err);
 /* The same, for who would make it: with -ENOENT too *name is set, to where the layer belongs. */
 int layer_place(struct store *store, const struct digest *diff_id, char **name, struct error **err);
+/* Adds the records beside the tree of layers/<name>. */
+int layer_load_owners_of(struct store *store, const char *name, struct owner_table *owners, struct error **err);
 /* The tree of layers/<name>, whatever it is worth. */
 MUST_CHECK int layer_open_tree(struct store *store, const char *name, struct error **err);
 /* Whether the tree that the record is about is sure to be whole: see layer.h about reboots. */

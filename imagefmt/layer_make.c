@@ -83,6 +83,17 @@ static int reset_root(int fs, struct error **err)
 	return ovlmark_clear_opaque(fs, err);
 }
 
+/* Beside the tree. */
+static int save_owners(int fs, struct owner_table *owners, struct error **err)
+{
+	cleanup_close int dir = owners->count > 0 ? openat(fs, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (owners->count == 0)
+		return 0;
+	return dir < 0 ? error_set_errno(err, "open the layer's directory")
+		       : owner_table_save(dir, OWNER_TABLE_FILE, owners, err);
+}
+
 /* What the bytes are: some label gzip as plain tar, or zstd as gzip. */
 static int codec_of(int blob_fd, const struct descriptor *packed, enum codec *codec, struct error **err)
 {
@@ -105,7 +116,8 @@ static int unpack_into(struct store *store, const struct digest *diff_id, const 
 {
 	char wanted[DIGEST_TEXT_SIZE];
 	char got[DIGEST_TEXT_SIZE];
-	struct unpack_options options = {.single_id = store_has_single_id(store)};
+	cleanup(owner_table_done) struct owner_table owners = {0};
+	struct unpack_options options = {.single_id = store_has_single_id(store), .owners = &owners};
 	struct unpack_result result;
 	enum codec codec;
 	cleanup_close int blob_fd = blob_open(store, &packed->digest, NULL, err);
@@ -119,9 +131,9 @@ static int unpack_into(struct store *store, const struct digest *diff_id, const 
 		return error_set(err, EBADMSG, "layer %s: its blob %.19s… holds %s", digest_format(diff_id, wanted),
 				 digest_format(&packed->digest, (char[DIGEST_TEXT_SIZE]){0}),
 				 digest_format(&result.diff_id, got));
-	if (result.lost > 0)
-		log_debug("layer %s: %llu links and special files lost their owners", wanted,
-			  (unsigned long long)result.lost);
+	rc = save_owners(fs, &owners, err);
+	if (rc < 0)
+		return rc;
 	record->diff_id = *diff_id;
 	record->size = result.size;
 	layer_record_add_blob(record, &(struct layer_blob){
@@ -171,8 +183,10 @@ static bool is_whole(struct store *store, const char *name, const struct layer_r
 
 	if (record->recipe != PACK_RECIPE)
 		return false;
+	cleanup(owner_table_done) struct owner_table owners = {0};
 	cleanup_close int fs = layer_open_tree(store, name, NULL);
-	return fs >= 0 && pack_tree(fs, /* sink */ NULL, NULL, &packed, NULL) == 0 &&
+	return fs >= 0 && layer_load_owners_of(store, name, &owners, NULL) == 0 &&
+	       pack_tree(fs, &owners, /* sink */ NULL, NULL, &packed, NULL) == 0 &&
 	       digest_equal(&packed.diff_id, &record->diff_id);
 }
 
@@ -268,8 +282,8 @@ static bool is_good(struct store *store, const char *name)
 }
 
 /* tmp/<tree> becomes tmp/<new>/fs, with a record, and that layers/<name>. */
-static int adopt_as(struct store *store, int tmp, const char *tree, const struct pack_result *packed, const char *name,
-		    struct error **err)
+static int adopt_as(struct store *store, int tmp, const char *tree, struct owner_table *owners,
+		    const struct pack_result *packed, const char *name, struct error **err)
 {
 	cleanup(layer_record_done) struct layer_record record = {
 		.diff_id = packed->diff_id, .size = packed->size, .recipe = PACK_RECIPE};
@@ -283,6 +297,8 @@ static int adopt_as(struct store *store, int tmp, const char *tree, const struct
 		return error_set_errno(err, "move the layer's tree");
 	cleanup_close int fs = fd_open_dir(tmp, fs_name, err);
 	rc = fs < 0 ? fs : reset_root(fs, err);
+	if (rc == 0 && owners != NULL)
+		rc = save_owners(fs, owners, err);
 	if (rc == 0)
 		rc = publish(store, tmp, tmp_name, name, &record, err);
 	/* On failure the tree goes back: it may be all that is left of a container's work. */
@@ -291,7 +307,8 @@ static int adopt_as(struct store *store, int tmp, const char *tree, const struct
 	return rc;
 }
 
-int layer_adopt(struct store *store, const char *tmp_name, const struct pack_result *packed, struct error **err)
+int layer_adopt(struct store *store, const char *tmp_name, struct owner_table *owners, const struct pack_result *packed,
+		struct error **err)
 {
 	cleanup_close int lock = layer_lock(store, &packed->diff_id, err);
 	int tmp = lock < 0 ? lock : store_tmp(store, err);
@@ -304,7 +321,7 @@ int layer_adopt(struct store *store, const char *tmp_name, const struct pack_res
 		return rc;
 	if (rc == 0 && is_good(store, name))
 		return tree_remove(tmp, tmp_name, err);
-	return adopt_as(store, tmp, tmp_name, packed, name, err);
+	return adopt_as(store, tmp, tmp_name, owners, packed, name, err);
 }
 
 /* Removes a tree that is not needed: gone in one step, so that nobody takes half of it for all. */

@@ -26,13 +26,15 @@
 
 struct normaliser {
 	const struct normalise_options *options;
-	struct buf path; /* of the directory or file at hand */
+	struct buf path;	 /* of the directory or file at hand */
+	struct owner_table kept; /* of options->owners what was met */
 	char *xattr_list;
 };
 
 static void normaliser_done(struct normaliser *n)
 {
 	buf_done(&n->path);
+	owner_table_done(&n->kept);
 	free(n->xattr_list);
 }
 CLEANUP_FOR_VALUE(struct normaliser, normaliser_done)
@@ -73,8 +75,42 @@ static int judge_record(const struct normaliser *n, int fd, struct error **err)
 	return owner_clear(fd, err);
 }
 
+/* A device that a step has made where ids are mapped: it could not write the record itself. The owner is the file's. */
+static int record_device(const struct normaliser *n, int fd, const struct stat *st, bool *is_device, struct error **err)
+{
+	const struct owner_table *owners = n->options->owners;
+	struct owner_key key;
+
+	*is_device = false;
+	if (owners == NULL || owners->count == 0)
+		return 0;
+	int rc = owner_key_of(fd, "", &key, err);
+	const struct owner_record *found = rc < 0 ? NULL : owner_table_find(owners, &key);
+	if (found == NULL || (found->mode & S_IFMT) == 0)
+		return rc;
+	struct owner_record record = *found;
+	record.uid = st->st_uid;
+	record.gid = st->st_gid;
+	*is_device = true;
+	return owner_set(fd, &record, err);
+}
+
+static int keep_record(struct normaliser *n, int dirfd, const char *name, struct error **err)
+{
+	const struct owner_table *owners = n->options->owners;
+	struct owner_key key;
+
+	if (owners == NULL || owners->count == 0)
+		return 0;
+	int rc = owner_key_of(dirfd, name, &key, err);
+	const struct owner_record *found = rc < 0 ? NULL : owner_table_find(owners, &key);
+	if (found != NULL)
+		owner_table_put(&n->kept, &key, found);
+	return rc;
+}
+
 /* Removes all that overlayfs keeps for itself; of its marks only `opaque` is ours to judge. */
-static int drop_bookkeeping(struct normaliser *n, int fd, bool *is_opaque, struct error **err)
+static int drop_bookkeeping(struct normaliser *n, int fd, bool is_device, bool *is_opaque, struct error **err)
 {
 	ssize_t size = flistxattr(fd, n->xattr_list, XATTR_LIST_SIZE);
 
@@ -85,6 +121,8 @@ static int drop_bookkeeping(struct normaliser *n, int fd, bool *is_opaque, struc
 		int rc = 0;
 		if (ovlmark_classify(name) != OVLMARK_KERNEL)
 			continue;
+		if (strcmp(name, OWNER_XATTR) == 0 && is_device)
+			continue; /* it is ours */
 		if (strcmp(name, OWNER_XATTR) == 0)
 			rc = judge_record(n, fd, err);
 		else if (strcmp(name, OPAQUE_XATTR) == 0 && ovlmark_is_opaque(fd))
@@ -116,12 +154,15 @@ static int set_time(const struct normaliser *n, int dirfd, const char *name, con
 static int normalise_file(struct normaliser *n, int dirfd, const char *name, struct error **err)
 {
 	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool is_device;
 	bool is_opaque;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_set_errno(err, "'%s': open", buf_str(&n->path));
-	int rc = drop_bookkeeping(n, fd, &is_opaque, err);
+	int rc = record_device(n, fd, &st, &is_device, err);
+	if (rc == 0)
+		rc = drop_bookkeeping(n, fd, is_device, &is_opaque, err);
 	return rc < 0 ? rc : set_time(n, dirfd, name, &st, /* force */ false, err);
 }
 
@@ -136,8 +177,10 @@ static int normalise_other(struct normaliser *n, int dirfd, const char *name, bo
 		return 0;
 	/* overlayfs makes no whiteout where nothing is below. A step can, in a root that is a plain directory: under
 	 * another parent it would remove what that has. */
-	if (!S_ISSOCK(st.st_mode) && !ovlmark_is_whiteout(&st))
-		return set_time(n, dirfd, name, &st, /* force */ false, err);
+	if (!S_ISSOCK(st.st_mode) && !ovlmark_is_whiteout(&st)) {
+		int rc = keep_record(n, dirfd, name, err);
+		return rc < 0 ? rc : set_time(n, dirfd, name, &st, /* force */ false, err);
+	}
 	/* A socket is of the process that made it; no tar has them. */
 	if (unlinkat(dirfd, name, 0) < 0)
 		return error_set_errno(err, "'%s': remove it", buf_str(&n->path));
@@ -160,7 +203,7 @@ static int normalise_dir(struct normaliser *n, int dirfd, const char *name, bool
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_set_errno(err, "'%s': open", buf_str(&n->path));
-	int rc = drop_bookkeeping(n, fd, &is_opaque, err);
+	int rc = drop_bookkeeping(n, fd, /* is_device */ false, &is_opaque, err);
 	/* The kernel marks every new directory; where nothing is below, the mark would hide what another parent has. */
 	if (rc == 0 && is_opaque && (!merges || !is_in_lowers(n, buf_str(&n->path))))
 		rc = ovlmark_clear_opaque(fd, err);
@@ -218,10 +261,18 @@ static int normalise_tree(int upper, const struct normalise_options *options, st
 		return error_set_errno(err, "open the upper directory");
 	buf_init(&n.path, TAR_PATH_MAX);
 	n.xattr_list = mem_grow(NULL, XATTR_LIST_SIZE, 1);
-	int rc = drop_bookkeeping(&n, root, &is_opaque, err);
+	int rc = drop_bookkeeping(&n, root, /* is_device */ false, &is_opaque, err);
 	if (rc == 0 && is_opaque)
 		rc = ovlmark_clear_opaque(root, err);
-	return rc < 0 ? rc : normalise_children(&n, root, /* merges */ options->lower_count > 0, &removed, err);
+	if (rc == 0)
+		rc = normalise_children(&n, root, /* merges */ options->lower_count > 0, &removed, err);
+	if (rc == 0 && options->owners != NULL && options->owners->count > 0) {
+		owner_table_done(options->owners);
+		n.kept.has_changed = true;
+		*options->owners = n.kept;
+		n.kept = (struct owner_table){0};
+	}
+	return rc;
 }
 
 /* The root last: what is taken out of it changes its time. */

@@ -39,6 +39,7 @@
 
 struct packer {
 	struct pipeline *pipeline;
+	const struct owner_table *owners; /* borrowed; may be NULL */
 	uint64_t entries;
 	struct buf path; /* of the entry at hand, relative, without '/' behind it */
 	struct buf header;
@@ -50,9 +51,9 @@ struct packer {
 	size_t xattr_cap;
 };
 
-static void packer_init(struct packer *p, struct pipeline *pipeline)
+static void packer_init(struct packer *p, struct pipeline *pipeline, const struct owner_table *owners)
 {
-	*p = (struct packer){.pipeline = pipeline};
+	*p = (struct packer){.pipeline = pipeline, .owners = owners};
 	buf_init(&p->path, TAR_PATH_MAX);
 	buf_init(&p->header, HEADER_MAX);
 	buf_init(&p->xattr_text, HEADER_MAX);
@@ -191,6 +192,20 @@ static int read_marks(struct packer *p, int fd, struct stat *st, struct marks *m
 	return 0;
 }
 
+/* The same for what carries no attributes. */
+static int read_owner_aside(const struct packer *p, int dirfd, const char *name, struct stat *st, struct error **err)
+{
+	struct owner_key key;
+
+	if (p->owners == NULL || p->owners->count == 0)
+		return 0;
+	int rc = owner_key_of(dirfd, name, &key, err);
+	const struct owner_record *record = rc < 0 ? NULL : owner_table_find(p->owners, &key);
+	if (record != NULL)
+		owner_apply(record, st);
+	return rc;
+}
+
 /* ---- entries ---- */
 
 static int put_device(struct packer *p, const struct stat *st, struct error **err)
@@ -273,12 +288,12 @@ static int put_file(struct packer *p, int dirfd, const char *name, struct error 
 	if (!S_ISREG(st.st_mode))
 		return changed_meanwhile(p, err);
 	const char *first = seen_before(p, &st);
-	if (first != NULL)
-		return put_hardlink(p, &st, first);
 	uint64_t size = (uint64_t)st.st_size;
 	int rc = read_marks(p, fd, &st, &marks, err);
 	if (rc < 0)
 		return rc;
+	if (first != NULL)
+		return put_hardlink(p, &st, first);
 	if (!S_ISREG(st.st_mode))
 		return put_device(p, &st, err);
 	struct tar_entry entry = entry_of(p, &st, TAR_FILE);
@@ -320,6 +335,9 @@ static int put_other(struct packer *p, int dirfd, const char *name, size_t name_
 		log_debug("'%s' is a socket and left out of the layer", buf_str(&p->path));
 		return 0;
 	}
+	int rc = read_owner_aside(p, dirfd, name, &st, err);
+	if (rc < 0)
+		return rc;
 	const char *first = seen_before(p, &st);
 	if (first != NULL)
 		return put_hardlink(p, &st, first);
@@ -424,7 +442,8 @@ static int put_children(struct packer *p, int dirfd, struct error **err)
 	return rc;
 }
 
-static int pack(int dirfd, const struct pipeline_options *options, struct pack_result *result, struct error **err)
+static int pack(int dirfd, const struct owner_table *owners, const struct pipeline_options *options,
+		struct pack_result *result, struct error **err)
 {
 	static const char zeros[2 * TAR_BLOCK];
 	cleanup(pipeline_free) struct pipeline *pipeline = NULL;
@@ -437,7 +456,7 @@ static int pack(int dirfd, const struct pipeline_options *options, struct pack_r
 	int rc = pipeline_new(options, &pipeline, err);
 	if (rc < 0)
 		return rc;
-	packer_init(&p, pipeline);
+	packer_init(&p, pipeline, owners);
 	rc = put_children(&p, root, err);
 	if (rc < 0 && rc != BROKEN)
 		return rc;
@@ -451,9 +470,11 @@ static int pack(int dirfd, const struct pipeline_options *options, struct pack_r
 	return 0;
 }
 
-int pack_tree(int dirfd, pack_sink *sink, void *context, struct pack_result *result, struct error **err)
+int pack_tree(int dirfd, const struct owner_table *owners, pack_sink *sink, void *context, struct pack_result *result,
+	      struct error **err)
 {
-	return pack(dirfd, &(struct pipeline_options){.plain_sink = sink, .plain_context = context}, result, err);
+	return pack(dirfd, owners, &(struct pipeline_options){.plain_sink = sink, .plain_context = context}, result,
+		    err);
 }
 
 static int write_to_blob(const void *data, size_t size, void *context, struct error **err)
@@ -461,8 +482,8 @@ static int write_to_blob(const void *data, size_t size, void *context, struct er
 	return blob_writer_write(context, data, size, err);
 }
 
-int pack_to_blob(struct store *store, int dirfd, enum codec codec, int level, const struct digest *want,
-		 struct pack_result *result, struct pack_blob *blob, struct error **err)
+int pack_to_blob(struct store *store, int dirfd, const struct owner_table *owners, enum codec codec, int level,
+		 const struct digest *want, struct pack_result *result, struct pack_blob *blob, struct error **err)
 {
 	cleanup(blob_writer_free) struct blob_writer *writer = NULL;
 	struct codec_recipe recipe;
@@ -474,7 +495,7 @@ int pack_to_blob(struct store *store, int dirfd, enum codec codec, int level, co
 	if (rc < 0)
 		return rc;
 	struct pipeline_options options = {.recipe = &recipe, .sink = write_to_blob, .context = writer};
-	rc = pack(dirfd, &options, &packed, err);
+	rc = pack(dirfd, owners, &options, &packed, err);
 	if (rc < 0)
 		return rc;
 	if (want != NULL && !digest_equal(want, &packed.diff_id)) {

@@ -14,6 +14,7 @@
 #define COOPER_IMAGEFMT_PACK_H
 
 #include "base/error.h"
+#include "base/ownertable.h"
 #include "imagefmt/digest.h"
 #include "imagefmt/manifest.h"
 #include "imagefmt/store.h"
@@ -33,8 +34,10 @@ struct pack_result {
 /* Called with consecutive pieces of the tar stream, from the thread that called pack_tree(). */
 typedef int pack_sink(const void *data, size_t size, void *context, struct error **err);
 
-/* Reads the tree below dirfd; `sink` may be NULL when only the digest is wanted. */
-int pack_tree(int dirfd, pack_sink *sink, void *context, struct pack_result *result, struct error **err);
+/* Reads the tree below dirfd; `sink` may be NULL when only the digest is wanted. `owners` has the records of what
+ * cannot carry them; NULL: there are none. */
+int pack_tree(int dirfd, const struct owner_table *owners, pack_sink *sink, void *context, struct pack_result *result,
+	      struct error **err);
 
 struct pack_blob {
 	struct digest digest;
@@ -44,14 +47,17 @@ struct pack_blob {
 
 /* The same, compressed into a blob of the store. With `want` the diff_id must come out as that: -EBADMSG otherwise,
  * with no blob left. */
-int pack_to_blob(struct store *store, int dirfd, enum codec codec, int level, const struct digest *want,
-		 struct pack_result *result, struct pack_blob *blob, struct error **err);
+int pack_to_blob(struct store *store, int dirfd, const struct owner_table *owners, enum codec codec, int level,
+		 const struct digest *want, struct pack_result *result, struct pack_blob *blob, struct error **err);
 
 struct normalise_options {
 	const int *lowers; /* the trees below, topmost first */
 	size_t lower_count;
 	int64_t clamp_mtime;		 /* seconds; negative: none */
 	const struct vouchers *vouchers; /* NULL: all records of ownership count */
+	/* Of this tree, and perhaps of others. Devices that it has get their record in the tree; what is left in it
+	 * afterwards is what the tree has and cannot carry. NULL: none. */
+	struct owner_table *owners;
 };
 
 /* What a finished upper directory needs before it is a layer: opaque marks on directories that no lower layer has are

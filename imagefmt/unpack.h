@@ -11,6 +11,7 @@
 #define COOPER_IMAGEFMT_UNPACK_H
 
 #include "base/error.h"
+#include "base/ownertable.h"
 #include "imagefmt/digest.h"
 #include "imagefmt/manifest.h"
 
@@ -22,6 +23,7 @@ struct unpack_options {
 	bool plain;	      /* whiteouts act on `dirfd` itself (remove what they name) instead of leaving marks */
 	uint64_t max_bytes;   /* most bytes the tar may hold; 0 = UNPACK_BYTES_MAX */
 	uint64_t max_entries; /* 0 = UNPACK_ENTRIES_MAX */
+	struct owner_table *owners; /* gets the records of what cannot carry one; NULL: they are lost */
 };
 #define UNPACK_BYTES_MAX ((uint64_t)1 << 40)
 #define UNPACK_ENTRIES_MAX ((uint64_t)20000000)
@@ -32,7 +34,7 @@ struct unpack_result {
 	uint64_t size;	       /* of the tar stream */
 	uint64_t entries;
 	uint64_t recorded; /* entries whose owner or device could only be recorded */
-	uint64_t lost;	   /* links, FIFOs and the like whose owner could not even be recorded */
+	uint64_t lost;	   /* links and FIFOs whose owner was not: options.owners was NULL */
 };
 
 /* Reads blob_fd from its position to the end. On failure what was written is left for the caller to remove. */

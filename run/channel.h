@@ -23,9 +23,12 @@ enum channel_kind {
 	CHANNEL_WARN = 6,	/* child: code is an enum fallback that has happened */
 	CHANNEL_FAIL = 7,	/* child: code and text; nothing follows */
 	CHANNEL_NO_PROC = 8,	/* child: as FAIL, because a fresh /proc is refused: try without a pid namespace */
-	CHANNEL_START = 9,	/* child: all is set up, the init is next */
+	CHANNEL_START =
+		9, /* child: all is set up, the init is next; with the listener of its supervisor, if it has one */
 	CHANNEL_BUNDLE =
 		10, /* child: the bundle of an OCI runtime, a descriptor; code: errno if the command is not there */
+	CHANNEL_IDENTITY = 11, /* child: struct identity_record: who the command is to believe to be */
+	CHANNEL_LISTENER = 12, /* child: the listener already, for the supervisor has to answer from now on */
 	CHANNEL_EXEC = (int)INIT_REPORT_EXEC, /* init: the command could not be executed, code says why */
 };
 

@@ -316,6 +316,8 @@ static int become_init(struct child *child, struct error **err)
 	cleanup(strlist_done) struct strlist argv = {0};
 	cleanup(strlist_done) struct strlist env = {0};
 	cleanup_close int init = fcntl(child->plan->init, F_DUPFD_CLOEXEC, INIT_CHANNEL + 1);
+	cleanup_close int listener =
+		child->listener < 0 ? -1 : fcntl(child->listener, F_DUPFD_CLOEXEC, INIT_CHANNEL + 1);
 
 	strlist_append(&argv, "cooper-init");
 	strlist_append(&argv, flags);
@@ -335,7 +337,7 @@ static int become_init(struct child *child, struct error **err)
 	int limited = child->plan->runtime ? 0 : confine_files(child, err);
 	if (limited < 0)
 		return limited;
-	channel_send(INIT_CHANNEL, CHANNEL_START, 0, NULL, 0, -1);
+	channel_send(INIT_CHANNEL, CHANNEL_START, 0, NULL, 0, listener);
 	syscall(SYS_execveat, init, "", strlist_argv(&argv), strlist_argv(&env), AT_EMPTY_PATH);
 	int rc = error_set_errno(err, "start the step's init");
 	fcntl(INIT_CHANNEL, F_SETFD, FD_CLOEXEC);
@@ -352,6 +354,7 @@ void child_main(const struct child_plan *plan)
 			      .empty = -1,
 			      .null = -1,
 			      .proc = -1,
+			      .listener = -1,
 			      .terminal = -1};
 	struct error *err = NULL;
 	int rc = 0;

@@ -34,6 +34,10 @@ struct child_plan {
 	const char *network_helper; /* for RUN_NETWORK_PRIVATE */
 	const char *runtime;	    /* path of an OCI runtime that takes over (run/ociruntime.h); NULL: none */
 	const struct idmap *map;    /* our ids, as numbers that exist here */
+	/* The filter of the step's supervisor (run/emulation.h); NULL: there is none. With `emulates_ids` the step's
+	 * user is one that it is only told to be: what is made for it belongs to the one id that there is. */
+	const struct buf *supervisor;
+	bool emulates_ids;
 };
 
 struct child {
@@ -45,6 +49,7 @@ struct child {
 	int empty;	      /* staging/empty */
 	int null;	      /* the host's /dev/null, checked */
 	int proc;	      /* the step's /proc, O_PATH */
+	int listener;	      /* of its supervisor, for the parent; -1: sent already, or there is none */
 	int terminal;	      /* the slave of its terminal, or -1 */
 	bool proc_is_refused; /* why set-up failed: without a pid namespace of its own it may work */
 	struct stubs stubs;
@@ -101,6 +106,14 @@ int confine_capabilities(struct child *child, struct error **err);
 int confine_find_ids(struct child *child, gid_t **groups, size_t *count, struct error **err);
 /* -ENOTSUP for a label of a security module that this kernel lacks. */
 int confine_check_labels(struct child *child, struct error **err);
+
+/* What the parent is told of a user that is not mapped; the groups follow. */
+struct identity_record {
+	uint32_t uid, gid;
+	uint32_t group_count;
+	uint64_t capabilities;
+};
+#define IDENTITY_GROUPS_MAX 1024
 
 /* ocibundle.c: in place of mounts_fill_root() and all that confines, when an OCI runtime takes over. */
 int oci_make_bundle(struct child *child, struct error **err);

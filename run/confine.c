@@ -21,6 +21,7 @@
 #include "run/channel.h"
 #include "run/child_internal.h"
 #include "run/limits.h"
+#include "run/supervisor.h"
 
 int confine_limits(struct child *child, struct error **err)
 {
@@ -103,7 +104,7 @@ static int collect_groups(const struct child *child, gid_t **groups, size_t *cou
 	*count = 0;
 	/* Also the user's own: a file that is closed to that group would be open to a process that has given the group
 	 * up with a set-group-id program (CVE-2022-2990). Where no list can be set, that is not possible either. */
-	if (child->plan->map->kind != IDMAP_SINGLE)
+	if (child->plan->map->kind != IDMAP_SINGLE || child->plan->emulates_ids)
 		(*groups)[(*count)++] = user->gid;
 	for (size_t i = 0; i < user->group_count; i++)
 		(*groups)[(*count)++] = user->groups[i];
@@ -116,12 +117,17 @@ int confine_find_ids(struct child *child, gid_t **groups, size_t *count, struct 
 {
 	cleanup_free gid_t *found = NULL;
 	size_t found_count = 0;
-	int rc = check_ids(child, err);
+	int rc = child->plan->emulates_ids ? 0 : check_ids(child, err);
 
 	if (rc == 0)
 		rc = collect_groups(child, &found, &found_count, err);
 	if (rc < 0)
 		return rc;
+	if (child->plan->emulates_ids) {
+		*groups = take_ptr(&found);
+		*count = found_count;
+		return 0;
+	}
 	if (child->plan->map->kind == IDMAP_SINGLE && found_count > 0) {
 		/* setgroups(2) was given up for the map (user_namespaces(7)). What we came with maps to nothing. */
 		log_warn("the supplementary groups of user %u cannot be set with a single id, going on without them",
@@ -181,8 +187,34 @@ static uint64_t known_capabilities(void)
 	return known < 64 ? ((uint64_t)1 << known) - 1 : UINT64_MAX;
 }
 
+/* Whom the command is told that it is. It stays the one id that is mapped. */
+static int send_identity(struct child *child, struct error **err)
+{
+	cleanup_free gid_t *groups = NULL;
+	size_t count = 0;
+	int rc = confine_find_ids(child, &groups, &count, err);
+
+	if (rc < 0)
+		return rc;
+	if (count > IDENTITY_GROUPS_MAX)
+		return error_set(err, E2BIG, "user %u is in more than %d groups", child->user.uid, IDENTITY_GROUPS_MAX);
+	const struct identity_record record = {
+		.uid = child->user.uid,
+		.gid = child->user.gid,
+		.group_count = (uint32_t)count,
+		.capabilities = child->spec->capabilities & known_capabilities(),
+	};
+	cleanup(buf_done) struct buf text = BUF_INIT(CHANNEL_SIZE_MAX);
+	buf_append(&text, &record, sizeof(record));
+	buf_append(&text, groups, count * sizeof(*groups));
+	rc = channel_send(child->plan->channel, CHANNEL_IDENTITY, 0, text.data, text.len, -1);
+	return rc < 0 ? error_set(err, -rc, "say who the step's user is") : 0;
+}
+
 int confine_identity(struct child *child, struct error **err)
 {
+	if (child->plan->emulates_ids)
+		return send_identity(child, err);
 	uid_t uid = child->user.uid;
 	gid_t gid = child->user.gid;
 	/* Groups while we are root, the user last: after that nothing of it could be changed. */
@@ -230,23 +262,52 @@ int confine_landlock(struct child *child, struct error **err)
 	return 0;
 }
 
-int confine_filter(struct child *child, struct error **err)
+/* The parent answers from now on; until it hears that the set-up is over it lets everything through. */
+static int confine_supervised(struct child *child, struct error **err)
 {
-	const struct run_spec *spec = child->spec;
+	cleanup_error struct error *trouble = NULL;
+
+	if (!child->plan->supervisor)
+		return 0;
+	cleanup_close int listener = supervisor_install(child->plan->supervisor, &trouble);
+	if (listener < 0 && child->plan->emulates_ids) {
+		if (err)
+			*err = take_ptr(&trouble);
+		return error_prefix(err, "ids cannot be emulated here");
+	}
+	if (!child->plan->emulates_ids) {
+		/* Where ids are mapped a step can do without, and nothing is trapped before it starts. */
+		if (listener < 0)
+			log_debug("devices are not recorded in this step: %s", error_message(trouble));
+		child->listener = take_fd(&listener);
+		return 0;
+	}
+	int rc = channel_send(child->plan->channel, CHANNEL_LISTENER, 0, NULL, 0, listener);
+	return rc < 0 ? error_set(err, -rc, "hand the listener over") : 0;
+}
+
+static int load_filter(const struct run_spec *spec, struct error **err)
+{
 	struct sock_fprog program = {
 		.len = (unsigned short)(spec->seccomp_size / sizeof(struct sock_filter)),
 		.filter = (struct sock_filter *)spec->seccomp,
 	};
 
-	if (spec->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return error_set_errno(err, "set no_new_privs");
-	if (!spec->seccomp)
-		return 0;
 	if (spec->seccomp_size > (size_t)BPF_MAXINSNS * sizeof(struct sock_filter))
 		return error_set(err, E2BIG, "the system call filter is longer than the kernel takes");
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
 		return error_set_errno(err, "load the system call filter");
 	return 0;
+}
+
+int confine_filter(struct child *child, struct error **err)
+{
+	const struct run_spec *spec = child->spec;
+
+	if (spec->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set_errno(err, "set no_new_privs");
+	int rc = spec->seccomp ? load_filter(spec, err) : 0;
+	return rc < 0 ? rc : confine_supervised(child, err);
 }
 
 int confine_capabilities(struct child *child, struct error **err)

@@ -144,7 +144,7 @@ static int make_terminal(struct child *child, int dev, int pts, struct error **e
 	child->terminal = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (child->terminal < 0)
 		return error_set_errno(err, "open the terminal");
-	if (fchown(child->terminal, child->user.uid, (gid_t)-1) < 0)
+	if (!child->plan->emulates_ids && fchown(child->terminal, child->user.uid, (gid_t)-1) < 0)
 		return error_set_errno(err, "give the terminal to user %u", child->user.uid);
 	cleanup_free char *name = mem_printf("%u", number);
 	cleanup_close int tree = mountfd_clone(pts, name, MOUNTFD_ONE, err);

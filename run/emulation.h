@@ -34,10 +34,12 @@ const struct trap_table *emulation_table(enum emulation_scope scope);
 MUST_CHECK struct emulation *emulation_new(const struct emulation_options *options);
 void emulation_free(struct emulation *emulation);
 CLEANUP_FOR(struct emulation, emulation_free)
-/* The step's set-up is over: its first process is `pid` and believes to be `credentials` (taken). `listener` is taken.
- */
+/* The step's first process is `pid`, and will believe to be `credentials`. Both it and `listener` are taken. Until
+ * emulation_arm() all it calls is let through. */
 int emulation_start(struct emulation *emulation, int listener, pid_t pid, struct credentials *credentials,
 		    struct error **err);
+/* The step's first process has its root, and what it calls from here on is the step's. */
+void emulation_arm(struct emulation *emulation);
 struct supervisor *emulation_supervisor(struct emulation *emulation);
 
 #endif

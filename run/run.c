@@ -26,6 +26,7 @@
 #include "run/channel.h"
 #include "run/child_internal.h"
 #include "run/disk.h"
+#include "run/emulation.h"
 #include "run/fallback.h"
 #include "run/idmap_internal.h"
 #include "run/init_image.h"
@@ -60,8 +61,11 @@ struct step {
 	struct network network;
 	struct cgroup cgroup;
 	struct disk disk;
-	char *runtime;	  /* path of the OCI runtime; NULL: none */
-	int bundle;	  /* its directory; -1 */
+	struct buf supervisor;	      /* the filter of the supervisor; empty: there is none */
+	struct emulation *emulation;  /* what answers; NULL: nothing is to be answered */
+	struct credentials *identity; /* whom the command is to believe to be */
+	char *runtime;		      /* path of the OCI runtime; NULL: none */
+	int bundle;		      /* its directory; -1 */
 	int command_code; /* why the command could not be executed, as far as the root tells, should the runtime fail */
 	bool expects_orphans;
 	bool wants_no_pid; /* the child says that a fresh /proc is refused */
@@ -117,6 +121,29 @@ static unsigned choose_namespaces(const struct run_spec *spec, bool with_pid)
 	if (!(spec->share & RUN_SHARE_CGROUP))
 		namespaces |= spec->cgroup.is_set ? CHILD_LATE_CGROUP : CHILD_OWN_CGROUP;
 	return namespaces;
+}
+
+/* What of root the step has not, and is shown: all of it with one id; devices where the caller keeps the records. */
+static int prepare_emulation(struct step *step, struct error **err)
+{
+	const struct run_spec *spec = step->spec;
+	bool all = !has_many_ids(&step->map);
+
+	if (spec->runtime || (!all && !spec->owners))
+		return 0;
+	const struct emulation_options options = {
+		.scope = all ? EMULATE_IDS : EMULATE_NODES,
+		.owners = spec->owners,
+		.upper = spec->root.upper,
+		.may_change_root = spec->allow_nested_userns,
+	};
+	int rc = supervisor_program(emulation_table(options.scope), &step->supervisor, err);
+	if (rc < 0)
+		return rc;
+	step->emulation = emulation_new(&options);
+	step->plan.supervisor = &step->supervisor;
+	step->plan.emulates_ids = all;
+	return 0;
 }
 
 static bool wants_terminal(const struct run_spec *spec)
@@ -187,6 +214,8 @@ static int prepare(struct step *step, struct error **err)
 	}
 	if (rc == 0)
 		rc = check_rung(step, err);
+	if (rc == 0)
+		rc = prepare_emulation(step, err);
 	if (rc == 0 && spec->network == RUN_NETWORK_PRIVATE)
 		rc = network_choose(spec->network_helper, &step->plan.network_helper, err);
 	if (rc == 0 && spec->cgroup.is_set)
@@ -316,6 +345,44 @@ static void warn_of(int which)
 		fallback_warn(FALLBACK_PIVOT, "pivot_root is refused here, moving the root over '/' instead");
 }
 
+static void hear_identity(struct step *step, const struct channel_message *message)
+{
+	struct identity_record record;
+	uint32_t groups[IDENTITY_GROUPS_MAX];
+
+	if (message->size < sizeof(record))
+		return;
+	memcpy(&record, message->data, sizeof(record));
+	if (record.group_count > IDENTITY_GROUPS_MAX ||
+	    message->size != sizeof(record) + record.group_count * sizeof(groups[0]))
+		return;
+	memcpy(groups, message->data + sizeof(record), message->size - sizeof(record));
+	credentials_free(step->identity);
+	step->identity = credentials_new(record.uid, record.gid, groups, record.group_count, record.capabilities);
+}
+
+/* From here on the child waits for us at every call of the table. */
+static int take_listener(struct step *step, struct channel_message *message, struct error **err)
+{
+	if (!step->emulation || message->fd < 0)
+		return 0;
+	if (!step->identity)
+		step->identity = credentials_new(0, 0, NULL, 0, step->spec->capabilities);
+	return emulation_start(step->emulation, take_fd(&message->fd), step->pid, take_ptr(&step->identity), err);
+}
+
+/* The set-up is over: what comes now is the step's. The listener may come with it. */
+static void start_step(struct step *step, struct channel_message *message, struct error **err)
+{
+	int rc = take_listener(step, message, err);
+
+	if (rc < 0)
+		step->failure = rc;
+	step->is_set_up = true;
+	if (step->emulation)
+		emulation_arm(step->emulation);
+}
+
 static void hear(struct step *step, struct channel_message *message, struct error **err)
 {
 	switch (message->kind) {
@@ -342,7 +409,13 @@ static void hear(struct step *step, struct channel_message *message, struct erro
 		step->wants_no_pid = true;
 		break;
 	case CHANNEL_START:
-		step->is_set_up = true;
+		start_step(step, message, err);
+		break;
+	case CHANNEL_IDENTITY:
+		hear_identity(step, message);
+		break;
+	case CHANNEL_LISTENER:
+		step->failure = take_listener(step, message, err);
 		break;
 	case CHANNEL_EXEC:
 		step->exec_code = message->code;
@@ -393,7 +466,12 @@ static int listen_to_the_end(struct step *step, struct error **err)
 	return rc;
 }
 
-enum { WATCH_END, WATCH_SIGNALS, WATCH_CHANNEL, WATCH_TTY, WATCH_COUNT = WATCH_TTY + 2 + RELAY_WAYS };
+static int supervised_fd(const struct step *step)
+{
+	return step->emulation ? emulation_supervisor(step->emulation)->listener : -1;
+}
+
+enum { WATCH_END, WATCH_SIGNALS, WATCH_CHANNEL, WATCH_SUPERVISOR, WATCH_TTY, WATCH_COUNT = WATCH_TTY + 2 + RELAY_WAYS };
 
 /* Until the first process has ended, which it does only when all others of its pid namespace have. */
 static int watch(struct step *step, struct error **err)
@@ -408,6 +486,7 @@ static int watch(struct step *step, struct error **err)
 			[WATCH_END] = {.fd = step->pidfd, .events = POLLIN},
 			[WATCH_SIGNALS] = {.fd = step->signals, .events = POLLIN},
 			[WATCH_CHANNEL] = {.fd = channel, .events = POLLIN}, /* -1 is passed over */
+			[WATCH_SUPERVISOR] = {.fd = supervised_fd(step), .events = POLLIN},
 		};
 		size_t ttys = tty_poll(&step->tty, fds + WATCH_TTY);
 		size_t relays = relay_poll(&step->relay, fds + WATCH_TTY + ttys);
@@ -420,6 +499,11 @@ static int watch(struct step *step, struct error **err)
 			if (rc < 0)
 				return rc;
 			continue; /* all it has to say, before its end is looked at */
+		}
+		if (fds[WATCH_SUPERVISOR].revents) {
+			int rc = supervisor_serve(emulation_supervisor(step->emulation), err);
+			if (rc < 0)
+				return rc;
 		}
 		if (fds[WATCH_SIGNALS].revents)
 			pass_signals(step);
@@ -476,6 +560,9 @@ static void clean_up(struct step *step)
 	fd_close(step->bundle);
 	free(step->runtime);
 	idmap_done(&step->map);
+	emulation_free(step->emulation);
+	credentials_free(step->identity);
+	buf_done(&step->supervisor);
 	free(step->killed_for);
 }
 CLEANUP_FOR_VALUE(struct step, clean_up)
@@ -567,6 +654,7 @@ static int attempt(const struct run_spec *spec, bool with_pid, bool *proc_is_ref
 		.relay = RELAY_INIT,
 		.network = NETWORK_INIT,
 		.cgroup = CGROUP_INIT,
+		.supervisor = BUF_INIT(BUF_MAX_DEFAULT),
 	};
 	struct error *trouble = NULL;
 	struct rusage usage = {0};

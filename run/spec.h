@@ -6,6 +6,7 @@
 #define COOPER_RUN_SPEC_H
 
 #include "base/error.h"
+#include "base/ownertable.h"
 #include "base/strlist.h"
 
 #include <stdbool.h>
@@ -125,6 +126,11 @@ struct run_spec {
 	int stdin_fd, stdout_fd, stderr_fd; /* -1 = /dev/null for stdin, ours for the others */
 	bool no_pivot;			    /* MS_MOVE and chroot instead of pivot_root */
 	int min_rung;			    /* 0 = any; the step is refused below it (run/ladder.h) */
+
+	/* Records of what the root's upper directory and layers hold and cannot carry (base/ownertable.h); what the
+	 * step makes is added. NULL: devices are not recorded where ids are mapped, and where they are not, owners of
+	 * links and FIFOs end with the step. */
+	struct owner_table *owners;
 
 	/* An OCI runtime that is given the step as a bundle (run/ociruntime.h); NULL = we run it ourselves. */
 	const char *runtime;

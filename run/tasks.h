@@ -37,7 +37,6 @@ struct task {
 	struct credentials *after_exec;
 	dev_t exec_dev;
 	ino_t exec_ino;
-	uint64_t last_use;
 	struct task *next; /* of the same bucket */
 };
 
@@ -55,6 +54,6 @@ void tasks_settle(struct tasks *tasks, struct task *task);
 /* Before it executes a file: its memory will be another. `after` (taken) is what it will be if the exec succeeds. */
 void tasks_exec(struct tasks *tasks, struct task *task, struct credentials *after, dev_t dev, ino_t ino);
 /* It ends, by its own call: alone, or with its whole process. */
-void tasks_exit(struct tasks *tasks, struct task *task, bool whole_process);
+void tasks_exit(struct tasks *tasks, pid_t tid, bool whole_process);
 
 #endif

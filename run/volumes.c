@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/owner.h"
 #include "base/tree.h"
 #include "run/child_internal.h"
 #include "run/mountfd.h"
@@ -35,13 +36,38 @@ char *volumes_target(const struct child *child, const struct run_mount *mount)
 struct owner {
 	uid_t uid;
 	gid_t gid;
+	bool is_recorded; /* there is one id only: it is written down */
 };
+
+/* A user that is not mapped here: what can carry a record gets one. */
+static int record_owner(int fd, const struct owner *owner, struct error **err)
+{
+	const struct owner_record record = {.uid = owner->uid, .gid = owner->gid};
+	int rc = owner_set(fd, &record, NULL);
+
+	if (rc < 0 && rc != -EPERM && rc != -EOPNOTSUPP)
+		return error_set(err, -rc, "give it to %u:%u: %s", owner->uid, owner->gid, strerror(-rc));
+	return 0;
+}
+
+static int record_entry(const struct tree_entry *entry, const struct owner *owner, struct error **err)
+{
+	const char *name = *entry->name ? entry->name : ".";
+	cleanup_close int fd = openat(entry->dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set_errno(err, "open '%s'", entry->path);
+	int rc = record_owner(fd, owner, err);
+	return rc < 0 ? error_prefix(err, "'%s'", entry->path) : TREE_GO_ON;
+}
 
 static int give_entry(const struct tree_entry *entry, void *context, struct error **err)
 {
 	const struct owner *owner = context;
 	bool is_root = entry->path[0] == '\0';
 
+	if (owner->is_recorded)
+		return record_entry(entry, owner, err);
 	if (entry->st->st_uid == owner->uid && entry->st->st_gid == owner->gid)
 		return TREE_GO_ON;
 	if (fchownat(entry->dirfd, is_root ? "" : entry->name, owner->uid, owner->gid,
@@ -52,9 +78,11 @@ static int give_entry(const struct tree_entry *entry, void *context, struct erro
 
 static int give_tree(const struct child *child, int source, const struct stat *st, struct error **err)
 {
-	struct owner owner = {.uid = child->user.uid, .gid = child->user.gid};
+	struct owner owner = {.uid = child->user.uid, .gid = child->user.gid, .is_recorded = child->plan->emulates_ids};
 
 	if (!S_ISDIR(st->st_mode)) {
+		if (owner.is_recorded)
+			return record_owner(source, &owner, err);
 		if (fchownat(source, "", owner.uid, owner.gid, AT_EMPTY_PATH) < 0)
 			return error_set_errno(err, "give it to %u:%u", owner.uid, owner.gid);
 		return 0;

@@ -32,7 +32,7 @@ static void refuses_records_that_cannot_be_ours(void **state)
 {
 	static const struct owner_record bad[] = {
 		{.uid = UINT32_MAX}, {.gid = UINT32_MAX},	 {.mode = S_IFDIR | 0755},
-		{.mode = S_IFREG},   {.mode = 0755, .major = 1}, {.mode = 0x10000},
+		{.mode = S_IFREG},   {.mode = 0755, .major = 1}, {.mode = 0x20000},
 	};
 	cleanup(scratch_done) struct scratch dir = scratch_make();
 	struct owner_record record = {.uid = 77};
@@ -66,15 +66,16 @@ static void finds_none_on_a_link_and_does_not_follow_it(void **state)
 static void puts_the_record_over_what_stat_said(void **state)
 {
 	struct stat st = {.st_mode = S_IFREG | 0600, .st_uid = 9};
-	const struct owner_record file = {.uid = 1, .gid = 2, .mode = 04755};
-	const struct owner_record device = {.mode = S_IFCHR | 0666, .major = 1, .minor = 3};
+	const struct owner_record file = {.uid = 1, .gid = 2, .mode = OWNER_HAS_MODE | 04755};
+	const struct owner_record device = {.mode = S_IFCHR, .major = 1, .minor = 3};
 
 	owner_apply(&file, &st);
 	assert_int_equal(st.st_mode, S_IFREG | 04755);
 	assert_int_equal(st.st_uid, 1);
 	assert_int_equal(st.st_gid, 2);
 	owner_apply(&device, &st);
-	assert_int_equal(st.st_mode, S_IFCHR | 0666);
+	/* The bits are the file's own where the record does not say. */
+	assert_int_equal(st.st_mode, S_IFCHR | 04755);
 	assert_int_equal(st.st_rdev, makedev(1, 3));
 }
 

@@ -21,7 +21,7 @@ static char *make_upper(struct tempstore *t, const char *text, struct pack_resul
 	assert_int_equal(fd_write_all(out, text, strlen(text), NULL), 0);
 	assert_int_equal(fchmod(fd, 0755), 0);
 	assert_int_equal(pack_normalise(fd, &(struct normalise_options){.clamp_mtime = 1700000000}, NULL), 0);
-	assert_int_equal(pack_tree(fd, NULL, NULL, packed, NULL), 0);
+	assert_int_equal(pack_tree(fd, /* owners */ NULL, NULL, NULL, packed, NULL), 0);
 	return name;
 }
 
@@ -29,7 +29,7 @@ static void adopt(struct tempstore *t, const char *text, struct pack_result *pac
 {
 	cleanup_free char *name = make_upper(t, text, packed);
 
-	assert_int_equal(layer_adopt(t->store, name, packed, NULL), 0);
+	assert_int_equal(layer_adopt(t->store, name, /* owners */ NULL, packed, NULL), 0);
 }
 
 static struct descriptor descriptor_of(const struct layer_blob *blob)

@@ -35,7 +35,7 @@ static struct pack_result pack_to_buf(int dirfd, struct buf *bytes)
 {
 	struct pack_result result;
 
-	assert_int_equal(pack_tree(dirfd, append_to_buf, bytes, &result, NULL), 0);
+	assert_int_equal(pack_tree(dirfd, /* owners */ NULL, append_to_buf, bytes, &result, NULL), 0);
 	assert_int_equal(result.size, bytes->len);
 	return result;
 }
@@ -183,7 +183,7 @@ static void attributes_come_back_and_bookkeeping_stays(void **state)
 	make_file(t->root, "g", "x", 0644);
 	set_xattr(t->root, "g", "user.a=b", "x", 1);
 	struct pack_result result;
-	assert_int_equal(pack_tree(t->root, NULL, NULL, &result, NULL), -EINVAL);
+	assert_int_equal(pack_tree(t->root, /* owners */ NULL, NULL, NULL, &result, NULL), -EINVAL);
 }
 
 static void whiteouts_and_opaque_directories_become_marks(void **state)
@@ -208,8 +208,9 @@ static void owners_and_devices_on_record_come_out_as_headers(void **state)
 {
 	struct tartree *t = *state;
 	cleanup(buf_done) struct buf bytes = BUF_INIT(1 << 20);
-	const struct owner_record owner = {.uid = 1234, .gid = 5000000, .mode = 02755};
-	const struct owner_record device = {.uid = 0, .gid = 5, .mode = S_IFCHR | 0666, .major = 1, .minor = 3};
+	const struct owner_record owner = {.uid = 1234, .gid = 5000000, .mode = OWNER_HAS_MODE | 02755};
+	const struct owner_record device = {
+		.uid = 0, .gid = 5, .mode = OWNER_HAS_MODE | S_IFCHR | 0666, .major = 1, .minor = 3};
 
 	if (!has_user_xattrs(t))
 		skip();
@@ -244,7 +245,7 @@ static void a_name_that_would_remove_something_is_an_error(void **state)
 
 	assert_int_equal(mkdirat(t->root, "d", 0755), 0);
 	make_file(t->root, "d/.wh.x", "", 0644);
-	assert_int_equal(pack_tree(t->root, NULL, NULL, &result, &error), -EINVAL);
+	assert_int_equal(pack_tree(t->root, /* owners */ NULL, NULL, NULL, &result, &error), -EINVAL);
 	assert_non_null(strstr(error_message(error), "d/.wh.x"));
 }
 
@@ -272,7 +273,7 @@ static void a_sink_that_fails_ends_the_packing(void **state)
 	make_file(t->root, "big", "x", 0644);
 	cleanup_close int fd = openat(t->root, "big", O_WRONLY | O_CLOEXEC);
 	assert_int_equal(ftruncate(fd, (off_t)64 << 20), 0);
-	assert_int_equal(pack_tree(t->root, refuse, NULL, &result, &error), -ENOSPC);
+	assert_int_equal(pack_tree(t->root, /* owners */ NULL, refuse, NULL, &result, &error), -ENOSPC);
 	assert_string_equal(error_message(error), "full");
 }
 

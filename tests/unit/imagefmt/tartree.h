@@ -48,7 +48,7 @@ static inline struct digest tartree_digest(int dirfd)
 {
 	struct pack_result result;
 
-	assert_int_equal(pack_tree(dirfd, NULL, NULL, &result, NULL), 0);
+	assert_int_equal(pack_tree(dirfd, /* owners */ NULL, NULL, NULL, &result, NULL), 0);
 	return result.diff_id;
 }
 

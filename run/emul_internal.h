@@ -1,0 +1,95 @@
+/*
+ * What the handlers of the root emulation (emulation.h) share: one file for each family of calls.
+ *
+ * A handler reads the call's arguments, asks emul_task() who calls, emul_open() what it means, and answers. What it
+ * cannot resolve (a path through /proc's magic links, one that is not there) it leaves to the kernel, which fails as it
+ * should or succeeds on something that has no record.
+ */
+#ifndef COOPER_RUN_EMUL_INTERNAL_H
+#define COOPER_RUN_EMUL_INTERNAL_H
+
+#include "run/emulation.h"
+#include "run/tasks.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+
+struct emulation {
+	struct emulation_options options;
+	struct supervisor supervisor;
+	struct tasks *tasks;	 /* NULL: ids are not emulated */
+	pid_t first;		 /* process of the step */
+	int root;		 /* of the step, O_PATH; -1: it is looked up for each call */
+	uint64_t root_mount;	 /* its mount's id; 0: unknown */
+	bool roots_differ;	 /* somebody has changed his root: it is looked up for each call */
+	struct owner_table kept; /* records that end with the step: of what is mounted in its root */
+	struct owner_table none; /* for options.owners when the caller gives none */
+};
+
+/* ---- answers (emulation.c) ---- */
+void emul_return(struct answer *answer, int64_t value);
+/* The caller's record, with what it had to wait for; NULL when it is gone: the answer does not matter then. */
+struct task *emul_task(struct emulation *e, const struct trap *trap);
+int emul_read(struct emulation *e, const struct trap *trap, uint64_t address, void *data, size_t size);
+int emul_write(struct emulation *e, const struct trap *trap, uint64_t address, const void *data, size_t size);
+/* A path or a name; text[size]. */
+ssize_t emul_read_text(struct emulation *e, const struct trap *trap, uint64_t address, char *text, size_t size);
+
+/* ---- emul_path.c: what a call names ---- */
+/* The step's first process is in its root now. */
+void emul_find_root(struct emulation *e, pid_t pid);
+enum emul_path_flags {
+	EMUL_FOLLOW = 1, /* a symlink at the end */
+	EMUL_EMPTY = 2,	 /* "" (or no address at all) is what dirfd holds: AT_EMPTY_PATH */
+};
+/* A descriptor of the step's, opened again as O_PATH; AT_FDCWD is its working directory. */
+MUST_CHECK int emul_open_fd(struct emulation *e, const struct trap *trap, int fd);
+/* O_PATH, or a negative errno; on any of these the kernel is to go on. Never a FIFO's or a device's other end. */
+MUST_CHECK int emul_open(struct emulation *e, const struct trap *trap, int dirfd, uint64_t path, unsigned flags);
+/* The directory in which the call would make its last component, and that component's name in leaf[NAME_MAX + 1].
+ * -EINVAL for names that end in "/", "." or "..". */
+MUST_CHECK int emul_open_parent(struct emulation *e, const struct trap *trap, int dirfd, uint64_t path, char *leaf);
+
+/* What /proc/TID/status says of the caller. */
+struct emul_status {
+	mode_t umask;
+	uint32_t fs_uid; /* the real one, as our namespace counts */
+	bool no_new_privs;
+};
+int emul_read_status(const struct trap *trap, struct emul_status *status);
+
+/* ---- emul_records.c: what is known of a file beside what the kernel says ---- */
+/* True when there is a record. */
+bool emul_record_find(struct emulation *e, int fd, struct owner_record *record);
+/* Writes it down where it can be kept; one that says root's and nothing else is none. -errno. */
+int emul_record_set(struct emulation *e, int fd, const struct owner_record *record);
+/* The same in the table, whatever the file is: devices where ids are mapped. */
+int emul_record_set_aside(struct emulation *e, int fd, const struct owner_record *record);
+/* Owner, type and mode as the step is to see them. */
+int emul_stat(struct emulation *e, int fd, struct stat *st, bool *is_recorded);
+/* Who a new file in this directory belongs to. */
+int emul_new_owner(struct emulation *e, const struct credentials *credentials, int parent, struct owner_record *owner);
+
+/* ---- The handlers, by file ---- */
+/* emul_owner.c */
+trap_handler emul_chown, emul_lchown, emul_fchown, emul_fchownat;
+/* emul_stat.c */
+trap_handler emul_stat_call, emul_lstat, emul_fstat, emul_fstatat, emul_statx;
+/* emul_ids.c */
+trap_handler emul_getuid, emul_geteuid, emul_getgid, emul_getegid, emul_getresuid, emul_getresgid, emul_getgroups;
+trap_handler emul_setuid, emul_setgid, emul_setreuid, emul_setregid, emul_setresuid, emul_setresgid, emul_setfsuid,
+	emul_setfsgid, emul_setgroups;
+/* emul_caps.c */
+trap_handler emul_capget, emul_capset, emul_prctl;
+/* emul_node.c */
+trap_handler emul_mknod, emul_mknodat, emul_record_mknod, emul_record_mknodat;
+/* emul_create.c */
+trap_handler emul_open_call, emul_openat, emul_openat2, emul_creat, emul_mkdir, emul_mkdirat, emul_symlink,
+	emul_symlinkat;
+/* emul_xattr.c */
+trap_handler emul_getxattr, emul_setxattr, emul_listxattr, emul_llistxattr, emul_flistxattr;
+/* emul_exec.c */
+trap_handler emul_execve, emul_execveat, emul_exit, emul_exit_group, emul_chroot;
+
+#endif

@@ -1,0 +1,180 @@
+/*
+ * mknod(2). A device that the kernel refuses is an empty file with a record; in the layer it is a device. FIFOs and the
+ * like are real, and only their owner may have to be written down.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "run/emul_internal.h"
+
+static bool is_device(mode_t mode)
+{
+	return S_ISCHR(mode) || S_ISBLK(mode);
+}
+
+/* 0:0 is overlayfs' mark of a removed file: who makes one means that, and the kernel lets him or not. */
+static bool is_whiteout(mode_t mode, dev_t dev)
+{
+	return S_ISCHR(mode) && dev == 0;
+}
+
+/* The kernel's own form of the argument: 12 bits of major, 20 of minor, interleaved as in makedev(3). */
+static void set_numbers(struct owner_record *record, uint32_t dev)
+{
+	record->major = (dev & 0xfff00) >> 8;
+	record->minor = (dev & 0xff) | (dev >> 12 & 0xfff00);
+}
+
+/* A new empty file; the mode exactly. */
+static int make_placeholder(int parent, const char *leaf, mode_t mode)
+{
+	int fd = openat(parent, leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, mode) == 0)
+		return fd;
+	int code = errno;
+	fd_close(fd);
+	unlinkat(parent, leaf, 0);
+	return -code;
+}
+
+struct node {
+	int parent;
+	const char *leaf;
+	mode_t mode; /* with its type; the umask is taken off already */
+	uint32_t dev;
+};
+
+/* ---- Where ids are mapped ---- */
+
+static int record_device(struct emulation *e, const struct node *node)
+{
+	struct owner_record record = {.mode = node->mode & S_IFMT};
+	cleanup_close int fd = make_placeholder(node->parent, node->leaf, node->mode & 07777);
+
+	if (fd < 0)
+		return fd;
+	/* Its owner is the file's, which the kernel keeps, and is looked up when the layer is made. */
+	set_numbers(&record, node->dev);
+	int rc = emul_record_set_aside(e, fd, &record);
+	if (rc < 0)
+		unlinkat(node->parent, node->leaf, 0);
+	return rc;
+}
+
+static void record_mknod(struct emulation *e, const struct trap *trap, int dirfd, const uint64_t *args,
+			 struct answer *answer)
+{
+	char leaf[NAME_MAX + 1];
+	struct emul_status status;
+	mode_t mode = (mode_t)args[1];
+
+	if (is_whiteout(mode, (dev_t)args[2]) || emul_read_status(trap, &status) < 0)
+		return;
+	/* Who could not make it as root of the host either gets the kernel's answer. */
+	if (status.fs_uid != 0)
+		return;
+	cleanup_close int parent = emul_open_parent(e, trap, dirfd, args[0], leaf);
+	if (parent < 0)
+		return;
+	const struct node node = {
+		.parent = parent, .leaf = leaf, .mode = mode & ~status.umask, .dev = (uint32_t)args[2]};
+	emul_return(answer, record_device(e, &node));
+}
+
+void emul_record_mknod(void *context, const struct trap *trap, struct answer *answer)
+{
+	record_mknod(context, trap, AT_FDCWD, trap->args, answer);
+}
+
+void emul_record_mknodat(void *context, const struct trap *trap, struct answer *answer)
+{
+	record_mknod(context, trap, (int)trap->args[0], trap->args + 1, answer);
+}
+
+/* ---- Where they are not ---- */
+
+/* The kernel makes it; the name is new, so what it leads to is what was made. */
+static int make_node(const struct node *node)
+{
+	if (is_device(node->mode))
+		return make_placeholder(node->parent, node->leaf, node->mode & 07777);
+	if (mknodat(node->parent, node->leaf, (node->mode & S_IFMT) | 0600, 0) < 0)
+		return -errno;
+	int fd = openat(node->parent, node->leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	char proc[FD_PROC_PATH_SIZE];
+	if (!S_ISREG(node->mode) && chmod(fd_proc_path(fd, proc), node->mode & 07777) < 0) {
+		int code = errno;
+		fd_close(fd);
+		return -code;
+	}
+	return fd;
+}
+
+static int make_owned(struct emulation *e, const struct credentials *c, const struct node *node)
+{
+	struct owner_record owner;
+	int rc = emul_new_owner(e, c, node->parent, &owner);
+	cleanup_close int fd = rc < 0 ? rc : make_node(node);
+
+	if (fd < 0)
+		return fd;
+	if (is_device(node->mode)) {
+		owner.mode = node->mode & S_IFMT;
+		set_numbers(&owner, node->dev);
+	}
+	rc = emul_record_set(e, fd, &owner);
+	if (rc < 0)
+		unlinkat(node->parent, node->leaf, 0);
+	return rc;
+}
+
+static void answer_mknod(struct emulation *e, const struct trap *trap, int dirfd, const uint64_t *args,
+			 struct answer *answer)
+{
+	char leaf[NAME_MAX + 1];
+	struct emul_status status;
+	mode_t mode = (mode_t)args[1];
+	const struct task *task = emul_task(e, trap);
+
+	if (!task || is_whiteout(mode, (dev_t)args[2]))
+		return;
+	const struct credentials *c = task->credentials;
+	if (!is_device(mode) && c->uid[ID_FS] == 0 && c->gid[ID_FS] == 0)
+		return;
+	/* Also who has no CAP_MKNOD is shown one as root: containers are not given it by default, and a device that is
+	 * only written down can do no harm. */
+	if (is_device(mode) && c->uid[ID_FS] != 0) {
+		emul_return(answer, -EPERM);
+		return;
+	}
+	cleanup_close int parent = emul_open_parent(e, trap, dirfd, args[0], leaf);
+	if (parent < 0 || emul_read_status(trap, &status) < 0)
+		return;
+	const struct node node = {
+		.parent = parent,
+		.leaf = leaf,
+		.mode = (mode & S_IFMT ? mode : mode | S_IFREG) & ~status.umask,
+		.dev = (uint32_t)args[2],
+	};
+	emul_return(answer, make_owned(e, c, &node));
+}
+
+void emul_mknod(void *context, const struct trap *trap, struct answer *answer)
+{
+	answer_mknod(context, trap, AT_FDCWD, trap->args, answer);
+}
+
+void emul_mknodat(void *context, const struct trap *trap, struct answer *answer)
+{
+	answer_mknod(context, trap, (int)trap->args[0], trap->args + 1, answer);
+}

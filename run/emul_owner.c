@@ -1,0 +1,89 @@
+/*
+ * chown(2) and its kin. The kernel is asked for what a change of owner does besides: it clears set-id bits and file
+ * capabilities, sets the time of change, copies a file of a lower layer up, and refuses on a read-only mount. For that
+ * the file is given the one owner that exists. Who it belongs to is written down.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "run/emul_internal.h"
+
+/* Linux' chown_ok() and chgrp_ok(). */
+static bool is_allowed(const struct credentials *c, const struct stat *now, uint32_t uid, uint32_t gid)
+{
+	bool is_owner = c->uid[ID_FS] == now->st_uid;
+
+	if (credentials_can(c, CAP_CHOWN))
+		return true;
+	if (uid != ID_KEEP && !(is_owner && uid == now->st_uid))
+		return false;
+	return gid == ID_KEEP || (is_owner && (gid == now->st_gid || credentials_in_group(c, gid)));
+}
+
+static int change_owner(struct emulation *e, const struct credentials *c, int fd, uint32_t uid, uint32_t gid)
+{
+	struct stat now;
+	struct owner_record record = {0};
+
+	if (fstat(fd, &now) < 0)
+		return -errno;
+	if (emul_record_find(e, fd, &record)) {
+		owner_apply(&record, &now);
+	} else {
+		record.uid = now.st_uid;
+		record.gid = now.st_gid;
+	}
+	if (!is_allowed(c, &now, uid, gid))
+		return -EPERM;
+	/* In the numbers of our own namespace; what belongs to somebody else on the host stays his. */
+	if (fchownat(fd, "", uid == ID_KEEP ? ID_KEEP : 0, gid == ID_KEEP ? ID_KEEP : 0, AT_EMPTY_PATH) < 0)
+		return -errno;
+	record.uid = uid == ID_KEEP ? record.uid : uid;
+	record.gid = gid == ID_KEEP ? record.gid : gid;
+	return emul_record_set(e, fd, &record);
+}
+
+static void answer_chown(struct emulation *e, const struct trap *trap, int fd, uint64_t uid, uint64_t gid,
+			 struct answer *answer)
+{
+	cleanup_close int target = fd;
+	const struct task *task = target < 0 ? NULL : emul_task(e, trap);
+
+	if (task)
+		emul_return(answer, change_owner(e, task->credentials, target, (uint32_t)uid, (uint32_t)gid));
+}
+
+void emul_chown(void *context, const struct trap *trap, struct answer *answer)
+{
+	answer_chown(context, trap, emul_open(context, trap, AT_FDCWD, trap->args[0], EMUL_FOLLOW), trap->args[1],
+		     trap->args[2], answer);
+}
+
+void emul_lchown(void *context, const struct trap *trap, struct answer *answer)
+{
+	answer_chown(context, trap, emul_open(context, trap, AT_FDCWD, trap->args[0], 0), trap->args[1], trap->args[2],
+		     answer);
+}
+
+void emul_fchown(void *context, const struct trap *trap, struct answer *answer)
+{
+	int fd = (int)trap->args[0];
+
+	answer_chown(context, trap, fd < 0 ? -EBADF : emul_open_fd(context, trap, fd), trap->args[1], trap->args[2],
+		     answer);
+}
+
+void emul_fchownat(void *context, const struct trap *trap, struct answer *answer)
+{
+	int flags = (int)trap->args[4];
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return;
+	unsigned how = (flags & AT_SYMLINK_NOFOLLOW ? 0 : EMUL_FOLLOW) | (flags & AT_EMPTY_PATH ? EMUL_EMPTY : 0);
+	answer_chown(context, trap, emul_open(context, trap, (int)trap->args[0], trap->args[1], how), trap->args[2],
+		     trap->args[3], answer);
+}

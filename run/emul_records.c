@@ -1,0 +1,139 @@
+/*
+ * Where records are: an attribute of files and directories; the table beside the tree for what carries no attribute;
+ * and for what is not in the tree (volumes, /dev, file systems without attributes) a table that ends with the step.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/rootpath.h"
+#include "run/emul_internal.h"
+
+static bool carries_attributes(mode_t mode)
+{
+	return S_ISREG(mode) || S_ISDIR(mode);
+}
+
+static const struct owner_record *find_aside(const struct emulation *e, int fd)
+{
+	struct owner_key key;
+
+	if (e->options.owners->count == 0 && e->kept.count == 0)
+		return NULL;
+	if (owner_key_of(fd, "", &key, NULL) < 0)
+		return NULL;
+	const struct owner_record *found = owner_table_find(e->options.owners, &key);
+	return found ? found : owner_table_find(&e->kept, &key);
+}
+
+bool emul_record_find(struct emulation *e, int fd, struct owner_record *record)
+{
+	/* -ENODATA also for what carries no attributes. */
+	if (owner_get(fd, record, NULL) == 0)
+		return true;
+	const struct owner_record *aside = find_aside(e, fd);
+	if (aside)
+		*record = *aside;
+	return aside != NULL;
+}
+
+static bool is_nothing(const struct owner_record *record)
+{
+	return record->uid == 0 && record->gid == 0 && record->mode == 0;
+}
+
+/* Is it in the tree that the table belongs to, and not in what is mounted over it? */
+static bool is_in_tree(const struct emulation *e, int fd)
+{
+	struct statx st;
+
+	return e->root_mount != 0 && statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) == 0 &&
+	       st.stx_mnt_id == e->root_mount;
+}
+
+/* The same thing as it lies in the upper directory: an overlay shows a file that it has copied up under the number that
+ * it had below. The path is the mount's own, for nothing of the mounts above it is ours. */
+static int find_in_upper(const struct emulation *e, int fd, struct owner_key *key)
+{
+	char proc[FD_PROC_PATH_SIZE];
+	char path[PATH_MAX];
+	ssize_t length = readlink(fd_proc_path(fd, proc), path, sizeof(path) - 1);
+
+	if (length <= 0 || e->options.upper < 0)
+		return -ENOENT;
+	path[length] = '\0';
+	cleanup_close int there = rootpath_open(e->options.upper, path, O_PATH | O_NOFOLLOW, 0, NULL);
+	return there < 0 ? there : owner_key_of(there, "", key, NULL);
+}
+
+static void put_aside(struct owner_table *table, const struct owner_key *key, const struct owner_record *record)
+{
+	if (is_nothing(record))
+		owner_table_remove(table, key);
+	else
+		owner_table_put(table, key, record);
+}
+
+int emul_record_set_aside(struct emulation *e, int fd, const struct owner_record *record)
+{
+	struct owner_key shown, stored;
+	int rc = owner_key_of(fd, "", &shown, NULL);
+
+	if (rc < 0)
+		return rc;
+	if (!is_in_tree(e, fd)) {
+		put_aside(&e->kept, &shown, record);
+		return 0;
+	}
+	put_aside(e->options.owners, &shown, record);
+	if (find_in_upper(e, fd, &stored) == 0)
+		put_aside(e->options.owners, &stored, record);
+	return 0;
+}
+
+int emul_record_set(struct emulation *e, int fd, const struct owner_record *record)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!carries_attributes(st.st_mode))
+		return emul_record_set_aside(e, fd, record);
+	int rc = is_nothing(record) ? owner_clear(fd, NULL) : owner_set(fd, record, NULL);
+	/* tmpfs before Linux 6.6, /proc, and others that a step can have mounted: it ends with the step. */
+	if (rc == -EOPNOTSUPP || rc == -EPERM || rc == -EACCES)
+		return emul_record_set_aside(e, fd, record);
+	return rc;
+}
+
+int emul_stat(struct emulation *e, int fd, struct stat *st, bool *is_recorded)
+{
+	struct owner_record record;
+
+	if (fstat(fd, st) < 0)
+		return -errno;
+	*is_recorded = emul_record_find(e, fd, &record);
+	if (*is_recorded)
+		owner_apply(&record, st);
+	return 0;
+}
+
+/* As the kernel chooses it: the group of a directory with the set-group-id bit is handed on. */
+int emul_new_owner(struct emulation *e, const struct credentials *credentials, int parent, struct owner_record *owner)
+{
+	struct stat st;
+
+	*owner = (struct owner_record){.uid = credentials->uid[ID_FS], .gid = credentials->gid[ID_FS]};
+	if (fstat(parent, &st) < 0)
+		return -errno;
+	if (!(st.st_mode & S_ISGID))
+		return 0;
+	struct owner_record record;
+	owner->gid = emul_record_find(e, parent, &record) ? record.gid : st.st_gid;
+	return 0;
+}

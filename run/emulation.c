@@ -1,0 +1,259 @@
+/*
+ * The life of the root emulation, and the table of what it answers.
+ */
+#include "run/emulation.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <fcntl.h>
+
+#include "base/fd.h"
+#include "run/emul_internal.h"
+
+#if defined(__x86_64__)
+#define NATIVE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define NATIVE AUDIT_ARCH_AARCH64
+#elif defined(__riscv)
+#define NATIVE AUDIT_ARCH_RISCV64
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+#define NATIVE AUDIT_ARCH_PPC64LE
+#elif defined(__s390x__)
+#define NATIVE AUDIT_ARCH_S390X
+#else
+#error "name this architecture as audit does"
+#endif
+
+/* Newer than the headers of Debian 12; one number everywhere. */
+#ifndef SYS_setxattrat
+#define SYS_setxattrat 463
+#define SYS_getxattrat 464
+#define SYS_listxattrat 465
+#define SYS_removexattrat 466
+#endif
+
+#define DEVICES                                                                    \
+	{                                                                          \
+		.arg = 1, .mask = S_IFMT, .values = {S_IFCHR, S_IFBLK}, .count = 2 \
+	}
+#define DEVICES_AT                                                                 \
+	{                                                                          \
+		.arg = 2, .mask = S_IFMT, .values = {S_IFCHR, S_IFBLK}, .count = 2 \
+	}
+/* O_TMPFILE has O_DIRECTORY in it, which alone makes nothing. */
+#define MAKES(n)                                                         \
+	{                                                                \
+		.arg = (n), .mask = O_CREAT | (O_TMPFILE & ~O_DIRECTORY) \
+	}
+#define OWN_PRCTL                                                                                                   \
+	{                                                                                                           \
+		.mask = UINT32_MAX,                                                                                 \
+		.values = {PR_GET_KEEPCAPS, PR_SET_KEEPCAPS, PR_GET_SECUREBITS, PR_SET_SECUREBITS, PR_CAP_AMBIENT}, \
+		.count = 5                                                                                          \
+	}
+
+#define TRAP(name, function)                                               \
+	{                                                                  \
+		.arch = NATIVE, .number = SYS_##name, .handle = (function) \
+	}
+#define TRAP_WHEN(name, function, condition)                                                  \
+	{                                                                                     \
+		.arch = NATIVE, .number = SYS_##name, .handle = (function), .when = condition \
+	}
+#define REFUSE(name)                                 \
+	{                                            \
+		.arch = NATIVE, .number = SYS_##name \
+	}
+
+static const struct trap_entry id_entries[] = {
+#ifdef SYS_chown
+	TRAP(chown, emul_chown),
+	TRAP(lchown, emul_lchown),
+#endif
+	TRAP(fchown, emul_fchown),
+	TRAP(fchownat, emul_fchownat),
+#ifdef SYS_stat
+	TRAP(stat, emul_stat_call),
+	TRAP(lstat, emul_lstat),
+#endif
+	TRAP(fstat, emul_fstat),
+	TRAP(newfstatat, emul_fstatat),
+	TRAP(statx, emul_statx),
+	TRAP(getuid, emul_getuid),
+	TRAP(geteuid, emul_geteuid),
+	TRAP(getgid, emul_getgid),
+	TRAP(getegid, emul_getegid),
+	TRAP(getresuid, emul_getresuid),
+	TRAP(getresgid, emul_getresgid),
+	TRAP(getgroups, emul_getgroups),
+	TRAP(setuid, emul_setuid),
+	TRAP(setgid, emul_setgid),
+	TRAP(setreuid, emul_setreuid),
+	TRAP(setregid, emul_setregid),
+	TRAP(setresuid, emul_setresuid),
+	TRAP(setresgid, emul_setresgid),
+	TRAP(setfsuid, emul_setfsuid),
+	TRAP(setfsgid, emul_setfsgid),
+	TRAP(setgroups, emul_setgroups),
+	TRAP(capget, emul_capget),
+	TRAP(capset, emul_capset),
+	TRAP_WHEN(prctl, emul_prctl, OWN_PRCTL),
+#ifdef SYS_mknod
+	TRAP(mknod, emul_mknod),
+#endif
+	TRAP(mknodat, emul_mknodat),
+#ifdef SYS_open
+	TRAP_WHEN(open, emul_open_call, MAKES(1)),
+	TRAP(creat, emul_creat),
+	TRAP(mkdir, emul_mkdir),
+	TRAP(symlink, emul_symlink),
+#endif
+	TRAP_WHEN(openat, emul_openat, MAKES(2)),
+	TRAP(openat2, emul_openat2),
+	TRAP(mkdirat, emul_mkdirat),
+	TRAP(symlinkat, emul_symlinkat),
+	TRAP(getxattr, emul_getxattr),
+	TRAP(lgetxattr, emul_getxattr),
+	TRAP(fgetxattr, emul_getxattr),
+	TRAP(setxattr, emul_setxattr),
+	TRAP(lsetxattr, emul_setxattr),
+	TRAP(fsetxattr, emul_setxattr),
+	TRAP(removexattr, emul_getxattr),
+	TRAP(lremovexattr, emul_getxattr),
+	TRAP(fremovexattr, emul_getxattr),
+	TRAP(listxattr, emul_listxattr),
+	TRAP(llistxattr, emul_llistxattr),
+	TRAP(flistxattr, emul_flistxattr),
+	/* Programs fall back to those above. */
+	REFUSE(setxattrat),
+	REFUSE(getxattrat),
+	REFUSE(listxattrat),
+	REFUSE(removexattrat),
+	TRAP(execve, emul_execve),
+	TRAP(execveat, emul_execveat),
+	TRAP(exit, emul_exit),
+	TRAP(exit_group, emul_exit_group),
+	TRAP(chroot, emul_chroot),
+	/* Calls that no filter sees. */
+	REFUSE(io_uring_setup),
+};
+
+static const struct trap_entry node_entries[] = {
+#ifdef SYS_mknod
+	TRAP_WHEN(mknod, emul_record_mknod, DEVICES),
+#endif
+	TRAP_WHEN(mknodat, emul_record_mknodat, DEVICES_AT),
+};
+
+static const struct trap_table tables[] = {
+	[EMULATE_NODES] = {.entries = node_entries, .count = ARRAY_COUNT(node_entries)},
+	[EMULATE_IDS] = {.entries = id_entries, .count = ARRAY_COUNT(id_entries)},
+};
+
+const struct trap_table *emulation_table(enum emulation_scope scope)
+{
+	return &tables[scope];
+}
+
+/* ---- Life ---- */
+
+struct emulation *emulation_new(const struct emulation_options *options)
+{
+	struct emulation *e = mem_alloc(sizeof(*e));
+
+	e->options = *options;
+	e->supervisor = SUPERVISOR_INIT;
+	e->root = -1;
+	e->roots_differ = options->may_change_root;
+	if (!options->owners)
+		e->options.owners = &e->none;
+	return e;
+}
+
+void emulation_free(struct emulation *e)
+{
+	if (!e)
+		return;
+	supervisor_done(&e->supervisor);
+	tasks_free(e->tasks);
+	fd_close(e->root);
+	owner_table_done(&e->kept);
+	owner_table_done(&e->none);
+	free(e);
+}
+
+int emulation_start(struct emulation *e, int listener, pid_t pid, struct credentials *credentials, struct error **err)
+{
+	cleanup_close int fd = listener;
+	cleanup(credentials_free) struct credentials *initial = credentials;
+	int rc = supervisor_init(&e->supervisor, emulation_table(e->options.scope), e, err);
+
+	if (rc < 0)
+		return rc;
+	if (e->options.scope == EMULATE_IDS)
+		e->tasks = tasks_new(pid, initial);
+	e->first = pid;
+	supervisor_take(&e->supervisor, take_fd(&fd));
+	return 0;
+}
+
+void emulation_arm(struct emulation *e)
+{
+	emul_find_root(e, e->first);
+	supervisor_arm(&e->supervisor);
+}
+
+struct supervisor *emulation_supervisor(struct emulation *e)
+{
+	return &e->supervisor;
+}
+
+/* ---- For the handlers ---- */
+
+void emul_return(struct answer *answer, int64_t value)
+{
+	answer->kind = ANSWER_RETURN;
+	answer->value = value;
+}
+
+struct task *emul_task(struct emulation *e, const struct trap *trap)
+{
+	return tasks_find(e->tasks, trap->tid);
+}
+
+/* Without a table of threads nothing is kept. */
+static int move(struct emulation *e, const struct trap *trap, uint64_t address, void *in, const void *out, size_t size)
+{
+	struct taskmem own = TASKMEM_INIT;
+	struct task *task = e->tasks ? emul_task(e, trap) : NULL;
+	struct taskmem *mem = task ? &task->mem : &own;
+	int rc = in ? taskmem_read(mem, trap->tid, address, in, size)
+		    : taskmem_write(mem, trap->tid, address, out, size);
+
+	taskmem_drop(&own);
+	return rc;
+}
+
+int emul_read(struct emulation *e, const struct trap *trap, uint64_t address, void *data, size_t size)
+{
+	return move(e, trap, address, data, NULL, size);
+}
+
+int emul_write(struct emulation *e, const struct trap *trap, uint64_t address, const void *data, size_t size)
+{
+	return move(e, trap, address, NULL, data, size);
+}
+
+ssize_t emul_read_text(struct emulation *e, const struct trap *trap, uint64_t address, char *text, size_t size)
+{
+	struct taskmem own = TASKMEM_INIT;
+	struct task *task = e->tasks ? emul_task(e, trap) : NULL;
+	ssize_t length = taskmem_read_string(task ? &task->mem : &own, trap->tid, address, text, size);
+
+	taskmem_drop(&own);
+	return length;
+}

@@ -1,0 +1,238 @@
+/*
+ * The loop between the kernel's questions and the handlers' answers.
+ */
+#include "run/supervisor.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+
+/* Linux 6.6; newer than the headers of Debian 12. */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+#ifndef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
+/* So many answers before the caller may look at something else. */
+#define BATCH 64
+
+/* ---- In the child ---- */
+
+int supervisor_install(const struct buf *program, struct error **err)
+{
+	struct sock_fprog filter = {
+		.len = (unsigned short)(program->len / sizeof(struct sock_filter)),
+		.filter = (struct sock_filter *)(void *)program->data,
+	};
+	unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
+
+	if (fd < 0 && errno == EINVAL) {
+		flags &= ~(unsigned)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
+	}
+	if (fd < 0 && errno == EBUSY)
+		return error_set(err, EBUSY,
+				 "a system call filter around us has a listener already, and there can be one only");
+	return fd < 0 ? error_set_errno(err, "load the supervisor's filter") : (int)fd;
+}
+
+/* ---- Which handler ---- */
+
+struct trap_index {
+	size_t count;
+	const struct trap_entry *entries[];
+};
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct trap_entry *x = *(const struct trap_entry *const *)a;
+	const struct trap_entry *y = *(const struct trap_entry *const *)b;
+
+	if (x->arch != y->arch)
+		return x->arch < y->arch ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static struct trap_index *make_index(const struct trap_table *table)
+{
+	struct trap_index *index = mem_alloc(sizeof(*index) + table->count * sizeof(index->entries[0]));
+
+	index->count = table->count;
+	for (size_t i = 0; i < table->count; i++)
+		index->entries[i] = &table->entries[i];
+	qsort(index->entries, index->count, sizeof(index->entries[0]), compare_entries);
+	return index;
+}
+
+static trap_handler *find_handler(const struct supervisor *s, const struct trap *trap)
+{
+	const struct trap_entry wanted = {.arch = trap->arch, .number = trap->number};
+	const struct trap_entry *key = &wanted;
+	const struct trap_entry *const *found =
+		bsearch(&key, s->index->entries, s->index->count, sizeof(s->index->entries[0]), compare_entries);
+
+	return found ? (*found)->handle : NULL;
+}
+
+/* ---- Life ---- */
+
+int supervisor_init(struct supervisor *s, const struct trap_table *table, void *context, struct error **err)
+{
+	struct seccomp_notif_sizes sizes;
+
+	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
+		return error_set_errno(err, "ask for the size of a system call's notification");
+	*s = SUPERVISOR_INIT;
+	s->table = *table;
+	s->context = context;
+	s->index = make_index(table);
+	/* A newer kernel's are longer, an older one's shorter than what we were compiled for. */
+	s->request_size =
+		sizes.seccomp_notif > sizeof(struct seccomp_notif) ? sizes.seccomp_notif : sizeof(struct seccomp_notif);
+	s->response_size = sizes.seccomp_notif_resp > sizeof(struct seccomp_notif_resp)
+				   ? sizes.seccomp_notif_resp
+				   : sizeof(struct seccomp_notif_resp);
+	s->request = mem_alloc(s->request_size);
+	s->response = mem_alloc(s->response_size);
+	return 0;
+}
+
+void supervisor_done(struct supervisor *s)
+{
+	fd_close(s->listener);
+	free(s->index);
+	free(s->request);
+	free(s->response);
+	*s = SUPERVISOR_INIT;
+}
+
+void supervisor_take(struct supervisor *s, int listener)
+{
+	s->listener = listener;
+	/* The caller runs as soon as it has its answer, on our CPU (Linux 6.6). Without it all is slower, nothing else.
+	 */
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+}
+
+void supervisor_arm(struct supervisor *s)
+{
+	s->is_armed = true;
+}
+
+bool supervisor_still_waits(const struct supervisor *s, const struct trap *trap)
+{
+	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &trap->id) == 0;
+}
+
+/* ---- One call ---- */
+
+static int respond(struct supervisor *s, const struct trap *trap, const struct answer *answer)
+{
+	struct seccomp_notif_resp *response = s->response;
+
+	memset(response, 0, s->response_size);
+	response->id = trap->id;
+	if (answer->kind == ANSWER_CONTINUE)
+		response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	else if (answer->value < 0)
+		response->error = (int)answer->value;
+	else
+		response->val = answer->value;
+	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SEND, response) < 0 ? -errno : 0;
+}
+
+/* The descriptor and the answer in one, or, before Linux 5.14, in two calls. */
+static int hand_over(struct supervisor *s, const struct trap *trap, const struct answer *answer)
+{
+	struct seccomp_notif_addfd given = {
+		.id = trap->id,
+		.flags = SECCOMP_ADDFD_FLAG_SEND,
+		.srcfd = (uint32_t)answer->fd,
+		.newfd_flags = answer->cloexec ? O_CLOEXEC : 0,
+	};
+	int fd = ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &given);
+
+	if (fd >= 0)
+		return 0;
+	int code = errno;
+	if (code == EINVAL) {
+		given.flags = 0;
+		fd = ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &given);
+		code = errno;
+	}
+	/* EMFILE is the step's: its table is full. */
+	const struct answer told = {.kind = ANSWER_RETURN, .value = fd < 0 ? -code : fd};
+	return respond(s, trap, &told);
+}
+
+static int answer_one(struct supervisor *s, const struct trap *trap)
+{
+	struct answer answer = {.kind = ANSWER_CONTINUE, .fd = -1};
+	trap_handler *handle = s->is_armed ? find_handler(s, trap) : NULL;
+
+	if (handle)
+		handle(s->context, trap, &answer);
+	int rc = answer.kind == ANSWER_FD ? hand_over(s, trap, &answer) : respond(s, trap, &answer);
+	fd_close(answer.fd);
+	s->answered++;
+	/* Killed meanwhile: nobody waits for it any more. */
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* What the next one asks; -ENOENT when it was killed before it could be read. */
+static int receive(struct supervisor *s, struct trap *trap)
+{
+	struct seccomp_notif *request = s->request;
+
+	memset(request, 0, s->request_size); /* the kernel insists */
+	if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, request) < 0)
+		return -errno;
+	*trap = (struct trap){
+		.id = request->id,
+		.tid = (pid_t)request->pid,
+		.arch = request->data.arch,
+		.number = request->data.nr,
+	};
+	for (size_t i = 0; i < TRAP_ARGS; i++)
+		trap->args[i] = request->data.args[i];
+	return 0;
+}
+
+int supervisor_serve(struct supervisor *s, struct error **err)
+{
+	for (size_t i = 0; i < BATCH && s->listener >= 0; i++) {
+		struct pollfd waiting = {.fd = s->listener, .events = POLLIN};
+		struct trap trap;
+		/* Never RECV on suspicion: with nobody there it waits for ever. */
+		if (poll(&waiting, 1, 0) <= 0)
+			return 0;
+		if (!(waiting.revents & POLLIN)) {
+			fd_close(take_fd(&s->listener));
+			return 0;
+		}
+		int rc = receive(s, &trap);
+		if (rc == -ENOENT || rc == -EINTR)
+			continue;
+		if (rc == 0)
+			rc = answer_one(s, &trap);
+		if (rc < 0)
+			return error_set(err, -rc, "answer a system call of the step: %s", strerror(-rc));
+	}
+	return 0;
+}

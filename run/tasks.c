@@ -1,0 +1,290 @@
+/*
+ * The table of threads. What the kernel says about one (its process, its parent) is read from /proc when it is met.
+ */
+#include "run/tasks.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/parse.h"
+
+#define BUCKETS 1024 /* a power of two */
+/* Threads whose descriptors are kept; each has one. */
+#define RECENT 128
+#define STATUS_SIZE ((size_t)4096)
+#define CHILDREN_SIZE ((size_t)64 << 10)
+/* A chain of parents none of which has ever asked. */
+#define ANCESTORS_MAX 32
+
+struct tasks {
+	struct task *buckets[BUCKETS];
+	pid_t first;
+	pid_t self;
+	struct credentials *initial;
+	bool is_special; /* somebody has had other credentials than these */
+	pid_t recent[RECENT];
+	size_t next_recent;
+};
+
+/* ---- The table ---- */
+
+struct tasks *tasks_new(pid_t first, struct credentials *credentials)
+{
+	struct tasks *tasks = mem_alloc(sizeof(*tasks));
+
+	tasks->first = first;
+	tasks->self = getpid();
+	tasks->initial = credentials_share(credentials);
+	return tasks;
+}
+
+static void task_free(struct task *task)
+{
+	credentials_free(task->credentials);
+	credentials_free(task->after_exec);
+	taskmem_drop(&task->mem);
+	free(task);
+}
+
+void tasks_free(struct tasks *tasks)
+{
+	if (!tasks)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++) {
+		for (struct task *task = tasks->buckets[i], *next; task; task = next) {
+			next = task->next;
+			task_free(task);
+		}
+	}
+	credentials_free(tasks->initial);
+	free(tasks);
+}
+
+static struct task **find_place(struct tasks *tasks, pid_t tid)
+{
+	struct task **place = &tasks->buckets[(unsigned)tid & (BUCKETS - 1)];
+
+	while (*place && (*place)->tid != tid)
+		place = &(*place)->next;
+	return place;
+}
+
+static struct task *add(struct tasks *tasks, pid_t tid, pid_t tgid, struct credentials *credentials)
+{
+	struct task **place = find_place(tasks, tid);
+	struct task *task = mem_alloc(sizeof(*task));
+
+	task->tid = tid;
+	task->tgid = tgid;
+	task->credentials = credentials_share(credentials);
+	task->mem = TASKMEM_INIT;
+	*place = task;
+	return task;
+}
+
+static void forget(struct tasks *tasks, pid_t tid)
+{
+	struct task **place = find_place(tasks, tid);
+	struct task *task = *place;
+
+	if (!task)
+		return;
+	*place = task->next;
+	task_free(task);
+}
+
+/* ---- What /proc says ---- */
+
+/* The number behind "name:" in the text of /proc/TID/status. */
+static bool read_field(const char *text, const char *name, pid_t *value)
+{
+	const char *at = strstr(text, name);
+
+	return at && sscanf(at + strlen(name), "%d", value) == 1;
+}
+
+static ssize_t read_proc(const char *path, char *text, size_t size)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : fd_read_full(fd, text, size - 1, NULL);
+
+	if (got >= 0)
+		text[got] = '\0';
+	return got;
+}
+
+static bool read_parents(pid_t tid, pid_t *tgid, pid_t *parent)
+{
+	cleanup_free char *path = mem_printf("/proc/%d/status", tid);
+	cleanup_free char *text = mem_alloc(STATUS_SIZE);
+
+	return read_proc(path, text, STATUS_SIZE) > 0 && read_field(text, "\nTgid:", tgid) &&
+	       read_field(text, "\nPPid:", parent);
+}
+
+/* ---- Meeting ---- */
+
+static struct task *meet(struct tasks *tasks, pid_t tid, unsigned depth)
+{
+	struct task *known = *find_place(tasks, tid);
+	pid_t tgid, parent;
+
+	if (known)
+		return known;
+	if (!read_parents(tid, &tgid, &parent))
+		return NULL;
+	pid_t creator = tgid != tid ? tgid : parent;
+	bool is_ours = tid != tasks->first && creator > 0 && creator != tasks->self && depth < ANCESTORS_MAX;
+	const struct task *from = is_ours ? meet(tasks, creator, depth + 1) : NULL;
+	return add(tasks, tid, tgid, from ? from->credentials : tasks->initial);
+}
+
+/* The new image is the file that was named: then the exec has happened. */
+static bool runs_file(const struct task *task)
+{
+	cleanup_free char *path = mem_printf("/proc/%d/exe", task->tid);
+	struct stat st;
+
+	/* A script runs as its interpreter. */
+	if (task->exec_ino == 0)
+		return true;
+	return stat(path, &st) == 0 && st.st_dev == task->exec_dev && st.st_ino == task->exec_ino;
+}
+
+static void finish_exec(struct task *task)
+{
+	struct credentials *after = take_ptr(&task->after_exec);
+
+	if (runs_file(task)) {
+		credentials_free(task->credentials);
+		task->credentials = after;
+	} else {
+		credentials_free(after);
+	}
+}
+
+/* Whose descriptors were kept longest gives them up. */
+static void keep(struct tasks *tasks, const struct task *task)
+{
+	if (task->mem.fd >= 0)
+		return;
+	for (size_t i = 0; i < RECENT; i++)
+		if (tasks->recent[i] == task->tid)
+			return;
+	struct task *old = *find_place(tasks, tasks->recent[tasks->next_recent]);
+	if (old)
+		taskmem_drop(&old->mem);
+	tasks->recent[tasks->next_recent] = task->tid;
+	tasks->next_recent = (tasks->next_recent + 1) % RECENT;
+}
+
+struct task *tasks_find(struct tasks *tasks, pid_t tid)
+{
+	struct task *task = meet(tasks, tid, /* depth */ 0);
+
+	if (!task)
+		return NULL;
+	if (task->after_exec)
+		finish_exec(task);
+	keep(tasks, task);
+	return task;
+}
+
+/* ---- Settling ---- */
+
+static void settle_children(struct tasks *tasks, pid_t tgid, pid_t tid, struct credentials *credentials)
+{
+	cleanup_free char *path = mem_printf("/proc/%d/task/%d/children", tgid, tid);
+	cleanup_free char *text = mem_alloc(CHILDREN_SIZE);
+	const char *at = text;
+	int length;
+	pid_t child;
+
+	if (read_proc(path, text, CHILDREN_SIZE) <= 0)
+		return;
+	for (; sscanf(at, "%d %n", &child, &length) == 1; at += length)
+		if (!*find_place(tasks, child))
+			add(tasks, child, child, credentials);
+}
+
+typedef void visit_thread(struct tasks *tasks, pid_t tgid, pid_t tid, struct credentials *credentials);
+
+static void each_thread(struct tasks *tasks, const struct task *task, visit_thread *visit)
+{
+	cleanup_free char *path = mem_printf("/proc/%d/task", task->tgid);
+	DIR *dir = opendir(path);
+	uint64_t tid;
+
+	for (const struct dirent *entry; dir && (entry = readdir(dir)) != NULL;)
+		if (parse_u64(entry->d_name, INT32_MAX, "thread", &tid, NULL) == 0)
+			visit(tasks, task->tgid, (pid_t)tid, task->credentials);
+	if (dir)
+		closedir(dir);
+}
+
+static void settle_thread(struct tasks *tasks, pid_t tgid, pid_t tid, struct credentials *credentials)
+{
+	if (!*find_place(tasks, tid))
+		add(tasks, tid, tgid, credentials);
+}
+
+void tasks_settle(struct tasks *tasks, struct task *task)
+{
+	tasks->is_special = true;
+	settle_children(tasks, task->tgid, task->tid, task->credentials);
+	each_thread(tasks, task, settle_thread);
+}
+
+/* ---- Exec and exit ---- */
+
+static void drop_memory(struct tasks *tasks, pid_t tgid, pid_t tid, struct credentials *credentials)
+{
+	struct task *task = *find_place(tasks, tid);
+
+	if (task)
+		taskmem_drop(&task->mem);
+}
+
+void tasks_exec(struct tasks *tasks, struct task *task, struct credentials *after, dev_t dev, ino_t ino)
+{
+	/* The thread that executes becomes the process: its number is then the process' own. */
+	struct task *process = task->tid == task->tgid ? task : meet(tasks, task->tgid, /* depth */ 0);
+
+	taskmem_drop(&task->mem);
+	if (process && process != task)
+		each_thread(tasks, task, drop_memory);
+	if (!process) {
+		credentials_free(after);
+		return;
+	}
+	tasks->is_special |= after != NULL;
+	credentials_free(process->after_exec);
+	process->after_exec = after;
+	process->exec_dev = dev;
+	process->exec_ino = ino;
+}
+
+void tasks_exit(struct tasks *tasks, pid_t tid, bool whole_process)
+{
+	const struct task *task = *find_place(tasks, tid);
+
+	/* One that was never met has what its creator has, and is met only where that matters to its own children. */
+	if (!task && tasks->is_special)
+		task = meet(tasks, tid, /* depth */ 0);
+	if (!task)
+		return;
+	if (task->credentials != tasks->initial) {
+		if (whole_process)
+			each_thread(tasks, task, settle_children);
+		else
+			settle_children(tasks, task->tgid, tid, task->credentials);
+	}
+	forget(tasks, tid);
+}
