@@ -15,6 +15,7 @@
 #include "builder/copy.h"
 #include "builder/explain.h"
 #include "builder/fetch.h"
+#include "imagefmt/layer.h"
 
 static void tell(const struct build *build, const char *line)
 {
@@ -231,6 +232,23 @@ static void touch(struct build *build, const struct stage_run *run, const struct
 	build_cache_touch(workshop_store(build->w), key, workshop_options(build->w)->now, run->c.config.diff_id_count);
 }
 
+/* Is the layer that the cache speaks of whole? What was not on disk when the machine went down is forgotten, and made
+ * again. */
+static bool is_whole(struct build *build, const struct build_record *record)
+{
+	struct store *store = workshop_store(build->w);
+	cleanup_error struct error *error = NULL;
+	cleanup_close int layer = layer_open(store, &record->diff_id, &error);
+
+	if (layer >= 0)
+		return true;
+	log_info("%s; the step that gave it is done again", error_message(error));
+	/* Under the same name a whole one takes its place. */
+	if (layer == -EUCLEAN && layer_remove(store, &record->diff_id, NULL) < 0)
+		log_debug("the broken layer stays");
+	return false;
+}
+
 /* In the store, or in a cache of another machine. */
 static bool is_known(struct build *build, const struct stage_run *run, const struct digest *key,
 		     struct build_record *record)
@@ -241,8 +259,14 @@ static bool is_known(struct build *build, const struct stage_run *run, const str
 		return false;
 	if (build_cache_load(workshop_store(build->w), key, record, NULL) >= 0 &&
 	    record->created >= options->cache_oldest) {
-		touch(build, run, key);
-		return true;
+		/* A layer that must be checked first is for who is inside. */
+		bool is_inside = workshop_is_inside(build->w);
+		bool is_good = is_inside ? is_whole(build, record)
+					 : layer_is_checked(workshop_store(build->w), &record->diff_id);
+		if (is_good)
+			touch(build, run, key);
+		if (is_good || !is_inside)
+			return is_good;
 	}
 	return build->imports && cache_imports_find(build->imports, key, options->cache_oldest, record);
 }

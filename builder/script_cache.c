@@ -136,10 +136,13 @@ static int find(struct script_step *step, bool *found, struct error **err)
 		return 0;
 	cleanup_error struct error *error = NULL;
 	cleanup_close int layer = layer_open(store, &step->record.diff_id, &error);
-	if (layer < 0) {
-		log_debug("%s; the step is done again", error_message(error));
-		*found = false;
-	}
+	if (layer >= 0)
+		return 0;
+	log_info("%s; the step that gave it is done again", error_message(error));
+	*found = false;
+	/* Under the same name a whole one takes its place. */
+	if (layer == -EUCLEAN && layer_remove(store, &step->record.diff_id, NULL) < 0)
+		log_debug("the broken layer stays");
 	return 0;
 }
 

@@ -254,6 +254,13 @@ bool layer_is_trusted(struct store *store, const struct layer_record *record)
 	return record->durable || strcmp(record->boot_id, store_boot_id(store)) == 0;
 }
 
+bool layer_is_checked(struct store *store, const struct digest *diff_id)
+{
+	cleanup(layer_record_done) struct layer_record record = {0};
+
+	return layer_load_record(store, diff_id, &record, NULL) == 0 && layer_is_trusted(store, &record);
+}
+
 int layer_open_tree(struct store *store, const char *name, struct error **err)
 {
 	cleanup_free char *path = mem_printf("%s/fs", name);

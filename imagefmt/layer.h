@@ -39,6 +39,8 @@ CLEANUP_FOR_VALUE(struct layer_record, layer_record_done)
 /* Descriptor (O_RDONLY|O_DIRECTORY) of the tree, checked as said above; -ENOENT when it is not unpacked. Needs the
  * user namespace. */
 MUST_CHECK int layer_open(struct store *store, const struct digest *diff_id, struct error **err);
+/* False when layer_open() would have to check it first, or could not open it. Needs no user namespace. */
+bool layer_is_checked(struct store *store, const struct digest *diff_id);
 /* The record of the layer whether or not its tree is good. -ENOENT. Readable without the user namespace. */
 int layer_load_record(struct store *store, const struct digest *diff_id, struct layer_record *record,
 		      struct error **err);

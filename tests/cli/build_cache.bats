@@ -197,3 +197,43 @@ cached() {
 	run cooper containers -q
 	assert_output_is ""
 }
+
+# The machine went down before the layers were on disk, and took the files FILE with it.
+power_loss() {
+	cooper unshare sh -c 'for r in "$COOPER_ROOT"/layers/*/record; do
+		sed -i "s/\"bootId\":\"[^\"]*\"/\"bootId\":\"00000000-0000-0000-0000-000000000000\"/; s/\"durable\":true/\"durable\":false/" "$r"
+		rm -f "${r%record}fs/$1"
+	done' - "$1"
+}
+
+@test "a step whose layer was lost with the power is done again, the others are not" {
+	dockerfile <<-'EOF'
+		FROM busybox
+		RUN echo first >/first-of-power
+		RUN echo second >/second-of-power
+		RUN echo third >/third-of-power
+	EOF
+	build
+	first=$output
+	build
+	cached 3
+	power_loss second-of-power
+	build
+	[[ $stderr == *"is lost"*"done again"* ]]
+	# What comes out is the same layer, or times differ and the third is done again as well.
+	[[ $(grep -c "Using cache" <<<"$stderr") =~ ^[12]$ ]]
+	run inside 'cat /first-of-power /second-of-power /third-of-power'
+	assert_output_is $'first\nsecond\nthird'
+	build
+	cached 3
+}
+
+@test "layers that the loss of power has left whole are checked once, and taken" {
+	printf 'FROM busybox\nRUN echo whole >/whole-of-power\n' | dockerfile
+	build
+	power_loss nothing
+	build
+	cached 1
+	build
+	cached 1
+}

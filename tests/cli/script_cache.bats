@@ -312,3 +312,17 @@ script() {
 	is_done run --cache "$ctr" -- sh -c 'echo kept >/kept'
 	cooper rm "$keep" >/dev/null
 }
+
+@test "a layer that was lost with the power is made again" {
+	is_done run --cache "$ctr" -- sh -c 'echo lost >/lost-of-power'
+	again
+	cooper unshare sh -c 'for r in "$COOPER_ROOT"/layers/*/record; do
+		[ -e "${r%record}fs/lost-of-power" ] || continue
+		sed -i "s/\"bootId\":\"[^\"]*\"/\"bootId\":\"0\"/; s/\"durable\":true/\"durable\":false/" "$r"
+		rm "${r%record}fs/lost-of-power"
+	done'
+	is_done run --cache "$ctr" -- sh -c 'echo lost >/lost-of-power'
+	[[ $stderr == *"is lost"*"done again"* ]]
+	run cooper run "$ctr" cat /lost-of-power
+	assert_output_is lost
+}
