@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,10 +77,30 @@ bool outarchive_has(const struct outarchive *archive, const char *name)
 	return strlist_contains(&archive->names, name);
 }
 
+/* The directories above `name`, as entries of their own: containers/image of before 2024 (skopeo of Debian 12) gives
+ * those that it has to make itself to root, and fails when it is not. */
+static int put_directories(struct outarchive *archive, const char *name, struct error **err)
+{
+	int rc = 0;
+
+	for (const char *slash = strchr(name, '/'); rc == 0 && slash; slash = strchr(slash + 1, '/')) {
+		cleanup_free char *path = mem_strndup(name, (size_t)(slash - name) + 1);
+		const struct tar_entry entry = {.path = path, .type = TAR_DIRECTORY, .mode = 0755};
+		if (outarchive_has(archive, path))
+			continue;
+		strlist_append(&archive->names, path);
+		rc = tar_write_entry(&archive->writer, &entry, err);
+	}
+	return rc;
+}
+
 int outarchive_put(struct outarchive *archive, const char *name, const void *data, size_t size, struct error **err)
 {
 	if (outarchive_has(archive, name))
 		return 0;
+	int rc = put_directories(archive, name, err);
+	if (rc < 0)
+		return rc;
 	strlist_append(&archive->names, name);
 	return tar_write_file(&archive->writer, name, data, size, /* mtime */ 0, err);
 }
@@ -91,8 +112,9 @@ int outarchive_put_blob(struct outarchive *archive, const char *name, const stru
 		return 0;
 	uint64_t size;
 	cleanup_close int fd = blob_open(store, digest, &size, err);
-	if (fd < 0)
-		return fd;
+	int rc = fd < 0 ? fd : put_directories(archive, name, err);
+	if (rc < 0)
+		return rc;
 	strlist_append(&archive->names, name);
 	return tar_write_file_fd(&archive->writer, name, fd, size, /* mtime */ 0, err);
 }
@@ -156,6 +178,8 @@ int outarchive_put_layer(struct outarchive *archive, const char *name, const str
 	cleanup(hasher_free) struct hasher *hasher = NULL;
 	rc = hasher_new(diff_id->algorithm, &hasher, err);
 	const struct tar_entry entry = {.path = name, .type = TAR_FILE, .mode = 0644, .size = size};
+	if (rc == 0)
+		rc = put_directories(archive, name, err);
 	if (rc == 0)
 		rc = tar_write_entry(&archive->writer, &entry, err);
 	if (rc == 0)
