@@ -4,7 +4,9 @@
 #include "base/ovlmark.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
@@ -30,14 +32,26 @@ static bool has_prefix(const char *text, const char *prefix)
 
 bool ovlmark_is_whiteout(const struct stat *st)
 {
+	if (S_ISSOCK(st->st_mode))
+		return (st->st_mode & ALLPERMS) == 0;
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
+}
+
+bool ovlmark_kernel_reads(int dirfd)
+{
+	struct statfs fs;
+
+	return fstatfs(dirfd, &fs) < 0 || fs.f_type != OVERLAYFS_SUPER_MAGIC;
 }
 
 int ovlmark_make_whiteout(int dirfd, const char *name, struct error **err)
 {
-	if (mknodat(dirfd, name, S_IFCHR, makedev(0, 0)) < 0)
-		return error_set_errno(err, "make the whiteout '%s'", name);
-	return 0;
+	if (mknodat(dirfd, name, S_IFCHR, makedev(0, 0)) == 0)
+		return 0;
+	/* ovl_mknod() of the kernel: in an overlay a whiteout would be one of its own. */
+	if (errno == EPERM && !ovlmark_kernel_reads(dirfd) && mknodat(dirfd, name, S_IFSOCK, 0) == 0)
+		return 0;
+	return error_set_errno(err, "make the whiteout '%s'", name);
 }
 
 bool ovlmark_is_opaque(int fd)

@@ -36,9 +36,9 @@ int tree_walk(int dirfd, tree_visit *visit, tree_visit *after, void *context, st
 int tree_remove(int dirfd, const char *name, struct error **err);
 
 /* Copies everything below `from` into the existing directory `to`: type, mode, owner, times (ns), xattrs (all that can
- * be read), hard links, holes, devices where permitted (0:0 always). Sockets are left out. A mount
- * becomes an empty directory (0755) or file (0644) of our own: what lies beneath it cannot be seen. Data by reflink
- * where the file system has it. */
+ * be read), hard links, holes, devices where permitted. Whiteouts (ovlmark.h) become what is one in `to`, other sockets
+ * are left out. A mount becomes an empty directory (0755) or file (0644) of our own: what lies beneath it cannot be
+ * seen. Data by reflink where the file system has it. */
 int tree_copy(int from, int to, struct error **err);
 
 /* Of a mount only the entry counts. */

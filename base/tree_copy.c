@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/inodetable.h"
 #include "base/log.h"
+#include "base/ovlmark.h"
 
 struct copier {
 	int to;
@@ -244,10 +245,12 @@ static int copy_node(struct copier *copier, const struct tree_entry *entry, stru
 	const struct stat *st = entry->st;
 	bool is_device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
 
+	/* May be made by everybody (Linux 5.8); losing one would show a deleted file. */
+	if (ovlmark_is_whiteout(st))
+		return ovlmark_make_whiteout(copier->dirfd, entry->name, err);
 	if (mknodat(copier->dirfd, entry->name, (st->st_mode & S_IFMT) | 0600, st->st_rdev) == 0)
 		return MADE;
-	/* 0:0, overlayfs' whiteout, may be made by everybody (Linux 5.8); losing one would show a deleted file. */
-	if (is_device && st->st_rdev != makedev(0, 0) && errno == EPERM) {
+	if (is_device && errno == EPERM) {
 		log_debug("'%s': cannot make a device here, leaving it out", entry->path);
 		return LEFT_OUT;
 	}
@@ -268,6 +271,8 @@ static int make_entry(struct copier *copier, const struct tree_entry *entry, str
 	case S_IFLNK:
 		return copy_symlink(copier, entry, err);
 	case S_IFSOCK:
+		if (ovlmark_is_whiteout(entry->st) && !ovlmark_kernel_reads(entry->dirfd))
+			return copy_node(copier, entry, err);
 		log_debug("'%s' is a socket, nothing without its server: leaving it out", entry->path);
 		return LEFT_OUT;
 	default:

@@ -293,6 +293,12 @@ static int link_changed(const struct tree_entry *entry, void *context, struct er
 		return TREE_GO_ON;
 	if (S_ISDIR(entry->st->st_mode))
 		return link_directories(d, entry->path, err);
+	/* Of a socket no layer has anything, and none of a step's may pass for a whiteout (base/ovlmark.h). */
+	if (S_ISSOCK(entry->st->st_mode)) {
+		if (listed)
+			listed->seen = true;
+		return TREE_GO_ON;
+	}
 	if (listed && !same_kind)
 		listed->seen = true; /* a file in the place of a directory hides it */
 	int rc = link_above(d, entry->path, err);

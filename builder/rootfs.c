@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/ovlmark.h"
 #include "base/tree.h"
 #include "builder/rootcopy.h"
 #include "builder/rootfs_internal.h"
@@ -236,6 +237,10 @@ static int mount_aside(struct rootfs *rootfs, struct rootfs_layers *layers, stru
 {
 	struct overlay_spec spec = rootfs_overlay_spec(layers);
 
+	if (layers->lower_count > 1 && !ovlmark_kernel_reads(layers->lowers[0]))
+		return error_set(err, EINVAL,
+				 "the store lies on an overlay, where deletions are kept in a way that the kernel does "
+				 "not know");
 	rootfs->mount = overlay_open(&spec, &rootfs->work, err);
 	if (rootfs->mount < 0)
 		return rootfs->mount;

@@ -29,6 +29,7 @@ struct normaliser {
 	struct buf path;	 /* of the directory or file at hand */
 	struct owner_table kept; /* of options->owners what was met */
 	char *xattr_list;
+	bool has_sockets_as_marks; /* see base/ovlmark.h */
 };
 
 static void normaliser_done(struct normaliser *n)
@@ -173,7 +174,9 @@ static int normalise_other(struct normaliser *n, int dirfd, const char *name, bo
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_set_errno(err, "'%s': stat", buf_str(&n->path));
-	if (ovlmark_is_whiteout(&st) && merges)
+	/* Where overlayfs makes the marks, a socket is a step's, whatever its mode. */
+	bool may_be_mark = !S_ISSOCK(st.st_mode) || n->has_sockets_as_marks;
+	if (may_be_mark && ovlmark_is_whiteout(&st) && merges)
 		return 0;
 	/* overlayfs makes no whiteout where nothing is below. A step can, in a root that is a plain directory: under
 	 * another parent it would remove what that has. */
@@ -259,6 +262,7 @@ static int normalise_tree(int upper, const struct normalise_options *options, st
 
 	if (root < 0)
 		return error_set_errno(err, "open the upper directory");
+	n.has_sockets_as_marks = !ovlmark_kernel_reads(root);
 	buf_init(&n.path, TAR_PATH_MAX);
 	n.xattr_list = mem_grow(NULL, XATTR_LIST_SIZE, 1);
 	int rc = drop_bookkeeping(&n, root, /* is_device */ false, &is_opaque, err);

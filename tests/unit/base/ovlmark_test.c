@@ -16,6 +16,14 @@ static void makes_whiteouts_that_it_knows_again(void **state)
 	assert_int_equal(stat("/dev/null", &st), 0);
 	assert_false(ovlmark_is_whiteout(&st));
 	assert_int_equal(ovlmark_make_whiteout(dir.fd, "gone", NULL), -EEXIST);
+	/* As they are in a tree on an overlay; a socket that somebody may open is one. */
+	assert_int_equal(mknodat(dir.fd, "closed", S_IFSOCK, 0), 0);
+	assert_int_equal(fstatat(dir.fd, "closed", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(ovlmark_is_whiteout(&st));
+	assert_int_equal(mknodat(dir.fd, "open", S_IFSOCK | 0600, 0), 0);
+	assert_int_equal(fstatat(dir.fd, "open", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_false(ovlmark_is_whiteout(&st));
+	assert_true(ovlmark_kernel_reads(dir.fd));
 }
 
 static void marks_a_directory_opaque_through_a_path_descriptor(void **state)

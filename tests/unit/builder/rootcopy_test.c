@@ -141,6 +141,8 @@ static void finds_what_was_changed_added_and_removed(void **state)
 	make(place);
 	put(place->dir, "copy/d/kept", "changed");
 	put(place->dir, "copy/added", "7");
+	/* It looks as a whiteout does where the store is on an overlay. */
+	assert_int_equal(mknodat(place->dir, "copy/closed", S_IFSOCK, 0), 0);
 	assert_int_equal(unlinkat(place->dir, "copy/file", 0), 0);
 	assert_int_equal(unlinkat(place->dir, "copy/opaque/new", 0), 0);
 	assert_int_equal(unlinkat(place->dir, "copy/opaque", AT_REMOVEDIR), 0);
@@ -149,6 +151,7 @@ static void finds_what_was_changed_added_and_removed(void **state)
 	assert_true(has(place->dir, "upper/d/kept"));
 	assert_true(has(place->dir, "upper/added"));
 	assert_true(is_whiteout(place->dir, "upper/file"));
+	assert_false(has(place->dir, "upper/closed"));
 	struct stat st;
 	assert_int_equal(fstatat(place->dir, "upper/opaque", &st, AT_SYMLINK_NOFOLLOW), 0);
 	assert_true(S_ISREG(st.st_mode));

@@ -298,6 +298,8 @@ static void the_kernels_opaque_marks_go_where_nothing_is_below(void **state)
 	}
 	set_xattr(t->root, "new", "user.overlay.impure", "y", 1);
 	assert_int_equal(mknodat(t->root, "new/socket", S_IFSOCK | 0600, 0), 0);
+	/* A whiteout to us alone, and only in a store on an overlay. */
+	assert_int_equal(mknodat(t->root, "closed", S_IFSOCK, 0), 0);
 	make_file(t->root, "new/late", "x", 0644);
 	const struct normalise_options options = {.lowers = lowers, .lower_count = 2, .clamp_mtime = 1500000000};
 	assert_int_equal(pack_normalise(t->root, &options, NULL), 0);
@@ -311,6 +313,7 @@ static void the_kernels_opaque_marks_go_where_nothing_is_below(void **state)
 		assert_int_equal(st.st_mtim.tv_nsec, 0);
 	}
 	assert_int_equal(type_in(t->root, "new/socket"), 0);
+	assert_int_equal(type_in(t->root, "closed"), 0);
 	assert_comes_back(t);
 	fd_close(lowers[0]);
 	fd_close(lowers[1]);
