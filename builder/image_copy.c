@@ -150,6 +150,19 @@ static int choose_work(struct workshop *w, struct copy_source *from, struct copi
 	return rc;
 }
 
+/* What can be known before a place is opened, and so perhaps made. */
+static int check_place(const struct copy_source *from, const struct location *to,
+		       const struct image_copy_options *options, struct error **err)
+{
+	enum manifest_kind kind;
+	int rc = manifest_kind(buf_str(&from->top), from->top.len, from->top_type, &kind, err);
+
+	if (rc == 0 && kind == MANIFEST_INDEX && options->extent != COPY_ONE_PLATFORM &&
+	    to->transport == TRANSPORT_DOCKER_ARCHIVE)
+		return error_set(err, EINVAL, "an archive of Docker's holds one image, not a list of them");
+	return rc;
+}
+
 /* From the store into the store: a further name. */
 static int name_again(struct workshop *w, const struct copy_source *from, const struct location *to,
 		      struct digest *digest, struct error **err)
@@ -173,6 +186,8 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 	cleanup(image_sink_close) struct image_sink *sink = NULL;
 	int rc = parse_destination(destination, options, &to, err);
 
+	if (rc == 0)
+		rc = check_place(from, &to, options, err);
 	if (rc < 0)
 		return rc;
 	bool is_list = manifest_list_is(&from->stored);

@@ -136,8 +136,6 @@ static int copy_index(struct copier *c, const struct buf *text, int depth, bool 
 
 	if (rc < 0)
 		return rc;
-	if (c->to == TRANSPORT_DOCKER_ARCHIVE)
-		return error_set(err, EINVAL, "an archive of Docker's holds one image, not a list of them");
 	enum image_format format = list_format(c, index.format);
 	if (c->options->extent == COPY_ALL)
 		rc = copy_children(c, &index, depth, &changed, err);

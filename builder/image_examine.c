@@ -18,6 +18,7 @@ void examined_done(struct examined *examined)
 	buf_done(&examined->config);
 	image_done(&examined->image);
 	free(examined->repository);
+	free(examined->name);
 }
 
 static int choose_child(const struct buf *text, const struct platform *platform, const char *what, struct digest *child,
@@ -93,6 +94,14 @@ static int read_config(struct workshop *w, struct image_source *source, const ch
 	return rc;
 }
 
+static char *name_in_archive(struct image_source *source)
+{
+	cleanup_free char *name = image_source_name(source);
+	cleanup(reference_done) struct reference ref = {0};
+
+	return name && reference_parse(name, &ref, NULL) == 0 ? reference_repository(&ref) : NULL;
+}
+
 int image_examine(struct workshop *w, const char *place, const struct examine_options *options,
 		  struct examined *examined, struct error **err)
 {
@@ -108,7 +117,11 @@ int image_examine(struct workshop *w, const char *place, const struct examine_op
 		rc = read_manifest(source, place, options, examined, err);
 	if (rc == 0 && !options->top_only)
 		rc = read_config(w, source, place, examined, err);
-	if (rc == 0 && location.transport == TRANSPORT_DOCKER)
+	if (rc < 0)
+		return rc;
+	if (location.transport == TRANSPORT_DOCKER)
 		examined->repository = reference_repository(&location.ref);
-	return rc;
+	examined->name = location.transport == TRANSPORT_DOCKER_ARCHIVE ? name_in_archive(source)
+									: mem_strdup(examined->repository);
+	return 0;
 }

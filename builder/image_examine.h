@@ -22,6 +22,7 @@ struct examined {
 	struct image image; /* manifest and configuration; no entry */
 	struct buf config;  /* byte for byte */
 	char *repository;   /* "domain/path" of docker://, or NULL */
+	char *name;	    /* the same, also of an image in a docker-archive: that has a name; or NULL */
 };
 #define EXAMINED_INIT ((struct examined){.top = BUF_INIT(MANIFEST_SIZE_MAX), .config = BUF_INIT(CONFIG_SIZE_MAX)})
 void examined_done(struct examined *examined);

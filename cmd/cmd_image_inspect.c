@@ -113,7 +113,7 @@ static json_t *describe(const struct examined *image, const struct strlist *tags
 	char text[DIGEST_TEXT_SIZE];
 	json_t *object = json_object();
 
-	json_set_string_opt(object, "Name", image->repository);
+	json_set_string_opt(object, "Name", image->name);
 	json_set_string(object, "Digest", digest_format(&image->top_digest, text));
 	json_set_strlist(object, "RepoTags", tags);
 	json_set_take(object, "Created", config->created ? json_from_bytes(config->created) : json_null());
