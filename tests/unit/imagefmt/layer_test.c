@@ -105,9 +105,9 @@ static void the_root_of_a_layer_that_says_something_of_it_is_kept(void **state)
 	assert_int_equal(fchmod(fd, 0711), 0);
 	assert_int_equal(pack_normalise(fd, &(struct normalise_options){.clamp_mtime = 1700000000}, NULL), 0);
 	assert_true(layer_root_is_said(fd));
-	assert_int_equal(pack_tree(fd, NULL, NULL, &packed, NULL), 0);
+	assert_int_equal(pack_tree(fd, /* owners */ NULL, NULL, NULL, &packed, NULL), 0);
 	assert_int_equal(packed.entries, plain.entries + 1);
-	assert_int_equal(layer_adopt(t->store, name, &packed, NULL), 0);
+	assert_int_equal(layer_adopt(t->store, name, /* owners */ NULL, &packed, NULL), 0);
 	cleanup_free char *path = layer_tree_path(t->store, &packed.diff_id);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0711);
