@@ -176,6 +176,24 @@ int credentials_find(const char *authfile, const char *repository, struct creden
 	return 0;
 }
 
+int credentials_find_by(const struct strlist *helpers, const char *authfile, const char *repository,
+			struct credentials *credentials, struct error **err)
+{
+	cleanup_free char *host = auth_host(repository);
+
+	for (size_t i = 0; i < helpers->count && !credentials_are_set(credentials); i++) {
+		cleanup_error struct error *trouble = NULL;
+		if (strcmp(helpers->items[i], CREDENTIALS_IN_FILES) == 0) {
+			int rc = credentials_find(authfile, repository, credentials, err);
+			if (rc < 0)
+				return rc;
+		} else if (auth_helper_get(helpers->items[i], host, credentials, &trouble) < 0) {
+			log_warn("credential-helpers of registries.conf: %s, looking further", error_message(trouble));
+		}
+	}
+	return 0;
+}
+
 /* ---- login and logout ---- */
 
 /* mkdir -p for the directory of a file of ours. */

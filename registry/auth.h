@@ -25,6 +25,11 @@ CLEANUP_FOR_VALUE(struct credentials, credentials_done)
 MUST_CHECK char *credentials_key(const char *registry);
 /* For "host[:port][/path]", longest match first. None at all is success with nothing set. */
 int credentials_find(const char *authfile, const char *repository, struct credentials *credentials, struct error **err);
+/* The same in the order of registries.conf's credential-helpers: CREDENTIALS_IN_FILES is the above, anything else the
+ * name of a helper. One that fails is passed over with a warning. */
+#define CREDENTIALS_IN_FILES "containers-auth.json"
+int credentials_find_by(const struct strlist *helpers, const char *authfile, const char *repository,
+			struct credentials *credentials, struct error **err);
 /* login: writes (0600, atomically, other keys kept) to authfile, or to the default file. *written tells where. */
 int credentials_store(const char *authfile, const char *key, const char *username, const char *password, char **written,
 		      struct error **err);

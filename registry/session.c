@@ -154,6 +154,13 @@ static int find_credentials(struct session *session, struct credentials *who, st
 	}
 	cleanup_free char *name = mem_printf("%s%s%s", session->endpoint->domain, session->path ? "/" : "",
 					     session->path ? session->path : "");
+	const struct registries *registries = NULL;
+	int rc = client_registries(session->client, &registries, err);
+	if (rc < 0)
+		return rc;
+	const struct strlist *helpers = registries_credential_helpers(registries);
+	if (helpers->count > 0)
+		return credentials_find_by(helpers, session->client->authfile, name, who, err);
 	return credentials_find(session->client->authfile, name, who, err);
 }
 

@@ -193,7 +193,7 @@ class Handler(socketserver.BaseRequestHandler):
         if not line.strip():
             return False
         self.method, self.target, _ = line.decode("latin-1").split(" ", 2)
-        self.headers, self.header_lines = {}, []
+        self.headers = {}
         while True:
             line = self.input.readline(BLOCK)
             if not line:
@@ -201,8 +201,8 @@ class Handler(socketserver.BaseRequestHandler):
             if not line.strip():
                 break
             name, value = line.decode("latin-1").split(":", 1)
-            self.headers[name.lower()] = value.strip()
-            self.header_lines.append(name.lower())
+            known = self.headers.get(name.lower())
+            self.headers[name.lower()] = f"{known}, {value.strip()}" if known else value.strip()
         self.closing = self.headers.get("connection", "").lower() == "close"
         self.body_left = int(self.headers.get("content-length", 0))
         self.chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
