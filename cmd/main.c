@@ -75,12 +75,16 @@ static int set_up_log(const struct global_options *options, struct error **err)
 
 /* An option and the variable of the same meaning are read in one place below: containers-registries.conf(5), and the
  * trust policy, which whoever fetches an image asks. */
-static void set_configuration_files(const struct global_options *options)
+static int set_configuration_files(const struct global_options *options, struct error **err)
 {
+	/* Now: not every command comes to read it, and a name that is wrong should not show only in those that do. */
+	if (options->registries_conf && access(options->registries_conf, R_OK) < 0)
+		return error_set_errno(err, "--registries-conf %s", options->registries_conf);
 	if (options->registries_conf)
 		setenv("CONTAINERS_REGISTRIES_CONF", options->registries_conf, /* overwrite */ 1);
 	if (options->signature_policy)
 		setenv("COOPER_SIGNATURE_POLICY", options->signature_policy, /* overwrite */ 1);
+	return 0;
 }
 
 static char *default_root(void)
@@ -170,7 +174,8 @@ static int run_command(const struct command *command, const struct global_option
 {
 	struct command_context context = {.now = time(NULL)};
 	int rc = check_argument_count(command, args, err);
-	set_configuration_files(globals);
+	if (rc == 0)
+		rc = set_configuration_files(globals, err);
 	if (rc == 0 && (command->needs & (NEEDS_STORE | NEEDS_WORKER)))
 		rc = open_workshop(globals, &context, err);
 	if (rc == 0 && (command->needs & NEEDS_WORKER))

@@ -207,6 +207,8 @@ wait_for_file() {
 }
 
 @test "--registries-conf of a file that is not there is an error" {
+	run cooper --registries-conf "$BATS_TEST_TMPDIR/none.conf" images
+	assert_fails_with 125 none.conf
 	CONTAINERS_REGISTRIES_CONF=$BATS_TEST_TMPDIR/none.conf run cooper pull some/name
 	assert_fails_with 125 none.conf
 }
