@@ -160,7 +160,7 @@ static int check_place(const struct copy_source *from, const struct location *to
 	if (rc == 0 && kind == MANIFEST_INDEX && options->extent != COPY_ONE_PLATFORM &&
 	    to->transport == TRANSPORT_DOCKER_ARCHIVE)
 		return error_set(err, EINVAL, "an archive of Docker's holds one image, not a list of them");
-	return rc;
+	return rc < 0 ? rc : outgoing_check(to->transport, &options->export, err);
 }
 
 /* From the store into the store: a further name. */

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/parse.h"
 #include "imagefmt/blob.h"
+#include "imagefmt/codec.h"
 #include "imagefmt/layer.h"
 #include "imagefmt/transport.h"
 
@@ -31,20 +33,55 @@ static enum image_format wanted_format(enum transport transport, const struct ex
 	return options->has_format ? options->format : format;
 }
 
-int outgoing_wish(enum transport transport, const struct export_options *options, enum image_format format,
-		  struct outgoing_wish *wish, struct error **err)
+static enum codec wanted_codec(enum transport transport, const struct export_options *options)
+{
+	return options->has_codec ? options->codec : transport_default_codec(transport);
+}
+
+static int check_level(enum codec codec, const struct export_options *options, struct error **err)
+{
+	struct codec_recipe recipe;
+
+	if (options->level == PACK_LEVEL_DEFAULT)
+		return 0;
+	if (codec == CODEC_NONE && options->has_codec)
+		return error_set(err, EINVAL, "a compression level, but no compression");
+	if (codec == CODEC_NONE)
+		return error_set(err, EINVAL,
+				 "a compression level, but nothing is compressed for this place "
+				 "(see --compression-format)");
+	return codec_recipe_init(codec, options->level, &recipe, err);
+}
+
+int outgoing_check(enum transport transport, const struct export_options *options, struct error **err)
 {
 	if (transport == TRANSPORT_DOCKER_ARCHIVE && options->has_format && options->format == FORMAT_OCI)
 		return error_set(err, EINVAL, "a docker-archive holds Docker's format only");
 	if ((transport == TRANSPORT_OCI || transport == TRANSPORT_OCI_ARCHIVE) && options->has_format &&
 	    options->format == FORMAT_DOCKER)
 		return error_set(err, EINVAL, "an OCI layout holds the OCI format only");
+	return check_level(wanted_codec(transport, options), options, err);
+}
+
+int outgoing_wish(enum transport transport, const struct export_options *options, enum image_format format,
+		  struct outgoing_wish *wish, struct error **err)
+{
+	enum codec codec = wanted_codec(transport, options);
+	int rc = outgoing_check(transport, options, err);
+
+	if (rc < 0)
+		return rc;
 	*wish = (struct outgoing_wish){
 		.format = wanted_format(transport, options, format),
-		.codec = options->has_codec ? options->codec : transport_default_codec(transport),
+		.codec = codec,
 		.level = options->level,
-		.force = options->force_compression,
+		/* Where nothing is to be compressed, there is nothing to be compressed again. */
+		.force = options->force_compression && (options->has_codec || codec != CODEC_NONE),
 	};
+	if (transport == TRANSPORT_DOCKER_ARCHIVE && codec != CODEC_NONE) {
+		log_warn("an archive of Docker's holds plain layers, leaving %s compression out", codec_name(codec));
+		*wish = (struct outgoing_wish){.format = FORMAT_DOCKER, .level = PACK_LEVEL_DEFAULT};
+	}
 	if (wish->format == FORMAT_DOCKER && wish->codec == CODEC_ZSTD)
 		return error_set(
 			err, EINVAL,
@@ -172,8 +209,10 @@ static int pack_task(struct workshop *w, void *context, struct buf *result, stru
 		char digest[DIGEST_TEXT_SIZE];
 		if (!job->pack[i])
 			continue;
+		/* Who names a level does not want what was packed with another before. */
+		bool exactly = job->wish->force || job->wish->level != PACK_LEVEL_DEFAULT;
 		int rc = layer_make_blob(workshop_store(w), &job->config->diff_ids[i], job->wish->codec,
-					 job->wish->level, job->wish->force, &blob, err);
+					 job->wish->level, exactly, &blob, err);
 		if (rc < 0)
 			return rc;
 		buf_printf(result, "%zu %s %llu\n", i, digest_format(&blob.digest, digest),

@@ -25,6 +25,8 @@ struct outgoing_wish {
 	int level;
 	bool force; /* also for those that are packed in another way */
 };
+/* What does not go together, whatever the image: to be told before a place is opened, and so perhaps made. -EINVAL. */
+int outgoing_check(enum transport transport, const struct export_options *options, struct error **err);
 /* What the place and the user want of an image that has `format` now. -EINVAL when the two do not go together. */
 int outgoing_wish(enum transport transport, const struct export_options *options, enum image_format format,
 		  struct outgoing_wish *wish, struct error **err);

@@ -172,6 +172,8 @@ int compression_flags_read(const struct compression_flags *flags, struct export_
 		if (rc < 0)
 			return error_prefix(err, "--compression-format");
 		options->has_codec = true;
+		if (strcmp(flags->format, "zstd:chunked") == 0)
+			log_warn("zstd:chunked needs a table of contents that is not made here, writing plain zstd");
 	}
 	if (flags->level) {
 		int64_t level = 0;
