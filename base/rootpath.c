@@ -201,7 +201,7 @@ int rootpath_mkdirs(int rootfd, const char *path, const struct rootpath_dir *dir
 	int rc = rootpath_walk_resolve(rootfd, path, &end);
 	if (rc < 0)
 		return fail(err, rc, "make directory", path);
-	if (end.dangling)
+	if (end.dangling && !(dir && dir->follow_dangling))
 		return error_set(err, ENOENT, "make directory '%s': a symbolic link on the way leads nowhere", path);
 	fd = make_names(rootfd, &end.names, dir ? dir : &plain);
 	return fd < 0 ? fail(err, fd, "make directory", path) : fd;

@@ -35,13 +35,18 @@ struct rootpath_dir {
 	uid_t uid;
 	gid_t gid;
 	bool set_owner;
+<<<<<<< ours
 	bool record_owner; /* instead: what no id maps to is written down (base/owner.h) */
 	int64_t mtime;	   /* seconds; set on each directory made unless negative */
+=======
+	int64_t mtime;	      /* seconds; set on each directory made unless negative */
+	bool follow_dangling; /* a link that leads nowhere: what it names, inside the root, is made */
+>>>>>>> theirs
 };
 
 /* Makes path and what is missing above it, like mkdir -p, and opens it (at least O_PATH | O_DIRECTORY). Existing
- * directories are left as they are; a symlink on the way is followed inside the root, a dangling one is -ENOENT. NULL
- * dir = 0755. */
+ * directories are left as they are; a symlink on the way is followed inside the root, a dangling one is -ENOENT
+ * unless `dir` says otherwise. NULL dir = 0755. */
 MUST_CHECK int rootpath_mkdirs(int rootfd, const char *path, const struct rootpath_dir *dir, struct error **err);
 
 /* fstatat(2) inside the root. */

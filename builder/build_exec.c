@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "builder/cdi.h"
 #include "builder/debug_shell.h"
 #include "builder/step.h"
 
@@ -34,13 +35,16 @@ static int add_devices(struct run_job *job, struct error **err)
 		const char *text = devices->items[i];
 		size_t length = strcspn(text, ",");
 		cleanup_free char *name = mem_strndup(text, length);
-		if (name[0] == '/') {
+		bool is_known = name[0] == '/';
+		int rc = is_known || !cdi_is_name(name) ? 0 : cdi_find(name, &is_known, err);
+		if (rc < 0)
+			return rc;
+		if (is_known)
 			strlist_append(&job->settings.devices, name);
-			continue;
-		}
-		if (strstr(text, ",required"))
+		else if (strstr(text, ",required"))
 			return error_set(err, ENOENT, "--device %s: no such device is known on this machine", name);
-		log_warn("--device %s: no such device is known on this machine, going on without it", name);
+		else
+			log_warn("--device %s: no such device is known on this machine, going on without it", name);
 	}
 	return 0;
 }

@@ -192,7 +192,7 @@ int build_files_copy(struct build *build, struct stage_run *run, const struct pl
 int build_files_workdir(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
 {
 	cleanup(rootfs_close) struct rootfs *rootfs = NULL;
-	struct rootpath_dir dir = {.mode = 0755, .mtime = -1};
+	struct rootpath_dir dir = {.mode = 0755, .mtime = -1, .follow_dangling = true};
 	int rc = rootfs_open(build->w, &run->c, &rootfs, err);
 
 	if (rc < 0)

@@ -566,6 +566,7 @@ int copy_make_destination(struct copy_job *job, const char *path, struct error *
 		.set_owner = job->has_owner && !job->single_id,
 		.record_owner = job->has_owner && job->single_id,
 		.mtime = job->options->mtime,
+		.follow_dangling = true, /* as BuildKit does */
 	};
 	cleanup_close int fd = rootpath_mkdirs(job->root, path, &made, err);
 	return fd < 0 ? fd : 0;

@@ -19,6 +19,7 @@
 
 #include "base/fd.h"
 #include "base/parse.h"
+#include "builder/ssh_agent.h"
 
 #define SECRET_MODE 0400
 #define AGENT_MODE 0600
@@ -32,6 +33,9 @@ void secret_room_done(struct secret_room *room)
 		waitpid(room->relays[i], NULL, 0);
 	}
 	free(room->relays);
+	for (size_t i = 0; i < room->own_agent_count; i++)
+		ssh_agent_stop(room->own_agents[i]);
+	free(room->own_agents);
 	fd_close(room->fd);
 	if (room->path) {
 		umount2(room->path, MNT_DETACH | UMOUNT_NOFOLLOW);
@@ -326,8 +330,25 @@ static int listen_at(const char *path, struct error **err)
 	return take_fd(&fd);
 }
 
-/* "default" is $SSH_AUTH_SOCK; "id=path" names a socket. */
-static int find_agent(const struct secret_grants *grants, const char *id, char **agent, struct error **err)
+/* Files with keys: an agent of our own has them. */
+static int start_agent(struct secret_room *room, const char *paths, char **agent, struct error **err)
+{
+	cleanup(strlist_done) struct strlist keys = {0};
+	struct ssh_agent *own = NULL;
+
+	strlist_split(&keys, paths, ',');
+	int rc = ssh_agent_start(&keys, &own, err);
+	if (rc < 0)
+		return rc;
+	room->own_agents = mem_grow(room->own_agents, room->own_agent_count + 1, sizeof(*room->own_agents));
+	room->own_agents[room->own_agent_count++] = own;
+	*agent = mem_strdup(ssh_agent_socket(own));
+	return 0;
+}
+
+/* "default" is $SSH_AUTH_SOCK; "id=path" names a socket, or files with keys. */
+static int find_agent(struct secret_room *room, const struct secret_grants *grants, const char *id, char **agent,
+		      struct error **err)
 {
 	for (size_t i = 0; grants && grants->ssh && i < grants->ssh->count; i++) {
 		const char *text = grants->ssh->items[i];
@@ -338,14 +359,14 @@ static int find_agent(const struct secret_grants *grants, const char *id, char *
 		struct stat st;
 		if (!path || !*path)
 			return error_set(err, ENOENT, "ssh %s: no agent is running (SSH_AUTH_SOCK is not set)", id);
-		if (stat(path, &st) < 0)
-			return error_set_errno(err, "ssh %s: '%s'", id, path);
-		if (!S_ISSOCK(st.st_mode))
-			return error_set(
-				err, EINVAL,
-				"ssh %s: '%s' is not an agent's socket (start one with `eval $(ssh-agent)` and "
-				"add the key with `ssh-add`)",
-				id, path);
+		cleanup_free char *first = mem_strndup(path, strcspn(path, ","));
+		/* Not -ENOENT: it was given, and is not there. */
+		if (stat(first, &st) < 0)
+			return error_set(err, EINVAL, "ssh %s: '%s': %s", id, first, strerror(errno));
+		if (!S_ISSOCK(st.st_mode)) {
+			int rc = start_agent(room, path, agent, err);
+			return rc < 0 ? error_prefix(err, "ssh %s", id) : 0;
+		}
 		*agent = mem_strdup(path);
 		return 0;
 	}
@@ -356,7 +377,7 @@ static int show_agent(struct secret_room *room, const struct secret_grants *gran
 		      struct error **err)
 {
 	cleanup_free char *agent = NULL;
-	int rc = find_agent(grants, setting->id, &agent, err);
+	int rc = find_agent(room, grants, setting->id, &agent, err);
 
 	if (rc >= 0)
 		rc = make_place(room, err);

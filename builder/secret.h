@@ -27,7 +27,7 @@ struct secret {
 struct secret_grants {
 	struct secret *secrets;
 	size_t secret_count;
-	const struct strlist *ssh; /* "default", "id=socket"; borrowed; NULL */
+	const struct strlist *ssh; /* "default", "id=socket", "id=key,key"; borrowed; NULL */
 };
 void secret_grants_done(struct secret_grants *grants);
 CLEANUP_FOR_VALUE(struct secret_grants, secret_grants_done)
@@ -42,6 +42,8 @@ struct secret_room {
 	size_t agents;
 	pid_t *relays;
 	size_t relay_count;
+	struct ssh_agent **own_agents; /* of key files */
+	size_t own_agent_count;
 	struct strlist
 		env; /* variables for the step: secrets with env=, SSH_AUTH_SOCK; not for anything that is kept */
 };

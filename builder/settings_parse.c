@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "builder/cdi.h"
 #include "run/capability.h"
 #include "run/limits.h"
 #include "run/ociruntime.h"
@@ -295,6 +296,9 @@ static int check_mounts(const struct settings *s, struct error **err)
 	for (size_t i = 0; i < s->devices.count; i++) {
 		cleanup_free char *source = NULL, *target = NULL;
 		bool read_only;
+		/* What a name stands for is known on the machine that runs it, when it does. */
+		if (cdi_is_name(s->devices.items[i]))
+			continue;
 		int rc = device_parse(s->devices.items[i], &source, &target, &read_only, err);
 		if (rc < 0)
 			return rc;

@@ -17,6 +17,7 @@
 #include "base/parse.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
+#include "builder/cdi.h"
 #include "builder/places.h"
 #include "builder/records.h"
 #include "builder/step_internal.h"
@@ -485,7 +486,9 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 		settings_merge(&step.settings, options->settings);
 	if (!step.settings.isolation)
 		step.settings.isolation = mem_strdup(workshop_options(w)->isolation);
-	int rc = settings_check(&step.settings, err);
+	int rc = cdi_expand(&step.settings, err);
+	if (rc >= 0)
+		rc = settings_check(&step.settings, err);
 	if (rc >= 0)
 		rc = containers_conf_load(&step.conf, err);
 	if (rc >= 0)

@@ -154,6 +154,39 @@ static void base_mount(struct step *step, const struct mount_setting *setting, s
 	};
 }
 
+/* A file that the step may write is a copy, which goes with it: there is no overlay of one file. */
+static int add_copy(struct step *step, struct run_mount *mount, int from, const struct stat *st, struct error **err)
+{
+	struct store *store = workshop_store(step->w);
+	char link[FD_PROC_PATH_SIZE];
+	int tmp = store_tmp(store, err);
+
+	if (tmp < 0)
+		return tmp;
+	cleanup_free char *name = store_tmp_name(store, "file");
+	cleanup_close int in = open(fd_proc_path(from, link), O_RDONLY | O_CLOEXEC);
+	if (in < 0)
+		return error_set_errno(err, "read what is mounted at '%s'", mount->target);
+	cleanup_close int out = openat(tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (out < 0)
+		return error_set_errno(err, "copy what is mounted at '%s'", mount->target);
+	strlist_append(&step->temporary, name);
+	int rc = fd_copy(in, out, /* copied */ NULL, err);
+	/* Owners that we cannot give do not matter: who may write is what the mode says. */
+	if (rc >= 0 && fchown(out, st->st_uid, st->st_gid) < 0 && errno != EPERM && errno != EINVAL)
+		rc = error_set_errno(err, "copy the owner");
+	if (rc >= 0 && fchmod(out, st->st_mode & 07777) < 0)
+		rc = error_set_errno(err, "copy the mode");
+	if (rc < 0)
+		return error_prefix(err, "copy what is mounted at '%s'", mount->target);
+	mount->source_fd = openat(tmp, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (mount->source_fd < 0)
+		return error_set_errno(err, "open the copy of what is mounted at '%s'", mount->target);
+	keep_fd(step, mount->source_fd);
+	add_mount(step, mount);
+	return 0;
+}
+
 /* Changes to a directory that is mounted writable by --mount are thrown away, as in Dockerfiles; --volume writes
  * through. */
 static int add_bind(struct step *step, const struct mount_setting *setting, bool discard_writes, struct error **err)
@@ -167,12 +200,15 @@ static int add_bind(struct step *step, const struct mount_setting *setting, bool
 	base_mount(step, setting, &mount);
 	mount.source_fd = fd;
 	if (discard_writes && !(setting->flags & RUN_MOUNT_READ_ONLY)) {
-		if (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
-			return error_set(
-				err, EINVAL,
-				"--mount target=%s: only a directory can be mounted rw (what is written is thrown "
-				"away); use --volume to write to the file itself",
-				setting->target);
+		if (fstat(fd, &st) < 0)
+			return error_set_errno(err, "--mount target=%s", setting->target);
+		if (S_ISREG(st.st_mode))
+			return add_copy(step, &mount, fd, &st, err);
+		if (!S_ISDIR(st.st_mode))
+			return error_set(err, EINVAL,
+					 "--mount target=%s: only a file or a directory can be mounted rw (what is "
+					 "written is thrown away); use --volume to write to the thing itself",
+					 setting->target);
 		mount.type = RUN_MOUNT_OVERLAY;
 	}
 	add_mount(step, &mount);

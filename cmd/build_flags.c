@@ -76,6 +76,15 @@ static const struct option_spec build_rows[] = {
 	{"attest", 0, OPTION_LIST, BUILD(attest), "KIND", NULL},
 	{"provenance", 0, OPTION_OPTIONAL, BUILD(provenance), "MODE", NULL, "true"},
 	{"sbom", 0, OPTION_OPTIONAL, BUILD(sbom), "MODE", NULL, "true"},
+	{"save-stages", 0, OPTION_OPTIONAL, BUILD(save_stages), "BOOL", NULL, "true"},
+	{"stage-labels", 0, OPTION_OPTIONAL, BUILD(stage_labels), "BOOL", NULL, "true"},
+	{"source-policy-file", 0, OPTION_TEXT, BUILD(source_policy_file), "FILE", NULL},
+	{"userns-uid-map", 0, OPTION_TEXT, BUILD(userns_uid_map), "MAP", NULL},
+	{"userns-gid-map", 0, OPTION_TEXT, BUILD(userns_gid_map), "MAP", NULL},
+	{"userns-uid-map-user", 0, OPTION_TEXT, BUILD(userns_uid_map_user), "USER", NULL},
+	{"userns-gid-map-group", 0, OPTION_TEXT, BUILD(userns_gid_map_group), "GROUP", NULL},
+	{"layer-label", 0, OPTION_UNNEEDED, 0, "K=V", NULL},
+	{"logsplit", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
 	{"skip-unused-stages", 0, OPTION_OPTIONAL, BUILD(skip_unused_stages), "BOOL", NULL, "true"},
 	{"compat-volumes", 0, OPTION_OPTIONAL, BUILD(compat_volumes), "BOOL", NULL, "true"},
 	{"rm", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
@@ -154,6 +163,15 @@ static int refuse(const struct build_flags *flags, struct error **err)
 		return error_set(err, EINVAL,
 				 "--manifest, --all-platforms and several platforms: one build makes one image (build "
 				 "each --platform by itself)");
+	if (flags->source_policy_file)
+		return error_set(
+			err, EINVAL,
+			"--source-policy-file: source policies are not applied (name images by digest, and use "
+			"the trust policy of policy.json)");
+	if (flags->userns_uid_map || flags->userns_gid_map || flags->userns_uid_map_user || flags->userns_gid_map_group)
+		return error_set(err, EINVAL,
+				 "--userns-uid-map and its kin: steps run under the id map of this user, which is made "
+				 "of /etc/subuid and /etc/subgid (leave the option out)");
 	if (flags->attest.count)
 		return error_set(err, EINVAL, "--attest: attestations are not made (leave the option out)");
 	return 0;
@@ -169,6 +187,9 @@ static int check_constants(const struct build_flags *flags, struct error **err)
 	} constants[] = {
 		{"--provenance", flags->provenance, false, "attestations are not made"},
 		{"--sbom", flags->sbom, false, "attestations are not made"},
+		{"--save-stages", flags->save_stages, false,
+		 "stages do not become images of their own (build each with --target and --tag)"},
+		{"--stage-labels", flags->stage_labels, false, "stages do not become images of their own"},
 		{"--skip-unused-stages", flags->skip_unused_stages, true, "only what the target needs is built"},
 		{"--compat-volumes", flags->compat_volumes, false, "what RUN writes below a VOLUME is kept"},
 		{"--inherit-labels", flags->inherit_labels, true,
@@ -362,8 +383,11 @@ static int check_allowed(const struct strlist *allow, struct error **err)
 {
 	for (size_t i = 0; i < allow->count; i++) {
 		const char *text = allow->items[i];
-		if (strcmp(text, "security.insecure") != 0 && strcmp(text, "network.host") != 0)
-			return error_set(err, EINVAL, "--allow '%s': use security.insecure or network.host", text);
+		/* Devices are the machine's and the user's own: nothing keeps steps from asking for them. */
+		bool is_device = strcmp(text, "device") == 0 || text_has_prefix(text, "device=");
+		if (strcmp(text, "security.insecure") != 0 && strcmp(text, "network.host") != 0 && !is_device)
+			return error_set(err, EINVAL, "--allow '%s': use security.insecure, network.host or device",
+					 text);
 	}
 	return 0;
 }

@@ -16,7 +16,8 @@ struct build_flags {
 	const char *target, *iidfile, *iidfile_raw, *metadata_file, *ignorefile, *format, *from, *logfile, *jobs;
 	const char *layers, *timestamp, *source_date_epoch, *rewrite_timestamp, *context_modes, *progress, *call;
 	const char *created_annotation, *identity_label, *omit_history;
-	const char *cache_max_used, *cache_mounts;
+	const char *cache_max_used, *cache_mounts, *save_stages, *stage_labels, *source_policy_file, *userns_uid_map,
+		*userns_gid_map, *userns_uid_map_user, *userns_gid_map_group;
 	const char *skip_unused_stages, *compat_volumes, *provenance, *sbom, *inherit_labels, *inherit_annotations,
 		*manifest;
 	bool no_cache, explain, pass_stdin, quiet, squash, squash_all, push, load, check, all_platforms, debug;

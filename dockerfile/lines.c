@@ -125,6 +125,26 @@ static int read_directive(const struct physical *physical, char **key, char **va
 	return 1;
 }
 
+/* BuildKit also takes "// syntax = …" at the very top for the name of a front-end. */
+static bool read_slash_syntax(const struct physical *physical, char **value)
+{
+	cleanup_free char *line = mem_strndup(physical->text, physical->size);
+	cleanup_free char *key = NULL;
+	char *at = line + (skip_space(line) - line);
+
+	if (strncmp(at, "//", 2) != 0)
+		return false;
+	at[0] = ' ';
+	at[1] = '#';
+	const struct physical comment = {.text = at, .size = strlen(at)};
+	cleanup_free char *found = NULL;
+	if (!read_directive(&comment, &key, &found) || strcasecmp(key, "syntax") != 0)
+		return false;
+	if (value)
+		*value = take_ptr(&found);
+	return true;
+}
+
 /* Is it one that we know? -EINVAL when it is wrong, 0 when the section ends here. */
 static int take_directive(struct directives *directives, const char *key, const char *value, unsigned line,
 			  bool *escape_seen, struct error **err)
@@ -170,6 +190,10 @@ int directives_read(const char *text, size_t size, struct directives *directives
 			continue;
 		cleanup_free char *key = NULL;
 		cleanup_free char *value = NULL;
+		if (!directives->syntax && read_slash_syntax(&physical, &value)) {
+			directives->syntax = take_ptr(&value);
+			continue;
+		}
 		if (!read_directive(&physical, &key, &value))
 			return 0;
 		rc = take_directive(directives, key, value, reader.line, &escape_seen, err);
@@ -250,6 +274,8 @@ int line_reader_next(struct line_reader *reader, struct logical_line *line, stru
 			add_to_doc(reader, &doc, &physical);
 			continue;
 		}
+		if (!reader->directives_over && read_slash_syntax(&physical, /* value */ NULL))
+			continue;
 		reader->directives_over = true;
 		if (!is_blank(&physical))
 			break;

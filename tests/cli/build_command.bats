@@ -264,3 +264,20 @@ assert outline["secrets"][0] == {**outline["secrets"][0], "name": "token", "requ
 		assert_output_has "${option%%=*}"
 	done
 }
+
+@test "options of other builders that cannot be followed say why; those without meaning here are taken" {
+	dockerfile 'FROM busybox'
+	while read -r option reason; do
+		run cooper build $option ctx
+		[ "$status" -eq 125 ] || fail "$option was taken"
+		assert_output_has "$reason"
+	done <<-'EOF'
+		--save-stages stages do not become images
+		--stage-labels stages do not become images
+		--source-policy-file=policy.json source policies are not applied
+		--userns-uid-map=0:1000:1 steps run under the id map of this user
+		--userns-gid-map-group=app steps run under the id map of this user
+		--allow=fs.read=/ use security.insecure, network.host or device
+	EOF
+	cooper build -q --layer-label a=b --logsplit --save-stages=false --allow device ctx
+}

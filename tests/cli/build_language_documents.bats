@@ -114,3 +114,15 @@ setup() {
 		COPY ["<<EOT", "/x"] => not found
 	EOF
 }
+
+@test "a front-end is named in any of BuildKit's ways and never fetched" {
+	for head in '# syntax=docker/dockerfile:1' '// syntax=docker/dockerfile:1' '#!/usr/bin/env x\n# syntax=nosuch.invalid/x' \
+		'#!/usr/bin/env x\n// syntax = nosuch.invalid/x' '  // SYNTAX=docker/dockerfile:1\n# escape=`'; do
+		printf '%b\nFROM busybox\nRUN true\n' "$head" | dockerfile
+		build
+	done
+	printf 'FROM busybox\n// syntax=docker/dockerfile:1\n' | dockerfile
+	refuses "unknown instruction: //"
+	printf '// something=else\nFROM busybox\n' | dockerfile
+	refuses "unknown instruction: //"
+}

@@ -276,6 +276,10 @@ static void never_makes_a_directory_outside(void **state)
 	assert_int_equal(rootpath_mkdirs(w.root, "etc/passwd/x", NULL, NULL), -ENOTDIR);
 	assert_int_equal(rootpath_mkdirs(w.root, "to-file", NULL, NULL), -ENOTDIR);
 	assert_int_equal(fstatat(w.root, "nowhere", &st, 0), -1);
+	const struct rootpath_dir follow = {.mode = 0755, .mtime = -1, .follow_dangling = true};
+	cleanup_close int beyond = rootpath_mkdirs(w.root, "dangling/x", &follow, NULL);
+	assert_true(beyond >= 0);
+	assert_int_equal(rootpath_stat(w.root, "dangling/x", true, &(struct stat){0}, NULL), 0);
 }
 
 static void tells_links_from_what_they_point_to(void **state)

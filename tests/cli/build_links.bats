@@ -1,0 +1,28 @@
+# cooper build: links in the image on the way of WORKDIR, COPY and ADD.
+load lib/common
+load lib/build
+
+setup_file() {
+	common_setup_file
+	use_busybox
+}
+
+setup() {
+	make_context
+}
+
+@test "a destination behind a link that leads nowhere is made where the link points, inside the image" {
+	dockerfile <<-'EOF'
+		FROM busybox
+		RUN ln -s /gone/deep /src && ln -s ../../../away /out && ln -s relative /tmp/rel
+		COPY one /src/
+		COPY dir /out/
+		WORKDIR /tmp/rel/below
+		RUN pwd >/where && test -s /gone/deep/one && test -s /away/flat && test -L /src -a -L /out -a -L /tmp/rel
+		WORKDIR /src
+		ADD two .
+	EOF
+	build
+	run -0 inside 'cat /where /gone/deep/two; ls /tmp/relative'
+	assert_output_is $'/tmp/relative/below\ntwo\nbelow'
+}
