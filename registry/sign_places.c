@@ -145,12 +145,21 @@ static int take_scope(const struct json_place *at, struct sign_places *places, s
 	return rc;
 }
 
+/* Root of the machine or of a container; not who only looks like it in his own user namespace, in which the tools of
+ * containers go by this variable. */
+static bool is_root(void)
+{
+	const char *outside = env_plain("_CONTAINERS_ROOTLESS_UID");
+
+	return geteuid() == 0 && (!outside || strcmp(outside, "0") == 0);
+}
+
 static char *default_base(void)
 {
 	cleanup_free char *home = env_home();
 
-	return geteuid() == 0 ? mem_strdup("file:///var/lib/containers/sigstore")
-			      : mem_printf("file://%s/.local/share/containers/sigstore", home);
+	return is_root() ? mem_strdup("file:///var/lib/containers/sigstore")
+			 : mem_printf("file://%s/.local/share/containers/sigstore", home);
 }
 
 /* "base" becomes "base/library/debian". */
