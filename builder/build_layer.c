@@ -115,17 +115,6 @@ int build_layer_sweep(struct workshop *w, struct error **err)
 /* ---- the layer ------------------------------------------------------------------------------------------------------
  */
 
-static int set_time(const struct tree_entry *entry, void *context, struct error **err)
-{
-	const int64_t *seconds = context;
-	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = *seconds}};
-
-	if (!*entry->name ? futimens(entry->dirfd, times) < 0
-			  : utimensat(entry->dirfd, entry->name, times, AT_SYMLINK_NOFOLLOW) < 0)
-		return error_set_errno(err, "set the time of '%s'", entry->path);
-	return TREE_GO_ON;
-}
-
 /* Makes `upper` into what a layer is, and reads it. */
 static int finish(struct build *build, struct stage_run *run, int upper, struct pack_result *packed, struct error **err)
 {
@@ -139,14 +128,12 @@ static int finish(struct build *build, struct stage_run *run, int upper, struct 
 	const struct normalise_options normalise = {
 		.lowers = records.lowers,
 		.lower_count = records.lower_count,
-		.clamp_mtime = clamp ? build->epoch : -1,
+		.clamp_mtime = clamp ? build->epoch : options->timestamp,
+		.set_mtime = options->timestamp >= 0,
 		.vouchers = records_vouchers(&records),
 		.owners = &records.owners,
 	};
 	rc = pack_normalise(upper, &normalise, err);
-	int64_t seconds = options->timestamp;
-	if (rc >= 0 && seconds >= 0)
-		rc = tree_walk(upper, set_time, /* after */ NULL, &seconds, err);
 	if (rc >= 0)
 		rc = pack_tree(upper, &records.owners, /* sink */ NULL, /* context */ NULL, packed, err);
 	return rc < 0 ? rc : records_save_owners(build->w, &run->c, &records.owners, err);

@@ -37,33 +37,6 @@ static int64_t creation_time(struct workshop *w, const struct commit_options *op
 
 /* ---- the tree of the new layer ---- */
 
-static int set_time(const struct tree_entry *entry, void *context, struct error **err)
-{
-	const int64_t *seconds = context;
-	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = *seconds}};
-
-	if (!*entry->name ? futimens(entry->dirfd, times) < 0
-			  : utimensat(entry->dirfd, entry->name, times, AT_SYMLINK_NOFOLLOW) < 0)
-		return error_set_errno(err, "set the time of '%s'", entry->path);
-	return TREE_GO_ON;
-}
-
-/* Makes a finished tree into what a layer is. */
-static int finish_tree(const struct commit *job, int tree, const struct normalise_options *normalise,
-		       struct pack_result *packed, struct error **err)
-{
-	const struct commit_options *options = job->options;
-	int rc = pack_normalise(tree, normalise, err);
-
-	if (rc >= 0 && options->timestamp >= 0) {
-		int64_t seconds = options->timestamp;
-		rc = tree_walk(tree, set_time, /* after */ NULL, &seconds, err);
-	}
-	if (rc >= 0)
-		rc = pack_tree(tree, normalise->owners, /* sink */ NULL, /* context */ NULL, packed, err);
-	return rc;
-}
-
 enum standing { OVER_LAYERS, ALONE };
 
 /* `owners` comes with the records of the container, and leaves with those of the tree. */
@@ -80,11 +53,15 @@ static int finish_container(const struct commit *job, int tree, enum standing st
 	const struct normalise_options normalise = {
 		.lowers = records.lowers,
 		.lower_count = standing == OVER_LAYERS ? records.lower_count : 0,
-		.clamp_mtime = clamp ? options->source_date_epoch : -1,
+		.clamp_mtime = options->timestamp >= 0 ? options->timestamp
+			       : clamp		       ? options->source_date_epoch
+						       : -1,
+		.set_mtime = options->timestamp >= 0,
 		.vouchers = records_vouchers(&records),
 		.owners = owners,
 	};
-	return finish_tree(job, tree, &normalise, packed, err);
+	rc = pack_normalise(tree, &normalise, err);
+	return rc < 0 ? rc : pack_tree(tree, owners, /* sink */ NULL, /* context */ NULL, packed, err);
 }
 
 /* The upper directory itself: the records beside it are moved with it. */

@@ -112,9 +112,14 @@ static int save_table(struct store *store, const struct image_index *table, enum
 	return replace_table(store, &text, change, err);
 }
 
-static int lock_table(struct store *store, struct error **err)
+/* The table, read under its lock. Returns the descriptor that holds that. */
+MUST_CHECK static int edit_table(struct store *store, struct image_index *table, struct error **err)
 {
-	return store_lock(store, "images", "table", LOCK_EXCLUSIVE, LOCK_WAIT, "the table of images", err);
+	cleanup_close int lock =
+		store_lock(store, "images", "table", LOCK_EXCLUSIVE, LOCK_WAIT, "the table of images", err);
+	int rc = lock < 0 ? lock : images_load_table(store, table, err);
+
+	return rc < 0 ? rc : take_fd(&lock);
 }
 
 static void remove_at(struct image_index *table, size_t at)
@@ -435,13 +440,10 @@ static void add_to_table(struct image_index *table, const struct descriptor *man
 int images_add(struct store *store, const struct descriptor *manifest, const struct digest *id, int64_t created,
 	       const char *name, struct error **err)
 {
-	cleanup_close int lock = lock_table(store, err);
+	cleanup(image_index_done) struct image_index table = {0};
+	cleanup_close int lock = edit_table(store, &table, err);
 	if (lock < 0)
 		return lock;
-	cleanup(image_index_done) struct image_index table = {0};
-	int rc = images_load_table(store, &table, err);
-	if (rc < 0)
-		return rc;
 	/* What is there already, as after a build from the cache, costs no write and no sync. */
 	cleanup(buf_done) struct buf before = BUF_INIT(MANIFEST_SIZE_MAX + 1);
 	cleanup(buf_done) struct buf after = BUF_INIT(MANIFEST_SIZE_MAX + 1);
@@ -466,13 +468,10 @@ static void replace_entry(struct descriptor *d, const struct descriptor *manifes
 int images_replace(struct store *store, const struct digest *old, const char *name, const struct descriptor *manifest,
 		   const struct digest *id, int64_t created, struct error **err)
 {
-	cleanup_close int lock = lock_table(store, err);
+	cleanup(image_index_done) struct image_index table = {0};
+	cleanup_close int lock = edit_table(store, &table, err);
 	if (lock < 0)
 		return lock;
-	cleanup(image_index_done) struct image_index table = {0};
-	int rc = images_load_table(store, &table, err);
-	if (rc < 0)
-		return rc;
 	bool found = false;
 	for (size_t i = 0; i < table.manifest_count; i++) {
 		struct descriptor *d = &table.manifests[i];
@@ -490,13 +489,10 @@ int images_replace(struct store *store, const struct digest *old, const char *na
 
 int images_untag(struct store *store, const char *name, struct error **err)
 {
-	cleanup_close int lock = lock_table(store, err);
+	cleanup(image_index_done) struct image_index table = {0};
+	cleanup_close int lock = edit_table(store, &table, err);
 	if (lock < 0)
 		return lock;
-	cleanup(image_index_done) struct image_index table = {0};
-	int rc = images_load_table(store, &table, err);
-	if (rc < 0)
-		return rc;
 	ssize_t at = index_of_name(&table, name);
 	if (at < 0)
 		return error_set(err, ENOENT, "%s: image not known", name);
@@ -506,13 +502,10 @@ int images_untag(struct store *store, const char *name, struct error **err)
 
 int images_remove(struct store *store, const struct digest *id, struct error **err)
 {
-	cleanup_close int lock = lock_table(store, err);
+	cleanup(image_index_done) struct image_index table = {0};
+	cleanup_close int lock = edit_table(store, &table, err);
 	if (lock < 0)
 		return lock;
-	cleanup(image_index_done) struct image_index table = {0};
-	int rc = images_load_table(store, &table, err);
-	if (rc < 0)
-		return rc;
 	size_t before = table.manifest_count;
 	for (size_t i = table.manifest_count; i-- > 0;) {
 		if (has_id(&table.manifests[i], id))

@@ -140,11 +140,12 @@ static int drop_bookkeeping(struct normaliser *n, int fd, bool is_device, bool *
 static int set_time(const struct normaliser *n, int dirfd, const char *name, const struct stat *st, bool force,
 		    struct error **err)
 {
-	bool is_late = n->options->clamp_mtime >= 0 && st->st_mtim.tv_sec > n->options->clamp_mtime;
+	int64_t limit = n->options->clamp_mtime;
+	bool is_late = limit >= 0 && (n->options->set_mtime || st->st_mtim.tv_sec > limit);
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = st->st_mtim.tv_sec}};
 
 	if (is_late)
-		times[1].tv_sec = n->options->clamp_mtime;
+		times[1].tv_sec = limit;
 	if (!is_late && !force && st->st_mtim.tv_nsec == 0)
 		return 0;
 	if (utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW) < 0)

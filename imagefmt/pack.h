@@ -20,6 +20,7 @@
 #include "imagefmt/store.h"
 #include "imagefmt/vouch.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PACK_RECIPE 1
@@ -54,6 +55,7 @@ struct normalise_options {
 	const int *lowers; /* the trees below, topmost first */
 	size_t lower_count;
 	int64_t clamp_mtime;		 /* seconds; negative: none */
+	bool set_mtime;			 /* all get clamp_mtime, also what is older */
 	const struct vouchers *vouchers; /* NULL: all records of ownership count */
 	/* Of this tree, and perhaps of others. Devices that it has get their record in the tree; what is left in it
 	 * afterwards is what the tree has and cannot carry. NULL: none. */
