@@ -35,13 +35,9 @@ struct rootpath_dir {
 	uid_t uid;
 	gid_t gid;
 	bool set_owner;
-<<<<<<< ours
-	bool record_owner; /* instead: what no id maps to is written down (base/owner.h) */
-	int64_t mtime;	   /* seconds; set on each directory made unless negative */
-=======
+	bool record_owner;    /* instead: what no id maps to is written down (base/owner.h) */
 	int64_t mtime;	      /* seconds; set on each directory made unless negative */
 	bool follow_dangling; /* a link that leads nowhere: what it names, inside the root, is made */
->>>>>>> theirs
 };
 
 /* Makes path and what is missing above it, like mkdir -p, and opens it (at least O_PATH | O_DIRECTORY). Existing
