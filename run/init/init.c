@@ -91,7 +91,7 @@ static long clone_onto(void *stack, unsigned long flags, void (*child)(void *), 
 typedef unsigned long kernel_signals;
 #define SIGNALS_SIZE sizeof(kernel_signals)
 
-#define STACK_GAP 2048UL
+#define STACK_GAP 4096UL
 
 static __attribute__((noreturn)) void leave(int status)
 {
@@ -199,13 +199,14 @@ static __attribute__((noreturn)) void be_command(void *argument)
 	leave(report.code == ENOENT || report.code == ENOTDIR ? 127 : 126);
 }
 
-/* As vfork(2) does: nothing is copied, and we stand still until the command is executed. Its stack lies below ours: the
- * rest of ours is far smaller than the gap. */
+/* Nothing is copied: the command's process has our memory until it executes. But we do not stand still meanwhile, as
+ * for vfork(2): our end of the channel has to be closed before the command could take it from us (pidfd_getfd(2)). Its
+ * stack lies below ours, and the rest of ours is far smaller than the gap. */
 static long start_command(struct command *command)
 {
 	unsigned long below = ((unsigned long)__builtin_frame_address(0) - STACK_GAP) & ~15UL;
 
-	return clone_onto((void *)below, CLONE_VM | CLONE_VFORK | SIGCHLD, be_command, command);
+	return clone_onto((void *)below, CLONE_VM | SIGCHLD, be_command, command);
 }
 
 /* ---- The first process ---- */
