@@ -126,8 +126,10 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 	x->transport->curl.curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
 	x->answer.status = (int)status;
 	if (!http_answer_is_success(&x->answer)) {
-		buf_append(&x->answer.body, data, len); /* what does not fit is not needed */
-		return len;
+		buf_append(&x->answer.body, data, len);
+		/* What does not fit is not needed: exchange_judge() takes the end of the transfer for that of the
+		 * body. */
+		return x->answer.body.overflow ? 0 : len;
 	}
 	if (!x->request->receiver) {
 		buf_append(&x->answer.body, data, len);

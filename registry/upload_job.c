@@ -18,8 +18,9 @@
 #define ANSWER_MAX ((size_t)64 << 10)
 #define MIB ((uint64_t)1 << 20)
 #define SINGLE_PUT_MAX (4 * MIB) /* blobs up to this size save the PATCH */
-/* Layers larger than this go in pieces of this size where the registry keeps them, so that a cut costs at most one:
- * docker-registry 2 forgets the bytes of a PATCH that was not answered. */
+/* Layers larger than this go in pieces where the registry keeps them, so that a cut costs at most a quarter of what was
+ * to be sent: docker-registry 2 forgets the bytes of a PATCH that was not answered. */
+#define LARGE_BLOB (64 * MIB)
 #define LARGE_CHUNK (64 * MIB)
 #define CAREFUL_CHUNK (16 * MIB) /* after a session was lost with all that it had, or a body was too large */
 #define SMALLEST_CHUNK (1 * MIB) /* what the narrowest of proxies lets through; also what a trial of chunks costs */
@@ -163,8 +164,8 @@ static uint64_t next_size(const struct upload_job *job)
 
 	if (job->monolithic || habits->loses_chunks)
 		return left;
-	if (job->blob->size > LARGE_CHUNK)
-		size = smaller(size, habits->keeps_chunks ? LARGE_CHUNK : SMALLEST_CHUNK);
+	if (job->blob->size > LARGE_BLOB)
+		size = smaller(size, habits->keeps_chunks ? smaller(job->blob->size / 4, LARGE_CHUNK) : SMALLEST_CHUNK);
 	if (job->chunk > 0)
 		size = smaller(size, job->chunk);
 	if (habits->body_max > 0)

@@ -251,6 +251,8 @@ void exchange_judge(struct exchange *x, CURLcode code)
 	/* A registry that says no in the middle of an upload closes the connection: the answer counts, not the reset.
 	 */
 	bool refused = status >= 400 && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR);
+	/* Nor do we listen for ever to the reasons. */
+	refused |= status >= 300 && code == CURLE_WRITE_ERROR;
 	if (code != CURLE_OK && !refused)
 		fail_connection(x, code);
 	else

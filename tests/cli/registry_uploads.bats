@@ -55,6 +55,21 @@ pushes_well() {
 	[ "$(double_log 'map(select(.method == "PATCH" and .status == 202)) | .[0].received')" -ge 3000000 ]
 }
 
+@test "a layer of more than 64 MiB goes in chunks where they are kept: a cut costs at most a quarter" {
+	local size=70000000
+	make_image huge "$size"
+	for at in 1000000 17000000; do
+		double_does "{\"faults\": [{\"method\": \"PATCH\", \"path\": \"uploads/\", \"do\": \"reset\", \"at\": $at, \"nth\": 4}]}"
+		pushes_well huge "$DOUBLE/huge-$at:1"
+		[ "$(double_log 'map(select(.method == "PATCH" and .status == 202)) | length')" -ge 5 ]
+		[ "$(double_received)" -le $((size * 135 / 100)) ]
+	done
+	double_does '{"drop_chunks": true}'
+	pushes_well huge "$DOUBLE/huge-dropped:1"
+	[ "$(double_received)" -le $((size * 135 / 100)) ]
+	cooper rmi huge
+}
+
 @test "a registry that loses chunks gets all bytes in one" {
 	double_does '{"drop_chunks": true, "faults": [{"method": "PATCH", "path": "uploads/", "do": "reset", "at": 3000000}]}'
 	pushes_well large "$DOUBLE/loses:1"

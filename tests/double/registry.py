@@ -729,7 +729,7 @@ class Handler(socketserver.BaseRequestHandler):
         headers = {"Location": f"/v2/{repository}/manifests/{digest}", "Docker-Content-Digest": digest}
         try:
             subject = json.loads(data).get("subject")
-        except ValueError:
+        except (ValueError, AttributeError, RecursionError):
             subject = None
         if subject and self.options["subject"] and self.options["referrers"]:
             headers["OCI-Subject"] = subject["digest"]
