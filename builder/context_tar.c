@@ -6,8 +6,6 @@
  */
 #include "builder/context_internal.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,45 +14,16 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/library.h"
 #include "base/log.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
+#include "builder/archive_library.h"
 #include "dockerfile/dockerfile.h"
 
 #define BLOCK_SIZE ((size_t)128 << 10)
 #define TAR_HEADER ((size_t)512)
 #define ENTRIES_MAX ((uint64_t)20000000)
 #define BYTES_MAX ((uint64_t)1 << 40)
-
-#define FUNCTIONS(X)                         \
-	X(archive_read_new)                  \
-	X(archive_read_free)                 \
-	X(archive_read_support_filter_gzip)  \
-	X(archive_read_support_filter_bzip2) \
-	X(archive_read_support_filter_xz)    \
-	X(archive_read_support_filter_zstd)  \
-	X(archive_read_support_format_tar)   \
-	X(archive_read_set_options)          \
-	X(archive_read_open)                 \
-	X(archive_read_next_header)          \
-	X(archive_read_data_block)           \
-	X(archive_error_string)              \
-	X(archive_entry_pathname)            \
-	X(archive_entry_pathname_utf8)       \
-	X(archive_entry_hardlink)            \
-	X(archive_entry_hardlink_utf8)       \
-	X(archive_entry_symlink)             \
-	X(archive_entry_symlink_utf8)        \
-	X(archive_entry_filetype)            \
-	X(archive_entry_mode)                \
-	X(archive_entry_mtime)               \
-	X(archive_entry_mtime_is_set)        \
-	X(archive_entry_size)
-
-struct archive_library {
-	FUNCTIONS(LIBRARY_MEMBER)
-};
 
 /* ---- reading ---- */
 
@@ -100,8 +69,7 @@ static la_ssize_t give_block(struct archive *archive, void *context, const void 
 
 static int tar_open(struct context_tar *tar, struct error **err)
 {
-	static const char *const symbols[] = {FUNCTIONS(LIBRARY_SYMBOL)};
-	int rc = library_load("libarchive.so.13", symbols, ARRAY_COUNT(symbols), &tar->call, err);
+	int rc = archive_library_load(&tar->call, err);
 
 	if (rc < 0)
 		return rc;
@@ -148,11 +116,6 @@ static int make_way(struct context_tar *tar, const char *path, bool is_directory
 	return take_fd(&parent);
 }
 
-static int64_t mtime_of(const struct context_tar *tar)
-{
-	return tar->call.archive_entry_mtime_is_set(tar->entry) ? tar->call.archive_entry_mtime(tar->entry) : 0;
-}
-
 static mode_t mode_of(const struct context_tar *tar)
 {
 	return tar->call.archive_entry_mode(tar->entry) & 07777;
@@ -187,7 +150,7 @@ static int write_data(struct context_tar *tar, int fd, struct error **err)
 
 static int unpack_file(struct context_tar *tar, int parent, const char *name, struct error **err)
 {
-	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = mtime_of(tar)}};
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = archive_mtime(&tar->call, tar->entry)}};
 	cleanup_close int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
@@ -205,18 +168,17 @@ static int unpack_directory(struct context_tar *tar, int parent, const char *nam
 	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
 		return error_set_errno(err, "make the directory");
 	tar->stats = mem_grow(tar->stats, tar->directories.count + 1, sizeof(*tar->stats));
-	tar->stats[tar->directories.count] = (struct stat){.st_mode = mode_of(tar), .st_mtim.tv_sec = mtime_of(tar)};
+	tar->stats[tar->directories.count] =
+		(struct stat){.st_mode = mode_of(tar), .st_mtim.tv_sec = archive_mtime(&tar->call, tar->entry)};
 	strlist_append(&tar->directories, path);
 	return 0;
 }
 
 static int unpack_symlink(struct context_tar *tar, int parent, const char *name, struct error **err)
 {
-	const char *target = tar->call.archive_entry_symlink(tar->entry);
-	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = mtime_of(tar)}};
+	const char *target = archive_symlink(&tar->call, tar->entry);
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = archive_mtime(&tar->call, tar->entry)}};
 
-	if (!target) /* the plain form is missing where a name cannot be said in our locale */
-		target = tar->call.archive_entry_symlink_utf8(tar->entry);
 	if (!target || !*target)
 		return error_set(err, EBADMSG, "a symlink to nothing");
 	if (symlinkat(target, parent, name) < 0)
@@ -239,12 +201,10 @@ static int unpack_hardlink(struct context_tar *tar, int parent, const char *name
 static int unpack_entry(struct context_tar *tar, const char *path, struct error **err)
 {
 	const struct archive_library *call = &tar->call;
-	const char *hardlink = call->archive_entry_hardlink(tar->entry);
+	const char *hardlink = archive_hardlink(call, tar->entry);
 	mode_t type = call->archive_entry_filetype(tar->entry);
 	cleanup_free char *leaf = NULL;
 
-	if (!hardlink)
-		hardlink = call->archive_entry_hardlink_utf8(tar->entry);
 	bool is_known = hardlink || S_ISREG(type) || S_ISDIR(type) || S_ISLNK(type);
 	if (!is_known) {
 		log_debug("'%s' in the context is neither file, directory nor link: leaving it out", path);
@@ -288,9 +248,7 @@ static int unpack_all(struct context_tar *tar, struct error **err)
 		if (++tar->entries > ENTRIES_MAX)
 			return error_set(err, EFBIG, "the archive has more than %llu entries",
 					 (unsigned long long)ENTRIES_MAX);
-		const char *name = tar->call.archive_entry_pathname(tar->entry);
-		if (!name)
-			name = tar->call.archive_entry_pathname_utf8(tar->entry);
+		const char *name = archive_name(&tar->call, tar->entry);
 		if (!name)
 			return error_set(err, EBADMSG, "an entry without a name");
 		int rc = unpack_entry(tar, name, err);

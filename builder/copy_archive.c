@@ -4,8 +4,6 @@
  */
 #include "builder/copy_internal.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,53 +13,13 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/library.h"
 #include "base/log.h"
 #include "base/ovlmark.h"
 #include "base/parse.h"
 #include "base/rootpath.h"
+#include "builder/archive_library.h"
 
 #define BLOCK_SIZE ((size_t)128 << 10)
-
-#define FUNCTIONS(X)                       \
-	X(archive_read_new)                \
-	X(archive_read_free)               \
-	X(archive_read_support_filter_all) \
-	X(archive_read_support_format_tar) \
-	X(archive_read_support_format_all) \
-	X(archive_read_set_options)        \
-	X(archive_read_open_fd)            \
-	X(archive_read_next_header)        \
-	X(archive_read_data_block)         \
-	X(archive_error_string)            \
-	X(archive_errno)                   \
-	X(archive_entry_pathname)          \
-	X(archive_entry_pathname_utf8)     \
-	X(archive_entry_hardlink)          \
-	X(archive_entry_hardlink_utf8)     \
-	X(archive_entry_symlink)           \
-	X(archive_entry_symlink_utf8)      \
-	X(archive_entry_filetype)          \
-	X(archive_entry_mode)              \
-	X(archive_entry_uid)               \
-	X(archive_entry_gid)               \
-	X(archive_entry_mtime)             \
-	X(archive_entry_mtime_is_set)      \
-	X(archive_entry_size)              \
-	X(archive_entry_rdev)              \
-	X(archive_entry_xattr_reset)       \
-	X(archive_entry_xattr_next)
-
-struct archive_library {
-	FUNCTIONS(LIBRARY_MEMBER)
-};
-
-static int load_library(struct archive_library *library, struct error **err)
-{
-	static const char *const symbols[] = {FUNCTIONS(LIBRARY_SYMBOL)};
-
-	return library_load("libarchive.so.13", symbols, ARRAY_COUNT(symbols), library, err);
-}
 
 /* ---- what is an archive -------------------------------------------------------------------------------------------
  */
@@ -109,7 +67,7 @@ static int reader_error(struct reader *reader, struct error **err)
  * libarchive's "raw" format is not asked for. */
 static int reader_open(struct reader *reader, int fd, bool every_format, struct error **err)
 {
-	int rc = load_library(&reader->call, err);
+	int rc = archive_library_load(&reader->call, err);
 
 	if (rc < 0)
 		return rc;
@@ -200,7 +158,7 @@ static int stat_of(const struct unpacking *u, const char *name, struct stat *st,
 		.st_uid = (uid_t)uid,
 		.st_gid = (gid_t)gid,
 		.st_rdev = call->archive_entry_rdev(u->entry),
-		.st_mtim.tv_sec = call->archive_entry_mtime_is_set(u->entry) ? call->archive_entry_mtime(u->entry) : 0,
+		.st_mtim.tv_sec = archive_mtime(call, u->entry),
 	};
 	return 0;
 }
@@ -295,19 +253,12 @@ static int unpack_directory(struct unpacking *u, const char *path, const struct 
 static int unpack_entry(struct unpacking *u, struct error **err)
 {
 	const struct archive_library *call = &u->reader->call;
-	const char *name = call->archive_entry_pathname(u->entry);
-	const char *hardlink = call->archive_entry_hardlink(u->entry);
-	const char *symlink = call->archive_entry_symlink(u->entry);
+	const char *name = archive_name(call, u->entry);
+	const char *hardlink = archive_hardlink(call, u->entry);
+	const char *symlink = archive_symlink(call, u->entry);
 	struct copy_entry entry = {.attributes = -1};
 	cleanup_free char *content = NULL;
 
-	/* The plain form is missing where a name cannot be said in our locale. */
-	if (!name)
-		name = call->archive_entry_pathname_utf8(u->entry);
-	if (!hardlink)
-		hardlink = call->archive_entry_hardlink_utf8(u->entry);
-	if (!symlink)
-		symlink = call->archive_entry_symlink_utf8(u->entry);
 	if (!name)
 		return error_set(err, EBADMSG, "unpack '%s': an entry without a name", u->reader->name);
 	int rc = stat_of(u, name, &entry.st, err);

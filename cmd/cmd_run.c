@@ -33,7 +33,7 @@ static const struct option_spec rows[] = {
 	{"mount", 0, OPTION_LIST, RUN(mounts), "type=TYPE,…",
 	 "mount: bind, tmpfs, cache, secret, ssh (as in a Dockerfile's RUN)"},
 	{"secret", 0, OPTION_LIST, RUN(secrets), "id=ID[,src=FILE|env=VAR]", "a secret for --mount type=secret,id=ID"},
-	{"ssh", 0, OPTION_LIST, RUN(ssh), "default|ID=SOCKET", "an ssh agent for --mount type=ssh"},
+	{"ssh", 0, OPTION_LIST, RUN(ssh), "default|ID=SOCKET|KEY", "an ssh agent for --mount type=ssh"},
 	{"contextdir", 0, OPTION_TEXT, RUN(contextdir), "DIR", "relative sources of mounts are in DIR"},
 	{"cache", 0, OPTION_FLAG, RUN(cache), NULL,
 	 "take the result from the cache when nothing that counts has changed"},
