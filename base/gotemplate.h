@@ -3,7 +3,8 @@
  * {{json .X}}, {{printf "%q" .X}}, {{println .X}}, {{len .X}}, {{slice .X 0 12}}, {{range .X}}…{{else}}…{{end}} (also
  * `$k, $v :=`, and break and continue), {{if}}/{{else if}}/{{else}}/{{end}}, {{with}}, {{- trim -}}, comments,
  * and/or/not, eq/ne/lt/le/gt/ge, print, join, split, upper, lower, title (of ASCII letters), pipes, $ for the root, and
- * variables. A slice prints as [a b], a map as map[k:v], null as <no value>.
+ * variables. A slice prints as [a b], a map as map[k:v], a
+ * struct as {a b}, null as <no value>.
  *
  * JSON does not tell a Go map from a struct, nor what a map holds. So `index` of a missing key gives "" in a map of
  * nothing but strings (as map[string]string does), else <no value>; and null counts as an empty list or map.

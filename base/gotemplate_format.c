@@ -330,9 +330,44 @@ static void append_array(const struct verb *verb, const json_t *array, struct bu
 	buf_append_char(into, ']');
 }
 
+/* A map whose values are all text (labels, annotations) may have keys with capitals and is no struct for that. */
+static bool prints_as_struct(const json_t *object)
+{
+	json_t *walked = (json_t *)object; /* jansson's iterators change nothing */
+
+	if (!gotemplate_is_struct(object))
+		return false;
+	for (void *i = json_object_iter(walked); i; i = json_object_iter_next(walked, i))
+		if (!json_is_string(json_object_iter_value(i)))
+			return true;
+	return false;
+}
+
+/* "{a [b c]}", in the order of the fields; with their names for %+v. */
+static void append_struct(const struct verb *verb, const json_t *object, struct buf *into)
+{
+	json_t *walked = (json_t *)object;
+	bool is_first = true;
+
+	buf_append_char(into, '{');
+	for (void *i = json_object_iter(walked); i; i = json_object_iter_next(walked, i)) {
+		if (!is_first)
+			buf_append_char(into, ' ');
+		is_first = false;
+		if (verb->plus)
+			buf_printf(into, "%s:", json_object_iter_key(i));
+		append_by_verb(verb, json_object_iter_value(i), into);
+	}
+	buf_append_char(into, '}');
+}
+
 static void append_object(const struct verb *verb, const json_t *object, struct buf *into)
 {
 	cleanup(strlist_done) struct strlist keys = {0};
+	if (prints_as_struct(object)) {
+		append_struct(verb, object, into);
+		return;
+	}
 	gotemplate_sorted_keys(object, &keys);
 	buf_append_str(into, "map[");
 	for (size_t i = 0; i < keys.count; i++) {

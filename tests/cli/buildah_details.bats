@@ -88,6 +88,13 @@ setup_file() {
 	assert_fails_with 125 'setting env "UNSET_HERE": no value given'
 }
 
+@test "a whole struct prints as Go prints it: its values in the order of the fields" {
+	ctr=$(cooper from scratch)
+	cooper config --env A=b --cmd /bin/sh --label Only=Capitals "$ctr"
+	run cooper inspect --format '{{.OCIv1.Config}}' "$ctr"
+	assert_output_is "{ map[] [A=b] [] [/bin/sh] map[]  map[Only:Capitals] }"
+}
+
 @test "sets print as Go prints them, and a map has no value where it has none" {
 	ctr=$(cooper from scratch)
 	cooper config --port 80 --volume /data "$ctr"

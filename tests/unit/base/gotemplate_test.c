@@ -49,6 +49,8 @@ static void prints_values_as_go_does(void **state)
 		{"{{ .Name }}-{{.N}}", "web-3"},
 		{"{{.L}} {{.Empty}}", "[a b] []"},
 		{"{{.Nested}}", "map[a:map[k:v] x:[1 <nil>]]"},
+		{"{{.Config}}", "{map[b:2 org.x/y:1] [P=1 Q=2]}"},
+		{"{{printf \"%+v\" .Config}}", "{Labels:map[b:2 org.x/y:1] Env:[P=1 Q=2]}"},
 		{"{{.Null}} {{.Missing}}", "<no value> <no value>"},
 		{"{{.Yes}} {{.Pi}} {{.Big}}", "true 2.5 1.073741824e+09"},
 		{"{{100000.0}} {{1000000.0}} {{0.0001}} {{0.00001}} {{0.1}}", "100000 1e+06 0.0001 1e-05 0.1"},
