@@ -198,7 +198,8 @@ static void count_steps(const struct build *build, struct build_result *result)
 {
 	for (size_t i = 0; i < build->plan->stage_count; i++) {
 		const struct plan_stage *stage = build->plan->stages[i];
-		for (size_t k = 0; k < stage->step_count; k++) {
+		/* Those that were not needed in the end do not count. */
+		for (size_t k = 0; k < stage->step_count && stage_run_is_done(&build->stages[i]); k++) {
 			result->steps += stage->steps[k].has_layer;
 			result->cached += stage->steps[k].has_layer && build->stages[i].cached[k];
 		}
@@ -246,6 +247,8 @@ static void add_report(const struct build *build, size_t number, size_t step, st
 static void gather_reports(const struct build *build, struct build_result *result)
 {
 	for (size_t i = 0; i < build->plan->stage_count; i++) {
+		if (!stage_run_is_done(&build->stages[i]))
+			continue;
 		add_base_report(build, i, result);
 		for (size_t k = 0; k < build->plan->stages[i]->step_count; k++)
 			if (build->plan->stages[i]->steps[k].has_layer && k < build->stages[i].done)
@@ -258,12 +261,40 @@ static void gather_reports(const struct build *build, struct build_result *resul
 /* ---- the cache for others -------------------------------------------------------------------------------------------
  */
 
+/* A step that reads stages, under its key by definition: who has no more than this needs not build them. */
+static void add_by_definition(const struct stage_run *run, size_t step, struct cache_records *records)
+{
+	struct build_record record = run->records[step];
+
+	if (digest_is_null(&record.by_definition))
+		return;
+	record.key = record.by_definition;
+	cache_records_add(records, &record);
+}
+
 static void add_records(const struct build *build, size_t number, struct cache_records *records)
 {
 	const struct stage_run *run = &build->stages[number];
 
-	for (size_t i = 0; i < run->plan->step_count; i++)
+	for (size_t i = 0; i < run->plan->step_count; i++) {
 		cache_records_add(records, &run->records[i]);
+		add_by_definition(run, i, records);
+	}
+}
+
+/* For those that were taken by another key. */
+static void find_definitions(struct build *build)
+{
+	for (size_t i = 0; build->options->has_cache_to && i < build->plan->stage_count; i++) {
+		const struct stage_run *run = &build->stages[i];
+		for (size_t k = 0; k < run->done; k++) {
+			const struct plan_step *step = &run->plan->steps[k];
+			struct digest *key = &run->records[k].by_definition;
+			/* One that has none cannot be known so. */
+			if (step->has_layer && build_step_reads_stages(step) && digest_is_null(key))
+				(void)build_step_key(build, run, step, KEY_OF_DEFINITIONS, /* parts */ NULL, key, NULL);
+		}
+	}
 }
 
 /* Of the stages whose layers the image has: the target and those that it is FROM. */
@@ -656,6 +687,7 @@ int build_run(struct workshop *w, const struct build_options *options, struct bu
 		return rc;
 	count_steps(&build, &made);
 	gather_reports(&build, &made);
+	find_definitions(&build);
 	gather_records(&build, &made);
 	for (size_t i = 0; options->names && i < options->names->count; i++)
 		build_say(&build, "COMMIT %s", options->names->items[i]);

@@ -60,6 +60,7 @@ struct build_options {
 	const char *cache_mounts; /* --cache-mounts: "all", or ids with commas: those travel with the cache; NULL */
 	int64_t cache_oldest;	  /* what was made before, in seconds since the epoch, counts as not cached */
 	bool has_inline_cache;	  /* --cache-to type=inline: the manifest has the records of its layers */
+	bool has_cache_to;	  /* of any type: the records are wanted with all their keys */
 	int jobs;		  /* 0: the machine's cores, at least 4 */
 	int64_t timestamp, source_date_epoch; /* or -1 */
 	bool rewrite_timestamp;

@@ -14,6 +14,8 @@ struct build_record {
 	int64_t created; /* seconds since the epoch */
 	/* The step's other key, which stands for the files that it reads from other stages; null where it has none. */
 	struct digest by_files;
+	/* The key that stands for the definitions of the stages that the step reads, in memory; may be null. */
+	struct digest by_definition;
 	/* Of `cooper copy --cache`: what the copy is called, and its kind ('f', 'd', 'm'); null and 0 otherwise. */
 	struct digest copied;
 	char copied_kind;

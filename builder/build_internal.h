@@ -53,11 +53,12 @@ struct stage_run {
 	size_t done;		      /* steps behind us */
 	bool is_ready;		      /* its base's layers are in `c` */
 	struct build_record *records; /* of each step that has a layer and is done */
-	bool *cached;		      /* of each step */
-	int64_t *spent_ms;	      /* of each step */
-	int64_t base_ms;	      /* unpacking what it is FROM */
-	int64_t step_began_ms;	      /* the one at hand */
-	struct explain *explain;      /* NULL before it is needed */
+	struct digest *inputs;	 /* of each step: digest of what is in its key besides the state; null: not known */
+	bool *cached;		 /* of each step */
+	int64_t *spent_ms;	 /* of each step */
+	int64_t base_ms;	 /* unpacking what it is FROM */
+	int64_t step_began_ms;	 /* the one at hand */
+	struct explain *explain; /* NULL before it is needed */
 	/* Its container: layers in config.diff_ids and layer_types, the rest is filled in when it is made on disk. */
 	struct container c;
 	int lock, dir; /* of the container; -1 before there is one */
@@ -120,6 +121,8 @@ void stage_run_done(struct stage_run *run);
 bool stage_run_is_done(const struct stage_run *run);
 /* True when the stages that the next of its steps needs are done (with one layer for all: those of all steps). */
 bool stage_run_can_go_on(const struct build *build, const struct stage_run *run);
+/* Sets needed[] of each stage that must be built yet for the target to be done. */
+void build_stages_needed(const struct build *build, bool *needed);
 /* Takes what it can from the cache. Outside of the user namespace, too. */
 int stage_run_look_up(struct build *build, struct stage_run *run, struct error **err);
 /* Does the rest, as far as the stages that it needs are done. Inside. */
@@ -137,14 +140,18 @@ void stage_run_clean_up(struct build *build, struct stage_run *run);
 /* ---- build_stepkey.c ----------------------------------------------------------------------------------------------
  */
 
-/* A stage that is copied from stands in the key with its layers, which costs nothing, or with the files themselves:
- * then a stage that came out different elsewhere is no other input. */
-enum key_of_stages { KEY_OF_LAYERS, KEY_OF_FILES };
+/* A stage that is copied from stands in the key with its layers, which costs nothing; or with the files themselves:
+ * then a stage that came out different elsewhere is no other input; or, before it is built, with its definition: its
+ * base, its instructions and what these read. The step's own state stands in the last one by its definition, too. */
+enum key_of_stages { KEY_OF_LAYERS, KEY_OF_FILES, KEY_OF_DEFINITIONS };
 #define KEY_LAYERS_BELOW "the layers below" /* their name among the parts of a key */
-/* -ENODATA: this step cannot be known before it is done (a download without a checksum). KEY_OF_FILES only inside.
+/* -ENODATA: this step cannot be known before it is done (a download without a checksum; by its definition, a stage
+ * that is not to be taken from the cache). KEY_OF_FILES only inside.
  * `parts` (key_parts.h) may be NULL. */
 int build_step_key(struct build *build, const struct stage_run *run, const struct plan_step *step,
 		   enum key_of_stages of, struct key_parts *parts, struct digest *key, struct error **err);
+/* Does the step read files of other stages? */
+bool build_step_reads_stages(const struct plan_step *step);
 /* True for a COPY that neither reads nor follows what is there (--link). */
 bool build_step_stands_alone(const struct plan_step *step);
 

@@ -252,10 +252,12 @@ static bool is_running(const struct jobs *jobs, const struct stage_run *run)
 static int start_ready(struct jobs *jobs, struct error **err)
 {
 	struct build *build = jobs->build;
+	cleanup_free bool *needed = mem_alloc(build->plan->stage_count * sizeof(*needed));
 
+	build_stages_needed(build, needed);
 	for (size_t i = 0; i < build->plan->stage_count && jobs->count < jobs->limit; i++) {
 		struct stage_run *run = &build->stages[i];
-		if (stage_run_is_done(run) || is_running(jobs, run) || !stage_run_can_go_on(build, run))
+		if (!needed[i] || is_running(jobs, run) || !stage_run_can_go_on(build, run))
 			continue;
 		jobs->items = mem_grow(jobs->items, jobs->count + 1, sizeof(*jobs->items));
 		int rc = start_job(build, run, &jobs->items[jobs->count], err);
@@ -314,8 +316,11 @@ static int run_at_once(struct build *build, size_t limit, struct error **err)
 /* In the order of the plan each stage stands behind what it needs. */
 static int run_in_order(struct build *build, struct error **err)
 {
+	cleanup_free bool *needed = mem_alloc(build->plan->stage_count * sizeof(*needed));
+
+	build_stages_needed(build, needed);
 	for (size_t i = 0; i < build->plan->stage_count; i++) {
-		int rc = stage_run_is_done(&build->stages[i]) ? 0 : stage_run_finish(build, &build->stages[i], err);
+		int rc = needed[i] ? stage_run_finish(build, &build->stages[i], err) : 0;
 		if (rc < 0)
 			return rc;
 	}

@@ -49,6 +49,7 @@ void stage_run_init(struct stage_run *run, const struct plan *plan, size_t numbe
 
 	*run = (struct stage_run){.plan = stage, .number = number, .lock = -1, .dir = -1};
 	run->records = mem_alloc((stage->step_count + 1) * sizeof(*run->records));
+	run->inputs = mem_alloc((stage->step_count + 1) * sizeof(*run->inputs));
 	run->cached = mem_alloc((stage->step_count + 1) * sizeof(*run->cached));
 	run->spent_ms = mem_alloc((stage->step_count + 1) * sizeof(*run->spent_ms));
 }
@@ -56,6 +57,7 @@ void stage_run_init(struct stage_run *run, const struct plan *plan, size_t numbe
 void stage_run_done(struct stage_run *run)
 {
 	free(run->records);
+	free(run->inputs);
 	free(run->cached);
 	free(run->spent_ms);
 	container_done(&run->c);
@@ -106,6 +108,33 @@ bool stage_run_can_go_on(const struct build *build, const struct stage_run *run)
 		if (!is_step_ready(build, &run->plan->steps[i]))
 			return false;
 	return true;
+}
+
+static void need(bool *needed, const struct plan_input *input)
+{
+	if (input->kind == INPUT_STAGE)
+		needed[input->index] = true;
+}
+
+void build_stages_needed(const struct build *build, bool *needed)
+{
+	const struct plan *plan = build->plan;
+
+	memset(needed, 0, plan->stage_count * sizeof(*needed));
+	needed[plan->target] = true;
+	/* Each stands behind what it needs. */
+	for (size_t i = plan->stage_count; i-- > 0;) {
+		const struct stage_run *run = &build->stages[i];
+		needed[i] = needed[i] && !stage_run_is_done(run);
+		if (needed[i] && !run->is_ready)
+			need(needed, &run->plan->base);
+		for (size_t k = run->done; needed[i] && k < run->plan->step_count; k++) {
+			const struct plan_step *step = &run->plan->steps[k];
+			need(needed, &step->input);
+			for (size_t m = 0; step->mounts && m < step->instruction->run.mount_count; m++)
+				need(needed, &step->mounts[m]);
+		}
+	}
 }
 
 /* ---- layers ---------------------------------------------------------------------------------------------------------
@@ -293,6 +322,20 @@ static int find_cached(struct build *build, struct stage_run *run, const struct 
 	return 1;
 }
 
+/* A step that reads stages which are not built, and need not be if what they lead to is known. 1: found. */
+static int find_by_definition(struct build *build, struct stage_run *run, const struct plan_step *step,
+			      struct build_record *record)
+{
+	struct digest key;
+
+	/* What cannot be known now is found out when the stages are there. */
+	if (build_step_key(build, run, step, KEY_OF_DEFINITIONS, /* parts */ NULL, &key, NULL) < 0 ||
+	    !is_known(build, run, &key, record))
+		return 0;
+	record->by_definition = key;
+	return 1;
+}
+
 static void use_cached(struct build *build, struct stage_run *run, const struct build_record *record)
 {
 	build_explain_tell(build, run, &run->plan->steps[run->done], &record->key, /* cached */ true);
@@ -327,10 +370,12 @@ int stage_run_look_up(struct build *build, struct stage_run *run, struct error *
 		struct build_record record;
 		struct digest key;
 		bool has_key = false;
-		if (step->has_layer && (!may_look_up(build, run) || !is_step_ready(build, step)))
+		if (step->has_layer && !may_look_up(build, run))
 			return 0;
 		run->step_began_ms = clock_ms();
-		int found = step->has_layer ? find_cached(build, run, step, &key, &has_key, &record, err) : 0;
+		int found = !step->has_layer		 ? 0
+			    : is_step_ready(build, step) ? find_cached(build, run, step, &key, &has_key, &record, err)
+							 : find_by_definition(build, run, step, &record);
 		if (found < 0)
 			return place_error(build, step, err);
 		/* Who makes it announces it. */
@@ -442,6 +487,9 @@ static int make_step(struct build *build, struct stage_run *run, const struct pl
 		remember(build, run, key, &record);
 	if (has_files && !found)
 		remember(build, run, &of_files, &record);
+	if (build_step_reads_stages(step) &&
+	    build_step_key(build, run, step, KEY_OF_DEFINITIONS, /* parts */ NULL, &record.by_definition, NULL) >= 0)
+		remember(build, run, &record.by_definition, &record);
 	announce_end(build, run, &record, found);
 	stage_run_add(run, &record, found);
 	return 0;

@@ -9,7 +9,7 @@
 #include "builder/build_selection.h"
 #include "builder/copy.h"
 
-#define KEY_VERSION "cooper step 3"
+#define KEY_VERSION "cooper step 4"
 
 static void add_diff_ids(struct build_key *key, const char *name, const struct digest *diff_ids, size_t count)
 {
@@ -31,6 +31,8 @@ static void add_layers(const struct build *build, struct build_key *key, const c
 	add_diff_ids(key, name, diff_ids, count);
 }
 
+static int add_definition(struct build *build, struct build_key *key, size_t stage, struct error **err);
+
 /* What `input` is as far as the sources select: of a directory the files, of layers the layers. */
 static int add_input(struct build *build, struct build_key *key, const struct plan_input *input, enum key_of_stages of,
 		     struct build_selection *selection, struct error **err)
@@ -45,9 +47,11 @@ static int add_input(struct build *build, struct build_key *key, const struct pl
 		return opened < 0 ? opened : build_selection_add(selection, key, err);
 	}
 	if (input->kind != INPUT_CONTEXT && input->kind != INPUT_NAMED) {
-		add_layers(build, key, "the stage or image that it reads", input);
 		if (selection->sources)
 			build_key_list(key, "the sources", selection->sources);
+		if (input->kind == INPUT_STAGE && of == KEY_OF_DEFINITIONS)
+			return add_definition(build, key, input->index, err);
+		add_layers(build, key, "the stage or image that it reads", input);
 		return 0;
 	}
 	int rc = build_directory_open(build, input, &directory, err);
@@ -64,7 +68,7 @@ static int add_input(struct build *build, struct build_key *key, const struct pl
  */
 
 static int add_mount(struct build *build, struct build_key *key, const struct file_mount *mount,
-		     const struct plan_input *input, struct error **err)
+		     const struct plan_input *input, enum key_of_stages of, struct error **err)
 {
 	cleanup(strlist_done) struct strlist source = {0};
 	struct build_selection selection = {.sources = &source};
@@ -86,7 +90,7 @@ static int add_mount(struct build *build, struct build_key *key, const struct fi
 	if (mount->type != FILE_MOUNT_BIND)
 		return 0;
 	strlist_append(&source, mount->source ? mount->source : "/");
-	return add_input(build, key, input, KEY_OF_LAYERS, &selection, err);
+	return add_input(build, key, input, of == KEY_OF_FILES ? KEY_OF_LAYERS : of, &selection, err);
 }
 
 /* What the whole build was told about its RUNs, and they can see. */
@@ -103,7 +107,8 @@ static void add_settings(const struct build *build, struct build_key *key)
 		build_key_list(key, "--ulimit", &settings->ulimit);
 }
 
-static int add_run(struct build *build, struct build_key *key, const struct plan_step *step, struct error **err)
+static int add_run(struct build *build, struct build_key *key, const struct plan_step *step, enum key_of_stages of,
+		   struct error **err)
 {
 	const struct instruction_run *run = &step->instruction->run;
 	cleanup(strlist_done) struct strlist env = {0};
@@ -121,7 +126,7 @@ static int add_run(struct build *build, struct build_key *key, const struct plan
 	if (run->script == RUN_SCRIPT_FILE)
 		build_key_text(key, "the here-document", run->command.words.items[0]);
 	for (size_t i = 0; rc >= 0 && i < run->mount_count; i++)
-		rc = add_mount(build, key, &run->mounts[i], &step->mounts[i], err);
+		rc = add_mount(build, key, &run->mounts[i], &step->mounts[i], of, err);
 	return rc;
 }
 
@@ -147,7 +152,7 @@ static int add_remote(struct build *build, const struct plan_step *step, enum ke
 	}
 	if (!is_open)
 		return 0;
-	if (of == KEY_OF_LAYERS)
+	if (of != KEY_OF_FILES)
 		return -ENODATA;
 	int rc = build_remotes_fetch(&build->remotes, step->instruction, &build->options->registry, err);
 	if (rc >= 0)
@@ -197,19 +202,25 @@ bool build_step_stands_alone(const struct plan_step *step)
 	return copy->link && is_by_number && (!copy->chmod || !*copy->chmod);
 }
 
-int build_step_key(struct build *build, const struct stage_run *run, const struct plan_step *step,
-		   enum key_of_stages of, struct key_parts *parts, struct digest *digest, struct error **err)
+bool build_step_reads_stages(const struct plan_step *step)
+{
+	if (step->input.kind == INPUT_STAGE)
+		return true;
+	for (size_t i = 0; step->mounts && i < step->instruction->run.mount_count; i++)
+		if (step->mounts[i].kind == INPUT_STAGE)
+			return true;
+	return false;
+}
+
+/* All but the state that the step starts from. */
+static int make_inputs(struct build *build, const struct plan_step *step, enum key_of_stages of,
+		       struct key_parts *parts, struct digest *inputs, struct error **err)
 {
 	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
-	const struct image_config *config = &run->c.config;
 	const struct build_options *options = build->options;
 	int rc = 0;
 
 	key.parts = parts;
-	build_key_text(&key, KEY_VERSION, instruction_name(step->kind));
-	size_t layers = build_step_stands_alone(step) ? 0 : config->diff_id_count;
-	build_key_number(&key, "of", of);
-	add_diff_ids(&key, KEY_LAYERS_BELOW, config->diff_ids, layers);
 	build_key_text(&key, "the working directory", step->cwd);
 	/* What times the files get is part of the layer. */
 	if (options->timestamp >= 0)
@@ -217,10 +228,126 @@ int build_step_key(struct build *build, const struct stage_run *run, const struc
 	else if (build->epoch >= 0 && options->rewrite_timestamp)
 		build_key_number(&key, "SOURCE_DATE_EPOCH", (uint64_t)build->epoch);
 	if (step->kind == INSTRUCTION_RUN)
-		rc = add_run(build, &key, step, err);
+		rc = add_run(build, &key, step, of, err);
 	else if (step->kind == INSTRUCTION_WORKDIR)
 		build_key_text(&key, "the user", step->user);
 	else
 		rc = add_copy(build, &key, step, of, err);
-	return rc < 0 ? rc : build_key_finish(&key, digest, err);
+	return rc < 0 ? rc : build_key_finish(&key, inputs, err);
+}
+
+/* The same, found out once for what does not depend on other stages. */
+static int find_inputs(struct build *build, const struct stage_run *run, const struct plan_step *step,
+		       enum key_of_stages of, struct key_parts *parts, struct digest *inputs, struct error **err)
+{
+	struct digest *kept = &run->inputs[step - run->plan->steps];
+	bool may_keep = of != KEY_OF_FILES && !build_step_reads_stages(step);
+
+	if (may_keep && !parts && !digest_is_null(kept)) {
+		*inputs = *kept;
+		return 0;
+	}
+	int rc = make_inputs(build, step, of, parts, inputs, err);
+	if (rc >= 0 && may_keep)
+		*kept = *inputs;
+	return rc;
+}
+
+static int finish_key(struct build *build, const struct stage_run *run, const struct plan_step *step,
+		      enum key_of_stages of, struct build_key *key, struct digest *digest, struct error **err)
+{
+	struct digest inputs;
+	int rc = find_inputs(build, run, step, of, key->parts, &inputs, err);
+
+	/* Its parts are there already. */
+	key->parts = NULL;
+	if (rc < 0)
+		return rc;
+	build_key_digest(key, "inputs", &inputs);
+	return build_key_finish(key, digest, err);
+}
+
+/* ---- definitions ----------------------------------------------------------------------------------------------------
+ */
+
+static int key_by_definition(struct build *build, const struct stage_run *run, const struct plan_step *step,
+			     const struct digest *state, struct digest *digest, struct error **err)
+{
+	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
+
+	build_key_text(&key, KEY_VERSION, instruction_name(step->kind));
+	build_key_number(&key, "of", KEY_OF_DEFINITIONS);
+	if (!build_step_stands_alone(step))
+		build_key_digest(&key, "the state", state);
+	return finish_key(build, run, step, KEY_OF_DEFINITIONS, &key, digest, err);
+}
+
+/* The state behind a step: what stands alone says nothing of what is below it. */
+static int add_step(struct build *build, const struct stage_run *run, const struct plan_step *step,
+		    struct digest *state, struct error **err)
+{
+	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
+	struct digest made;
+	int rc = key_by_definition(build, run, step, state, &made, err);
+
+	if (rc < 0)
+		return rc;
+	build_key_digest(&key, "before", state);
+	build_key_digest(&key, "step", &made);
+	return build_key_finish(&key, state, err);
+}
+
+/* What the stage's first `count` steps lead to. References lead upwards in the file only, which ends the recursion. */
+static int define_state(struct build *build, const struct stage_run *run, size_t count, struct digest *state,
+			struct error **err)
+{
+	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
+	const struct plan_input *base = &run->plan->base;
+	int rc = 0;
+
+	if (run->plan->no_cache)
+		return -ENODATA;
+	if (base->kind == INPUT_STAGE)
+		rc = add_definition(build, &key, base->index, err);
+	else
+		add_layers(build, &key, "base", base);
+	if (rc >= 0)
+		rc = build_key_finish(&key, state, err);
+	for (size_t i = 0; rc >= 0 && i < count; i++)
+		if (run->plan->steps[i].has_layer)
+			rc = add_step(build, run, &run->plan->steps[i], state, err);
+	return rc;
+}
+
+static int add_definition(struct build *build, struct build_key *key, size_t stage, struct error **err)
+{
+	const struct stage_run *run = &build->stages[stage];
+	struct digest state;
+	int rc = define_state(build, run, run->plan->step_count, &state, err);
+
+	if (rc >= 0)
+		build_key_digest(key, "the stage that it reads", &state);
+	return rc;
+}
+
+/* ---- the key --------------------------------------------------------------------------------------------------------
+ */
+
+int build_step_key(struct build *build, const struct stage_run *run, const struct plan_step *step,
+		   enum key_of_stages of, struct key_parts *parts, struct digest *digest, struct error **err)
+{
+	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
+	const struct image_config *config = &run->c.config;
+	struct digest state;
+
+	if (of == KEY_OF_DEFINITIONS) {
+		int rc = define_state(build, run, (size_t)(step - run->plan->steps), &state, err);
+		return rc < 0 ? rc : key_by_definition(build, run, step, &state, digest, err);
+	}
+	key.parts = parts;
+	build_key_text(&key, KEY_VERSION, instruction_name(step->kind));
+	build_key_number(&key, "of", of);
+	add_diff_ids(&key, KEY_LAYERS_BELOW, config->diff_ids,
+		     build_step_stands_alone(step) ? 0 : config->diff_id_count);
+	return finish_key(build, run, step, of, &key, digest, err);
 }
