@@ -1,58 +1,124 @@
-# What cooper writes unpacks to the same tree everywhere: every path with its type, mode, owner, target, attributes and
-# content, hard links as links. The image (tests/tools/consumer-image) has all that a layer can hold, in two layers.
-# shellcheck shell=bash disable=SC2154
-
+# Every image that cooper writes is taken, with the same files, by each of skopeo, umoci, podman and containerd that knows
+# its format and compression.
 load lib/common
+load lib/consumers
 
 setup_file() {
 	common_setup_file
-	export consumers=${COOPER_TEST_CACHE:-$BATS_FILE_TMPDIR}/consumers
-	"$BATS_TEST_DIRNAME/../tools/consumer-image" "$consumers"
+	use_busybox
+	make_tricky_image
+	start_registry
+	export TREE=$BATS_FILE_TMPDIR/tree TLS=--tls-verify=false
+	tree_by_cooper tricky >"$TREE"
+	[ "$(wc -l <"$TREE")" -gt 100 ] || fail "$(cat "$TREE")"
 }
 
-teardown_file() {
-	cooper --root "$consumers/root" --runroot "$consumers/runroot" rm --all >/dev/null
-	common_teardown_file
+# Three layers: what is made, changed, removed, hidden and made again.
+make_tricky_image() {
+	local ctr
+	ctr=$(cooper from busybox)
+	cooper run "$ctr" sh -ec 'mkdir -p /t/sub /t/gone /t/hidden/below; echo x >/t/f; ln /t/f /t/hard; ln -s f /t/soft; ln -s /nowhere /t/dangling
+		chown 12:34 /t/f; chmod 6755 /t/sub; echo old >/t/hidden/below/old; echo y >/t/gone/y; mkfifo /t/fifo
+		touch "/t/$(printf "long%0200d" 1)" "/t/ä ö" ; : >/t/empty; head -c 100000 /dev/zero >/t/zeros'
+	cooper commit -q "$ctr" tricky-1 >/dev/null
+	cooper run "$ctr" sh -ec 'rm -r /t/gone /t/hidden /home; mkdir -p /t/hidden; echo new >/t/hidden/new; echo more >>/t/f; chmod 600 /t/empty'
+	cooper commit -q "$ctr" tricky-2 >/dev/null
+	cooper run "$ctr" sh -ec 'rm /t/soft; mkdir /t/soft; echo in >/t/soft/in; rm -r /t/sub; echo file >/t/sub; seq 1 20000 >/t/numbers'
+	cooper commit -q --rm "$ctr" tricky >/dev/null
 }
 
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return
+same_tree() {
+	diff "$TREE" "$1" >"$BATS_TEST_TMPDIR/diff" || fail "$2: $(head -n 20 "$BATS_TEST_TMPDIR/diff")"
 }
 
-# is_the_tree LIST: it has something, and is what cooper has.
-is_the_tree() {
-	[ "$(wc -l <"$1")" -gt 30 ]
-	diff "$consumers/tree.list" "$1"
+# with FORMAT CODEC: runs the rest of the line for each pair that goes into a registry, as NAME:TAG in $REGISTRY.
+each_in_registry() {
+	local pair
+	for pair in oci-gzip oci-zstd oci-none docker-gzip docker-none; do
+		[ -e "$BATS_FILE_TMPDIR/$pair" ] || cooper push -q "$TLS" --format "${pair%-*}" --compression-format "${pair#*-}" tricky "$REGISTRY/tricky:$pair"
+		: >"$BATS_FILE_TMPDIR/$pair"
+		"$@" "$pair"
+	done
 }
 
-@test "skopeo and umoci" {
-	skip_unless umoci
-	skopeo --insecure-policy copy -q "oci-archive:$consumers/image.tar" oci:layout:kinds
-	cooper unshare umoci raw unpack --image layout:kinds tree
-	cooper unshare python3 "$BATS_TEST_DIRNAME/../tools/tree-list" tree >umoci.list
-	cooper unshare rm -rf tree
-	is_the_tree umoci.list
+podman_from_registry() {
+	tree_by_podman "docker://$REGISTRY/tricky:$1" >"$BATS_TEST_TMPDIR/out"
+	same_tree "$BATS_TEST_TMPDIR/out" "podman, $1"
 }
 
-@test "podman" {
+containerd_from_registry() {
+	tree_by_containerd "$REGISTRY/tricky:$1" >"$BATS_TEST_TMPDIR/out"
+	same_tree "$BATS_TEST_TMPDIR/out" "containerd, $1"
+}
+
+skopeo_from_registry() {
+	skopeo_takes "docker://$REGISTRY/tricky:$1" || fail "skopeo, $1"
+}
+
+@test "skopeo, from a registry" {
+	skip_unless skopeo
+	each_in_registry skopeo_from_registry
+}
+
+@test "podman, from a registry" {
 	skip_unless podman
-	own=$(mktemp -d /tmp/p.XXXXXX) # podman takes no runroot past 50 characters
-	podman="podman --root $own/root --runroot $own/run --storage-driver vfs"
-	$podman load -q -i "$consumers/image.tar"
-	$podman unshare sh -c "python3 '$BATS_TEST_DIRNAME/../tools/tree-list' \"\$($podman image mount example.org/kinds:1)\"" >podman.list
-	cooper unshare rm -rf "$own"
-	is_the_tree podman.list
+	each_in_registry podman_from_registry
 }
 
-@test "containerd" {
-	[ -e "$consumers/containerd.list" ] || skip "containerd unpacks as root only: run the tests as root"
-	is_the_tree "$consumers/containerd.list"
+@test "containerd, from a registry" {
+	skip_unless containerd ctr
+	each_in_registry containerd_from_registry
 }
 
-@test "cooper itself, from the archive and as a plain tree" {
-	fresh_store again
-	ctr=$(cooper from --quiet "oci-archive:$consumers/image.tar")
-	cooper unshare sh -c "python3 '$BATS_TEST_DIRNAME/../tools/tree-list' \"\$(cooper mount $ctr)\"" >cooper.list
-	is_the_tree cooper.list
-	remove_store "$COOPER_ROOT"
+@test "umoci, from a layout" {
+	skip_unless umoci
+	cd "$BATS_TEST_TMPDIR"
+	for codec in gzip none; do # it knows no zstd
+		cooper push -q --compression-format "$codec" tricky "oci:layout:$codec"
+		tree_by_umoci "layout:$codec" >out
+		same_tree out "umoci, $codec"
+	done
+}
+
+@test "skopeo and podman, from layouts and directories" {
+	skip_unless skopeo podman
+	cd "$BATS_TEST_TMPDIR"
+	for codec in gzip zstd none; do
+		cooper push -q --compression-format "$codec" tricky "oci:layout:$codec"
+		cooper push -q --compression-format "$codec" tricky "dir:dir-$codec"
+		cooper push -q --compression-format "$codec" tricky "oci-archive:$codec.tar:x"
+		for place in "oci:$PWD/layout:$codec" "dir:$PWD/dir-$codec" "oci-archive:$PWD/$codec.tar:x"; do
+			skopeo_takes "$place" || fail "skopeo, $place"
+		done
+	done
+	for codec in gzip zstd none; do
+		tree_by_podman "oci-archive:$PWD/$codec.tar" >out
+		same_tree out "podman, layout"
+	done
+	cooper push -q --format docker tricky dir:dir-docker
+	skopeo_takes "dir:$PWD/dir-docker"
+}
+
+@test "skopeo, podman and containerd, from docker's archives" {
+	skip_unless skopeo podman containerd ctr
+	cd "$BATS_TEST_TMPDIR"
+	cooper push -q tricky docker-archive:a.tar:example.org/tricky:1
+	skopeo_takes "docker-archive:$PWD/a.tar"
+	tree_by_podman "docker-archive:$PWD/a.tar" >out
+	same_tree out "podman, archive"
+	tree_by_containerd --import "$PWD/a.tar" >out
+	same_tree out "containerd, archive"
+}
+
+@test "what image copy has packed anew is taken, too" {
+	skip_unless podman containerd ctr
+	cooper image copy -q "$TLS" --compression-format gzip tricky "docker://$REGISTRY/recopied:gzip"
+	cooper image copy -q "$TLS" --compression-format zstd "docker://$REGISTRY/recopied:gzip" "docker://$REGISTRY/recopied:zstd"
+	cooper image copy -q "$TLS" --format v2s2 "docker://$REGISTRY/recopied:zstd" "docker://$REGISTRY/recopied:docker"
+	for tag in zstd docker; do
+		tree_by_podman "docker://$REGISTRY/recopied:$tag" >"$BATS_TEST_TMPDIR/out"
+		same_tree "$BATS_TEST_TMPDIR/out" "podman, copied $tag"
+		tree_by_containerd "$REGISTRY/recopied:$tag" >"$BATS_TEST_TMPDIR/out"
+		same_tree "$BATS_TEST_TMPDIR/out" "containerd, copied $tag"
+	done
 }
