@@ -101,23 +101,3 @@ bool image_index_remove(struct image_index *index, const struct digest *digest)
 	remove_attestations(index, &image);
 	return true;
 }
-
-void image_index_copy(struct image_index *to, const struct image_index *from)
-{
-	struct image_index copy = {
-		.format = from->format,
-		.artifact_type = mem_strdup(from->artifact_type),
-		.unknown = mem_strdup(from->unknown),
-	};
-	strlist_copy(&copy.annotations, &from->annotations);
-	copy.manifests = mem_alloc(from->manifest_count * sizeof(*copy.manifests));
-	copy.manifest_count = from->manifest_count;
-	for (size_t i = 0; i < from->manifest_count; i++)
-		descriptor_copy(&copy.manifests[i], &from->manifests[i]);
-	if (from->subject) {
-		copy.subject = mem_alloc(sizeof(*copy.subject));
-		descriptor_copy(copy.subject, from->subject);
-	}
-	image_index_done(to);
-	*to = copy;
-}

@@ -19,6 +19,5 @@ struct descriptor *image_index_find(const struct image_index *index, const struc
 void image_index_put(struct image_index *index, const struct descriptor *entry);
 /* Takes out an entry and the attestations that speak of it; false when it is not there. */
 bool image_index_remove(struct image_index *index, const struct digest *digest);
-void image_index_copy(struct image_index *to, const struct image_index *from);
 
 #endif
