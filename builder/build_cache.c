@@ -20,6 +20,7 @@
 #include "base/parse.h"
 #include "base/strlist.h"
 #include "base/tree.h"
+#include "builder/blob_places.h"
 #include "builder/explain.h"
 #include "imagefmt/layer.h"
 
@@ -216,5 +217,7 @@ int build_cache_clear(struct store *store, struct error **err)
 
 	int rc = cache < 0 ? cache : tree_remove(cache, FOLDER, err);
 
-	return rc < 0 ? rc : tree_remove(cache, EXPLAIN_FOLDER, err);
+	if (rc >= 0)
+		rc = tree_remove(cache, EXPLAIN_FOLDER, err);
+	return rc < 0 ? rc : tree_remove(cache, BLOB_PLACES_FOLDER, err);
 }

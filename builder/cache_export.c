@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "builder/blob_places.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
 #include "imagefmt/pack.h"
@@ -192,7 +193,13 @@ static int export_to(struct workshop *w, const struct cache_place *place, const 
 		rc = pack_layers(w, &packing, &written, &m, err);
 	if (rc == 0)
 		rc = put_config(w, &written, &m, err);
-	return rc < 0 ? rc : send(w, sink, &m, err);
+	if (rc == 0 && client)
+		blob_places_tell(workshop_store(w), &m, client);
+	if (rc == 0)
+		rc = send(w, sink, &m, err);
+	for (size_t i = 0; rc == 0 && client && i < m.layer_count; i++)
+		blob_places_add(workshop_store(w), &m.layers[i].digest, &place->where.ref);
+	return rc;
 }
 
 int cache_export(struct workshop *w, const struct cache_place *place, const struct cache_records *records,

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/tree.h"
 #include "builder/cache_mounts.h"
+#include "builder/blob_places.h"
 #include "builder/cache_records.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
@@ -202,6 +203,9 @@ static int take(const struct cache_imports *imports, struct cache_import *import
 
 	if (rc < 0)
 		return rc;
+	if (import->place->kind == CACHE_REGISTRY)
+		blob_places_add(workshop_store(imports->w), &import->manifest.layers[found->layer].digest,
+				&import->place->where.ref);
 	const struct build_record taken = {
 		.diff_id = layer.diff_id, .size = layer.size, .created = found->created, .by_files = found->by_files};
 	/* For the next build, which then asks nobody. */

@@ -1,6 +1,7 @@
 /*
  * One image of the store to one place.
  */
+#include "builder/blob_places.h"
 #include "builder/acquire.h"
 
 #include <errno.h>
@@ -113,6 +114,8 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 	rc = open_sink(w, &location, options, &client, &sink, err);
 	if (rc >= 0)
 		rc = outgoing_prepare(w, image, &wish, &out, err);
+	if (rc >= 0 && location.transport == TRANSPORT_DOCKER)
+		blob_places_tell(workshop_store(w), &out.manifest, options->client ? *options->client : client);
 	if (rc >= 0)
 		rc = send_image(w, sink, &out, digest, err);
 	if (rc == -EMEDIUMTYPE && options->format_fallback && wish.format == FORMAT_OCI)

@@ -328,3 +328,31 @@ two_stages() {
 	run --separate-stderr cooper build --layers=false --cache-to x "$context"
 	assert_fails_with 125 "--layers=false"
 }
+
+# mounted NAME FROM: how many blobs the registry has taken over from FROM into NAME.
+mounted() {
+	grep -c "POST /v2/$1/blobs/uploads/?[^ ]*from=${2//\//%2F}" "$REGISTRY_LOG" || true
+}
+
+@test "layers that the cache's repository has are mounted into the image, and not sent again" {
+	local ref=$REGISTRY/t8/cache:1
+	three_steps
+	build --tls-verify=false --cache-to "type=registry,ref=$ref"
+	other_machine
+	cooper build -q --tls-verify=false --cache-from "type=registry,ref=$ref" -t "$REGISTRY/t8/image:1" --push "$context" >/dev/null
+	[ "$(mounted t8/image t8/cache)" -ge 3 ] || fail "$(grep POST "$REGISTRY_LOG" | tail)"
+	# A push of its own, later, under another name.
+	cooper build -q --tls-verify=false -t "$REGISTRY/t8/late:1" "$context" >/dev/null
+	cooper rmi "$REGISTRY/t8/image:1" >/dev/null
+	cooper push -q --tls-verify=false "$REGISTRY/t8/late:1"
+	[ "$(mounted t8/late t8/cache)" -ge 3 ] || fail "$(grep POST "$REGISTRY_LOG" | tail)"
+	first=$(inside_of "$REGISTRY/t8/late:1" 'cat /first /last')
+	fresh_store "other-$BATS_TEST_NUMBER-pull"
+	[ "$(inside_of "$REGISTRY/t8/late:1" 'cat /first /last')" = "$first" ]
+}
+
+# inside_of IMAGE COMMAND
+inside_of() {
+	local ctr
+	ctr=$(cooper from --tls-verify=false "$1") && cooper run "$ctr" sh -c "$2" && cooper rm "$ctr" >/dev/null
+}
