@@ -46,6 +46,17 @@ static void send_event(const struct build_event *event, void *context)
 	fd_write_all(STDERR_FILENO, line.data, line.len, NULL);
 }
 
+static void send_transfer(const struct registry_transfer *transfer, void *context)
+{
+	char digest[DIGEST_TEXT_SIZE];
+	cleanup_free char *text =
+		mem_printf("%s %s", transfer->is_upload ? "push" : "pull", digest_format(transfer->digest, digest));
+	const struct build_event event = {
+		.kind = BUILD_TRANSFER, .step = (size_t)transfer->done, .steps = (size_t)transfer->size, .text = text};
+
+	send_event(&event, context);
+}
+
 /* Takes a number and the blank behind it. */
 static size_t take_number(char **text)
 {
@@ -190,6 +201,8 @@ int build_progress_begin(struct build_progress_state *state, enum build_progress
 	options->event = has_view ? send_event : NULL;
 	options->progress = has_view || progress == BUILD_PROGRESS_QUIET ? NULL : print_line;
 	options->progress_context = state;
+	options->registry.transfer = has_view ? send_transfer : NULL;
+	options->registry.transfer_context = state;
 	cleanup_close int file = -1;
 	if (logfile && (file = open(logfile, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
 		return error_set_errno(err, "--logfile '%s'", logfile);

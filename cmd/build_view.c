@@ -17,6 +17,7 @@
 
 #define FRAME_MAX ((size_t)256 << 20)
 #define RUNNING_MAX ((size_t)20) /* lines drawn; more stages are not shown one by one */
+#define TRANSFERS_MAX ((size_t)16)
 #define WIDTH_DEFAULT ((size_t)80)
 
 struct view_step {
@@ -26,6 +27,14 @@ struct view_step {
 	bool is_announced; /* its line was printed, because it said something */
 };
 
+/* A blob on its way. */
+struct view_transfer {
+	char *text; /* "pull sha256:…" */
+	uint64_t done, size;
+	uint64_t began; /* bytes that were there when we heard of it first */
+	int64_t began_ms;
+};
+
 struct build_view {
 	enum build_view_kind kind;
 	int to;
@@ -33,6 +42,8 @@ struct build_view {
 	size_t drawn; /* lines at the bottom that the next frame takes away */
 	struct view_step *running;
 	size_t running_count;
+	struct view_transfer *transfers;
+	size_t transfer_count;
 };
 
 struct build_view *build_view_new(enum build_view_kind kind, int to)
@@ -50,6 +61,9 @@ void build_view_free(struct build_view *view)
 	for (size_t i = 0; i < view->running_count; i++)
 		free(view->running[i].label);
 	free(view->running);
+	for (size_t i = 0; i < view->transfer_count; i++)
+		free(view->transfers[i].text);
+	free(view->transfers);
 	buf_done(&view->frame);
 	free(view);
 }
@@ -91,7 +105,8 @@ static void add_event_object(struct build_view *view, const struct build_event *
 	static const char *const names[] = {[BUILD_STEP_STARTED] = "started",
 					    [BUILD_STEP_DONE] = "done",
 					    [BUILD_STEP_CACHED] = "cached",
-					    [BUILD_SAYS] = "says"};
+					    [BUILD_SAYS] = "says",
+					    [BUILD_TRANSFER] = "transfer"};
 	json_t *object = json_object();
 
 	if (event->kind == BUILD_STEP_DONE || event->kind == BUILD_STEP_CACHED) {
@@ -99,8 +114,12 @@ static void add_event_object(struct build_view *view, const struct build_event *
 		if (event->size)
 			json_set_i64(object, "size", (int64_t)event->size);
 	}
-	if (event->kind != BUILD_SAYS)
+	if (event->kind == BUILD_TRANSFER) {
+		json_set_i64(object, "done", (int64_t)event->step);
+		json_set_i64(object, "size", (int64_t)event->steps);
+	} else if (event->kind != BUILD_SAYS) {
 		add_place(object, event);
+	}
 	add_object(view, names[event->kind], event->text, object);
 }
 
@@ -257,6 +276,24 @@ static void draw_partial(struct build_view *view, const char *partial, size_t wi
 		draw_line(view, text, /* ms */ -1, width);
 }
 
+/* "pull 3f2a9c1e0b44 [=======>      ] 12.3 MB / 45.6 MB  3.2 MB/s" */
+static void draw_transfer(struct build_view *view, const struct view_transfer *transfer, size_t width)
+{
+	static const char bar[] = "========================";
+	int64_t spent_ms = clock_ms() - transfer->began_ms;
+	uint64_t moved = transfer->done > transfer->began ? transfer->done - transfer->began : 0;
+	cleanup_free char *done = format_size(transfer->done);
+	cleanup_free char *size = format_size(transfer->size);
+	cleanup_free char *rate = format_size(spent_ms > 0 ? moved * 1000 / (uint64_t)spent_ms : 0);
+	int full = (int)(sizeof(bar) - 1);
+	int part = transfer->size ? (int)((double)transfer->done / (double)transfer->size * full) : full;
+	const char *hex = strchr(transfer->text, ':');
+	cleanup_free char *line = mem_printf("%.4s %.12s [%.*s%*s] %s / %s  %s/s", transfer->text, hex ? hex + 1 : "",
+					     part, bar, full - part, "", done, size, rate);
+
+	draw_line(view, line, /* ms */ -1, width);
+}
+
 static void draw(struct build_view *view, const char *partial)
 {
 	size_t width = width_of(view);
@@ -267,6 +304,28 @@ static void draw(struct build_view *view, const char *partial)
 		draw_partial(view, partial, width);
 	for (size_t i = 0; i < shown; i++)
 		draw_line(view, view->running[i].label, clock_ms() - view->running[i].started_ms, width);
+	for (size_t i = 0; i < view->transfer_count && i < TRANSFERS_MAX; i++)
+		draw_transfer(view, &view->transfers[i], width);
+}
+
+static void take_transfer(struct build_view *view, const struct build_event *event)
+{
+	size_t i = 0;
+
+	while (i < view->transfer_count && strcmp(view->transfers[i].text, event->text) != 0)
+		i++;
+	if (i == view->transfer_count) {
+		view->transfers = mem_grow(view->transfers, i + 1, sizeof(*view->transfers));
+		view->transfers[view->transfer_count++] = (struct view_transfer){
+			.text = mem_strdup(event->text), .began = event->step, .began_ms = clock_ms()};
+	}
+	struct view_transfer *transfer = &view->transfers[i];
+	transfer->done = event->step < event->steps ? event->step : event->steps;
+	transfer->size = event->steps;
+	if (transfer->done < transfer->size)
+		return;
+	free(transfer->text);
+	*transfer = view->transfers[--view->transfer_count];
 }
 
 /* ECMA-48: cursor up, erase to the end of the screen. */
@@ -306,6 +365,8 @@ void build_view_event(struct build_view *view, const struct build_event *event)
 		draw_why(view, event->text);
 	else if (view->kind == BUILD_VIEW_JSON)
 		add_event_object(view, event);
+	else if (event->kind == BUILD_TRANSFER)
+		take_transfer(view, event);
 	else if (event->kind == BUILD_STEP_STARTED)
 		add_running(view, event);
 	else if (event->kind == BUILD_SAYS)

@@ -8,6 +8,7 @@
  *make","time":…}
  *	{"cached":false,"changes":[{"change":"content changed","name":"src/a","text":"'src/a': content changed",
  *	 "what":"file"}],"event":"why","stage":1,"stages":2,"step":2,"steps":3,"text":"","time":…}
+ *	{"done":1048576,"event":"transfer","size":4194304,"text":"pull sha256:…","time":…}
  *	{"cached":1,"elapsed_ms":3102,"event":"summary","report":[…],"steps":4,"text":"","time":…}
  *
  * "started" and then "done" or "cached" come for every step (FROM is step 1 of its stage); "says" is a line of the
@@ -17,7 +18,8 @@
  * file, variable (name only), value (of the instruction or an option), files (those past the limit of the record) or
  * note (words alone).
  * What has ended has its time and, with a layer, the size of its tar stream; "summary" (build_report.h) is
- * the last event of a build that succeeded.
+ * the last event of a build that succeeded, but for pushes. "transfer" tells a few times in a second how much of a blob
+ * has come from a registry (pull) or gone to one (push).
  */
 #ifndef COOPER_CMD_BUILD_VIEW_H
 #define COOPER_CMD_BUILD_VIEW_H

@@ -89,17 +89,16 @@ static int read_dockerfile(const struct build_flags *flags, struct build_context
  */
 
 static int build(struct command_context *context, const struct build_flags *flags, struct build_request *request,
-		 struct build_result *result, struct error **err)
+		 struct build_progress_state *progress, struct build_result *result, struct error **err)
 {
 	static const struct strlist none = {0};
 	struct build_options *options = &request->options;
 	bool amends = !image_changes_are_none(&request->changes);
-	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	size_t findings = 0;
 	int rc = build_lint(context->workshop, request, options->file, options->context, &findings, err);
 
 	if (rc == 0)
-		rc = build_progress_begin(&progress, request->progress, flags->logfile, options, err);
+		rc = build_progress_begin(progress, request->progress, flags->logfile, options, err);
 	if (rc < 0)
 		return rc;
 	/* Names are written last: here, when something is still to be changed. */
@@ -217,7 +216,7 @@ static void print_id(const struct build_request *request, const struct image *im
 }
 
 static int finish(struct command_context *context, const struct build_flags *flags, const struct build_request *request,
-		  const struct build_result *result, struct error **err)
+		  struct build_progress_state *progress, const struct build_result *result, struct error **err)
 {
 	const struct image *image = &result->image;
 	struct digest sent = {0};
@@ -234,6 +233,7 @@ static int finish(struct command_context *context, const struct build_flags *fla
 	rc = write_files(flags, request, result, &sent, err);
 	if (rc < 0)
 		return rc;
+	build_progress_end(progress);
 	print_id(request, image);
 	return pushed;
 }
@@ -248,15 +248,23 @@ static int build_and_finish(struct command_context *context, const struct build_
 	cleanup(registry_client_free) struct registry_client *client = NULL; /* one for all names */
 	cleanup_close int hold = store_hold(context->store, err);
 	request->export.client = &client;
-	int rc = hold < 0 ? hold : build(context, flags, request, &result, err);
+	/* Until all is pushed: the bars are part of it. */
+	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
+	int rc = hold < 0 ? hold : build(context, flags, request, &progress, &result, err);
 
+	if (rc < 0)
+		build_progress_end(&progress);
 	if (rc == -ECANCELED && result.status) {
 		/* The status is the failed command's own; the error is said here, since main would say 125. */
 		fprintf(stderr, "cooper: %s\n", error_message(*err));
 		error_clear(err);
 		return result.status;
 	}
-	return rc < 0 ? rc : finish(context, flags, request, &result, err);
+	if (rc < 0)
+		return rc;
+	request->export.registry.transfer = request->options.registry.transfer;
+	request->export.registry.transfer_context = request->options.registry.transfer_context;
+	return finish(context, flags, request, &progress, &result, err);
 }
 
 /* Also behind a build that failed: its steps have filled the cache. */

@@ -75,6 +75,8 @@ static size_t read_body(char *into, size_t size, size_t count, void *context)
 	}
 	x->sent += want;
 	x->transport->moved += want;
+	if (body->moved)
+		body->moved(x->sent, body->moved_context);
 	x->window_moved += want;
 	return want;
 }

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "registry/client_internal.h"
 
+#define TRANSFER_MS 200 /* between two words about the same blob */
 #define RETRIES_DEFAULT 5
 #define RETRIES_MAX 100
 #define RETRY_DELAY_DEFAULT_MS 1000
@@ -74,6 +76,8 @@ int registry_client_new(const struct registry_options *options, struct registry_
 		made->parallel = PARALLEL_MAX;
 	made->progress = options->progress;
 	made->progress_context = options->progress_context;
+	made->transfer = options->transfer;
+	made->transfer_context = options->transfer_context;
 	made->transport = make_transport(options);
 	*client = take_ptr(&made);
 	return 0;
@@ -105,6 +109,17 @@ void client_tell(const struct registry_client *client, const char *fmt, ...)
 	cleanup_free char *line = mem_vprintf(fmt, args);
 	va_end(args);
 	client->progress(line, client->progress_context);
+}
+
+void client_tell_transfer(const struct registry_client *client, const struct registry_transfer *transfer,
+			  int64_t *told_ms)
+{
+	int64_t now = client->transfer ? clock_ms() : 0;
+
+	if (!client->transfer || (transfer->done < transfer->size && now - *told_ms < TRANSFER_MS))
+		return;
+	*told_ms = now;
+	client->transfer(transfer, client->transfer_context);
 }
 
 int client_registries(struct registry_client *client, const struct registries **registries, struct error **err)

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/strlist.h"
+#include "imagefmt/digest.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,13 @@
 struct registry_client;
 
 enum tls_verify { TLS_VERIFY_DEFAULT, TLS_VERIFY_YES, TLS_VERIFY_NO };
+
+/* A blob on its way. */
+struct registry_transfer {
+	bool is_upload;
+	const struct digest *digest;
+	uint64_t done, size; /* bytes; done goes back when a transfer begins anew */
+};
 
 /* Zeroed fields are the defaults; texts are copied. */
 struct registry_options {
@@ -32,6 +40,9 @@ struct registry_options {
 	const char *user_agent;				   /* NULL = "cooper/VERSION" */
 	void (*progress)(const char *line, void *context); /* NULL: none; lines for people */
 	void *progress_context;
+	/* Of each blob a few times in a second, and when all of it is there; NULL. */
+	void (*transfer)(const struct registry_transfer *transfer, void *context);
+	void *transfer_context;
 };
 
 int registry_client_new(const struct registry_options *options, struct registry_client **client, struct error **err);

@@ -19,6 +19,8 @@ struct registry_client {
 	unsigned parallel;
 	void (*progress)(const char *line, void *context);
 	void *progress_context;
+	void (*transfer)(const struct registry_transfer *transfer, void *context);
+	void *transfer_context;
 	struct http_transport *transport;
 	struct endpoint **endpoints; /* each stays where it is: sessions point to them */
 	size_t endpoint_count;
@@ -29,6 +31,10 @@ struct registry_client {
 
 /* A line for people, if anybody wants to read it. */
 void client_tell(const struct registry_client *client, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The same of a blob on its way. *told_ms is when that was last done; what comes too soon after it is not told, unless
+ * it is the last. */
+void client_tell_transfer(const struct registry_client *client, const struct registry_transfer *transfer,
+			  int64_t *told_ms);
 /* The endpoint of a domain, made when first asked for; borrowed. */
 struct endpoint *client_endpoint(struct registry_client *client, const char *domain, bool insecure);
 /* registries.conf, read when first asked for; borrowed. */

@@ -34,6 +34,7 @@ struct fetch_job {
 	bool refetched;	   /* a wrong digest gets one more chance */
 	unsigned attempts; /* after bodies that were too short, since more came than ever before */
 	uint64_t reached;
+	int64_t told_ms;
 };
 
 struct fetch {
@@ -111,7 +112,12 @@ static int take_data(void *context, const void *data, size_t size, struct error 
 	struct fetch_job *job = context;
 
 	job->call.renewed = false;
-	return blob_writer_write(job->writer, data, size, err);
+	int rc = blob_writer_write(job->writer, data, size, err);
+	const struct registry_transfer transfer = {
+		.digest = &job->blob->digest, .done = blob_writer_size(job->writer), .size = job->blob->size};
+	if (rc == 0)
+		client_tell_transfer(job->fetch->client, &transfer, &job->told_ms);
+	return rc;
 }
 
 /* ---- A job's course ---- */

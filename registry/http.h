@@ -51,7 +51,9 @@ struct http_body {
 	int fd;
 	uint64_t offset; /* where it begins in the file */
 	uint64_t size;
-	bool present; /* an empty body is not the same as none */
+	bool present;				     /* an empty body is not the same as none */
+	void (*moved)(uint64_t sent, void *context); /* told how much of it has gone out; NULL */
+	void *moved_context;
 };
 
 enum http_flags {

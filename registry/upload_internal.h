@@ -45,6 +45,7 @@ struct upload_job {
 	int64_t delay_ms;	/* before the next request */
 	struct strlist sources; /* repositories to mount from that have not been asked yet */
 	struct session_call call;
+	int64_t told_ms;
 };
 
 /* A repository to mount from has a token of its own, with both scopes: where the other scope is refused with the whole

@@ -114,13 +114,30 @@ static int send_mount(struct upload_job *job, struct error **err)
 	return job->upload->only_look ? JOB_IS_DONE : send_post(job, err);
 }
 
+/* `sent` of the request's bytes have gone out. */
+static void tell_sent(uint64_t sent, void *context)
+{
+	struct upload_job *job = context;
+	const struct registry_transfer transfer = {.is_upload = true,
+						   .digest = &job->blob->digest,
+						   .done = job->call.request.body.offset + sent,
+						   .size = job->blob->size};
+
+	client_tell_transfer(job->upload->client, &transfer, &job->told_ms);
+}
+
 /* The next `size` bytes of the file. */
 static void add_bytes(struct upload_job *job, uint64_t size)
 {
 	struct http_request *request = &job->call.request;
 	bool is_chunk = job->sent > 0 || size < job->blob->size;
 
-	request->body = (struct http_body){.fd = job->fd, .offset = job->sent, .size = size, .present = true};
+	request->body = (struct http_body){.fd = job->fd,
+					   .offset = job->sent,
+					   .size = size,
+					   .present = true,
+					   .moved = tell_sent,
+					   .moved_context = job};
 	http_request_set_header(request, "Content-Type", "application/octet-stream");
 	if (is_chunk) {
 		cleanup_free char *range = mem_printf("%llu-%llu", (unsigned long long)job->sent,

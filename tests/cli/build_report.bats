@@ -49,3 +49,30 @@ for report in last[0], meta:
 done = [e for e in events if e["event"] == "done" and e["text"].startswith("RUN")][0]
 assert done["size"] > 300000 and done["elapsed_ms"] >= 0'
 }
+
+@test "blobs on their way to and from a registry are seen, as events and as lines" {
+	start_registry
+	printf '%s\n' 'FROM busybox' 'RUN head -c 3000000 /dev/urandom >/large' >ctx/Dockerfile
+	run --separate-stderr -0 cooper build --no-cache --progress=json --tls-verify=false -t "$REGISTRY/app" --push ctx
+	printf '%s\n' "$stderr" >log
+	id=$output
+	python3 -c '
+import json
+moves = [e for e in map(json.loads, open("log")) if e["event"] == "transfer"]
+large = [e for e in moves if e["size"] > 2900000]
+assert large and all(e["text"].startswith("push sha256:") and 0 <= e["done"] <= e["size"] for e in moves), moves
+assert large[-1]["done"] == large[-1]["size"]'
+	# Plain: a line for each blob.
+	run --separate-stderr -0 cooper build --no-cache --tls-verify=false -t "$REGISTRY/plain" --push ctx
+	[[ $stderr == *"Copying blob sha256:"* ]]
+	fresh_store report
+	printf '%s\n' "FROM $REGISTRY/app" 'RUN true' >ctx/Dockerfile
+	run --separate-stderr -0 cooper build --progress=json --tls-verify=false ctx
+	printf '%s\n' "$stderr" >log
+	python3 -c '
+import json
+moves = [e for e in map(json.loads, open("log")) if e["event"] == "transfer"]
+assert any(e["text"].startswith("pull sha256:") and e["done"] == e["size"] > 2900000 for e in moves), moves'
+	remove_store "$COOPER_ROOT" "$COOPER_RUNROOT"
+	[ -n "$id" ]
+}
