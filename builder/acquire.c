@@ -193,10 +193,27 @@ static int try_reference(struct workshop *w, struct registry_client *client, str
 	return pull_reference(w, client, ref, options, image, err);
 }
 
-static int candidates(const struct reference *ref, struct strlist *repositories, struct error **err)
+/* The name that an image made here has: with it in the store, the short name means that one. Whoever has a registry's
+ * account of the same name must not get between a user and his own image. */
+static char *own_name(struct workshop *w, const struct reference *ref)
 {
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	cleanup_free char *name = mem_printf("localhost/%s:%s", ref->path, ref->tag ? ref->tag : "latest");
+	bool found = images_find(workshop_store(w), name, &entry, NULL) == 0 && strlist_contains(&entry.names, name);
+
+	return found ? take_ptr(&name) : NULL;
+}
+
+static int candidates(struct workshop *w, const struct reference *ref, struct strlist *repositories, struct error **err)
+{
+	cleanup_free char *own = ref->domain ? NULL : own_name(w, ref);
+
 	if (ref->domain) {
 		strlist_take(repositories, reference_repository(ref));
+		return 0;
+	}
+	if (own) {
+		strlist_printf(repositories, "localhost/%s", ref->path);
 		return 0;
 	}
 	return shortname_candidates(ref->path, repositories, err);
@@ -215,7 +232,7 @@ static int from_registries(struct workshop *w, const char *text, const struct ac
 
 	int rc = reference_parse(text, &ref, err);
 	if (rc >= 0)
-		rc = candidates(&ref, &repositories, err);
+		rc = candidates(w, &ref, &repositories, err);
 	if (rc >= 0 && options->all_tags && (ref.tag || !digest_is_null(&ref.digest)))
 		return error_set(err, EINVAL, "'%s': tag can't be used with --all-tags", text);
 	if (rc >= 0)
@@ -237,7 +254,10 @@ static int from_registries(struct workshop *w, const char *text, const struct ac
 		strlist_append(&reasons, error_message(error));
 	}
 	cleanup_free char *why = strlist_join(&reasons, "; ");
-	return error_set(err, code, "%s", why);
+	error_set(err, code, "%s", why);
+	if (!ref.domain && repositories.count == 1 && text_has_prefix(repositories.items[0], "localhost/"))
+		return error_hint(err, "'%s' is an image of this store; without --pull it is taken from there", text);
+	return -code;
 }
 
 /* ---- from a place that the user names ---- */

@@ -97,3 +97,21 @@ setup_file() {
 	run cooper from --pull=newer --retry 0 127.0.0.1:1/absent
 	assert_fails_with 125 "127.0.0.1:1"
 }
+
+@test "a short name that an image of this store has is never asked for elsewhere" {
+	# A registry that would have it, and is asked first for all other short names.
+	start_registry
+	cooper push -q --tls-verify=false busybox "$REGISTRY/mine:latest"
+	printf 'unqualified-search-registries = ["%s"]\n[[registry]]\nlocation = "%s"\ninsecure = true\n' "$REGISTRY" "$REGISTRY" >"$BATS_TEST_TMPDIR/registries.conf"
+	export CONTAINERS_REGISTRIES_CONF=$BATS_TEST_TMPDIR/registries.conf
+	ctr=$(cooper from --pull=always mine)
+	cooper rm "$ctr" >/dev/null
+	cooper rmi "$REGISTRY/mine" >/dev/null
+	cooper tag busybox localhost/mine
+	run cooper from --pull=always --retry 0 mine
+	assert_fails_with 125 "'mine' is an image of this store"
+	[[ $output != *"$REGISTRY"* ]] || fail "the registry was asked"
+	ctr=$(cooper from mine)
+	cooper rm "$ctr" >/dev/null
+	stop_registries
+}
