@@ -65,31 +65,47 @@ bool known_blob_is_seen(const struct registry_client *client, const struct diges
 	return item && item->seen;
 }
 
-static void add_layers(struct registry_client *client, struct store *store, const struct image_entry *entry,
-		       const struct reference *ref)
+/* What is to be found out, and where. */
+struct search {
+	struct registry_client *client;
+	struct store *store;
+	const struct digest *blobs;
+	size_t count;
+};
+
+static void note_blob(const struct search *search, const struct digest *digest, const struct reference *ref)
+{
+	for (size_t i = 0; i < search->count; i++)
+		if (digest_equal(&search->blobs[i], digest))
+			known_blob_add(search->client, digest, ref->domain, ref->path);
+}
+
+static void note_layers(const struct search *search, const struct image_entry *entry, const struct reference *ref)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
 	cleanup(manifest_done) struct manifest manifest = {0};
 
 	/* A list, or an image that cannot be read: it says nothing about where blobs are, and that is all. */
-	if (blob_read(store, &entry->manifest.digest, MANIFEST_SIZE_MAX, &text, NULL) < 0 ||
+	if (blob_read(search->store, &entry->manifest.digest, MANIFEST_SIZE_MAX, &text, NULL) < 0 ||
 	    manifest_parse(text.data, text.len, "manifest", &manifest, NULL) < 0)
 		return;
 	for (size_t i = 0; i < manifest.layer_count; i++) {
 		const struct digest *digest = &manifest.layers[i].digest;
 		cleanup(layer_record_done) struct layer_record record = {0};
-		known_blob_add(client, digest, ref->domain, ref->path);
+		note_blob(search, digest, ref);
 		/* A layer that was built here is named by its diff_id, and went there as one of its blobs. */
-		if (layer_load_record(store, digest, &record, NULL) < 0)
+		if (layer_load_record(search->store, digest, &record, NULL) < 0)
 			continue;
 		for (size_t j = 0; j < record.blob_count; j++)
-			known_blob_add(client, &record.blobs[j].digest, ref->domain, ref->path);
+			note_blob(search, &record.blobs[j].digest, ref);
 	}
 }
 
-void known_blobs_from_store(struct registry_client *client, struct store *store, const char *domain)
+void known_blobs_from_store(struct registry_client *client, struct store *store, const char *domain,
+			    const struct digest *blobs, size_t count)
 {
 	cleanup(image_list_done) struct image_list list = {0};
+	const struct search search = {client, store, blobs, count};
 
 	/* Without it nothing is mounted, and all is sent. */
 	if (images_list(store, &list, NULL) < 0)
@@ -99,7 +115,7 @@ void known_blobs_from_store(struct registry_client *client, struct store *store,
 			cleanup(reference_done) struct reference ref = {0};
 			if (reference_parse(list.items[i].names.items[j], &ref, NULL) == 0 && ref.domain &&
 			    strcmp(ref.domain, domain) == 0)
-				add_layers(client, store, &list.items[i], &ref);
+				note_layers(&search, &list.items[i], &ref);
 		}
 	}
 }

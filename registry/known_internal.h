@@ -27,9 +27,10 @@ void known_blobs_done(struct known_blobs *known);
 void known_blob_seen(struct registry_client *client, const struct digest *digest, const char *domain, const char *path);
 bool known_blob_is_seen(const struct registry_client *client, const struct digest *digest, const char *domain,
 			const char *path);
-/* Adds what the names of the store's images tell: an image that is called domain/path came from there or went there,
- * and with it its layers. */
-void known_blobs_from_store(struct registry_client *client, struct store *store, const char *domain);
+/* Adds what the names of the store's images tell about the `count` blobs: an image that is called domain/path came from
+ * there or went there, and with it its layers. */
+void known_blobs_from_store(struct registry_client *client, struct store *store, const char *domain,
+			    const struct digest *blobs, size_t count);
 /* Other repositories of the domain that may have the blob, likeliest first, at most KNOWN_SOURCES_MAX. */
 void known_blob_sources(const struct registry_client *client, const struct digest *digest, const char *domain,
 			const char *path, struct strlist *paths);

@@ -66,6 +66,24 @@ struct mount_source *upload_mount_source(struct upload *upload, const char *path
 	return source;
 }
 
+void upload_find_sources(struct upload_job *job)
+{
+	struct upload *upload = job->upload;
+	const struct session *session = upload->session;
+
+	if (upload->only_look) /* which is told where */
+		return;
+	if (upload->store && !upload->searched) {
+		cleanup_free struct digest *wanted = mem_alloc(upload->count * sizeof(*wanted));
+		for (size_t i = 0; i < upload->count; i++)
+			wanted[i] = upload->jobs[i].blob->digest;
+		known_blobs_from_store(upload->client, upload->store, session_domain(session), wanted, upload->count);
+	}
+	upload->searched = true;
+	known_blob_sources(upload->client, &job->blob->digest, session_domain(session), session_path(session),
+			   &job->sources);
+}
+
 void upload_refuse_source(struct upload *upload, const char *path)
 {
 	for (size_t i = 0; i < upload->source_count; i++)
@@ -167,17 +185,6 @@ static void add_job(struct upload *upload, const struct descriptor *blob)
 		known_blob_is_seen(upload->client, &blob->digest, session_domain(session), session_path(session));
 }
 
-static void find_sources(struct upload *upload)
-{
-	const struct session *session = upload->session;
-
-	if (upload->store)
-		known_blobs_from_store(upload->client, upload->store, session_domain(session));
-	for (size_t i = 0; i < upload->count; i++)
-		known_blob_sources(upload->client, &upload->jobs[i].blob->digest, session_domain(session),
-				   session_path(session), &upload->jobs[i].sources);
-}
-
 static void ignore_answer(void *context, int rc, struct http_answer *answer, struct error **err)
 {
 	struct session_call *call = context;
@@ -207,7 +214,7 @@ static void cancel_sessions(struct upload *upload)
 /* True when the other side is still there to be told that we give up. */
 static bool is_answered(int rc)
 {
-	return rc == 0 || rc == -EACCES || rc == -EREMOTEIO || rc == -EBUSY || rc == -ENOENT;
+	return rc == 0 || rc == -EACCES || rc == -EREMOTEIO || rc == -ENOENT;
 }
 
 static int run(struct upload *upload, struct error **err)
@@ -239,7 +246,6 @@ int upload_blobs(struct registry_client *client, struct session *session, const 
 	upload.jobs = mem_alloc(count * sizeof(*upload.jobs));
 	for (size_t i = 0; i < count; i++)
 		add_job(&upload, blobs[i]);
-	find_sources(&upload);
 	return run(&upload, err);
 }
 

@@ -41,6 +41,7 @@ struct upload_job {
 	bool restarted;		/* the registry found other bytes than were sent: one more chance */
 	bool was_refused;	/* the last bytes were answered with a no, and not cut off */
 	bool is_there;		/* the blob is in the repository now */
+	bool told;		/* that it is being sent */
 	unsigned attempts;	/* repetitions so far, since there was progress */
 	int64_t delay_ms;	/* before the next request */
 	struct strlist sources; /* repositories to mount from that have not been asked yet */
@@ -62,6 +63,7 @@ struct upload {
 	struct store *store; /* NULL: `data` is the only blob */
 	const void *data;
 	bool only_look; /* nothing is sent */
+	bool searched;	/* the store, for repositories to mount from */
 	struct upload_job *jobs;
 	size_t count;
 	size_t next; /* not started yet */
@@ -84,6 +86,9 @@ int upload_job_go_on(struct upload_job *job, int rc, const struct http_answer *a
 void upload_job_end(struct upload_job *job);
 
 /* ---- upload.c ---- */
+
+/* Fills the job's list of repositories to mount from. The store is asked when the first blob is missing. */
+void upload_find_sources(struct upload_job *job);
 
 /* The session for mounts from `path`; NULL when the registry has refused it. */
 struct mount_source *upload_mount_source(struct upload *upload, const char *path);

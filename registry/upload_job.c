@@ -354,6 +354,7 @@ static int after_head(struct upload_job *job, const struct http_answer *answer, 
 	}
 	/* Any other answer (404, 403, 405, also 401) is no reason not to try; if the POST is refused too, its answer
 	 * has the registry's words, which that to a HEAD cannot have. */
+	upload_find_sources(job);
 	return send_mount(job, err);
 }
 
@@ -370,8 +371,9 @@ static int open_session(struct upload_job *job, const struct http_answer *answer
 		job->chunk_min = 0;
 	char text[DIGEST_TEXT_SIZE];
 	cleanup_free char *size = format_size(job->blob->size);
-	if (job->reached == 0)
+	if (!job->told)
 		client_tell(job->upload->client, "Copying blob %s (%s)", digest_format(&job->blob->digest, text), size);
+	job->told = true;
 	return send_bytes(job, err);
 }
 

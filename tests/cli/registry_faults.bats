@@ -134,3 +134,23 @@ each() {
 	each pull_survives 'GET manifests/' < <(faults_in_answers | grep -v redirect)
 	[ "$counted" -eq 14 ]
 }
+
+@test "the token server, and the questions after a fault, fail as well" {
+	local tokens='"auth": "token"' cut='{"method": "PATCH", "path": "uploads/", "do": "reset", "at": 3000000}'
+	local fault moved login=(--creds "tester:s3cret pass")
+	while read -r fault; do
+		for config in "$tokens, \"faults\": [{\"method\": \"GET\", \"path\": \"^/token\", $fault}]" \
+			"\"faults\": [$cut, {\"method\": \"GET\", \"path\": \"uploads/\", $fault}]" \
+			"\"keep_partial\": false, \"faults\": [{\"method\": \"PUT\", \"path\": \"digest\", \"do\": \"lost\"},
+				{\"method\": \"HEAD\", \"path\": \"blobs/\", \"nth\": 4, $fault}]"; do
+			double_does "{$config}"
+			run timeout 60 cooper push "${quick[@]}" "${login[@]}" big "$DOUBLE/q$RANDOM/x$RANDOM:1"
+			[ "$status" -eq 0 ] || fail "$config" || return
+			[ "$(double_log 'map(select(.fault != null)) | length')" -gt 0 ] || fail "$config: no such request" || return
+			moved=$(double_received)
+			[ "$moved" -le "$(push_budget)" ] || fail "$config: $moved bytes" || return
+			counted=$((counted + 1))
+		done
+	done < <(faults | grep -v 'status": 4[029]')
+	[ "$counted" -eq 30 ]
+}
