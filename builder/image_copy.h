@@ -19,6 +19,8 @@ struct image_copy_options {
 	const struct platform *platform; /* NULL: this machine's */
 	/* registry: that of the destinations. When it goes to several, layers are packed for each as it asks. */
 	struct export_options export;
+	/* Bits 1 << CODEC_…: of a list with all its images, each image also packed so, as a further entry. */
+	unsigned add_codecs;
 	bool accept_uncompressed; /* of an OCI layout: layers that are not packed stay so */
 	bool preserve_digests;	  /* -EINVAL when a manifest would have to change */
 	bool remove_signatures;

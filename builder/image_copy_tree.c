@@ -8,6 +8,7 @@
 #include "builder/fetch.h"
 #include "builder/manifest_list.h"
 #include "imagefmt/index.h"
+#include "imagefmt/pack.h"
 #include "registry/docker.h"
 #include "registry/trust.h"
 
@@ -118,6 +119,58 @@ static int copy_children(struct copier *c, struct image_index *index, int depth,
 	return 0;
 }
 
+/* ---- Further entries with another compression ---- */
+
+/* What containers/image looks for; readers that do not know it take the first entry of a platform. */
+static void describe_variant(const struct descriptor *image, const struct copied *copied, enum codec codec,
+			     struct descriptor *variant)
+{
+	descriptor_copy(variant, image);
+	variant->digest = copied->digest;
+	variant->size = copied->size;
+	mem_replace(&variant->media_type, copied->media_type);
+	if (codec == CODEC_ZSTD)
+		strlist_env_set(&variant->annotations, "io.github.containers.compression.zstd", "true");
+}
+
+static int add_variant(struct copier *c, const struct descriptor *image, enum codec codec, int depth,
+		       struct image_index *index, struct error **err)
+{
+	struct image_copy_options options = *c->options;
+	struct copier packing = *c;
+	cleanup(descriptor_done) struct descriptor variant = {0};
+	struct copied copied;
+
+	options.export.has_codec = options.export.force_compression = true;
+	options.export.codec = codec;
+	options.export.level = PACK_LEVEL_DEFAULT;
+	packing.options = &options;
+	int rc = copy_child(&packing, image, depth, &copied, err);
+	if (rc < 0 || image_index_find(index, &copied.digest))
+		return rc; /* it is packed so already */
+	describe_variant(image, &copied, codec, &variant);
+	image_index_append(index, &variant);
+	return 0;
+}
+
+/* `before` is the list as the source has it. */
+static int add_variants(struct copier *c, const struct image_index *before, int depth, struct image_index *index,
+			struct error **err)
+{
+	for (enum codec codec = CODEC_NONE; codec <= CODEC_ZSTD; codec++) {
+		for (size_t i = 0; c->options->add_codecs & (1U << codec) && i < before->manifest_count; i++) {
+			const struct descriptor *image = &before->manifests[i];
+			bool is_image = image->platform && !index_entry_is_attestation(image);
+			int rc = is_image ? add_variant(c, image, codec, depth, index, err) : 0;
+			if (rc < 0)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+/* ---- The list ---- */
+
 /* The format of the list itself, which follows that of its images. */
 static enum image_format list_format(const struct copier *c, enum image_format format)
 {
@@ -129,7 +182,7 @@ static enum image_format list_format(const struct copier *c, enum image_format f
 static int copy_index(struct copier *c, const struct buf *text, int depth, bool top, struct copied *copied,
 		      struct error **err)
 {
-	cleanup(image_index_done) struct image_index index = {0};
+	cleanup(image_index_done) struct image_index index = {0}, before = {0};
 	cleanup(buf_done) struct buf new_text = BUF_INIT(MANIFEST_SIZE_MAX);
 	bool changed = false;
 	int rc = image_index_parse(text->data, text->len, "index", &index, err);
@@ -139,6 +192,13 @@ static int copy_index(struct copier *c, const struct buf *text, int depth, bool 
 	enum image_format format = list_format(c, index.format);
 	if (c->options->extent == COPY_ALL)
 		rc = copy_children(c, &index, depth, &changed, err);
+	size_t count = index.manifest_count;
+	if (rc == 0 && c->options->add_codecs) {
+		rc = image_index_parse(text->data, text->len, "index", &before, err);
+		if (rc == 0)
+			rc = add_variants(c, &before, depth, &index, err);
+		changed |= index.manifest_count > count;
+	}
 	if (rc == 0 && format != index.format) {
 		index.format = format;
 		if (format == FORMAT_DOCKER) /* which has no place for them */

@@ -379,6 +379,7 @@ int manifest_list_push(struct workshop *w, const struct image_entry *list, const
 {
 	struct image_copy_options copy = {
 		.extent = options->index_only ? COPY_INDEX_ONLY : COPY_ALL,
+		.add_codecs = options->add_codecs,
 		.export = options->export,
 		.source_registry = options->export.registry,
 	};

@@ -85,6 +85,7 @@ bool manifest_list_has_blobs(struct workshop *w, const struct digest *image);
  * that the list that arrives may have another digest than the one in the store: *digest is its. */
 struct list_push_options {
 	bool index_only;
+	unsigned add_codecs; /* as image_copy_options has it */
 	struct export_options export;
 };
 int manifest_list_push(struct workshop *w, const struct image_entry *list, const char *destination,

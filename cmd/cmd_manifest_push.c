@@ -11,6 +11,7 @@
 struct push_options {
 	const char *all, *format, *digestfile;
 	bool quiet, rm;
+	struct strlist add_compression;
 	struct compression_flags compression;
 	struct registry_flags registry;
 	struct sign_flags sign;
@@ -22,11 +23,28 @@ static const struct option_spec rows[] = {
 	{"format", 'f', OPTION_TEXT, PUSH(format), "FORMAT", "oci or v2s2; default: as they are"},
 	{"digestfile", 0, OPTION_TEXT, PUSH(digestfile), "FILE", "write the digest of the pushed list to FILE"},
 	{"rm", 0, OPTION_FLAG, PUSH(rm), NULL, "remove the list from the store afterwards"},
+	{"add-compression", 0, OPTION_LIST, PUSH(add_compression), "FORMAT",
+	 "put each image into the list once more with layers in this format (gzip, zstd)"},
 	{"purge", 'p', OPTION_FLAG, PUSH(rm), NULL, NULL},
 	{"quiet", 'q', OPTION_FLAG, PUSH(quiet), NULL, "no progress on standard error"},
 	{"insecure", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
+
+static int read_additions(const struct strlist *texts, unsigned *codecs, struct error **err)
+{
+	cleanup(strlist_done) struct strlist names = {0};
+	for (size_t i = 0; i < texts->count; i++)
+		strlist_split(&names, texts->items[i], ',');
+	for (size_t i = 0; i < names.count; i++) {
+		enum codec codec;
+		int rc = codec_parse(names.items[i], &codec, err);
+		if (rc < 0)
+			return error_prefix(err, "--add-compression");
+		*codecs |= 1U << codec;
+	}
+	return 0;
+}
 
 static int read_flags(const struct push_options *options, struct list_push_options *push, struct error **err)
 {
@@ -34,6 +52,10 @@ static int read_flags(const struct push_options *options, struct list_push_optio
 	int rc = options->all ? parse_bool(options->all, "--all", &all, err) : 0;
 
 	push->index_only = !all;
+	if (rc == 0)
+		rc = read_additions(&options->add_compression, &push->add_codecs, err);
+	if (rc == 0 && push->add_codecs && push->index_only)
+		rc = error_set(err, EINVAL, "--add-compression needs the images, which --all=false leaves out");
 	if (rc == 0)
 		rc = format_flag_read(options->format, &push->export.format, &push->export.has_format, err);
 	if (rc == 0)

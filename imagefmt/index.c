@@ -73,6 +73,14 @@ static void remove_attestations(struct image_index *index, const struct digest *
 	}
 }
 
+void image_index_append(struct image_index *index, const struct descriptor *entry)
+{
+	index->manifests = mem_grow(index->manifests, index->manifest_count + 1, sizeof(*index->manifests));
+	struct descriptor *added = &index->manifests[index->manifest_count++];
+	*added = (struct descriptor){0};
+	descriptor_copy(added, entry);
+}
+
 void image_index_put(struct image_index *index, const struct descriptor *entry)
 {
 	struct descriptor *same = image_index_find(index, &entry->digest);
@@ -81,13 +89,12 @@ void image_index_put(struct image_index *index, const struct descriptor *entry)
 			same = &index->manifests[i];
 	}
 	if (!same) {
-		index->manifests = mem_grow(index->manifests, index->manifest_count + 1, sizeof(*index->manifests));
-		same = &index->manifests[index->manifest_count++];
-		*same = (struct descriptor){0};
+		image_index_append(index, entry);
+		return;
 	}
 	const struct digest before = same->digest;
 	descriptor_copy(same, entry);
-	if (!digest_is_null(&before) && !digest_equal(&before, &entry->digest))
+	if (!digest_equal(&before, &entry->digest))
 		remove_attestations(index, &before);
 }
 

@@ -14,6 +14,8 @@ bool index_entry_attests(const struct descriptor *entry, const struct digest *im
 
 /* The entry with a digest, borrowed until the index is changed; NULL. */
 struct descriptor *image_index_find(const struct image_index *index, const struct digest *digest);
+/* Adds a copy of the entry, whatever there is. */
+void image_index_append(struct image_index *index, const struct descriptor *entry);
 /* Adds a copy of the entry. It takes the place of one with the same digest or (images only) the same platform, whose
  * attestations go with it. */
 void image_index_put(struct image_index *index, const struct descriptor *entry);

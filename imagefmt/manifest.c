@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/parse.h"
 #include "imagefmt/jsondigest.h"
 #include "imagefmt/jsonrest.h"
 #include "imagefmt/mediatype.h"
@@ -438,11 +437,11 @@ bool manifest_is_image(const struct manifest *m)
 {
 	if (!media_type_is_config(m->config.media_type))
 		return false;
-	/* An attestation has an image's configuration, but layers of its own kind. */
+	/* An attestation has an image's configuration, but layers of its own kind. Layers that are encrypted can only
+	 * be handed on. */
 	for (size_t i = 0; i < m->layer_count; i++) {
 		enum codec codec;
-		if (layer_codec(m->layers[i].media_type, &codec, NULL) < 0 &&
-		    !text_has_suffix(m->layers[i].media_type, "+encrypted"))
+		if (layer_codec(m->layers[i].media_type, &codec, NULL) < 0)
 			return false;
 	}
 	return true;

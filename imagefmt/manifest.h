@@ -88,7 +88,8 @@ int image_index_parse(const void *text, size_t size, const char *what, struct im
 void manifest_format(const struct manifest *m, struct buf *into);
 void image_index_format(const struct image_index *index, struct buf *into);
 const char *manifest_media_type(const struct manifest *m);
-/* False for an artifact, whose configuration and layers are nothing that is unpacked and run. */
+/* False for an artifact, whose configuration and layers are nothing that is unpacked and run, and for an image whose
+ * layers are encrypted. */
 bool manifest_is_image(const struct manifest *m);
 const char *image_index_media_type(const struct image_index *index);
 

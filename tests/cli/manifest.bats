@@ -204,6 +204,24 @@ teardown() {
 	[ "$(cooper manifest inspect crowd2 | json_get 'len(document["manifests"])')" = 2 ]
 }
 
+@test "--add-compression puts each image into the list once more" {
+	start_registry
+	cooper manifest create --replace twice app-amd64 app-arm64
+	cooper manifest push -q --tls-verify=false --add-compression zstd twice "$REGISTRY/twice:1"
+	run skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/twice:1"
+	[ "$(json_get '[m["platform"]["architecture"] for m in document["manifests"]]' <<<"$output")" = "['amd64', 'arm64', 'amd64', 'arm64']" ]
+	[ "$(json_get '[m.get("annotations") for m in document["manifests"]][2]' <<<"$output")" = "{'io.github.containers.compression.zstd': 'true'}" ]
+	digest=$(json_get 'document["manifests"][3]["digest"]' <<<"$output")
+	[[ $(skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/twice@$digest") == *tar+zstd* ]]
+	[ "$(platform_of --tls-verify=false --platform linux/arm64 "$REGISTRY/twice@$digest")" = arm64 ]
+	fresh_store first
+	cooper image copy -q --tls-verify=false "docker://$REGISTRY/twice:1" "oci:$BATS_TEST_TMPDIR/l:x"
+	[[ $(skopeo inspect --raw "oci:$BATS_TEST_TMPDIR/l:x") == *tar+gzip* ]]
+	remove_store "$COOPER_ROOT"
+	run cooper manifest push --all=false --add-compression zstd twice "$REGISTRY/twice:2"
+	[ "$status" -eq 125 ]
+}
+
 @test "errors name what is at fault" {
 	run cooper manifest add nosuch app-amd64
 	assert_fails_with 125 "nosuch"
