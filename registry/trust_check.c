@@ -187,21 +187,32 @@ static int load_keys(const struct policy_requirement *requirement, struct public
 	return rc;
 }
 
-static int collect_attachments(const struct trust_subject *subject, struct signature_list *list, struct error **err)
+/* Where sigstore's signatures may lie, in the order in which they are looked for: one request each, and the second
+ * place is only asked when the first has none that is good. */
+enum attachment_place { ATTACHED_LEGACY, ATTACHED_BUNDLES, ATTACHMENT_PLACES };
+
+static int check_attachments_use(const struct trust_subject *subject, struct error **err)
 {
 	cleanup(sign_places_done) struct sign_places places = {0};
+	int rc = sign_places_find(&subject->location->ref, &places, err);
+
+	if (rc == 0 && places.attachments == ATTACHMENTS_NO)
+		return error_set(err, EPERM,
+				 "it must be signed, and registries.d says 'use-sigstore-attachments: false' for it");
+	return rc;
+}
+
+static int collect_attachments(const struct trust_subject *subject, enum attachment_place place,
+			       struct signature_list *list, struct error **err)
+{
 	const struct reference *ref = &subject->location->ref;
 
 	if (subject->location->transport != TRANSPORT_DOCKER)
-		return collect_files(subject, list, err);
-	int rc = sign_places_find(ref, &places, err);
-	if (rc < 0)
-		return rc;
-	if (places.attachments == ATTACHMENTS_NO)
-		return error_set(err, EPERM,
-				 "it must be signed, and registries.d says 'use-sigstore-attachments: false' for it");
-	rc = cosign_fetch(subject->client, ref, &subject->digest, list, err);
-	return rc < 0 ? rc : sign_bundle_fetch(subject->client, ref, &subject->digest, list, err);
+		return place == ATTACHED_LEGACY ? collect_files(subject, list, err) : 0;
+	if (place == ATTACHED_BUNDLES)
+		return sign_bundle_fetch(subject->client, ref, &subject->digest, list, err);
+	int rc = check_attachments_use(subject, err);
+	return rc < 0 ? rc : cosign_fetch(subject->client, ref, &subject->digest, list, err);
 }
 
 /* The claim of a signature by this key; -EKEYREJECTED or -EINVAL when it is not by this key, or makes none. */
@@ -237,23 +248,31 @@ static bool check_one_sigstore(const struct policy_requirement *requirement, con
 	return false;
 }
 
+static int check_place(const struct policy_requirement *requirement, const struct trust_subject *subject,
+		       const struct public_keys *keys, enum attachment_place place, struct refusals *refusals,
+		       bool *good, struct error **err)
+{
+	cleanup(signature_list_done) struct signature_list list = {0};
+	int rc = collect_attachments(subject, place, &list, err);
+
+	for (size_t i = 0; i < list.count && rc == 0 && !*good; i++)
+		if (list.items[i].format != SIGNATURE_GPG)
+			*good = check_one_sigstore(requirement, subject, keys, &list.items[i], refusals);
+	return rc;
+}
+
 int trust_check_sigstore(const struct policy_requirement *requirement, const struct trust_subject *subject,
 			 struct error **err)
 {
 	cleanup(public_keys_done) struct public_keys keys = {0};
-	cleanup(signature_list_done) struct signature_list list = {0};
 	struct refusals refusals = {0};
 	bool good = false;
 
 	int rc = load_keys(requirement, &keys, err);
-	if (rc == 0)
-		rc = collect_attachments(subject, &list, err);
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < list.count && !good; i++)
-		if (list.items[i].format != SIGNATURE_GPG)
-			good = check_one_sigstore(requirement, subject, &keys, &list.items[i], &refusals);
-	rc = good ? 0 : no_signature(&refusals, err);
+	for (int place = 0; place < ATTACHMENT_PLACES && rc == 0 && !good; place++)
+		rc = check_place(requirement, subject, &keys, place, &refusals, &good, err);
+	if (rc == 0 && !good)
+		rc = no_signature(&refusals, err);
 	strlist_done(&refusals.reasons);
 	return rc;
 }
