@@ -84,10 +84,10 @@ teardown() {
 	cooper manifest annotate --subject app-amd64 noted
 	run cooper manifest inspect noted
 	entry="[m for m in document['manifests'] if m['digest'] == '$digest'][0]"
-	[ "$(json_get "$entry['platform']['variant']" <<<"$output")" = v8 ]
-	[ "$(json_get "$entry['platform']['os.features']" <<<"$output")" = "['a', 'b']" ]
-	[ "$(json_get "$entry['platform']['features']" <<<"$output")" = "['neon']" ]
-	[ "$(json_get "$entry['annotations']" <<<"$output")" = "{'k': 'v'}" ]
+	[ "$(json_get "${entry}['platform']['variant']" <<<"$output")" = v8 ]
+	[ "$(json_get "${entry}['platform']['os.features']" <<<"$output")" = "['a', 'b']" ]
+	[ "$(json_get "${entry}['platform']['features']" <<<"$output")" = "['neon']" ]
+	[ "$(json_get "${entry}['annotations']" <<<"$output")" = "{'k': 'v'}" ]
 	[ "$(json_get "document['annotations']" <<<"$output")" = "{'list': 'yes'}" ]
 	[ "$(json_get "document['subject']['digest']" <<<"$output")" = "$(cooper manifest inspect noted | digest_for amd64)" ]
 	run cooper manifest annotate noted
