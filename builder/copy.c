@@ -256,6 +256,14 @@ static void find_destination(struct copy_job *job, const char *text, size_t sour
 		   strcmp(text, ".") == 0 || source_count > 1 || job->options->parents ||
 		   (rootpath_stat(job->root, to->path, /* follow */ !job->options->link, &st, NULL) == 0 &&
 		    S_ISDIR(st.st_mode));
+	/* In a Dockerfile a destination that is a link names what it leads to, not itself. */
+	char *resolved = NULL;
+	if (!to->into && job->options->root && !job->options->link &&
+	    rootpath_stat(job->root, to->path, /* follow */ false, &st, NULL) == 0 && S_ISLNK(st.st_mode) &&
+	    rootpath_resolve(job->root, to->path, &resolved, NULL) == 0) {
+		free(to->path);
+		to->path = resolved;
+	}
 }
 
 static char *inside(const struct destination *to, const char *name)

@@ -26,3 +26,18 @@ setup() {
 	run -0 inside 'cat /where /gone/deep/two; ls /tmp/relative'
 	assert_output_is $'/tmp/relative/below\ntwo\nbelow'
 }
+
+@test "a file that is copied onto a link goes where the link leads; one in a directory takes a link's place" {
+	dockerfile <<-'EOF'
+		FROM busybox
+		RUN mkdir /d && echo old >/target && ln -s /target /link && ln -s /target /d/two && ln -s ../../later /soon
+		COPY one /link
+		COPY two /d/
+		COPY two /soon
+		COPY --link two /other
+		RUN test -L /link -a ! -L /d/two -a -L /soon
+	EOF
+	build
+	run -0 inside 'cat /target /d/two /later'
+	assert_output_is $'one\ntwo\ntwo'
+}
