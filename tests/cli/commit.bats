@@ -138,6 +138,22 @@ layers_of() {
 	assert_succeeds
 }
 
+@test "--change reads instructions as a Dockerfile has them" {
+	ctr=$(cooper from scratch)
+	cooper config --env HOME_OF=/srv --workingdir /a "$ctr"
+	cooper commit -q --change 'ENV GREETING="a b" PLACE=${HOME_OF}/x' --change 'WORKDIR b' --change 'USER me:us' \
+		--change 'EXPOSE 80 53/udp' --change 'VOLUME /v1 /v2' --change 'ENTRYPOINT ["/e"]' --change 'CMD=["-x"]' \
+		--change 'LABEL one=1 "two words"="2 3"' --change 'STOPSIGNAL SIGINT' --change 'SHELL ["/bin/ash", "-c"]' \
+		--change 'HEALTHCHECK --interval=5s CMD true' --change 'ONBUILD RUN make' --change 'MAINTAINER A. Author' \
+		"$ctr" instructions
+	run cooper inspect --type image --format '{{with .Docker.Config}}{{.Env}} {{.WorkingDir}} {{.User}} {{.ExposedPorts}} {{.Volumes}} {{.Entrypoint}} {{.Cmd}} {{.Labels}} {{.StopSignal}} {{.Shell}} {{.Healthcheck.Test}} {{.OnBuild}}{{end}} {{.Docker.Author}}' instructions
+	assert_output_is '[HOME_OF=/srv GREETING=a b PLACE=/srv/x] /a/b me:us map[53/udp:{} 80/tcp:{}] map[/v1:{} /v2:{}] [/e] [-x] map[one:1 two words:2 3] SIGINT [/bin/ash -c] [CMD-SHELL true] [RUN make] A. Author'
+	for wrong in 'RUN x' 'COPY a b' 'FROM scratch' 'ENV' 'EXPOSE no' 'STOPSIGNAL SIGNOT' 'NOSUCH x' 'ONBUILD FROM x'; do
+		run cooper commit --change "$wrong" "$ctr" y
+		assert_fails_with 125 "$wrong"
+	done
+}
+
 @test "a commit without changes since the last one adds no layer" {
 	ctr=$(cooper from busybox)
 	first=$(cooper commit -q "$ctr" again1)
