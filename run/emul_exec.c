@@ -86,13 +86,14 @@ static void note_exec(struct emulation *e, const struct trap *trap, int executed
 
 void emul_execve(void *context, const struct trap *trap, struct answer *answer)
 {
-	note_exec(context, trap, emul_open(context, trap, AT_FDCWD, trap->args[0], EMUL_FOLLOW));
+	note_exec(context, trap, emul_open(context, trap, AT_FDCWD, trap->args[0], EMUL_FOLLOW | EMUL_PEEK));
 }
 
 void emul_execveat(void *context, const struct trap *trap, struct answer *answer)
 {
 	int flags = (int)trap->args[4];
-	unsigned how = (flags & AT_SYMLINK_NOFOLLOW ? 0 : EMUL_FOLLOW) | (flags & AT_EMPTY_PATH ? EMUL_EMPTY : 0);
+	unsigned how =
+		EMUL_PEEK | (flags & AT_SYMLINK_NOFOLLOW ? 0 : EMUL_FOLLOW) | (flags & AT_EMPTY_PATH ? EMUL_EMPTY : 0);
 
 	note_exec(context, trap, emul_open(context, trap, (int)trap->args[0], trap->args[1], how));
 }

@@ -42,6 +42,9 @@ void emul_find_root(struct emulation *e, pid_t pid);
 enum emul_path_flags {
 	EMUL_FOLLOW = 1, /* a symlink at the end */
 	EMUL_EMPTY = 2,	 /* "" (or no address at all) is what dirfd holds: AT_EMPTY_PATH */
+	/* Only to look: what turns out to be worth an answer is confirmed by supervisor_still_waits() then, and
+	 * /dev/stdout and its like are left to the kernel. */
+	EMUL_PEEK = 4,
 };
 /* A descriptor of the step's, opened again as O_PATH; AT_FDCWD is its working directory. */
 MUST_CHECK int emul_open_fd(struct emulation *e, const struct trap *trap, int fd);
@@ -62,6 +65,8 @@ int emul_read_status(const struct trap *trap, struct emul_status *status);
 /* ---- emul_records.c: what is known of a file beside what the kernel says ---- */
 /* True when there is a record. */
 bool emul_record_find(struct emulation *e, int fd, struct owner_record *record);
+/* True when what the caller has open surely has no record: then it is the kernel's to answer. */
+bool emul_fd_is_plain(const struct emulation *e, const struct trap *trap, int fd);
 /* Writes it down where it can be kept; one that says root's and nothing else is none. -errno. */
 int emul_record_set(struct emulation *e, int fd, const struct owner_record *record);
 /* The same in the table, whatever the file is: devices where ids are mapped. */

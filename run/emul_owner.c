@@ -31,7 +31,8 @@ static int change_owner(struct emulation *e, const struct credentials *c, int fd
 
 	if (fstat(fd, &now) < 0)
 		return -errno;
-	if (emul_record_find(e, fd, &record)) {
+	bool had_record = emul_record_find(e, fd, &record);
+	if (had_record) {
 		owner_apply(&record, &now);
 	} else {
 		record.uid = now.st_uid;
@@ -44,6 +45,9 @@ static int change_owner(struct emulation *e, const struct credentials *c, int fd
 		return -errno;
 	record.uid = uid == ID_KEEP ? record.uid : uid;
 	record.gid = gid == ID_KEEP ? record.gid : gid;
+	/* What is root's anyway needs none: the usual case of who unpacks as root. */
+	if (!had_record && record.uid == 0 && record.gid == 0)
+		return 0;
 	return emul_record_set(e, fd, &record);
 }
 

@@ -185,7 +185,7 @@ static int open_path(struct emulation *e, const struct trap *trap, int dirfd, co
 		return emul_open_fd(e, trap, number);
 	int fd =
 		path[0] == '/' ? open_absolute(e, trap, path, nofollow) : open_relative(e, trap, dirfd, path, nofollow);
-	if ((fd == -ENOENT || fd == -ELOOP) && !nofollow)
+	if ((fd == -ENOENT || fd == -ELOOP) && !nofollow && !(flags & EMUL_PEEK))
 		return open_behind_link(e, trap, dirfd, path);
 	return fd;
 }
@@ -199,7 +199,7 @@ int emul_open(struct emulation *e, const struct trap *trap, int dirfd, uint64_t 
 	else if (emul_read_text(e, trap, address, path, sizeof(path)) < 0)
 		return -EFAULT;
 	cleanup_close int fd = open_path(e, trap, dirfd, path, flags);
-	if (fd >= 0 && !supervisor_still_waits(&e->supervisor, trap))
+	if (fd >= 0 && !(flags & EMUL_PEEK) && !supervisor_still_waits(&e->supervisor, trap))
 		return -ESRCH;
 	return take_fd(&fd);
 }

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 
 #include "base/fd.h"
+#include "run/emul_compat.h"
 #include "run/emul_internal.h"
 
 #if defined(__x86_64__)
@@ -150,8 +151,8 @@ static const struct trap_entry node_entries[] = {
 };
 
 static const struct trap_table tables[] = {
-	[EMULATE_NODES] = {.entries = node_entries, .count = ARRAY_COUNT(node_entries)},
-	[EMULATE_IDS] = {.entries = id_entries, .count = ARRAY_COUNT(id_entries)},
+	[EMULATE_NODES] = {.entries = node_entries, .count = ARRAY_COUNT(node_entries), .others_pass = true},
+	[EMULATE_IDS] = {.entries = id_entries, .count = ARRAY_COUNT(id_entries), .also = EMUL_COMPAT_TABLE},
 };
 
 const struct trap_table *emulation_table(enum emulation_scope scope)

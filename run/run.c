@@ -501,7 +501,8 @@ static int watch(struct step *step, struct error **err)
 			continue; /* all it has to say, before its end is looked at */
 		}
 		if (fds[WATCH_SUPERVISOR].revents) {
-			int rc = supervisor_serve(emulation_supervisor(step->emulation), err);
+			int rc = supervisor_serve(emulation_supervisor(step->emulation), fds[WATCH_SUPERVISOR].revents,
+						  err);
 			if (rc < 0)
 				return rc;
 		}

@@ -28,9 +28,6 @@
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
 
-/* So many answers before the caller may look at something else. */
-#define BATCH 64
-
 /* ---- In the child ---- */
 
 int supervisor_install(const struct buf *program, struct error **err)
@@ -71,11 +68,14 @@ static int compare_entries(const void *a, const void *b)
 
 static struct trap_index *make_index(const struct trap_table *table)
 {
-	struct trap_index *index = mem_alloc(sizeof(*index) + table->count * sizeof(index->entries[0]));
+	size_t count = 0;
 
-	index->count = table->count;
-	for (size_t i = 0; i < table->count; i++)
-		index->entries[i] = &table->entries[i];
+	for (const struct trap_table *at = table; at; at = at->also)
+		count += at->count;
+	struct trap_index *index = mem_alloc(sizeof(*index) + count * sizeof(index->entries[0]));
+	for (const struct trap_table *at = table; at; at = at->also)
+		for (size_t i = 0; i < at->count; i++)
+			index->entries[index->count++] = &at->entries[i];
 	qsort(index->entries, index->count, sizeof(index->entries[0]), compare_entries);
 	return index;
 }
@@ -214,25 +214,20 @@ static int receive(struct supervisor *s, struct trap *trap)
 	return 0;
 }
 
-int supervisor_serve(struct supervisor *s, struct error **err)
+int supervisor_serve(struct supervisor *s, short events, struct error **err)
 {
-	for (size_t i = 0; i < BATCH && s->listener >= 0; i++) {
-		struct pollfd waiting = {.fd = s->listener, .events = POLLIN};
-		struct trap trap;
-		/* Never RECV on suspicion: with nobody there it waits for ever. */
-		if (poll(&waiting, 1, 0) <= 0)
-			return 0;
-		if (!(waiting.revents & POLLIN)) {
+	struct trap trap;
+
+	/* Never RECV on suspicion: with nobody there it waits for ever. */
+	if (!(events & POLLIN)) {
+		if (events)
 			fd_close(take_fd(&s->listener));
-			return 0;
-		}
-		int rc = receive(s, &trap);
-		if (rc == -ENOENT || rc == -EINTR)
-			continue;
-		if (rc == 0)
-			rc = answer_one(s, &trap);
-		if (rc < 0)
-			return error_set(err, -rc, "answer a system call of the step: %s", strerror(-rc));
+		return 0;
 	}
-	return 0;
+	int rc = receive(s, &trap);
+	if (rc == 0)
+		rc = answer_one(s, &trap);
+	return rc < 0 && rc != -ENOENT && rc != -EINTR
+		       ? error_set(err, -rc, "answer a system call of the step: %s", strerror(-rc))
+		       : 0;
 }

@@ -1,11 +1,11 @@
 /*
  * A process beside a step that answers some of its system calls: the listening end of a seccomp filter
  * (seccomp_unotify(2)). One supervisor per step, one table of calls, no threads: who runs the step polls
- * supervisor_fd() with all else that it waits for, and calls supervisor_serve() when it is readable.
+ * the listener with all else that it waits for, and calls supervisor_serve() when it is readable.
  *
  *	parent: supervisor_program(table, &program)      before the fork
  *	child:  listener = supervisor_install(&program)  CAP_SYS_ADMIN or no_new_privs; sends it to the parent
- *	parent: supervisor_init(&s, table, context); supervisor_take(&s, listener); poll; supervisor_serve(&s)
+ *	parent: supervisor_init(&s, table, context); supervisor_take(&s, listener); poll; supervisor_serve(&s, revents)
  *
  * It is a means of compatibility and no border: what a call's pointers lead to can be changed by another thread of the
  * step between the handler's look and the kernel's. So a handler never lets the kernel go on (ANSWER_CONTINUE) because
@@ -69,11 +69,14 @@ struct trap_entry {
 
 /* Sorted by nothing; every pair of arch and number at most once. Calls that are not in it are the kernel's. With
  * `closed`, they are ENOSYS instead (a translated root must know every call). Architectures without an entry, and
- * x32, are ENOSYS as a whole. */
+ * x32, are ENOSYS as a whole; with `others_pass` they are the kernel's, for who traps calls only to give more than it
+ * does. */
 struct trap_table {
-	const struct trap_entry *entries;
+	const struct trap_entry *entries; /* at least one; all of one architecture */
 	size_t count;
+	const struct trap_table *also; /* entries of another architecture; NULL */
 	bool closed;
+	bool others_pass;
 };
 
 /* Appends the filter, struct sock_filter[]. -E2BIG. */
@@ -104,9 +107,9 @@ CLEANUP_FOR_VALUE(struct supervisor, supervisor_done)
 /* Takes the listener. */
 void supervisor_take(struct supervisor *s, int listener);
 void supervisor_arm(struct supervisor *s);
-/* Answers what waits, and returns when nothing does, or after some, so that others get their turn. The listener is
- * closed when the last process under the filter has ended. A call that is gone meanwhile (killed) is no failure. */
-int supervisor_serve(struct supervisor *s, struct error **err);
+/* Answers one call; `events` is what poll(2) says of the listener. It is closed when the last process under the filter
+ * has ended. A call that is gone meanwhile (killed) is no failure. */
+int supervisor_serve(struct supervisor *s, short events, struct error **err);
 /* For a handler that has opened something below /proc/TID: true when the caller still waits, so that what was opened
  * is the caller's and not that of a process that has got its number. */
 bool supervisor_still_waits(const struct supervisor *s, const struct trap *trap);

@@ -23,14 +23,14 @@ static void put(struct buf *program, uint16_t code, uint8_t yes, uint8_t no, uin
 }
 
 /* x32 has the arch of x86-64 and numbers of its own: a second way to every call that we trap. */
-static void refuse_x32(struct buf *program)
+static void answer_x32(uint32_t action, struct buf *program)
 {
 #ifdef __x86_64__
 	put(program, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
 	put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, AUDIT_ARCH_X86_64);
 	put(program, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
 	put(program, BPF_JMP | BPF_JGE | BPF_K, 0, 1, X32_BIT);
-	put(program, BPF_RET | BPF_K, 0, 0, REFUSED);
+	put(program, BPF_RET | BPF_K, 0, 0, action);
 #endif
 }
 
@@ -87,7 +87,7 @@ static void ask_architecture(const struct trap_table *table, uint32_t arch, stru
 	size_t size = 0;
 
 	for (size_t i = 0; i < table->count; i++)
-		if (table->entries[i].arch == arch && is_conditional(&table->entries[i]))
+		if (is_conditional(&table->entries[i]))
 			size += size_of_entry(&table->entries[i]);
 	if (size == 0)
 		return;
@@ -96,16 +96,8 @@ static void ask_architecture(const struct trap_table *table, uint32_t arch, stru
 	put(program, BPF_JMP | BPF_JA, 0, 0, (uint32_t)(1 + size));
 	put(program, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < table->count; i++)
-		if (table->entries[i].arch == arch && is_conditional(&table->entries[i]))
+		if (is_conditional(&table->entries[i]))
 			ask_entry(&table->entries[i], program);
-}
-
-static bool is_first_of_arch(const struct trap_table *table, size_t at)
-{
-	for (size_t i = 0; i < at; i++)
-		if (table->entries[i].arch == table->entries[at].arch)
-			return false;
-	return true;
 }
 
 /* What is left is for the table. A conditional call that comes here is never met: it was answered before. */
@@ -116,19 +108,40 @@ static uint32_t action_of(const struct trap_entry *entry)
 	return is_conditional(entry) ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
 }
 
+/* Of architectures that nobody has said anything about. */
+static void pass_others(const struct trap_table *table, struct buf *program)
+{
+	size_t count = 0;
+
+	for (const struct trap_table *at = table; at; at = at->also)
+		count++;
+	put(program, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
+	for (const struct trap_table *at = table; at; at = at->also)
+		put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint8_t)count--, 0, at->entries[0].arch);
+	put(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+}
+
 int supervisor_program(const struct trap_table *table, struct buf *program, struct error **err)
 {
-	cleanup_free struct seccomp_call *calls = mem_grow(NULL, table->count + 1, sizeof(*calls));
+	size_t count = 0;
 
-	refuse_x32(program);
-	for (size_t i = 0; i < table->count; i++) {
-		const struct trap_entry *entry = &table->entries[i];
-		if (is_first_of_arch(table, i))
-			ask_architecture(table, entry->arch, program);
-		calls[i] = (struct seccomp_call){
-			.audit_arch = entry->arch, .number = (uint32_t)entry->number, .action = action_of(entry)};
+	for (const struct trap_table *at = table; at; at = at->also)
+		count += at->count;
+	cleanup_free struct seccomp_call *calls = mem_grow(NULL, count + 1, sizeof(*calls));
+	count = 0;
+	answer_x32(table->others_pass ? SECCOMP_RET_ALLOW : REFUSED, program);
+	if (table->others_pass)
+		pass_others(table, program);
+	for (const struct trap_table *at = table; at; at = at->also) {
+		ask_architecture(at, at->entries[0].arch, program);
+		for (size_t i = 0; i < at->count; i++)
+			calls[count++] = (struct seccomp_call){
+				.audit_arch = at->entries[i].arch,
+				.number = (uint32_t)at->entries[i].number,
+				.action = action_of(&at->entries[i]),
+			};
 	}
-	seccomp_table_write(calls, table->count, table->closed ? REFUSED : SECCOMP_RET_ALLOW, program);
+	seccomp_table_write(calls, count, table->closed ? REFUSED : SECCOMP_RET_ALLOW, program);
 	if (program->overflow || program->len / sizeof(struct sock_filter) > BPF_MAXINSNS)
 		return error_set(err, E2BIG, "the filter of the supervisor is longer than the kernel takes");
 	return 0;

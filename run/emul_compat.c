@@ -1,0 +1,149 @@
+/*
+ * The table of i386, and its struct stat. Its numbers come from a header that must not meet the one of x86-64.
+ */
+#include "run/emul_compat.h"
+
+#ifdef __x86_64__
+#include <asm/unistd_32.h>
+#endif
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/prctl.h>
+
+#include "run/emul_internal.h"
+
+void emul_compat_stat(const struct stat *st, struct emul_compat_stat *compat)
+{
+	*compat = (struct emul_compat_stat){
+		.dev = st->st_dev,
+		.low_ino = (uint32_t)st->st_ino,
+		.mode = st->st_mode,
+		.nlink = (uint32_t)st->st_nlink,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.rdev = st->st_rdev,
+		.size = st->st_size,
+		.blksize = (uint32_t)st->st_blksize,
+		.blocks = (uint64_t)st->st_blocks,
+		.atime = (uint32_t)st->st_atim.tv_sec,
+		.atime_nsec = (uint32_t)st->st_atim.tv_nsec,
+		.mtime = (uint32_t)st->st_mtim.tv_sec,
+		.mtime_nsec = (uint32_t)st->st_mtim.tv_nsec,
+		.ctime = (uint32_t)st->st_ctim.tv_sec,
+		.ctime_nsec = (uint32_t)st->st_ctim.tv_nsec,
+		.ino = st->st_ino,
+	};
+}
+
+#ifdef __x86_64__
+#define TRAP(name, function)                                                         \
+	{                                                                            \
+		.arch = AUDIT_ARCH_I386, .number = __NR_##name, .handle = (function) \
+	}
+#define TRAP_MAKING(name, function, n)                                                \
+	{                                                                             \
+		.arch = AUDIT_ARCH_I386, .number = __NR_##name, .handle = (function), \
+		.when = {.arg = (n), .mask = O_CREAT | (O_TMPFILE & ~O_DIRECTORY)},   \
+	}
+#define REFUSE(name)                                           \
+	{                                                      \
+		.arch = AUDIT_ARCH_I386, .number = __NR_##name \
+	}
+
+static const struct trap_entry entries[] = {
+	TRAP(chown32, emul_chown),
+	TRAP(lchown32, emul_lchown),
+	TRAP(fchown32, emul_fchown),
+	TRAP(fchownat, emul_fchownat),
+	TRAP(stat64, emul_stat_call),
+	TRAP(lstat64, emul_lstat),
+	TRAP(fstat64, emul_fstat),
+	TRAP(fstatat64, emul_fstatat),
+	TRAP(statx, emul_statx),
+	TRAP(getuid32, emul_getuid),
+	TRAP(geteuid32, emul_geteuid),
+	TRAP(getgid32, emul_getgid),
+	TRAP(getegid32, emul_getegid),
+	TRAP(getresuid32, emul_getresuid),
+	TRAP(getresgid32, emul_getresgid),
+	TRAP(getgroups32, emul_getgroups),
+	TRAP(setuid32, emul_setuid),
+	TRAP(setgid32, emul_setgid),
+	TRAP(setreuid32, emul_setreuid),
+	TRAP(setregid32, emul_setregid),
+	TRAP(setresuid32, emul_setresuid),
+	TRAP(setresgid32, emul_setresgid),
+	TRAP(setfsuid32, emul_setfsuid),
+	TRAP(setfsgid32, emul_setfsgid),
+	TRAP(setgroups32, emul_setgroups),
+	TRAP(capget, emul_capget),
+	TRAP(capset, emul_capset),
+	{.arch = AUDIT_ARCH_I386,
+	 .number = __NR_prctl,
+	 .handle = emul_prctl,
+	 .when = {.mask = UINT32_MAX,
+		  .values = {PR_GET_KEEPCAPS, PR_SET_KEEPCAPS, PR_GET_SECUREBITS, PR_SET_SECUREBITS, PR_CAP_AMBIENT},
+		  .count = 5}},
+	TRAP(mknod, emul_mknod),
+	TRAP(mknodat, emul_mknodat),
+	TRAP_MAKING(open, emul_open_call, 1),
+	TRAP(creat, emul_creat),
+	TRAP(mkdir, emul_mkdir),
+	TRAP(symlink, emul_symlink),
+	TRAP_MAKING(openat, emul_openat, 2),
+	TRAP(openat2, emul_openat2),
+	TRAP(mkdirat, emul_mkdirat),
+	TRAP(symlinkat, emul_symlinkat),
+	TRAP(getxattr, emul_getxattr),
+	TRAP(lgetxattr, emul_getxattr),
+	TRAP(fgetxattr, emul_getxattr),
+	TRAP(setxattr, emul_setxattr),
+	TRAP(lsetxattr, emul_setxattr),
+	TRAP(fsetxattr, emul_setxattr),
+	TRAP(removexattr, emul_getxattr),
+	TRAP(lremovexattr, emul_getxattr),
+	TRAP(fremovexattr, emul_getxattr),
+	TRAP(listxattr, emul_listxattr),
+	TRAP(llistxattr, emul_llistxattr),
+	TRAP(flistxattr, emul_flistxattr),
+	TRAP(execve, emul_execve),
+	TRAP(execveat, emul_execveat),
+	TRAP(exit, emul_exit),
+	TRAP(exit_group, emul_exit_group),
+	TRAP(chroot, emul_chroot),
+	REFUSE(io_uring_setup),
+	/* Of 16 bits. */
+	REFUSE(chown),
+	REFUSE(lchown),
+	REFUSE(fchown),
+	REFUSE(stat),
+	REFUSE(lstat),
+	REFUSE(fstat),
+	REFUSE(oldstat),
+	REFUSE(oldlstat),
+	REFUSE(oldfstat),
+	REFUSE(getuid),
+	REFUSE(geteuid),
+	REFUSE(getgid),
+	REFUSE(getegid),
+	REFUSE(getresuid),
+	REFUSE(getresgid),
+	REFUSE(getgroups),
+	REFUSE(setuid),
+	REFUSE(setgid),
+	REFUSE(setreuid),
+	REFUSE(setregid),
+	REFUSE(setresuid),
+	REFUSE(setresgid),
+	REFUSE(setfsuid),
+	REFUSE(setfsgid),
+	REFUSE(setgroups),
+	/* setxattrat to removexattrat, newer than the header. */
+	{.arch = AUDIT_ARCH_I386, .number = 463},
+	{.arch = AUDIT_ARCH_I386, .number = 464},
+	{.arch = AUDIT_ARCH_I386, .number = 465},
+	{.arch = AUDIT_ARCH_I386, .number = 466},
+};
+
+const struct trap_table emul_compat_table = {.entries = entries, .count = ARRAY_COUNT(entries)};
+#endif
