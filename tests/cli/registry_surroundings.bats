@@ -24,6 +24,7 @@ start_proxy() {
 		[ ! -s "$BATS_TEST_TMPDIR/proxy.address" ] || break
 		sleep 0.05
 	done
+	[ -s "$BATS_TEST_TMPDIR/proxy.address" ] || fail "no proxy came up in $i attempts" || return
 	PROXY=$(cat "$BATS_TEST_TMPDIR/proxy.address") PROXY_LOG=$BATS_TEST_TMPDIR/proxy.log
 	: >"$PROXY_LOG"
 }
