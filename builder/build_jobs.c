@@ -40,6 +40,8 @@ static void append_stage(struct buf *bytes, const struct stage_run *run)
 	buf_append(bytes, run->records, run->done * sizeof(*run->records));
 	buf_append(bytes, run->cached, run->done * sizeof(*run->cached));
 	buf_append(bytes, run->spent_ms, run->done * sizeof(*run->spent_ms));
+	/* Of what was read when the steps were made, which may be other than when they were looked up. */
+	buf_append(bytes, run->inputs, run->done * sizeof(*run->inputs));
 }
 
 /* Takes one stage's part of the bytes; how much that was, or 0 when they are no such thing. */
@@ -53,8 +55,9 @@ static size_t take_stage(struct build *build, struct stage_run *run, const char 
 	if (done > run->plan->step_count)
 		return 0;
 	size_t records_size = done * sizeof(*run->records), marks_size = done * sizeof(*run->cached),
-	       times_size = done * sizeof(*run->spent_ms);
-	size_t head = sizeof(done) + sizeof(run->base_ms), whole = head + records_size + marks_size + times_size;
+	       times_size = done * sizeof(*run->spent_ms), inputs_size = done * sizeof(*run->inputs);
+	size_t head = sizeof(done) + sizeof(run->base_ms);
+	size_t whole = head + records_size + marks_size + times_size + inputs_size;
 	if (size < whole)
 		return 0;
 	memcpy(&run->base_ms, bytes + sizeof(done), sizeof(run->base_ms));
@@ -63,6 +66,7 @@ static size_t take_stage(struct build *build, struct stage_run *run, const char 
 	cleanup_free bool *cached = mem_dup(at + records_size, marks_size);
 	cleanup_free int64_t *times = mem_dup(at + records_size + marks_size, times_size);
 	stage_run_begin(build, run);
+	memcpy(run->inputs, at + records_size + marks_size + times_size, inputs_size);
 	stage_run_take(run, records, cached, times, done);
 	return whole;
 }

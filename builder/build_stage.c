@@ -525,6 +525,8 @@ static int next_step(struct build *build, struct stage_run *run, struct error **
 	}
 	if (build->options->single_layer)
 		return make_change(build, run, step, err);
+	/* Read again: since it was looked up the steps before it may have taken an hour. */
+	run->inputs[run->done] = (struct digest){0};
 	int found = find_cached(build, run, step, &key, &has_key, &record, err);
 	if (found == 1)
 		use_cached(build, run, &record);

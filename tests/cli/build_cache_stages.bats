@@ -125,3 +125,24 @@ did_not_work() {
 	build --cache-from "type=local,src=$cache"
 	worked
 }
+
+@test "a file that changes while an earlier step runs is known as it was copied" {
+	dockerfile <<-EOF
+		FROM busybox AS work
+		RUN echo running >&2; sleep 1; echo $BATS_TEST_NUMBER >/early
+		COPY two /two
+		FROM busybox
+		COPY --from=work /two /
+	EOF
+	echo before >two
+	cooper build -t made "$context" >/dev/null 2>"$BATS_TEST_TMPDIR/log" 3>&- &
+	for _ in $(seq 100); do grep -q running "$BATS_TEST_TMPDIR/log" && break; sleep 0.05; done
+	echo during >two
+	wait $!
+	run inside 'cat /two'
+	assert_output_is during
+	echo before >two
+	build
+	run inside 'cat /two'
+	assert_output_is before
+}
