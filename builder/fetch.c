@@ -12,18 +12,12 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "imagefmt/blob.h"
+#include "imagefmt/index.h"
 #include "imagefmt/layer.h"
 
 #define INDEX_DEPTH_MAX 3
 
 /* ---- the platform ---- */
-
-static bool is_attestation(const struct descriptor *entry)
-{
-	if (strlist_env_get(&entry->annotations, "vnd.docker.reference.type"))
-		return true;
-	return entry->platform && entry->platform->os && strcmp(entry->platform->os, "unknown") == 0;
-}
 
 static int no_platform(const struct image_index *index, const struct platform *want, const char *what,
 		       struct error **err)
@@ -33,7 +27,7 @@ static int no_platform(const struct image_index *index, const struct platform *w
 
 	for (size_t i = 0; i < index->manifest_count; i++) {
 		const struct descriptor *entry = &index->manifests[i];
-		if (entry->platform && !is_attestation(entry))
+		if (entry->platform && !index_entry_is_attestation(entry))
 			strlist_take(&found, platform_format(entry->platform));
 	}
 	cleanup_free char *list = strlist_join(&found, ", ");
@@ -47,7 +41,7 @@ int fetch_choose(const struct image_index *index, const struct platform *want, c
 
 	for (size_t i = 0; i < index->manifest_count; i++) {
 		const struct descriptor *entry = &index->manifests[i];
-		if (is_attestation(entry))
+		if (index_entry_is_attestation(entry))
 			continue;
 		/* An entry that names no platform may be for any: better than nothing, worse than one that fits. */
 		int rank = entry->platform ? platform_rank(want, entry->platform) * 2 : 1;
@@ -85,15 +79,21 @@ static void fetched_done(struct fetched *fetched)
 }
 CLEANUP_FOR_VALUE(struct fetched, fetched_done)
 
-static int choose_child(const struct buf *text, const struct platform *want, const char *what, struct digest *child,
-			struct error **err)
+int fetch_choose_child(const struct buf *text, const struct platform *platform, const char *what, struct digest *child,
+		       struct error **err)
 {
 	cleanup(image_index_done) struct image_index index = {0};
+	cleanup(platform_done) struct platform want = {0};
 	size_t chosen = 0;
-	int rc = image_index_parse(text->data, text->len, what, &index, err);
+	int rc = image_index_parse(buf_str(text), text->len, what, &index, err);
 
+	if (platform)
+		platform_copy(&want, platform);
+	else
+		platform_host(&want);
+	platform_complete(&want);
 	if (rc >= 0)
-		rc = fetch_choose(&index, want, what, &chosen, err);
+		rc = fetch_choose(&index, &want, what, &chosen, err);
 	if (rc >= 0)
 		*child = index.manifests[chosen].digest;
 	return rc;
@@ -117,7 +117,7 @@ static int fetch_manifest(struct image_source *source, const struct platform *wa
 			return rc;
 		if (kind == MANIFEST_IMAGE)
 			return manifest_parse(fetched->text.data, fetched->text.len, what, &fetched->manifest, err);
-		rc = choose_child(&fetched->text, want, what, &child, err);
+		rc = fetch_choose_child(&fetched->text, want, what, &child, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -23,17 +23,10 @@ static int copy_manifest(struct copier *c, const struct digest *want, int depth,
 static int copy_one_platform(struct copier *c, const struct buf *text, int depth, struct copied *copied,
 			     struct error **err)
 {
-	cleanup(image_index_done) struct image_index index = {0};
-	cleanup(platform_done) struct platform want = {0};
-	size_t chosen = 0;
-	int rc = image_index_parse(text->data, text->len, "index", &index, err);
+	struct digest child;
+	int rc = fetch_choose_child(text, c->options->platform, "the list", &child, err);
 
-	if (c->options->platform)
-		platform_copy(&want, c->options->platform);
-	platform_complete(&want);
-	if (rc == 0)
-		rc = fetch_choose(&index, &want, "the list", &chosen, err);
-	return rc < 0 ? rc : copy_manifest(c, &index.manifests[chosen].digest, depth + 1, copied, err);
+	return rc < 0 ? rc : copy_manifest(c, &child, depth + 1, copied, err);
 }
 
 /* ---- All ---- */

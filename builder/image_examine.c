@@ -21,24 +21,6 @@ void examined_done(struct examined *examined)
 	free(examined->name);
 }
 
-static int choose_child(const struct buf *text, const struct platform *platform, const char *what, struct digest *child,
-			struct error **err)
-{
-	cleanup(image_index_done) struct image_index index = {0};
-	cleanup(platform_done) struct platform want = {0};
-	size_t chosen = 0;
-	int rc = image_index_parse(buf_str(text), text->len, what, &index, err);
-
-	if (platform)
-		platform_copy(&want, platform);
-	platform_complete(&want);
-	if (rc == 0)
-		rc = fetch_choose(&index, &want, what, &chosen, err);
-	if (rc == 0)
-		*child = index.manifests[chosen].digest;
-	return rc;
-}
-
 /* Goes down from the top to the manifest of one image. */
 static int read_manifest(struct image_source *source, const char *what, const struct examine_options *options,
 			 struct examined *examined, struct error **err)
@@ -60,7 +42,7 @@ static int read_manifest(struct image_source *source, const char *what, const st
 			return rc;
 		if (kind == MANIFEST_IMAGE)
 			return manifest_parse(text.data, text.len, what, &examined->image.manifest, err);
-		rc = choose_child(&text, options->platform, what, &child, err);
+		rc = fetch_choose_child(&text, options->platform, what, &child, err);
 		buf_clear(&text);
 		free(take_ptr(&media_type));
 		if (rc == 0)

@@ -355,6 +355,8 @@ int manifest_list_choose(struct workshop *w, const struct image_entry *list, con
 
 	if (platform)
 		platform_copy(&want, platform);
+	else
+		platform_host(&want);
 	platform_complete(&want);
 	if (rc == 0)
 		rc = fetch_choose(&index, &want, what, &chosen, err);

@@ -124,8 +124,6 @@ static int gather_index(struct gathering *g, const struct buf *text, int depth, 
 			struct error **err)
 {
 	cleanup(image_index_done) struct image_index index = {0};
-	cleanup(platform_done) struct platform want = {0};
-	size_t chosen = 0;
 
 	if (depth > INDEX_DEPTH_MAX)
 		return error_set(err, ELOOP, "indexes within indexes, more than %d deep", INDEX_DEPTH_MAX);
@@ -135,16 +133,9 @@ static int gather_index(struct gathering *g, const struct buf *text, int depth, 
 			rc = gather_child(g, &index.manifests[i], depth, err);
 		return rc < 0 ? rc : digest_of(text->data, text->len, added, err);
 	}
-	if (g->options->platform)
-		platform_copy(&want, g->options->platform);
-	platform_complete(&want);
 	if (rc == 0)
-		rc = fetch_choose(&index, &want, "the index", &chosen, err);
-	if (rc == 0)
-		rc = gather_child(g, &index.manifests[chosen], depth, err);
-	if (rc == 0)
-		*added = index.manifests[chosen].digest;
-	return rc;
+		rc = fetch_choose_child(text, g->options->platform, "the index", added, err);
+	return rc < 0 ? rc : gather_child(g, image_index_find(&index, added), depth, err);
 }
 
 static int gather_all(struct gathering *g, struct digest *added, struct error **err)

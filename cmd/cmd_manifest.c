@@ -86,6 +86,8 @@ const struct command command_manifest_create = {
 
 /* ---- exists, remove, rm ---- */
 
+extern const struct command command_rmi; /* cmd_rmi.c */
+
 static int run_exists(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
 	cleanup(image_entry_done) struct image_entry list = {0};
@@ -140,7 +142,6 @@ const struct command command_manifest_remove = {
 /* What rmi does, for lists only. */
 static int run_rm(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
-	extern const struct command command_rmi;
 	cleanup_free void *options = mem_alloc(command_rmi.options_size);
 	int rc = 0;
 
