@@ -220,6 +220,11 @@ static int load_proc(const char *path, struct id_extents *extents, struct error 
 	return 0;
 }
 
+static bool has_many(const struct id_extents *extents)
+{
+	return extents->count > 1 || (extents->count == 1 && extents->items[0].count > 1);
+}
+
 /* Identity extents over our own map: what is mapped here keeps its number. */
 static int choose_direct(const struct idmap_sources *sources, struct idmap *map, struct error **err)
 {
@@ -234,6 +239,11 @@ static int choose_direct(const struct idmap_sources *sources, struct idmap *map,
 	for (size_t i = 0; i < map->gids.count; i++)
 		map->gids.items[i].outside = map->gids.items[i].inside;
 	map->kind = IDMAP_DIRECT;
+	/* Root of a namespace with one id can give no other, as everybody else who has one. */
+	if (!has_many(&map->uids) || !has_many(&map->gids)) {
+		map->kind = IDMAP_SINGLE;
+		map->reason = mem_strdup("the namespace that cooper stands in has a single id");
+	}
 	return 0;
 }
 
@@ -391,11 +401,6 @@ int idmap_find(struct idmap *map, struct error **err)
 	};
 
 	return idmap_choose(&sources, map, err);
-}
-
-static bool has_many(const struct id_extents *extents)
-{
-	return extents->count > 1 || (extents->count == 1 && extents->items[0].count > 1);
 }
 
 int idmap_current(struct idmap *map, struct error **err)
