@@ -7,6 +7,7 @@
 
 #include "base/parse.h"
 #include "base/pattern.h"
+#include "builder/manifest_list.h"
 #include "cmd/command.h"
 #include "cmd/table.h"
 #include "imagefmt/images.h"
@@ -254,9 +255,9 @@ static int collect(struct command_context *context, const struct images_options 
 		if (!image_is_asked(&list.items[i], is_found ? &found : NULL, asked))
 			continue;
 		cleanup(image_done) struct image image = {0};
-		if (strcmp(list.items[i].manifest.media_type, MEDIA_OCI_INDEX) == 0 ||
-		    strcmp(list.items[i].manifest.media_type, MEDIA_DOCKER_LIST) == 0) {
+		if (manifest_list_is(&list.items[i])) {
 			image.entry = list.items[i];
+			image.size = image.entry.manifest.size; /* its images are counted where they are listed */
 			list.items[i] = (struct image_entry){0};
 		} else
 			rc = image_load(context->store, &list.items[i], &image, err);
