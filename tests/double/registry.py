@@ -280,6 +280,11 @@ class Handler(socketserver.BaseRequestHandler):
         if fault.get("do") == "lost" or (fault.get("do") == "reset" and not self.had_body and fault.get("at", 0) < 0):
             self.finish_record()
             self.reset()
+        # Who has the answer may look into the log at once: what will be sent whole is written there before.
+        if fault.get("do") not in ("reset", "truncate", "stall"):
+            self.given = len(body) if self.method != "HEAD" else 0
+            self.finish_record()
+            self.given = 0
         self.request.sendall(head.encode())
         if self.method != "HEAD":
             self.send_body(body)
