@@ -212,6 +212,15 @@ int credentials_setregid(struct credentials **credentials, uint32_t real, uint32
 	return rc;
 }
 
+/* Nothing to do, then not even for the file system id, which follows the effective one in all other cases. */
+static bool is_no_change(const uint32_t old[ID_SLOTS], const uint32_t wanted[3])
+{
+	for (size_t i = 0; i < 3; i++)
+		if (wanted[i] != ID_KEEP && wanted[i] != old[i])
+			return false;
+	return wanted[ID_EFFECTIVE] == ID_KEEP || wanted[ID_EFFECTIVE] == old[ID_FS];
+}
+
 static int choose_three(const uint32_t old[ID_SLOTS], bool may, const uint32_t wanted[3], uint32_t ids[3])
 {
 	for (size_t i = 0; i < 3; i++) {
@@ -225,6 +234,9 @@ static int choose_three(const uint32_t old[ID_SLOTS], bool may, const uint32_t w
 int credentials_setresuid(struct credentials **credentials, const uint32_t wanted[3])
 {
 	uint32_t ids[3];
+
+	if (is_no_change((*credentials)->uid, wanted))
+		return 0;
 	int rc = choose_three((*credentials)->uid, credentials_can(*credentials, CAP_SETUID), wanted, ids);
 
 	if (rc == 0)
@@ -235,6 +247,9 @@ int credentials_setresuid(struct credentials **credentials, const uint32_t wante
 int credentials_setresgid(struct credentials **credentials, const uint32_t wanted[3])
 {
 	uint32_t ids[3];
+
+	if (is_no_change((*credentials)->gid, wanted))
+		return 0;
 	int rc = choose_three((*credentials)->gid, credentials_can(*credentials, CAP_SETGID), wanted, ids);
 
 	if (rc == 0)

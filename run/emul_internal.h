@@ -48,6 +48,8 @@ enum emul_path_flags {
 };
 /* A descriptor of the step's, opened again as O_PATH; AT_FDCWD is its working directory. */
 MUST_CHECK int emul_open_fd(struct emulation *e, const struct trap *trap, int fd);
+/* True when it is of the O_PATH kind: /proc shows it as neither readable nor writable. */
+bool emul_fd_is_path(const struct trap *trap, int fd);
 /* O_PATH, or a negative errno; on any of these the kernel is to go on. Never a FIFO's or a device's other end. */
 MUST_CHECK int emul_open(struct emulation *e, const struct trap *trap, int dirfd, uint64_t path, unsigned flags);
 /* The directory in which the call would make its last component, and that component's name in leaf[NAME_MAX + 1].
@@ -92,6 +94,8 @@ trap_handler emul_mknod, emul_mknodat, emul_record_mknod, emul_record_mknodat;
 /* emul_create.c */
 trap_handler emul_open_call, emul_openat, emul_openat2, emul_creat, emul_mkdir, emul_mkdirat, emul_symlink,
 	emul_symlinkat;
+/* emul_move.c */
+trap_handler emul_move, emul_moveat, emul_linkat, emul_utimensat;
 /* emul_xattr.c */
 trap_handler emul_getxattr, emul_setxattr, emul_listxattr, emul_llistxattr, emul_flistxattr;
 /* emul_exec.c */

@@ -112,7 +112,7 @@ static int make_node(const struct node *node)
 	if (fd < 0)
 		return -errno;
 	char proc[FD_PROC_PATH_SIZE];
-	if (!S_ISREG(node->mode) && chmod(fd_proc_path(fd, proc), node->mode & 07777) < 0) {
+	if (chmod(fd_proc_path(fd, proc), node->mode & 07777) < 0) {
 		int code = errno;
 		fd_close(fd);
 		return -code;

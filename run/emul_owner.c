@@ -77,7 +77,10 @@ void emul_fchown(void *context, const struct trap *trap, struct answer *answer)
 {
 	int fd = (int)trap->args[0];
 
-	answer_chown(context, trap, fd < 0 ? -EBADF : emul_open_fd(context, trap, fd), trap->args[1], trap->args[2],
+	/* By such a descriptor only fchownat(2) changes anything. */
+	bool is_refused = fd < 0 || emul_fd_is_path(trap, fd);
+
+	answer_chown(context, trap, is_refused ? -EBADF : emul_open_fd(context, trap, fd), trap->args[1], trap->args[2],
 		     answer);
 }
 

@@ -54,6 +54,15 @@ int emul_open_fd(struct emulation *e, const struct trap *trap, int fd)
 	return open_proc(trap, what, 0);
 }
 
+bool emul_fd_is_path(const struct trap *trap, int fd)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", trap->tid, fd);
+	return lstat(path, &st) == 0 && (st.st_mode & 0700) == 0;
+}
+
 /* ---- the root ---- */
 
 void emul_find_root(struct emulation *e, pid_t pid)

@@ -150,8 +150,22 @@ static const struct trap_entry node_entries[] = {
 	TRAP_WHEN(mknodat, emul_record_mknodat, DEVICES_AT),
 };
 
+static const struct trap_entry move_entries[] = {
+#ifdef SYS_rename
+	TRAP(rename, emul_move),      TRAP(link, emul_move),
+#endif
+#ifdef SYS_renameat
+	TRAP(renameat, emul_moveat),
+#endif
+	TRAP(renameat2, emul_moveat), TRAP(linkat, emul_linkat), TRAP(utimensat, emul_utimensat),
+};
+
+static const struct trap_table moves = {
+	.entries = move_entries, .count = ARRAY_COUNT(move_entries), .also = EMUL_COMPAT_TABLE};
+
 static const struct trap_table tables[] = {
 	[EMULATE_NODES] = {.entries = node_entries, .count = ARRAY_COUNT(node_entries), .others_pass = true},
+	[EMULATE_IDS_AND_MOVES] = {.entries = id_entries, .count = ARRAY_COUNT(id_entries), .also = &moves},
 	[EMULATE_IDS] = {.entries = id_entries, .count = ARRAY_COUNT(id_entries), .also = EMUL_COMPAT_TABLE},
 };
 
@@ -195,7 +209,7 @@ int emulation_start(struct emulation *e, int listener, pid_t pid, struct credent
 
 	if (rc < 0)
 		return rc;
-	if (e->options.scope == EMULATE_IDS)
+	if (e->options.scope != EMULATE_NODES)
 		e->tasks = tasks_new(pid, initial);
 	e->first = pid;
 	supervisor_take(&e->supervisor, take_fd(&fd));

@@ -15,8 +15,9 @@
 #include "run/supervisor.h"
 
 enum emulation_scope {
-	EMULATE_NODES, /* mknod of devices alone */
-	EMULATE_IDS,   /* all of it */
+	EMULATE_NODES,	       /* mknod of devices alone */
+	EMULATE_IDS,	       /* all of it */
+	EMULATE_IDS_AND_MOVES, /* the same where lower layers have records of links and FIFOs, which must be followed */
 };
 
 struct emulation_options {

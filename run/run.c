@@ -132,7 +132,9 @@ static int prepare_emulation(struct step *step, struct error **err)
 	if (spec->runtime || (!all && !spec->owners))
 		return 0;
 	const struct emulation_options options = {
-		.scope = all ? EMULATE_IDS : EMULATE_NODES,
+		.scope = !all					   ? EMULATE_NODES
+			 : spec->owners && spec->owners->count > 0 ? EMULATE_IDS_AND_MOVES
+								   : EMULATE_IDS,
 		.owners = spec->owners,
 		.upper = spec->root.upper,
 		.may_change_root = spec->allow_nested_userns,
