@@ -31,6 +31,7 @@
 
 static void step_done(struct step *step)
 {
+	foreign_end(&step->foreign);
 	settings_done(&step->settings);
 	containers_conf_done(&step->conf);
 	rootfs_layers_done(&step->layers);
@@ -452,6 +453,17 @@ static int fill(struct step *step, struct run_spec *spec, struct error **err)
 	return rc;
 }
 
+/* The image may be for another machine than this one. */
+static int begin_foreign(struct step *step, struct error **err)
+{
+	const char *architecture = step->c->config.platform.architecture;
+
+	if (!architecture || !*architecture)
+		return 0;
+	int rc = foreign_begin(architecture, &step->foreign, err);
+	return rc < 0 ? error_prefix(err, "linux/%s", architecture) : 0;
+}
+
 /* The lowest layer of an overlay: see places.h. What is mounted already, or has no layers, has its own places. */
 static void add_places(struct step *step, const struct run_spec *spec)
 {
@@ -474,6 +486,7 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 		.c = c,
 		.options = options,
 		.layers = ROOTFS_LAYERS_INIT,
+		.foreign = FOREIGN_INIT,
 		.seccomp = BUF_INIT(BUF_MAX_DEFAULT),
 		.secrets = SECRET_ROOM_INIT(w),
 	};
@@ -497,6 +510,8 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 		rc = rootfs_layers_open(w, c, &step.layers, err);
 	if (rc >= 0)
 		rc = records_load_owners(w, c, &step.owners, err);
+	if (rc >= 0)
+		rc = begin_foreign(&step, err);
 	if (rc < 0)
 		return rc;
 	spec.owners = &step.owners;

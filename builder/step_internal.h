@@ -10,6 +10,7 @@
 #include "builder/secret.h"
 #include "builder/settings_parse.h"
 #include "builder/step.h"
+#include "run/foreign.h"
 
 /* Everything that a run_spec only borrows. */
 struct step {
@@ -36,6 +37,7 @@ struct step {
 	int *fds; /* of mounts and locks */
 	size_t fd_count;
 	struct secret_room secrets;
+	struct foreign foreign;	  /* what executes programs of another architecture */
 	struct strlist temporary; /* directories in tmp/, of private caches */
 };
 
