@@ -81,6 +81,8 @@ static void record_mknod(struct emulation *e, const struct trap *trap, int dirfd
 	/* Who could not make it as root of the host either gets the kernel's answer. */
 	if (status.fs_uid != 0)
 		return;
+	if (e->root < 0)
+		emul_find_root(e, e->first);
 	cleanup_close int parent = emul_open_parent(e, trap, dirfd, args[0], leaf);
 	if (parent < 0)
 		return;

@@ -218,7 +218,9 @@ int emulation_start(struct emulation *e, int listener, pid_t pid, struct credent
 
 void emulation_arm(struct emulation *e)
 {
-	emul_find_root(e, e->first);
+	/* Of a thousand steps one makes a device: it is looked up then. */
+	if (e->options.scope != EMULATE_NODES)
+		emul_find_root(e, e->first);
 	supervisor_arm(&e->supervisor);
 }
 
