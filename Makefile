@@ -197,6 +197,18 @@ install: $(B)/cooper ## program, man pages, completion, AppArmor profile (DESTDI
 		sed 's,^profile cooper [^ ]*,profile cooper $(PREFIX)/bin/cooper,' contrib/apparmor/cooper >$(APPARMOR)/cooper && \
 		{ test -n '$(DESTDIR)' || apparmor_parser -r $(APPARMOR)/cooper || \
 			echo 'load it as root with: apparmor_parser -r $(APPARMOR)/cooper'; }; }
+# ---- The bundle: cooper with its libraries, for any distribution (contrib/bundle/make) -----------------------------------
+$(B)/bundle/launcher: contrib/bundle/launcher.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(WARN) -static -s -o $@ $<
+
+$(B)/bundle/cooper.tar.gz: $(B)/cooper $(B)/bundle/launcher contrib/bundle/make
+	$(Q)CC='$(CC)' contrib/bundle/make $(B)/cooper $(B)/bundle/launcher $@
+
+.PHONY: bundle
+bundle: $(B)/bundle/cooper.tar.gz ## a relocatable archive of cooper and its libraries: build/$(MODE)/bundle/cooper.tar.gz
+
 # ---- Documentation -----------------------------------------------------------------------------------------------------
 # The man pages are made of the tables that also parse options (cmd/help.c), and committed, so that an installation from a
 # cross build has them.

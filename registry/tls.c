@@ -94,7 +94,8 @@ static int append_system(struct buf *into, bool needed, struct error **err)
 		rc = append_file(file, into, err);
 	if (rc == 0 && dirs)
 		append_cert_dirs(dirs, into);
-	if (rc < 0 || file || dirs || !needed)
+	/* libcurl reads by itself what it was built for, which is Debian's place; the bundle runs elsewhere, too. */
+	if (rc < 0 || file || dirs || (!needed && access(system_bundles[0], R_OK) == 0))
 		return rc;
 	for (size_t i = 0; i < ARRAY_COUNT(system_bundles); i++)
 		if (append_file(system_bundles[i], into, NULL) == 0)
