@@ -144,6 +144,9 @@ static int choose_work(struct workshop *w, struct copy_source *from, struct copi
 	bool in_store = copier->from == TRANSPORT_STORE || copier->to == TRANSPORT_STORE;
 	int rc = in_store || from->scratch ? 0 : store_open_scratch(workshop_store(w), &from->scratch, err);
 
+	/* A registry checks what it gets, so that a file which changes meanwhile does no harm there. */
+	if (rc == 0 && !in_store && !from->several && copier->to == TRANSPORT_DOCKER)
+		store_allow_loans(from->scratch);
 	copier->work = in_store ? workshop_store(w) : from->scratch;
 	/* An archive of Docker's is written when its manifest has come. */
 	copier->keeps_blobs = in_store || from->several || copier->to == TRANSPORT_DOCKER_ARCHIVE;

@@ -24,8 +24,17 @@ static char *blob_path(const struct digest *digest)
 	return mem_printf("blobs/%s/%s", digest_algorithm_name(digest->algorithm), digest_hex(digest, hex));
 }
 
+/* Where a blob that is lent lies, or -1. */
+static int lent_fd(const struct store *store, const struct digest *digest, uint64_t *size)
+{
+	char text[DIGEST_TEXT_SIZE];
+	return store_allows_loans(store) ? store_lent(store, digest_format(digest, text), size) : -1;
+}
+
 bool blob_exists(struct store *store, const struct digest *digest, uint64_t *size)
 {
+	if (lent_fd(store, digest, size) >= 0)
+		return true;
 	int oci = store_folder(store, STORE_OCI, NULL);
 	if (oci < 0)
 		return false;
@@ -38,8 +47,19 @@ bool blob_exists(struct store *store, const struct digest *digest, uint64_t *siz
 	return true;
 }
 
+/* Through /proc, so that each reader has a position of his own. */
+static int open_lent(int lent, struct error **err)
+{
+	char path[FD_PROC_PATH_SIZE];
+	int fd = open(fd_proc_path(lent, path), O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? error_set_errno(err, "open a file again") : fd;
+}
+
 int blob_open(struct store *store, const struct digest *digest, uint64_t *size, struct error **err)
 {
+	int lent = lent_fd(store, digest, size);
+	if (lent >= 0)
+		return open_lent(lent, err);
 	int oci = store_folder(store, STORE_OCI, err);
 	if (oci < 0)
 		return oci;
@@ -108,10 +128,12 @@ int blob_put(struct store *store, const void *data, size_t size, struct digest *
 
 int blob_remove(struct store *store, const struct digest *digest, struct error **err)
 {
+	char text[DIGEST_TEXT_SIZE];
+	if (store_give_back(store, digest_format(digest, text)))
+		return 0;
 	int oci = store_folder(store, STORE_OCI, err);
 	if (oci < 0)
 		return oci;
-	char text[DIGEST_TEXT_SIZE];
 	cleanup_free char *path = blob_path(digest);
 	if (unlinkat(oci, path, 0) < 0)
 		return error_set_errno(err, "remove blob %s", digest_format(digest, text));
@@ -137,6 +159,7 @@ struct blob_writer {
 	struct digest want;
 	uint64_t limit; /* or BLOB_SIZE_UNKNOWN */
 	uint64_t size;
+	const struct blob_watch *watch; /* borrowed, or NULL */
 };
 
 int blob_writer_new(struct store *store, const struct digest *want, uint64_t size, struct blob_writer **w,
@@ -175,6 +198,11 @@ static int check_room(const struct blob_writer *w, uint64_t size, struct error *
 			 (unsigned long long)w->limit);
 }
 
+void blob_writer_watch(struct blob_writer *w, const struct blob_watch *watch)
+{
+	w->watch = watch;
+}
+
 int blob_writer_write(struct blob_writer *w, const void *data, size_t size, struct error **err)
 {
 	int rc = check_room(w, size, err);
@@ -184,7 +212,7 @@ int blob_writer_write(struct blob_writer *w, const void *data, size_t size, stru
 		return rc;
 	hasher_update(w->hasher, data, size);
 	w->size += size;
-	return 0;
+	return w->watch ? w->watch->grown(w->watch->context, w->fd, w->size, err) : 0;
 }
 
 /* Hashes what a clone brought; from our own file, which nobody else can change. */
@@ -303,6 +331,8 @@ int blob_writer_commit(struct blob_writer *w, struct digest *digest, uint64_t *s
 	struct digest actual;
 	hasher_finish(w->hasher, &actual);
 	int rc = check_whole(w, &actual, err);
+	if (rc == 0 && w->watch)
+		rc = w->watch->whole(w->watch->context, &actual, w->size, err);
 	if (rc == 0)
 		rc = publish(w, &actual, err);
 	if (rc < 0)
@@ -324,4 +354,62 @@ void blob_writer_free(struct blob_writer *w)
 	fd_close(w->fd);
 	hasher_free(w->hasher);
 	free(w);
+}
+
+/* ---- Loans, and the way out of a scratch store ---- */
+
+static int check_digest(int fd, const struct digest *want, uint64_t size, struct error **err)
+{
+	cleanup(hasher_free) struct hasher *hasher = NULL;
+	cleanup_free char *buffer = mem_alloc(COPY_BUFFER_SIZE);
+	char wanted[DIGEST_TEXT_SIZE];
+	struct digest actual;
+	int rc = hasher_new(want->algorithm, &hasher, err);
+	if (rc < 0)
+		return rc;
+	for (uint64_t left = size; left > 0;) {
+		ssize_t n = fd_read_full(fd, buffer, left < COPY_BUFFER_SIZE ? (size_t)left : COPY_BUFFER_SIZE, err);
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			return error_set(err, EBADMSG, "blob %s: the file ends too early", digest_format(want, wanted));
+		hasher_update(hasher, buffer, (size_t)n);
+		left -= (uint64_t)n;
+	}
+	hasher_finish(hasher, &actual);
+	if (digest_equal(&actual, want))
+		return 0;
+	char got[DIGEST_TEXT_SIZE];
+	return error_set(err, EBADMSG, "blob %s: what is there has the digest %s", digest_format(want, wanted),
+			 digest_format(&actual, got));
+}
+
+int blob_lend(struct store *scratch, const struct digest *digest, uint64_t size, int fd, struct error **err)
+{
+	cleanup_close int taken = fd;
+	char text[DIGEST_TEXT_SIZE];
+	int rc = check_digest(taken, digest, size, err);
+	if (rc == 0)
+		store_lend(scratch, digest_format(digest, text), take_fd(&taken), size);
+	return rc;
+}
+
+bool blob_give(struct store *scratch, const struct digest *digest, int dirfd, const char *name, bool lasts)
+{
+	char path[FD_PROC_PATH_SIZE];
+	struct stat st;
+	if (!store_is_scratch(scratch) || lent_fd(scratch, digest, NULL) >= 0)
+		return false;
+	cleanup_close int fd = blob_open(scratch, digest, /* size */ NULL, NULL);
+	/* Given once already: two places of the user's must not be one file. */
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_nlink != 1 || fchmod(fd, 0644) < 0)
+		return false;
+	if (lasts && fsync(fd) < 0)
+		return false;
+	if (linkat(AT_FDCWD, fd_proc_path(fd, path), dirfd, name, AT_SYMLINK_FOLLOW) < 0)
+		return false;
+	if (!lasts)
+		return true;
+	cleanup_close int folder = fd_open_dir(dirfd, ".", NULL);
+	return folder >= 0 && fsync(folder) == 0;
 }

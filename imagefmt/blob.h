@@ -21,6 +21,13 @@ MUST_CHECK int blob_open(struct store *store, const struct digest *digest, uint6
 int blob_read(struct store *store, const struct digest *digest, size_t max, struct buf *into, struct error **err);
 int blob_put(struct store *store, const void *data, size_t size, struct digest *digest, struct error **err);
 int blob_remove(struct store *store, const struct digest *digest, struct error **err);
+/* In a scratch store that allows loans: the blob is the file `fd` (from its start, `size` bytes), which stays where it
+ * is. Its bytes are read and checked now (-EBADMSG); who changes it later changes what is read here. Takes fd. */
+int blob_lend(struct store *scratch, const struct digest *digest, uint64_t size, int fd, struct error **err);
+/* The way out of a scratch store: its own file gets a further name, dirfd/name, mode 0644, on disk first when it is to
+ * last. False, and nothing is done: it must be copied (another file system, a store that keeps its blobs, or the name
+ * is taken). */
+bool blob_give(struct store *scratch, const struct digest *digest, int dirfd, const char *name, bool lasts);
 /* Exclusive: held while a blob is fetched, so that two processes fetch it once. Look again after taking it.
  * -EWOULDBLOCK for LOCK_TRY when another has it. */
 MUST_CHECK int blob_lock(struct store *store, const struct digest *digest, enum lock_wait wait, struct error **err);
@@ -32,6 +39,17 @@ struct blob_writer;
 int blob_writer_new(struct store *store, const struct digest *want, uint64_t size, struct blob_writer **w,
 		    struct error **err);
 int blob_writer_write(struct blob_writer *w, const void *data, size_t size, struct error **err);
+/* Is told of a blob while it is written, by the thread that writes: so that it can be sent while it grows. A failure of
+ * theirs is one of the writing. */
+struct blob_watch {
+	/* The first `size` bytes of the file `fd` (borrowed) are there. */
+	int (*grown)(void *context, int fd, uint64_t size, struct error **err);
+	/* All are there and have been checked, and this is their digest; they have no name yet. */
+	int (*whole)(void *context, const struct digest *digest, uint64_t size, struct error **err);
+	void *context;
+};
+/* `watch` is borrowed for the writer's life. */
+void blob_writer_watch(struct blob_writer *w, const struct blob_watch *watch);
 /* Appends the next `size` bytes of `fd`; a whole file is shared by reflink where the file system can, and its bytes are
  * hashed in any case. -EBADMSG when the file ends before. */
 int blob_writer_copy(struct blob_writer *w, int fd, uint64_t size, struct error **err);

@@ -334,6 +334,11 @@ int bundle_fetch(struct bundle *bundle, const char *name, const struct descripto
 				 digest_format(&blob->digest, text), name, (unsigned long long)size,
 				 (unsigned long long)blob->size);
 	cleanup(blob_writer_free) struct blob_writer *w = NULL;
+	/* Of an archive the bytes of other files follow. */
+	if (store_allows_loans(store) && !bundle->is_archive) {
+		int rc = blob_lend(store, &blob->digest, size, take_fd(&fd), err);
+		return rc < 0 ? error_prefix(err, "'%s'", name) : 0;
+	}
 	int rc = blob_writer_new(store, &blob->digest, size, &w, err);
 	if (rc == 0)
 		rc = blob_writer_copy(w, fd, size, err);

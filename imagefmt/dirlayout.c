@@ -117,6 +117,8 @@ static int send_blob(struct dir_sink *sink, const struct descriptor *blob, const
 		     struct error **err)
 {
 	uint64_t size;
+	if (blob_give(store, &blob->digest, sink->dirfd, name, /* lasts */ false))
+		return 0;
 	cleanup_close int from = blob_open(store, &blob->digest, &size, err);
 	if (from < 0)
 		return from;

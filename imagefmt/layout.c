@@ -292,7 +292,8 @@ static int put_blob_in_directory(struct layout_sink *sink, const struct descript
 	cleanup_close int folder = open_blob_folder(sink, blob->digest.algorithm, err);
 	if (folder < 0)
 		return folder;
-	if (has_file(folder, digest_hex(&blob->digest, hex), size))
+	if (has_file(folder, digest_hex(&blob->digest, hex), size) ||
+	    blob_give(store, &blob->digest, folder, hex, /* lasts */ true))
 		return 0;
 	cleanup(atomic_file_free) struct atomic_file *file = NULL;
 	int rc = atomic_file_open(folder, hex, 0644, &file, err);

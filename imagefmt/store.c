@@ -40,6 +40,12 @@ struct store_tmp {
 	char *name; /* below tmp/ */
 };
 
+struct loan {
+	char *key;
+	int fd;
+	uint64_t size;
+};
+
 struct store {
 	char *root;
 	char *runroot;
@@ -52,6 +58,9 @@ struct store {
 	bool single_id;
 	struct strlist known_layers; /* "hex=name" */
 	char *boot_id;		     /* NULL: not read yet */
+	bool allows_loans;
+	struct loan *loans;
+	size_t loan_count;
 };
 
 const char *store_known_layer(const struct store *store, const char *hex)
@@ -332,6 +341,53 @@ int store_open_scratch(struct store *store, struct store **scratch, struct error
 	return store_open(&options, scratch, err);
 }
 
+/* ---- Loans ---- */
+
+void store_allow_loans(struct store *scratch)
+{
+	assert(scratch->scratch);
+	scratch->allows_loans = true;
+}
+
+bool store_allows_loans(const struct store *store)
+{
+	return store->allows_loans;
+}
+
+void store_lend(struct store *scratch, const char *key, int fd, uint64_t size)
+{
+	scratch->loans = mem_grow(scratch->loans, scratch->loan_count + 1, sizeof(*scratch->loans));
+	scratch->loans[scratch->loan_count++] = (struct loan){.key = mem_strdup(key), .fd = fd, .size = size};
+}
+
+int store_lent(const struct store *store, const char *key, uint64_t *size)
+{
+	for (size_t i = 0; i < store->loan_count; i++) {
+		if (strcmp(store->loans[i].key, key) != 0)
+			continue;
+		if (size)
+			*size = store->loans[i].size;
+		return store->loans[i].fd;
+	}
+	return -1;
+}
+
+bool store_give_back(struct store *scratch, const char *key)
+{
+	for (size_t i = 0; i < scratch->loan_count; i++) {
+		struct loan *loan = &scratch->loans[i];
+		if (strcmp(loan->key, key) != 0)
+			continue;
+		fd_close(loan->fd);
+		free(loan->key);
+		*loan = scratch->loans[--scratch->loan_count];
+		return true;
+	}
+	return false;
+}
+
+/* ---- The end ---- */
+
 /* Trees of other ids cannot be removed outside the user namespace; then the next sweep inside one does it. */
 static void remove_tmp(struct store *store)
 {
@@ -351,6 +407,9 @@ void store_close(struct store *store)
 	if (!store)
 		return;
 	remove_tmp(store);
+	while (store->loan_count > 0)
+		store_give_back(store, store->loans[0].key);
+	free(store->loans);
 	for (size_t i = 0; i < STORE_FOLDERS; i++)
 		fd_close(store->folders[i]);
 	strlist_done(&store->known_layers);

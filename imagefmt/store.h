@@ -99,6 +99,14 @@ bool store_use_reserve(struct store *store);
 /* A store of its own in store_tmp(), for blobs on their way from one place to another. It goes with our directory
  * there, also when we are killed; store_close() it before `store`. */
 int store_open_scratch(struct store *store, struct store **scratch, struct error **err);
+/* What a scratch store borrows: a blob that lies as a file elsewhere and need not be copied (blob.h). `key` is the
+ * digest's text, `fd` is taken over. */
+void store_allow_loans(struct store *scratch);
+bool store_allows_loans(const struct store *store);
+void store_lend(struct store *scratch, const char *key, int fd, uint64_t size);
+/* The descriptor, borrowed, or -1; `size` may be NULL. */
+int store_lent(const struct store *store, const char *key, uint64_t *size);
+bool store_give_back(struct store *scratch, const char *key);
 
 struct store_swept {
 	uint64_t entries;

@@ -45,6 +45,29 @@ digest_of() {
 	remove_store "$COOPER_ROOT"
 }
 
+@test "several destinations share no file, and a source with wrong bytes is refused before anything has a name" {
+	cd "$BATS_TEST_TMPDIR"
+	cooper image copy -q "$TLS" "$SOURCE" dir:source
+	cooper image copy -q dir:source dir:one dir:two oci:three:x
+	[ -z "$(find source one two three -type f -links +1)" ]
+	[ -z "$(find one two three -type f ! -perm 644)" ]
+	fresh_store empty # else what is wrong there would be taken from the user's own store
+	blob=$(find source -type f -size +100k | head -n 1)
+	size=$(stat -c %s "$blob")
+	printf X | dd of="$blob" bs=1 seek=$((size / 2)) conv=notrunc status=none
+	for place in "docker://$REGISTRY/wrong:1" dir:wrong oci:wrong-layout:x; do
+		run cooper image copy -q "$TLS" dir:source "$place"
+		assert_fails_with 1 "digest"
+	done
+	[ ! -e wrong/manifest.json ]
+	run cooper image inspect "$TLS" "docker://$REGISTRY/wrong:1"
+	[ "$status" -eq 2 ]
+	truncate -s -1 "$blob"
+	run cooper image copy -q "$TLS" dir:source "docker://$REGISTRY/wrong:1"
+	assert_fails_with 1 "bytes instead of"
+	remove_store "$COOPER_ROOT"
+}
+
 @test "within a registry blobs are mounted, not moved" {
 	before=$(grep -c '"GET /v2/src/app/blobs' "$REGISTRY_LOG" || true)
 	run cooper image copy "$TLS" --all "$SOURCE" "docker://$REGISTRY/mounted:1"

@@ -119,6 +119,66 @@ static void a_file_is_copied_and_still_checked(void **state)
 	assert_true(blob_exists(t->store, &want, NULL));
 }
 
+static void a_blob_that_is_lent_is_read_where_it_lies(void **state)
+{
+	struct tempstore *t = *state;
+	cleanup(store_close) struct store *scratch = NULL;
+	cleanup(buf_done) struct buf text = BUF_INIT(100);
+	struct digest want;
+	uint64_t size = 0;
+	cleanup_free char *path = tempstore_path(t, "file");
+	write_file(path, "hello", 5);
+	assert_int_equal(digest_of("hello", 5, &want, NULL), 0);
+	assert_int_equal(store_open_scratch(t->store, &scratch, NULL), 0);
+	store_allow_loans(scratch);
+	assert_int_equal(blob_lend(scratch, &want, 5, open(path, O_RDONLY | O_CLOEXEC), NULL), 0);
+	assert_true(blob_exists(scratch, &want, &size));
+	assert_int_equal(size, 5);
+	for (int i = 0; i < 2; i++) { /* each reader from the start */
+		buf_clear(&text);
+		assert_int_equal(blob_read(scratch, &want, 5, &text, NULL), 0);
+		assert_string_equal(buf_str(&text), "hello");
+	}
+	assert_false(blob_give(scratch, &want, AT_FDCWD, path, true));
+	assert_int_equal(blob_remove(scratch, &want, NULL), 0);
+	assert_false(blob_exists(scratch, &want, NULL));
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+static void a_file_with_other_bytes_is_not_lent(void **state)
+{
+	struct tempstore *t = *state;
+	cleanup(store_close) struct store *scratch = NULL;
+	struct digest want;
+	cleanup_free char *path = tempstore_path(t, "file");
+	write_file(path, "hullo", 5);
+	assert_int_equal(digest_of("hello", 5, &want, NULL), 0);
+	assert_int_equal(store_open_scratch(t->store, &scratch, NULL), 0);
+	store_allow_loans(scratch);
+	assert_int_equal(blob_lend(scratch, &want, 5, open(path, O_RDONLY | O_CLOEXEC), NULL), -EBADMSG);
+	assert_int_equal(blob_lend(scratch, &want, 6, open(path, O_RDONLY | O_CLOEXEC), NULL), -EBADMSG);
+	assert_false(blob_exists(scratch, &want, NULL));
+}
+
+static void only_a_scratch_store_gives_its_files_away_and_only_once(void **state)
+{
+	struct tempstore *t = *state;
+	cleanup(store_close) struct store *scratch = NULL;
+	struct digest digest;
+	struct stat st;
+	cleanup_free char *one = tempstore_path(t, "one");
+	cleanup_free char *two = tempstore_path(t, "two");
+	assert_int_equal(store_open_scratch(t->store, &scratch, NULL), 0);
+	assert_int_equal(blob_put(t->store, "hello", 5, &digest, NULL), 0);
+	assert_int_equal(blob_put(scratch, "hello", 5, NULL, NULL), 0);
+	assert_false(blob_give(t->store, &digest, AT_FDCWD, one, true));
+	assert_true(blob_give(scratch, &digest, AT_FDCWD, one, true));
+	assert_int_equal(stat(one, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_false(blob_give(scratch, &digest, AT_FDCWD, two, false));
+	assert_int_equal(access(two, F_OK), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +189,9 @@ int main(void)
 		test_with_store(a_download_starts_anew_after_a_restart),
 		test_with_store(sha512_blobs_have_a_folder_of_their_own),
 		test_with_store(a_file_is_copied_and_still_checked),
+		test_with_store(a_blob_that_is_lent_is_read_where_it_lies),
+		test_with_store(a_file_with_other_bytes_is_not_lent),
+		test_with_store(only_a_scratch_store_gives_its_files_away_and_only_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
