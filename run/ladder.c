@@ -261,7 +261,8 @@ static const struct {
 	const char *means;
 } probes[PROBE_COUNT] = {
 	[PROBE_USERNS] = {"user namespace", true, NULL, "no containers with namespaces"},
-	[PROBE_MANY_IDS] = {"many ids", true, probe_many_ids, "owners are recorded and shown instead of given, users of a step are not kept apart"},
+	[PROBE_MANY_IDS] = {"many ids", true, probe_many_ids,
+			    "owners are recorded and shown instead of given, users of a step are not kept apart"},
 	[PROBE_NAMESPACES] = {"pid, ipc, uts and cgroup namespaces", true, probe_namespaces,
 			      "no containers with namespaces"},
 	[PROBE_NET] = {"network namespace", true, probe_net, "no --network none or private"},
