@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/openat2.h>
@@ -333,6 +334,17 @@ static bool works(const struct ladder *ladder, enum probe_id id)
 	return ladder->probes[id].code == 0;
 }
 
+/* Whether owners can be changed and taken on without a namespace: root of a pod that drops its capabilities cannot. */
+static bool is_real_root(void)
+{
+	const uint64_t needed = UINT64_C(1) << CAP_CHOWN | UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_SETUID |
+				UINT64_C(1) << CAP_SETGID;
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+
+	return geteuid() == 0 && syscall(SYS_capget, &header, data) == 0 && (data[0].effective & needed) == needed;
+}
+
 static enum rung choose_rung(const struct ladder *ladder)
 {
 	bool namespaces = works(ladder, PROBE_USERNS) && works(ladder, PROBE_NAMESPACES) && works(ladder, PROBE_MOUNT);
@@ -343,7 +355,7 @@ static enum rung choose_rung(const struct ladder *ladder)
 	if (namespaces && works(ladder, PROBE_RBIND_PROC))
 		return many ? RUNG_1P : RUNG_2P;
 	if (works(ladder, PROBE_LISTENER) && works(ladder, PROBE_PTRACE) && works(ladder, PROBE_LANDLOCK))
-		return geteuid() == 0 ? RUNG_3 : RUNG_4;
+		return is_real_root() ? RUNG_3 : RUNG_4;
 	return RUNG_NONE;
 }
 
