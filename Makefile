@@ -79,6 +79,15 @@ $(B)/run/init/init: run/init/init.c run/init/protocol.h
 $(B)/run/init_image.o: $(B)/run/init/init
 $(B)/run/init_image.o: CPPFLAGS_ALL += -DINIT_IMAGE='"$(B)/run/init/init"'
 
+# The loader of a translated root (run/loader/), in the same way; where it lies in memory is the kernel's to choose.
+$(B)/run/loader/loader: run/loader/loader.c run/loader/protocol.h
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -Os -Wall -Wextra -I. -ffreestanding -fno-stack-protector -fno-builtin -fpie -static-pie -nostdlib \
+		-fno-asynchronous-unwind-tables -Wl,--build-id=none,-z,noexecstack,-z,noseparate-code -s -o $@ $<
+$(B)/run/loader_image.o: $(B)/run/loader/loader
+$(B)/run/loader_image.o: CPPFLAGS_ALL += -DLOADER_IMAGE='"$(B)/run/loader/loader"'
+
 $(B)/cooper: $(foreach f,$(filter $(HAVE),$(KNOWS_cmd) cmd),$(call library,$(f)))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group $(LIBS)

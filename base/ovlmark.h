@@ -23,6 +23,9 @@ bool ovlmark_is_opaque(int fd);
 int ovlmark_set_opaque(int fd, struct error **err);
 int ovlmark_clear_opaque(int fd, struct error **err);
 
+/* Where file capabilities are kept in a tree of who may not set them (security.capability wants the host's root). */
+#define OVLMARK_CAPABILITY "user.cooper.capability"
+
 /* What an extended attribute found in a layer tree means. */
 enum ovlmark_xattr {
 	OVLMARK_PLAIN,	 /* data, under this name */

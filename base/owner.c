@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 
@@ -89,4 +90,31 @@ void owner_apply(const struct owner_record *record, struct stat *st)
 		      ((record->mode & OWNER_HAS_MODE ? record->mode : st->st_mode) & 07777);
 	if (type)
 		st->st_rdev = makedev(record->major, record->minor);
+}
+
+void owner_see(struct stat *st)
+{
+	if (st->st_uid == geteuid())
+		st->st_uid = 0;
+	if (st->st_gid == getegid())
+		st->st_gid = 0;
+}
+
+int owner_set_mode(int fd, mode_t mode)
+{
+	struct owner_record record = {0};
+	struct stat st;
+
+	mode &= 07777;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	mode_t kept = geteuid() == 0 ? mode : mode | (S_ISDIR(st.st_mode) ? 0700 : 0600);
+	bool has_record = geteuid() != 0 && owner_get(fd, &record, NULL) == 0;
+	if (kept != mode || (has_record && record.mode & OWNER_HAS_MODE)) {
+		record.mode = (record.mode & S_IFMT) | (kept != mode ? OWNER_HAS_MODE | mode : 0);
+		int rc = owner_set(fd, &record, NULL);
+		if (rc < 0)
+			return rc;
+	}
+	return fchmod(fd, kept) < 0 ? -errno : 0;
 }

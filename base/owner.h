@@ -38,4 +38,11 @@ int owner_clear(int fd, struct error **err);
 /* Puts what the record says over *st: st_uid, st_gid, st_mode, st_rdev. */
 void owner_apply(const struct owner_record *record, struct stat *st);
 
+/* Where there is no user namespace and we are not root, what is root's is ours: shows our own ids as 0. For everybody
+ * else nothing changes. Before owner_apply(). */
+void owner_see(struct stat *st);
+/* fchmod(2) of what must stay open to us, though we may not override modes: the owner's bits are kept, and the mode
+ * that was meant is recorded when it is another. 0 or a negative errno. */
+int owner_set_mode(int fd, mode_t mode);
+
 #endif

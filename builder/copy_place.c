@@ -340,8 +340,9 @@ int copy_finish_file(struct copy_job *job, const char *path, const struct copy_p
 		return errno == EINVAL ? unmapped(uid, gid, path, err)
 				       : error_set_errno(err, "give '%s' its owner", path);
 	}
-	if (fchmod(fd, mode) < 0)
-		return error_set_errno(err, "give '%s' its mode", path);
+	int set = owner_set_mode(fd, mode);
+	if (set < 0)
+		return error_set(err, -set, "give '%s' its mode: %s", path, strerror(-set));
 	copy_attributes(entry->attributes, fd, path);
 	times_of(job, &entry->st, times);
 	if (futimens(fd, times) < 0)
@@ -409,8 +410,9 @@ static int record_device(struct copy_job *job, const char *path, const struct co
 	rc = record_owner(job, /* parent */ -1, /* leaf */ NULL, place.fd, &st, uid, gid, path, err);
 	if (rc < 0)
 		return rc;
-	if (fchmod(place.fd, mode_change_apply(&job->mode, st.st_mode)) < 0)
-		return error_set_errno(err, "give '%s' its mode", path);
+	rc = owner_set_mode(place.fd, mode_change_apply(&job->mode, st.st_mode));
+	if (rc < 0)
+		return error_set(err, -rc, "give '%s' its mode: %s", path, strerror(-rc));
 	times_of(job, &st, times);
 	if (futimens(place.fd, times) < 0)
 		return error_set_errno(err, "give '%s' its time", path);
@@ -518,8 +520,9 @@ static int set_directory(struct copy_job *job, int fd, const char *path, const s
 		return errno == EINVAL ? unmapped(uid, gid, path, err)
 				       : error_set_errno(err, "give '%s' its owner", path);
 	}
-	if (fchmod(fd, mode) < 0)
-		return error_set_errno(err, "give '%s' its mode", path);
+	int set = owner_set_mode(fd, mode);
+	if (set < 0)
+		return error_set(err, -set, "give '%s' its mode: %s", path, strerror(-set));
 	copy_attributes(entry->attributes, fd, path);
 	return 0;
 }

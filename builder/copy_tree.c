@@ -106,7 +106,10 @@ static void apply_record(const struct copy_job *job, int fd, const char *source,
 	cleanup_free char *resolved = NULL;
 	struct owner_record record;
 
-	if (!job->keep_owner || !source || owner_get(fd, &record, NULL) < 0)
+	if (!job->keep_owner)
+		return;
+	owner_see(st);
+	if (!source || owner_get(fd, &record, NULL) < 0)
 		return;
 	if (job->vouchers && (rootpath_resolve(job->source_root, source, &resolved, NULL) < 0 ||
 			      !vouch_check(job->vouchers, resolved + 1, &record))) {
@@ -122,6 +125,8 @@ void copy_apply_aside(const struct copy_job *job, int dirfd, const char *name, s
 {
 	struct owner_key key;
 
+	if (job->keep_owner)
+		owner_see(st);
 	if (!job->keep_owner || !job->source_owners || job->source_owners->count == 0 ||
 	    owner_key_of(dirfd, name, &key, NULL) < 0)
 		return;
@@ -133,6 +138,9 @@ void copy_apply_aside(const struct copy_job *job, int dirfd, const char *name, s
 void copy_apply_aside_at(const struct copy_job *job, const char *path, bool follow, struct stat *st)
 {
 	bool carries_none = !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode);
+
+	if (job->keep_owner)
+		owner_see(st);
 	cleanup_close int fd =
 		!carries_none || !job->source_owners || job->source_owners->count == 0
 			? -1

@@ -137,7 +137,13 @@ static int use_copy(struct workshop *w, const struct container *c, struct rootfs
 	if (dir < 0)
 		return dir;
 	layers->mounted = fd_open_dir(dir, ROOTCOPY, err);
-	return layers->mounted < 0 ? layers->mounted : 0;
+	if (layers->mounted < 0)
+		return layers->mounted;
+	/* Where a step has no memory of its own to make things in, they lie here. */
+	if (workshop_is_translated(w) && mkdirat(dir, "scratch", 0700) < 0 && errno != EEXIST)
+		return error_set_errno(err, "make a work directory");
+	layers->scratch = workshop_is_translated(w) ? fd_open_dir(dir, "scratch", err) : -1;
+	return workshop_is_translated(w) && layers->scratch < 0 ? layers->scratch : 0;
 }
 
 /* Layers and upper; or the copy in their place, which is made when it is seen that there can be no overlay. */
@@ -151,13 +157,14 @@ static int open_trees(struct workshop *w, const struct container *c, struct root
 	if (rc < 0 || layers->lower_count == 0)
 		return rc;
 	cleanup_error struct error *why = NULL;
-	rc = try_overlay(w, layers, &why);
+	rc = workshop_is_translated(w) ? -EPERM : try_overlay(w, layers, &why);
 	if (!is_refusal(rc)) {
 		if (rc < 0 && err)
 			*err = take_ptr(&why);
 		return rc;
 	}
-	log_warn("%s; copying the layers of container '%s' instead", error_message(why), c->name);
+	if (why)
+		log_warn("%s; copying the layers of container '%s' instead", error_message(why), c->name);
 	cleanup_close int dir = container_open_dir(w, c, err);
 	rc = dir < 0 ? dir : rootcopy_make(dir, layers->lowers, layers->lower_count, layers->upper, err);
 	return rc < 0 ? rc : use_copy(w, c, layers, err);
@@ -300,9 +307,10 @@ int rootfs_open_image(struct workshop *w, const struct image *image, struct root
 	if (layers.lower_count == 0)
 		return error_set(err, EINVAL, "the image has no layers");
 	cleanup_error struct error *why = NULL;
-	rc = mount_aside(opened, &layers, &why);
+	rc = workshop_is_translated(w) ? -EPERM : mount_aside(opened, &layers, &why);
 	if (is_refusal(rc)) {
-		log_warn("%s; copying the layers of the image instead", error_message(why));
+		if (why)
+			log_warn("%s; copying the layers of the image instead", error_message(why));
 		rc = copy_aside(w, opened, &layers, err);
 	} else if (rc < 0 && err) {
 		*err = take_ptr(&why);

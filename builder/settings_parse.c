@@ -237,7 +237,7 @@ int add_host_parse(const char *text, char **name, char **address, struct error *
 
 static int check_isolation(const struct settings *s, struct error **err)
 {
-	static const char *const known[] = {"auto", "full", "oci", "rootless", "chroot"};
+	static const char *const known[] = {"auto", "full", "translated", "oci", "rootless", "chroot"};
 	const char *isolation = s->isolation;
 
 	if (s->isolation && *s->isolation) {
@@ -245,7 +245,8 @@ static int check_isolation(const struct settings *s, struct error **err)
 		while (i < ARRAY_COUNT(known) && strcmp(isolation, known[i]) != 0)
 			i++;
 		if (i == ARRAY_COUNT(known))
-			return error_set(err, EINVAL, "--isolation '%s': not one of auto, full, oci, rootless, chroot",
+			return error_set(err, EINVAL,
+					 "--isolation '%s': not one of auto, full, translated, oci, rootless, chroot",
 					 isolation);
 	}
 	enum run_network network;

@@ -515,7 +515,9 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 	if (rc < 0)
 		return rc;
 	spec.owners = &step.owners;
-	add_places(&step, &spec);
+	spec.translated = workshop_is_translated(w);
+	if (!spec.translated)
+		add_places(&step, &spec);
 	bool read_only = spec.root.read_only;
 	spec.root = step.layers.root;
 	spec.root.read_only = read_only;

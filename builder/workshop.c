@@ -34,6 +34,7 @@ struct workshop {
 	struct idmap map;
 	bool has_map;
 	bool inside;
+	bool translated;
 	/* Of the first worker, for those that follow; -1 before. */
 	int user_namespace, mount_namespace;
 	char *userns_value;
@@ -49,6 +50,13 @@ int workshop_open(const struct workshop_options *options, struct workshop **work
 	w->options.store.runroot = w->runroot = mem_strdup(options->store.runroot);
 	w->options.isolation = w->isolation = mem_strdup(options->isolation);
 	w->inside = userns_is_inside();
+	if (options->isolation && strcmp(options->isolation, "translated") == 0) {
+		if (w->inside)
+			return error_set(err, ENOTSUP,
+					 "--isolation translated is not for 'cooper unshare': there is a user "
+					 "namespace already");
+		w->translated = w->inside = true;
+	}
 	int rc = store_open(&w->options.store, &w->store, err);
 	if (rc < 0)
 		return rc;
@@ -87,9 +95,16 @@ bool workshop_is_inside(const struct workshop *w)
 	return w->inside;
 }
 
+bool workshop_is_translated(const struct workshop *w)
+{
+	return w->translated;
+}
+
 static void tell_store(struct workshop *w)
 {
-	cleanup_free char *text = idmap_format(&w->map);
+	cleanup_free char *plain = idmap_format(&w->map);
+	/* Modes are kept in another way than where root may override them (base/owner.h). */
+	cleanup_free char *text = mem_printf("%s%s", plain, w->translated ? ";translated" : "");
 
 	store_set_id_map(w->store, text, w->map.kind == IDMAP_SINGLE);
 }
@@ -97,7 +112,9 @@ static void tell_store(struct workshop *w)
 int workshop_idmap(struct workshop *w, const struct idmap **map, struct error **err)
 {
 	if (!w->has_map) {
-		int rc = w->inside ? idmap_current(&w->map, err) : idmap_find(&w->map, err);
+		int rc = w->translated ? idmap_own(&w->map)
+			 : w->inside   ? idmap_current(&w->map, err)
+				       : idmap_find(&w->map, err);
 		if (rc < 0)
 			return rc;
 		w->has_map = true;

@@ -33,6 +33,11 @@ struct store *workshop_store(struct workshop *workshop);
 const struct workshop_options *workshop_options(const struct workshop *workshop);
 int workshop_idmap(struct workshop *workshop, const struct idmap **map, struct error **err);
 
+/* True where everything happens without a user namespace: steps run in a translated root (run/translate.h), and what
+ * belongs to root in a layer is ours on disk. Chosen by `isolation`, or found when the id map is first needed: with
+ * "auto" where the kernel refuses namespaces and the translated root is possible, which is said in a warning. */
+bool workshop_is_translated(const struct workshop *workshop);
+
 int workshop_enter(struct workshop *workshop, struct error **err);
 bool workshop_is_inside(const struct workshop *workshop);
 

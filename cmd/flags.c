@@ -215,7 +215,8 @@ bool history_flag_is_on(bool given)
 
 #define RUN(member) offsetof(struct run_flags, member)
 static const struct option_spec run_rows[] = {
-	{"isolation", 0, OPTION_TEXT, RUN(isolation), "KIND", "auto, full; oci, rootless and chroot are accepted"},
+	{"isolation", 0, OPTION_TEXT, RUN(isolation), "KIND",
+	 "auto, full, translated; oci, rootless and chroot are accepted"},
 	{"network", 0, OPTION_TEXT, RUN(network), "MODE", "host (default), none or private"},
 	{"net", 0, OPTION_TEXT, RUN(net), "MODE", NULL},
 	{"volume", 'v', OPTION_LIST, RUN(volumes), "SRC:DST[:OPTIONS]", "mount a directory or file of the host"},

@@ -128,7 +128,18 @@ static int read_source_date_epoch(int64_t *epoch, struct error **err)
 	return text ? parse_i64(text, 0, INT64_MAX, "SOURCE_DATE_EPOCH", epoch, err) : 0;
 }
 
-static int open_workshop(const struct global_options *options, struct command_context *context, struct error **err)
+/* What the command was told, if it has such an option: it decides what the command stands in. */
+static const char *isolation_of(const struct command *command, const void *values)
+{
+	size_t offset = 0;
+	const struct option_spec *row = option_find(command->options, "isolation", &offset);
+	const char *const *value = row ? (const void *)((const char *)values + offset + row->offset) : NULL;
+
+	return value && *value ? *value : env_get("ISOLATION");
+}
+
+static int open_workshop(const struct global_options *options, const char *isolation, struct command_context *context,
+			 struct error **err)
 {
 	cleanup_free char *default_dir = default_root();
 	cleanup_free char *root = NULL, *runroot = NULL;
@@ -141,7 +152,7 @@ static int open_workshop(const struct global_options *options, struct command_co
 		return error_prefix(err, "runroot");
 	struct workshop_options workshop = {
 		.store = {.root = root, .runroot = runroot, .durable = options->durable},
-		.isolation = env_get("ISOLATION"),
+		.isolation = isolation,
 		.now = context->now,
 	};
 	rc = read_source_date_epoch(&workshop.source_date_epoch, err);
@@ -177,7 +188,7 @@ static int run_command(const struct command *command, const struct global_option
 	if (rc == 0)
 		rc = set_configuration_files(globals, err);
 	if (rc == 0 && (command->needs & (NEEDS_STORE | NEEDS_WORKER)))
-		rc = open_workshop(globals, &context, err);
+		rc = open_workshop(globals, isolation_of(command, options), &context, err);
 	if (rc == 0 && (command->needs & NEEDS_WORKER))
 		rc = workshop_enter(context.workshop, err);
 	if (rc == 0)

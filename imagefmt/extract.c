@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/ovlmark.h"
+#include "base/owner.h"
 #include "base/parse.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
@@ -316,8 +317,9 @@ static int finish_file(struct extractor *x, int fd, const struct tar_entry *entr
 
 	if (rc == 0)
 		rc = extract_set_xattrs(x, &place, entry, err);
-	if (rc == 0 && fchmod(fd, entry->mode & 07777) < 0)
-		rc = error_set_errno(err, "set the mode");
+	int set = rc == 0 ? owner_set_mode(fd, entry->mode) : 0;
+	if (set < 0)
+		rc = error_set(err, -set, "set the mode: %s", strerror(-set));
 	return rc < 0 ? rc : extract_set_time(&place, entry->mtime, err);
 }
 

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/ovlmark.h"
+#include "base/owner.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
 
@@ -231,8 +232,9 @@ static int finish_dir(struct extractor *x, const struct late_dir *late, struct e
 	if (st.st_ino != late->ino || st.st_dev != late->dev)
 		return 0;
 	bool is_done = (late->mode & 07000) == 0 && (late->mode & 0700) == 0700;
-	if (!is_done && fchmod(fd, late->mode) < 0)
-		return error_set_errno(err, "'%s': set the mode", late->path);
+	int set = is_done ? 0 : owner_set_mode(fd, late->mode);
+	if (set < 0)
+		return error_set(err, -set, "'%s': set the mode: %s", late->path, strerror(-set));
 	int rc = extract_set_time(&(struct extract_place){.fd = fd}, late->mtime, err);
 	return rc < 0 ? error_prefix(err, "'%s'", late->path) : 0;
 }

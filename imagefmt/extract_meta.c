@@ -83,8 +83,11 @@ int extract_set_owner(struct extractor *x, const struct extract_place *place, co
 	/* To chown(2) this means "as it is"; no file has it. */
 	if (entry->uid == UINT32_MAX || entry->gid == UINT32_MAX)
 		return error_set(err, EBADMSG, "no owner can be %u:%u", entry->uid, entry->gid);
-	if (!x->chown_all && entry->uid == x->euid && entry->gid == x->egid)
+	if (!x->chown_all && x->euid == 0 && entry->uid == x->euid && entry->gid == x->egid)
 		return 0;
+	/* Without a user namespace what is root's is ours, and nothing else can be given away. */
+	if (x->options.single_id && x->euid != 0)
+		return entry->uid || entry->gid ? record_owner(x, place, entry, err) : 0;
 	int rc = place->fd >= 0 ? fchown(place->fd, entry->uid, entry->gid)
 				: fchownat(place->dirfd, place->leaf, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW);
 	if (rc == 0)
@@ -109,7 +112,8 @@ int extract_record_device(struct extractor *x, int fd, const struct tar_entry *e
 	if (rc < 0)
 		return rc;
 	x->recorded++;
-	return fchmod(fd, entry->mode & 07777) < 0 ? error_set_errno(err, "set the mode") : 0;
+	rc = owner_set_mode(fd, entry->mode);
+	return rc < 0 ? error_set(err, -rc, "set the mode: %s", strerror(-rc)) : 0;
 }
 
 static int set_xattr(const struct extract_place *place, const char *name, const void *value, size_t size)

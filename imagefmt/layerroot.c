@@ -31,20 +31,13 @@ int layer_root_say(int tree, struct error **err)
 	return fsetxattr(tree, ROOT_MARK, "y", 1, 0) < 0 ? error_set_errno(err, "mark the layer's root") : 0;
 }
 
-/* Where there is no user namespace, what is root's is ours. */
-static uint32_t seen_id(uint32_t id, uint32_t ours)
-{
-	return id == ours ? 0 : id;
-}
-
 static int read_root(int tree, struct stat *st, struct error **err)
 {
 	struct owner_record record;
 
 	if (fstat(tree, st) < 0)
 		return error_set_errno(err, "stat the layer's root");
-	st->st_uid = seen_id(st->st_uid, geteuid());
-	st->st_gid = seen_id(st->st_gid, getegid());
+	owner_see(st);
 	if (owner_get(tree, &record, NULL) == 0)
 		owner_apply(&record, st);
 	return 0;

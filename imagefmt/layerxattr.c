@@ -5,14 +5,19 @@
 #include <linux/capability.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/ovlmark.h"
 #include "base/parse.h"
 
+#define CAPABILITY "security.capability"
+
 char *layer_xattr_to_tar(const char *name)
 {
-	if (strcmp(name, "security.capability") == 0 || strcmp(name, "security.ima") == 0)
+	if (strcmp(name, CAPABILITY) == 0 || strcmp(name, "security.ima") == 0)
 		return mem_strdup(name);
+	if (strcmp(name, OVLMARK_CAPABILITY) == 0)
+		return mem_strdup(CAPABILITY);
 	if (!text_has_prefix(name, "user.") || ovlmark_classify(name) == OVLMARK_KERNEL)
 		return NULL;
 	return ovlmark_unescape(name);
@@ -22,6 +27,8 @@ char *layer_xattr_to_tree(const char *name)
 {
 	if (strcmp(name, "security.selinux") == 0 || text_has_prefix(name, "trusted.overlay."))
 		return NULL;
+	if (strcmp(name, CAPABILITY) == 0 && geteuid() != 0)
+		return mem_strdup(OVLMARK_CAPABILITY);
 	return ovlmark_escape(name);
 }
 
@@ -29,7 +36,7 @@ void layer_xattr_normalise(const char *name, void *value, size_t *size)
 {
 	uint32_t magic;
 
-	if (strcmp(name, "security.capability") != 0 || *size != XATTR_CAPS_SZ_3)
+	if (strcmp(name, CAPABILITY) != 0 || *size != XATTR_CAPS_SZ_3)
 		return;
 	memcpy(&magic, value, sizeof(magic));
 	magic = le32toh(magic);

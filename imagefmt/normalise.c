@@ -90,8 +90,10 @@ static int record_device(const struct normaliser *n, int fd, const struct stat *
 	if (found == NULL || (found->mode & S_IFMT) == 0)
 		return rc;
 	struct owner_record record = *found;
-	record.uid = st->st_uid;
-	record.gid = st->st_gid;
+	struct stat seen = *st;
+	owner_see(&seen);
+	record.uid = seen.st_uid;
+	record.gid = seen.st_gid;
 	*is_device = true;
 	return owner_set(fd, &record, err);
 }
@@ -124,6 +126,9 @@ static int drop_bookkeeping(struct normaliser *n, int fd, bool is_device, bool *
 			continue;
 		if (strcmp(name, OWNER_XATTR) == 0 && is_device)
 			continue; /* it is ours */
+		/* As records are: where a step could write it itself it is nothing. */
+		if (strcmp(name, OVLMARK_CAPABILITY) == 0 && !n->options->vouchers)
+			continue;
 		if (strcmp(name, OWNER_XATTR) == 0)
 			rc = judge_record(n, fd, err);
 		else if (strcmp(name, OPAQUE_XATTR) == 0 && ovlmark_is_opaque(fd))

@@ -287,6 +287,7 @@ static int put_file(struct packer *p, int dirfd, const char *name, struct error 
 		return fail_errno(p, "stat", err);
 	if (!S_ISREG(st.st_mode))
 		return changed_meanwhile(p, err);
+	owner_see(&st);
 	const char *first = seen_before(p, &st);
 	uint64_t size = (uint64_t)st.st_size;
 	int rc = read_marks(p, fd, &st, &marks, err);
@@ -335,6 +336,7 @@ static int put_other(struct packer *p, int dirfd, const char *name, size_t name_
 		log_debug("'%s' is a socket and left out of the layer", buf_str(&p->path));
 		return 0;
 	}
+	owner_see(&st);
 	int rc = read_owner_aside(p, dirfd, name, &st, err);
 	if (rc < 0)
 		return rc;
@@ -361,6 +363,7 @@ static int put_root(struct packer *p, int fd, struct error **err)
 		return 0;
 	if (fstat(fd, &st) < 0)
 		return error_set_errno(err, "stat the layer's tree");
+	owner_see(&st);
 	int rc = read_marks(p, fd, &st, &marks, err);
 	if (rc < 0)
 		return rc;
@@ -383,6 +386,7 @@ static int put_directory(struct packer *p, int dirfd, const char *name, struct e
 		return fail_errno(p, "open", err);
 	if (fstat(fd, &st) < 0)
 		return fail_errno(p, "stat", err);
+	owner_see(&st);
 	int rc = read_marks(p, fd, &st, &marks, err);
 	if (rc < 0)
 		return rc;

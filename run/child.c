@@ -30,6 +30,7 @@
 #include "run/child_internal.h"
 #include "run/fallback.h"
 #include "run/ociruntime.h"
+#include "run/supervisor.h"
 
 /* Dies with the parent. Where the parent is dead already the channel shows it: our signal would never come. */
 static int follow_parent(struct child *child, struct error **err)
@@ -274,6 +275,28 @@ static step_of_walk *const runtime_walk[] = {
 	set_standard_fds,
 };
 
+/* The walk into a translated root. Everything stays the host's, and out of reach. */
+static step_of_walk *const translated_walk[] = {
+	follow_parent,
+	/* The parent traces us from here on. */
+	wait_for_maps,
+	translated_root,
+	find_user,
+	translated_places,
+	send_stubs,
+	translated_directory,
+	translated_terminal,
+	confine_limits,
+	confine_keyring,
+	/* Whom the step believes to be. */
+	confine_identity,
+	/* Opens /dev/null. */
+	set_standard_fds,
+	confine_capabilities,
+	/* From here on nothing can be opened. */
+	translated_confine,
+};
+
 /* Dispositions and masks are inherited by exec; a step starts with none of ours. The mask stays: the init wants all
  * signals blocked, and clears it for the command. */
 static void reset_signals(void)
@@ -334,9 +357,17 @@ static int become_init(struct child *child, struct error **err)
 	/* All else ends at exec, also what a library has opened behind our back. Where the call is unknown (a filter
 	 * around us) every descriptor of ours is O_CLOEXEC anyway. */
 	close_range(INIT_CHANNEL + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	if (child->plan->translation && translated_finish(child, err) < 0)
+		return -EIO;
 	int limited = child->plan->runtime ? 0 : confine_files(child, err);
 	if (limited < 0)
 		return limited;
+	if (child->plan->translation) {
+		/* Now: what comes after it is the step's, but for our own exec. */
+		listener = supervisor_install(child->plan->supervisor, err);
+		if (listener < 0)
+			return listener;
+	}
 	channel_send(INIT_CHANNEL, CHANNEL_START, 0, NULL, 0, listener);
 	syscall(SYS_execveat, init, "", strlist_argv(&argv), strlist_argv(&env), AT_EMPTY_PATH);
 	int rc = error_set_errno(err, "start the step's init");
@@ -360,8 +391,10 @@ void child_main(const struct child_plan *plan)
 	int rc = 0;
 
 	umask(0); /* modes of what is made are meant exactly */
-	step_of_walk *const *steps = plan->runtime ? runtime_walk : walk;
-	size_t count = plan->runtime ? ARRAY_COUNT(runtime_walk) : ARRAY_COUNT(walk);
+	step_of_walk *const *steps = plan->translation ? translated_walk : plan->runtime ? runtime_walk : walk;
+	size_t count = plan->translation ? ARRAY_COUNT(translated_walk)
+		       : plan->runtime	 ? ARRAY_COUNT(runtime_walk)
+					 : ARRAY_COUNT(walk);
 	for (size_t i = 0; i < count && rc == 0; i++)
 		rc = steps[i](&child, &err);
 	if (rc == 0)

@@ -12,6 +12,8 @@
 
 #include <sys/stat.h>
 
+struct translation;
+
 enum child_namespaces {
 	CHILD_OWN_PID = 1,
 	CHILD_OWN_NET = 2,
@@ -38,7 +40,11 @@ struct child_plan {
 	 * user is one that it is only told to be: what is made for it belongs to the one id that there is. */
 	const struct buf *supervisor;
 	bool emulates_ids;
+	/* The root that is translated (run/translate.h), with its supervisor's filter; NULL: there are namespaces. */
+	const struct translation *translation;
 };
+
+struct translation;
 
 struct child {
 	const struct child_plan *plan;
@@ -102,6 +108,8 @@ int confine_identity(struct child *child, struct error **err);
 int confine_landlock(struct child *child, struct error **err);
 int confine_filter(struct child *child, struct error **err);
 int confine_capabilities(struct child *child, struct error **err);
+/* spec->seccomp alone. */
+int confine_load_filter(const struct run_spec *spec, struct error **err);
 /* The supplementary groups of the step's user, newly allocated; its ids and these are checked to be mapped here. */
 int confine_find_ids(struct child *child, gid_t **groups, size_t *count, struct error **err);
 /* -ENOTSUP for a label of a security module that this kernel lacks. */
@@ -114,6 +122,14 @@ struct identity_record {
 	uint64_t capabilities;
 };
 #define IDENTITY_GROUPS_MAX 1024
+
+/* translate_child.c: in place of namespaces and mounts, in this order. */
+int translated_root(struct child *child, struct error **err);
+int translated_places(struct child *child, struct error **err);
+int translated_directory(struct child *child, struct error **err);
+int translated_terminal(struct child *child, struct error **err);
+int translated_confine(struct child *child, struct error **err);
+int translated_finish(struct child *child, struct error **err);
 
 /* ocibundle.c: in place of mounts_fill_root() and all that confines, when an OCI runtime takes over. */
 int oci_make_bundle(struct child *child, struct error **err);

@@ -286,7 +286,7 @@ static int confine_supervised(struct child *child, struct error **err)
 	return rc < 0 ? error_set(err, -rc, "hand the listener over") : 0;
 }
 
-static int load_filter(const struct run_spec *spec, struct error **err)
+int confine_load_filter(const struct run_spec *spec, struct error **err)
 {
 	struct sock_fprog program = {
 		.len = (unsigned short)(spec->seccomp_size / sizeof(struct sock_filter)),
@@ -306,7 +306,7 @@ int confine_filter(struct child *child, struct error **err)
 
 	if (spec->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set_errno(err, "set no_new_privs");
-	int rc = spec->seccomp ? load_filter(spec, err) : 0;
+	int rc = spec->seccomp ? confine_load_filter(spec, err) : 0;
 	return rc < 0 ? rc : confine_supervised(child, err);
 }
 
@@ -315,7 +315,8 @@ int confine_capabilities(struct child *child, struct error **err)
 	uint64_t wanted = child->spec->capabilities;
 	uint64_t known = known_capabilities();
 
-	for (int i = 0; i < 64 && known >> i; i++) {
+	/* Without namespaces and without root there is nothing to give up. */
+	for (int i = 0; i < 64 && known >> i && !(child->plan->translation && geteuid() != 0); i++) {
 		if (wanted >> i & 1 || !(known >> i & 1))
 			continue;
 		if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
@@ -324,5 +325,6 @@ int confine_capabilities(struct child *child, struct error **err)
 	/* Inheritable ones would come back through files that have them (CVE-2022-24769). */
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return error_set_errno(err, "clear the ambient capabilities");
-	return set_capabilities(wanted & known, err);
+	/* What the step believes to have is its emulation's; of ours, which count on the host, it gets none. */
+	return set_capabilities(child->plan->translation ? 0 : wanted & known, err);
 }

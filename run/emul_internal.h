@@ -27,6 +27,10 @@ struct emulation {
 	struct owner_table none; /* for options.owners when the caller gives none */
 };
 
+/* For a struct that lies in another, zeroed (run/translate_internal.h); emulation_new() and _free() do the same. */
+void emulation_init(struct emulation *emulation, const struct emulation_options *options);
+void emulation_done(struct emulation *emulation);
+
 /* ---- answers (emulation.c) ---- */
 void emul_return(struct answer *answer, int64_t value);
 /* The caller's record, with what it had to wait for; NULL when it is gone: the answer does not matter then. */

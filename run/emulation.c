@@ -180,24 +180,34 @@ struct emulation *emulation_new(const struct emulation_options *options)
 {
 	struct emulation *e = mem_alloc(sizeof(*e));
 
+	emulation_init(e, options);
+	return e;
+}
+
+void emulation_init(struct emulation *e, const struct emulation_options *options)
+{
 	e->options = *options;
 	e->supervisor = SUPERVISOR_INIT;
 	e->root = -1;
 	e->roots_differ = options->may_change_root;
 	if (!options->owners)
 		e->options.owners = &e->none;
-	return e;
+}
+
+void emulation_done(struct emulation *e)
+{
+	supervisor_done(&e->supervisor);
+	tasks_free(e->tasks);
+	fd_close(e->root);
+	owner_table_done(&e->kept);
+	owner_table_done(&e->none);
 }
 
 void emulation_free(struct emulation *e)
 {
 	if (!e)
 		return;
-	supervisor_done(&e->supervisor);
-	tasks_free(e->tasks);
-	fd_close(e->root);
-	owner_table_done(&e->kept);
-	owner_table_done(&e->none);
+	emulation_done(e);
 	free(e);
 }
 

@@ -422,3 +422,11 @@ int idmap_current(struct idmap *map, struct error **err)
 	found = (struct idmap){0};
 	return 0;
 }
+
+int idmap_own(struct idmap *map)
+{
+	*map = (struct idmap){.kind = IDMAP_SINGLE};
+	add_extent(&map->uids, 0, geteuid(), 1);
+	add_extent(&map->gids, 0, getegid(), 1);
+	return 0;
+}

@@ -39,6 +39,8 @@ CLEANUP_FOR_VALUE(struct idmap, idmap_done)
 int idmap_find(struct idmap *map, struct error **err);
 /* The map that this process stands in, for one that is inside already. */
 int idmap_current(struct idmap *map, struct error **err);
+/* No namespace: our own id stands for root's, and there is no other. Always 0. */
+int idmap_own(struct idmap *map);
 /* `copy` is the caller's to free. */
 void idmap_copy(struct idmap *copy, const struct idmap *map);
 /* "u0:1000:1,1:100000:65536;g…": equal maps give equal text. */

@@ -36,6 +36,7 @@
 #include "run/orphans.h"
 #include "run/relay.h"
 #include "run/sources.h"
+#include "run/translate.h"
 #include "run/tty.h"
 #include "run/userns.h"
 
@@ -61,11 +62,12 @@ struct step {
 	struct network network;
 	struct cgroup cgroup;
 	struct disk disk;
-	struct buf supervisor;	      /* the filter of the supervisor; empty: there is none */
-	struct emulation *emulation;  /* what answers; NULL: nothing is to be answered */
-	struct credentials *identity; /* whom the command is to believe to be */
-	char *runtime;		      /* path of the OCI runtime; NULL: none */
-	int bundle;		      /* its directory; -1 */
+	struct buf supervisor;		 /* the filter of the supervisor; empty: there is none */
+	struct emulation *emulation;	 /* what answers; NULL: nothing is to be answered */
+	struct credentials *identity;	 /* whom the command is to believe to be */
+	struct translation *translation; /* the root without namespaces; NULL: there are namespaces */
+	char *runtime;			 /* path of the OCI runtime; NULL: none */
+	int bundle;			 /* its directory; -1 */
 	int command_code; /* why the command could not be executed, as far as the root tells, should the runtime fail */
 	bool expects_orphans;
 	bool wants_no_pid; /* the child says that a fresh /proc is refused */
@@ -96,7 +98,9 @@ static bool has_many_ids(const struct idmap *map)
 static int check_rung(const struct step *step, struct error **err)
 {
 	bool own_pid = step->plan.namespaces & CHILD_OWN_PID || step->spec->share & RUN_SHARE_PID;
-	enum rung rung = has_many_ids(&step->map) ? (own_pid ? RUNG_1 : RUNG_1P) : (own_pid ? RUNG_2 : RUNG_2P);
+	enum rung rung = step->spec->translated	    ? RUNG_4
+			 : has_many_ids(&step->map) ? (own_pid ? RUNG_1 : RUNG_1P)
+						    : (own_pid ? RUNG_2 : RUNG_2P);
 
 	if (step->spec->min_rung == RUNG_NONE || (int)rung <= step->spec->min_rung)
 		return 0;
@@ -109,6 +113,8 @@ static unsigned choose_namespaces(const struct run_spec *spec, bool with_pid)
 {
 	unsigned namespaces = 0;
 
+	if (spec->translated)
+		return 0;
 	if (with_pid && !(spec->share & RUN_SHARE_PID))
 		namespaces |= CHILD_OWN_PID;
 	if (spec->network != RUN_NETWORK_HOST)
@@ -148,6 +154,22 @@ static int prepare_emulation(struct step *step, struct error **err)
 	return 0;
 }
 
+/* In place of namespaces, an overlay and mounts. */
+static int prepare_translation(struct step *step, struct error **err)
+{
+	const struct run_spec *spec = step->spec;
+	int rc = translation_new(spec, &step->translation, err);
+
+	if (rc == 0)
+		rc = translation_set_directory(step->translation, spec->cwd, err);
+	if (rc == 0)
+		rc = translation_program(spec, &step->supervisor, err);
+	step->plan.supervisor = &step->supervisor;
+	step->plan.emulates_ids = true;
+	step->plan.translation = step->translation;
+	return rc;
+}
+
 static bool wants_terminal(const struct run_spec *spec)
 {
 	switch (spec->terminal) {
@@ -172,6 +194,8 @@ static int take_signals(struct step *step, struct error **err)
 	sigaddset(&ours, SIGHUP);
 	sigaddset(&ours, SIGQUIT);
 	sigaddset(&ours, SIGWINCH);
+	if (step->translation)
+		sigaddset(&ours, SIGCHLD); /* how the kernel calls a tracer */
 	step->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (step->signals < 0 || sigprocmask(SIG_BLOCK, &ours, &step->mask) < 0)
 		return error_set_errno(err, "take signals");
@@ -217,14 +241,14 @@ static int prepare(struct step *step, struct error **err)
 	if (rc == 0)
 		rc = check_rung(step, err);
 	if (rc == 0)
-		rc = prepare_emulation(step, err);
+		rc = spec->translated ? prepare_translation(step, err) : prepare_emulation(step, err);
 	if (rc == 0 && spec->network == RUN_NETWORK_PRIVATE)
 		rc = network_choose(spec->network_helper, &step->plan.network_helper, err);
 	if (rc == 0 && spec->cgroup.is_set)
 		rc = cgroup_open(&spec->cgroup, &step->cgroup, err);
 	if (rc == 0 && spec->disk_limit && spec->root.upper >= 0)
 		rc = disk_init(&step->disk, spec->root.upper, spec->disk_limit, err);
-	if (rc == 0)
+	if (rc == 0 && !spec->translated)
 		rc = sources_open(spec, &step->sources, err);
 	if (rc == 0)
 		rc = step->init = init_image_open(err);
@@ -269,7 +293,8 @@ static unsigned long clone_flags(unsigned namespaces)
  * because their filters cannot see its arguments. */
 static int fork_child(struct step *step, struct error **err)
 {
-	unsigned long flags = clone_flags(step->plan.namespaces) | CLONE_PIDFD | SIGCHLD;
+	unsigned long namespaces = step->translation ? 0 : clone_flags(step->plan.namespaces);
+	unsigned long flags = namespaces | CLONE_PIDFD | SIGCHLD;
 	long pid = syscall(SYS_clone, flags, /* stack: copied */ NULL, &step->pidfd, NULL, NULL);
 
 	if (pid == 0) {
@@ -302,9 +327,11 @@ static int release_child(struct step *step, struct error **err)
 {
 	int rc = step->plan.sealed ? channel_expect(step->channel, CHANNEL_READY, err) : 0;
 
-	if (rc == 0)
+	if (rc == 0 && step->translation)
+		rc = translation_seize(step->translation, step->pid, err);
+	if (rc == 0 && !step->translation)
 		rc = write_map(step, "uid_map", &step->map.uids, err);
-	if (rc == 0)
+	if (rc == 0 && !step->translation)
 		rc = write_map(step, "gid_map", &step->map.gids, err);
 	/* Not earlier: the child of a process that is not dumpable has to be asked before its maps can be written. */
 	if (rc == 0 && step->spec->seal)
@@ -366,10 +393,12 @@ static void hear_identity(struct step *step, const struct channel_message *messa
 /* From here on the child waits for us at every call of the table. */
 static int take_listener(struct step *step, struct channel_message *message, struct error **err)
 {
-	if (!step->emulation || message->fd < 0)
+	if ((!step->emulation && !step->translation) || message->fd < 0)
 		return 0;
 	if (!step->identity)
 		step->identity = credentials_new(0, 0, NULL, 0, step->spec->capabilities);
+	if (step->translation)
+		return translation_start(step->translation, take_fd(&message->fd), take_ptr(&step->identity), err);
 	return emulation_start(step->emulation, take_fd(&message->fd), step->pid, take_ptr(&step->identity), err);
 }
 
@@ -447,7 +476,9 @@ static void pass_signals(struct step *step)
 	struct signalfd_siginfo info;
 
 	while (read(step->signals, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGWINCH)
+		if (info.ssi_signo == SIGCHLD)
+			translation_wait(step->translation);
+		else if (info.ssi_signo == SIGWINCH)
 			tty_resize(&step->tty);
 		else
 			syscall(SYS_pidfd_send_signal, step->pidfd, info.ssi_signo, NULL, 0);
@@ -468,9 +499,19 @@ static int listen_to_the_end(struct step *step, struct error **err)
 	return rc;
 }
 
+/* What answers for us, or NULL. */
+static struct supervisor *supervisor_of(const struct step *step)
+{
+	if (step->translation)
+		return translation_supervisor(step->translation);
+	return step->emulation ? emulation_supervisor(step->emulation) : NULL;
+}
+
 static int supervised_fd(const struct step *step)
 {
-	return step->emulation ? emulation_supervisor(step->emulation)->listener : -1;
+	const struct supervisor *supervisor = supervisor_of(step);
+
+	return supervisor ? supervisor->listener : -1;
 }
 
 enum { WATCH_END, WATCH_SIGNALS, WATCH_CHANNEL, WATCH_SUPERVISOR, WATCH_TTY, WATCH_COUNT = WATCH_TTY + 2 + RELAY_WAYS };
@@ -503,8 +544,7 @@ static int watch(struct step *step, struct error **err)
 			continue; /* all it has to say, before its end is looked at */
 		}
 		if (fds[WATCH_SUPERVISOR].revents) {
-			int rc = supervisor_serve(emulation_supervisor(step->emulation), fds[WATCH_SUPERVISOR].revents,
-						  err);
+			int rc = supervisor_serve(supervisor_of(step), fds[WATCH_SUPERVISOR].revents, err);
 			if (rc < 0)
 				return rc;
 		}
@@ -522,6 +562,22 @@ static int watch(struct step *step, struct error **err)
 
 /* ---- Afterwards ---- */
 
+/* It is waited for as all that is traced is, and may have been already. */
+static int collect_traced(struct step *step, int *status, struct rusage *usage)
+{
+	while (!translation_has_ended(step->translation, status, usage)) {
+		struct pollfd signals = {.fd = step->signals, .events = POLLIN};
+		translation_wait(step->translation);
+		if (translation_has_ended(step->translation, status, usage))
+			break;
+		if (poll(&signals, 1, -1) < 0 && errno != EINTR)
+			return -errno;
+		pass_signals(step);
+	}
+	step->pid = 0;
+	return 0;
+}
+
 /* Takes the first process off the table. Its mounts are gone with it: the kernel unmounts when the last process of the
  * namespace ends, and this one ends last. */
 static int collect(struct step *step, int *status, struct rusage *usage)
@@ -529,6 +585,8 @@ static int collect(struct step *step, int *status, struct rusage *usage)
 	*status = -1;
 	if (step->pid <= 0)
 		return 0;
+	if (step->translation)
+		return collect_traced(step, status, usage);
 	while (wait4(step->pid, status, 0, usage) < 0)
 		if (errno != EINTR)
 			return -errno;
@@ -543,6 +601,8 @@ static void clean_up(struct step *step)
 		syscall(SYS_pidfd_send_signal, step->pidfd, SIGKILL, NULL, 0);
 		collect(step, &status, NULL);
 	}
+	/* Nothing of the step lives on, before what it was given is taken away. */
+	translation_free(take_ptr(&step->translation));
 	network_stop(&step->network);
 	if (step->expects_orphans)
 		orphans_kill();

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
+#include <time.h>
 
 /* Where the root comes from. The descriptors are to be opened after userns_enter(): the kernel mounts only what was
  * opened in the mount namespace that the caller stands in. That goes for source_fd of mounts, too. */
@@ -25,6 +26,9 @@ struct run_root {
 	/* … or, when `mounted` >= 0, a directory that is mounted here already. */
 	int mounted;
 	bool read_only; /* the step cannot write it */
+	/* `mounted` is a plain tree whose files may be links to those of layers: what was born before this (and has
+	 * another name) is not to be changed. Only for a translated root. Zero: all files are its own. */
+	struct timespec linked_at;
 };
 
 enum run_mount_type { RUN_MOUNT_BIND, RUN_MOUNT_TMPFS, RUN_MOUNT_OVERLAY };
@@ -126,6 +130,9 @@ struct run_spec {
 	int stdin_fd, stdout_fd, stderr_fd; /* -1 = /dev/null for stdin, ours for the others */
 	bool no_pivot;			    /* MS_MOVE and chroot instead of pivot_root */
 	int min_rung;			    /* 0 = any; the step is refused below it (run/ladder.h) */
+	/* No namespaces: the root is translated (run/translate.h). `root` is then one plain tree, `root.scratch` a
+	 * directory for what is made for the step alone. */
+	bool translated;
 
 	/* Records of what the root's upper directory and layers hold and cannot carry (base/ownertable.h); what the
 	 * step makes is added. NULL: devices are not recorded where ids are mapped, and where they are not, owners of

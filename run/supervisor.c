@@ -188,11 +188,30 @@ static int answer_one(struct supervisor *s, const struct trap *trap)
 
 	if (handle)
 		handle(s->context, trap, &answer);
+	s->answered++;
+	if (answer.kind == ANSWER_LATER)
+		return 0;
 	int rc = answer.kind == ANSWER_FD ? hand_over(s, trap, &answer) : respond(s, trap, &answer);
 	fd_close(answer.fd);
-	s->answered++;
 	/* Killed meanwhile: nobody waits for it any more. */
 	return rc == -ENOENT ? 0 : rc;
+}
+
+void supervisor_answer(struct supervisor *s, const struct trap *trap, const struct answer *answer)
+{
+	if (answer->kind == ANSWER_FD)
+		hand_over(s, trap, answer);
+	else
+		respond(s, trap, answer);
+}
+
+int supervisor_give(const struct supervisor *s, const struct trap *trap, int fd, bool cloexec)
+{
+	struct seccomp_notif_addfd given = {
+		.id = trap->id, .srcfd = (uint32_t)fd, .newfd_flags = cloexec ? O_CLOEXEC : 0};
+	int number = ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &given);
+
+	return number < 0 ? -errno : number;
 }
 
 /* What the next one asks; -ENOENT when it was killed before it could be read. */

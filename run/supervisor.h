@@ -39,6 +39,7 @@ enum answer_kind {
 	ANSWER_CONTINUE, /* the kernel carries the call out as if nobody had looked */
 	ANSWER_RETURN,	 /* the call returns `value`: a result, or a negative errno */
 	ANSWER_FD,	 /* the call returns a new descriptor of the step's: a copy of `fd` */
+	ANSWER_LATER,	 /* somebody else gives it (supervisor_answer()): the caller waits on */
 };
 
 struct answer {
@@ -60,11 +61,26 @@ struct trap_condition {
 	unsigned count;	    /* or, with none, is not 0 */
 };
 
+/* What the filter itself does with a call. */
+enum trap_action {
+	TRAP_BY_HANDLER, /* it waits for the answer of `handle`; without one it is refused */
+	TRAP_ALLOW,	 /* the kernel's, also in a closed table */
+	TRAP_STOP,	 /* it stops for the tracer, PTRACE_EVENT_SECCOMP */
+	TRAP_REFUSE,	 /* it fails with `code`, ENOSYS when that is 0 */
+};
+
 struct trap_entry {
 	uint32_t arch;
 	int number;
-	struct trap_condition when;
-	trap_handler *handle; /* NULL: the call is refused with ENOSYS, by the filter itself */
+	struct trap_condition when; /* else: `otherwise` */
+	trap_handler *handle;	    /* NULL: the call is refused with ENOSYS, by the filter itself */
+	enum trap_action action;
+	enum trap_action otherwise; /* TRAP_BY_HANDLER stands for TRAP_ALLOW here, unless `handles_rest` */
+	bool handles_rest;	    /* where the condition does not hold, `handle` answers */
+	uint16_t code;
+	/* A second condition, asked first, and what it does (TRAP_REFUSE with EBADF: a descriptor that is guarded). */
+	struct trap_condition guard;
+	uint16_t guard_code;
 };
 
 /* Sorted by nothing; every pair of arch and number at most once. Calls that are not in it are the kernel's. With
@@ -74,7 +90,7 @@ struct trap_entry {
 struct trap_table {
 	const struct trap_entry *entries; /* at least one; all of one architecture */
 	size_t count;
-	const struct trap_table *also; /* entries of another architecture; NULL */
+	const struct trap_table *also; /* further entries, also of another architecture; NULL */
 	bool closed;
 	bool others_pass;
 };
@@ -110,6 +126,10 @@ void supervisor_arm(struct supervisor *s);
 /* Answers one call; `events` is what poll(2) says of the listener. It is closed when the last process under the filter
  * has ended. A call that is gone meanwhile (killed) is no failure. */
 int supervisor_serve(struct supervisor *s, short events, struct error **err);
+/* For who has said ANSWER_LATER, also a process that was forked since: the answer, by the listener that both have. */
+void supervisor_answer(struct supervisor *s, const struct trap *trap, const struct answer *answer);
+/* Puts a copy of `fd` into the caller's table while it waits: its number there, or a negative errno. */
+MUST_CHECK int supervisor_give(const struct supervisor *s, const struct trap *trap, int fd, bool cloexec);
 /* For a handler that has opened something below /proc/TID: true when the caller still waits, so that what was opened
  * is the caller's and not that of a process that has got its number. */
 bool supervisor_still_waits(const struct supervisor *s, const struct trap *trap);

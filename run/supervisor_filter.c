@@ -34,9 +34,14 @@ static void answer_x32(uint32_t action, struct buf *program)
 #endif
 }
 
+static bool has_condition(const struct trap_condition *when)
+{
+	return when->mask != 0;
+}
+
 static bool is_conditional(const struct trap_entry *entry)
 {
-	return entry->when.mask != 0;
+	return has_condition(&entry->when) || has_condition(&entry->guard);
 }
 
 static uint32_t low_half(unsigned arg)
@@ -48,37 +53,66 @@ static uint32_t low_half(unsigned arg)
 	return offset;
 }
 
-/* Loads the argument and answers; the instructions before have made sure that it is this call. */
-static void ask_argument(const struct trap_condition *when, struct buf *program)
+static uint32_t verdict(const struct trap_entry *entry, enum trap_action action)
+{
+	switch (action) {
+	case TRAP_ALLOW:
+		return SECCOMP_RET_ALLOW;
+	case TRAP_STOP:
+		return SECCOMP_RET_TRACE;
+	case TRAP_REFUSE:
+		return SECCOMP_RET_ERRNO | (entry->code ? entry->code : ENOSYS);
+	case TRAP_BY_HANDLER:
+		break;
+	}
+	return entry->handle ? SECCOMP_RET_USER_NOTIF : REFUSED;
+}
+
+/* Where the condition does not hold. */
+static uint32_t rest_verdict(const struct trap_entry *entry)
+{
+	if (!has_condition(&entry->when))
+		return verdict(entry, entry->action);
+	if (entry->otherwise == TRAP_BY_HANDLER && !entry->handles_rest)
+		return SECCOMP_RET_ALLOW;
+	return verdict(entry, entry->otherwise);
+}
+
+/* Loads the argument and, if it is as it should be, answers; else goes on behind. */
+static void ask_argument(const struct trap_condition *when, uint32_t answer, struct buf *program)
 {
 	put(program, BPF_LD | BPF_W | BPF_ABS, 0, 0, low_half(when->arg));
 	put(program, BPF_ALU | BPF_AND | BPF_K, 0, 0, when->mask);
 	if (when->count == 0)
 		put(program, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 0);
-	for (unsigned i = 0; i < when->count; i++)
-		/* Past the other values, and past "allow" unless it is the last. */
-		put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint8_t)(when->count - i), 0, when->values[i]);
-	if (when->count == 0) {
-		put(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
-		put(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
-	} else {
-		put(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
-		put(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF);
+	for (unsigned i = 0; i < when->count; i++) {
+		/* To the answer, past the other values; the last one jumps over it. */
+		bool is_last = i + 1 == when->count;
+		put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint8_t)(when->count - i - 1), is_last ? 1 : 0,
+		    when->values[i]);
 	}
+	put(program, BPF_RET | BPF_K, 0, 0, answer);
 }
 
-/* arch, number, argument: five instructions around those of ask_argument(). */
-static void ask_entry(const struct trap_entry *entry, struct buf *program)
+static size_t size_of_argument(const struct trap_condition *when)
 {
-	uint8_t rest = (uint8_t)(2 + (entry->when.count == 0 ? 1 : entry->when.count) + 2);
-
-	put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, rest, (uint32_t)entry->number);
-	ask_argument(&entry->when, program);
+	return has_condition(when) ? 2 + (when->count == 0 ? 1 : when->count) + 1 : 0;
 }
 
 static size_t size_of_entry(const struct trap_entry *entry)
 {
-	return 1 + 2 + (entry->when.count == 0 ? 1 : entry->when.count) + 2;
+	return 1 + size_of_argument(&entry->guard) + size_of_argument(&entry->when) + 1;
+}
+
+/* The number, then the arguments; the instructions before have made sure of the architecture. */
+static void ask_entry(const struct trap_entry *entry, struct buf *program)
+{
+	put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)(size_of_entry(entry) - 1), (uint32_t)entry->number);
+	if (has_condition(&entry->guard))
+		ask_argument(&entry->guard, SECCOMP_RET_ERRNO | entry->guard_code, program);
+	if (has_condition(&entry->when))
+		ask_argument(&entry->when, verdict(entry, entry->action), program);
+	put(program, BPF_RET | BPF_K, 0, 0, rest_verdict(entry));
 }
 
 /* All conditional calls of one architecture. */
@@ -103,9 +137,7 @@ static void ask_architecture(const struct trap_table *table, uint32_t arch, stru
 /* What is left is for the table. A conditional call that comes here is never met: it was answered before. */
 static uint32_t action_of(const struct trap_entry *entry)
 {
-	if (!entry->handle)
-		return REFUSED;
-	return is_conditional(entry) ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
+	return is_conditional(entry) ? SECCOMP_RET_ALLOW : verdict(entry, entry->action);
 }
 
 /* Of architectures that nobody has said anything about. */

@@ -45,8 +45,27 @@ struct tasks *tasks_new(pid_t first, struct credentials *credentials)
 	return tasks;
 }
 
+static void fs_release(struct task_fs *fs)
+{
+	if (!fs || --fs->references > 0)
+		return;
+	fd_close(fs->cwd);
+	fd_close(fs->root);
+	free(fs);
+}
+
+static void image_release(struct task_image *image)
+{
+	if (!image || --image->references > 0)
+		return;
+	free(image->exe);
+	free(image);
+}
+
 static void task_free(struct task *task)
 {
+	fs_release(task->fs);
+	image_release(task->image);
 	credentials_free(task->credentials);
 	credentials_free(task->after_exec);
 	taskmem_drop(&task->mem);
@@ -287,4 +306,83 @@ void tasks_exit(struct tasks *tasks, pid_t tid, bool whole_process)
 			settle_children(tasks, task->tgid, tid, task->credentials);
 	}
 	forget(tasks, tid);
+}
+
+/* ---- Told by the kernel ---- */
+
+struct task *tasks_known(struct tasks *tasks, pid_t tid)
+{
+	return *find_place(tasks, tid);
+}
+
+struct task_fs *task_fs_new(int cwd, int root, mode_t umask)
+{
+	struct task_fs *fs = mem_alloc(sizeof(*fs));
+
+	*fs = (struct task_fs){.references = 1, .cwd = cwd, .root = root, .umask = umask};
+	return fs;
+}
+
+static int copy_fd(int fd)
+{
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+struct task_fs *task_fs_own(struct task *task)
+{
+	struct task_fs *old = task->fs;
+
+	if (old->references > 1) {
+		task->fs = task_fs_new(copy_fd(old->cwd), copy_fd(old->root), old->umask);
+		fs_release(old);
+	}
+	return task->fs;
+}
+
+void task_set_image(struct task *task, const char *exe)
+{
+	image_release(task->image);
+	task->shares_memory = false;
+	task->image = mem_alloc(sizeof(*task->image));
+	*task->image = (struct task_image){.references = 1, .exe = mem_strdup(exe)};
+}
+
+void tasks_born(struct tasks *tasks, pid_t creator, pid_t tid, bool is_thread, bool shares_fs)
+{
+	const struct task *from = *find_place(tasks, creator);
+
+	if (!from)
+		return;
+	forget(tasks, tid); /* a number that is used again */
+	struct task *task = add(tasks, tid, is_thread ? from->tgid : tid, from->credentials);
+	task->fs = from->fs;
+	if (task->fs)
+		task->fs->references++;
+	if (task->fs && !shares_fs)
+		task_fs_own(task);
+	/* A copy of the memory has the loader at the same place. */
+	task->image = from->image;
+	if (task->image)
+		task->image->references++;
+}
+
+void tasks_gone(struct tasks *tasks, pid_t tid)
+{
+	forget(tasks, tid);
+}
+
+void tasks_become(struct tasks *tasks, pid_t from, pid_t to)
+{
+	struct task **place = find_place(tasks, from);
+	struct task *task = *place;
+
+	if (!task || from == to)
+		return;
+	*place = task->next;
+	forget(tasks, to);
+	task->tid = task->tgid = to;
+	taskmem_drop(&task->mem);
+	place = find_place(tasks, to);
+	task->next = NULL;
+	*place = task;
 }

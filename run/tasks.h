@@ -26,11 +26,20 @@ struct task_fs {
 	mode_t umask; /* meaningful where cwd is kept */
 };
 
+/* What a process executes, for who keeps that in the kernel's stead. */
+struct task_image {
+	unsigned references;
+	char *exe;	  /* the program's path in the step */
+	uint64_t scratch; /* address of the loader's area in its memory; 0: not asked for yet */
+};
+
 struct task {
 	pid_t tid;
 	pid_t tgid; /* of its process */
 	struct credentials *credentials;
-	struct task_fs *fs; /* NULL: the kernel's is right */
+	struct task_fs *fs;	  /* NULL: the kernel's is right */
+	struct task_image *image; /* NULL: the kernel's is right */
+	bool shares_memory;	  /* with who created it (CLONE_VM) */
 	struct taskmem mem;
 	/* What an exec that is under way will give, and the file that it is of: taken when the thread next asks and
 	 * runs that file (tasks_find()), dropped when it does not. */
@@ -53,6 +62,19 @@ struct task *tasks_find(struct tasks *tasks, pid_t tid);
 void tasks_settle(struct tasks *tasks, struct task *task);
 /* Before it executes a file: its memory will be another. `after` (taken) is what it will be if the exec succeeds. */
 void tasks_exec(struct tasks *tasks, struct task *task, struct credentials *after, dev_t dev, ino_t ino);
+/* For who hears of every birth and death from the kernel: tasks_find() then meets nobody by itself. `creator` is known;
+ * the new thread has its credentials, and what of fs and image is not shared is copied. */
+void tasks_born(struct tasks *tasks, pid_t creator, pid_t tid, bool is_thread, bool shares_fs);
+void tasks_gone(struct tasks *tasks, pid_t tid);
+/* The exec of a thread that was not its process's first has succeeded: it has that number now. */
+void tasks_become(struct tasks *tasks, pid_t from, pid_t to);
+/* Known already, or NULL. */
+struct task *tasks_known(struct tasks *tasks, pid_t tid);
+MUST_CHECK struct task_fs *task_fs_new(int cwd, int root, mode_t umask);
+/* Makes it one that the task does not share. */
+struct task_fs *task_fs_own(struct task *task);
+void task_set_image(struct task *task, const char *exe);
+
 /* It ends, by its own call: alone, or with its whole process. */
 void tasks_exit(struct tasks *tasks, pid_t tid, bool whole_process);
 

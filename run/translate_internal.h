@@ -1,0 +1,181 @@
+/*
+ * What the handlers of the translated root (translate.h) share: one file for each family of calls.
+ *
+ * A handler reads the call's path, asks view_find() what it means in the step's root, does what was asked to what was
+ * found, and answers. Unlike those of the emulation it never leaves a call with a path to the kernel.
+ */
+#ifndef COOPER_RUN_TRANSLATE_INTERNAL_H
+#define COOPER_RUN_TRANSLATE_INTERNAL_H
+
+#include "base/strlist.h"
+#include "run/emul_internal.h"
+#include "run/translate.h"
+
+/* ---- The view: what the step has as its tree ---- */
+
+enum view_kind {
+	VIEW_TREE,
+	VIEW_PROC, /* ours, by an allow-list (translate_proc.c) */
+	VIEW_DEV,  /* names of a directory of ours stand for the host's devices */
+};
+
+struct view_mount {
+	char *target; /* in the step, without the last '/': "" is the root */
+	size_t target_length;
+	int fd;	    /* O_PATH */
+	char *real; /* its path for us, as the kernel names it */
+	size_t real_length;
+	enum view_kind kind;
+	bool read_only;
+	bool is_file;
+};
+
+/* What a path means. */
+struct spot {
+	int fd;	    /* the thing, O_PATH and itself not followed; -1: there is none (with VIEW_MISSING) */
+	int parent; /* the directory that has, or would have, it; -1: it is a root, or not there by a name */
+	char leaf[NAME_MAX + 1];
+	const struct view_mount *mount;
+	struct buf path;      /* in the step: "/a/b"; empty for what has no path there */
+	bool wants_directory; /* it was written with a '/' at the end */
+	bool is_magic;	      /* a descriptor of a process, not a name */
+};
+#define SPOT_INIT ((struct spot){.fd = -1, .parent = -1, .path = BUF_INIT((size_t)4 * PATH_MAX)})
+void spot_done(struct spot *spot);
+CLEANUP_FOR_VALUE(struct spot, spot_done)
+
+enum view_flags {
+	VIEW_FOLLOW = 1,  /* a symlink at the end */
+	VIEW_EMPTY = 2,	  /* "" is what dirfd holds */
+	VIEW_MISSING = 4, /* the last component need not be there */
+	VIEW_BENEATH = 8, /* openat2(2) */
+};
+
+struct translation {
+	struct emulation emulation; /* first: its handlers get a pointer to us */
+	const struct run_spec *spec;
+	struct view_mount *mounts; /* [0] is the root; then the longest first */
+	size_t mount_count;
+	int loader;
+	int scratch; /* a directory of ours, for /dev and the like */
+	char *scratch_name;
+	int scratch_parent;
+	struct buf cwd; /* of the first process */
+	pid_t first;
+	bool has_ended;
+	int status;
+	struct rusage usage;
+	bool is_armed;	       /* its init runs: what it executes now is the step's */
+	struct traced *traced; /* translate_trace.c */
+	pid_t self;
+	bool has_signal_scope;
+	uint64_t execs, stops; /* for the trace */
+};
+
+/* ---- translate_view.c ---- */
+int view_open(struct translation *t, struct error **err);
+void view_close(struct translation *t);
+/* -ENOENT, -ENOTDIR, -ELOOP, -EACCES, … as the kernel would say. */
+int view_find(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned flags,
+	      struct spot *spot);
+int view_find_text(struct translation *t, const struct trap *trap, int dirfd, const char *path, unsigned flags,
+		   struct spot *spot);
+/* The step's name of what this descriptor of ours holds; false: it is nothing of the step's tree. */
+bool view_name(const struct translation *t, int fd, struct buf *path);
+bool view_name_of_real(const struct translation *t, const char *real, struct buf *path);
+/* The mount that a path of the step is in, or at. */
+const struct view_mount *view_mount_of(const struct translation *t, const char *path);
+/* A path of the step without links, O_PATH. */
+MUST_CHECK int view_open_name(const struct translation *t, const char *path);
+/* True when something is mounted at this name. */
+bool view_is_mount(const struct translation *t, const struct spot *spot);
+/* A descriptor of the caller's, O_PATH, if it is nothing of the host's file system. */
+MUST_CHECK int view_open_fd(struct translation *t, const struct trap *trap, int fd);
+/* -EROFS for what is not to be changed. */
+int view_check_writable(const struct spot *spot);
+struct task *view_task(struct translation *t, const struct trap *trap);
+
+/* ---- translate_proc.c ---- */
+/* Where a walk that has come to a name of /proc goes on. */
+enum proc_verdict { PROC_PLAIN, PROC_HIDDEN, PROC_JUMP, PROC_DESCRIPTOR };
+/* `path` is the name's in the step ("/proc/12/exe"). With PROC_JUMP: `to` is a path of the step; with PROC_DESCRIPTOR
+ * *fd is what the link leads to. `is_last`: it is not followed, only looked at. */
+enum proc_verdict proc_judge(struct translation *t, const struct trap *trap, const char *path, bool follow,
+			     struct buf *to, int *fd);
+/* What readlink(2) says of it; false: as the kernel says. */
+bool proc_read_link(struct translation *t, const struct trap *trap, const struct spot *spot, struct buf *text);
+/* A file whose text names the host's paths: a memory file with the step's; -ENODATA: it is as it is. */
+MUST_CHECK int proc_open_text(struct translation *t, const struct spot *spot);
+/* A directory with what the step may see of /proc. */
+MUST_CHECK int proc_open_list(struct translation *t);
+
+/* ---- translate_make.c: owner and mode of what is made ---- */
+/* The kernel's bits so that we can still read and write it, the others written down. */
+int make_mode(struct translation *t, int fd, mode_t mode);
+int make_dressed(struct translation *t, int fd, mode_t mode, const struct owner_record *owner);
+/* Who a new thing in this directory belongs to, and the caller's umask. */
+int make_birth(struct translation *t, const struct trap *trap, int parent, struct owner_record *owner, mode_t *umask);
+/* Owner, type and mode as the step sees them. */
+int view_stat(struct translation *t, int fd, struct stat *st);
+/* Where the real bits keep us out of what the step's root may do: opens it up, and writes down what it was. */
+int make_accessible(struct translation *t, int fd);
+/* The file is about to be changed: a name of it that is shared with a layer becomes a file of its own. */
+int make_private(struct translation *t, struct spot *spot);
+
+/* ---- translate_trace.c ---- */
+struct trace_regs {
+	int64_t number; /* of the call that is under way; -1: none */
+	int64_t result;
+	uint64_t args[TRAP_ARGS];
+	uint64_t native[32]; /* the architecture's own */
+};
+/* A thread stands before a call that the filter has stopped. */
+void translate_exec(struct translation *t, pid_t tid, struct trace_regs *regs, bool *changed);
+MUST_CHECK int trace_read_regs(pid_t tid, struct trace_regs *regs);
+int trace_write_regs(pid_t tid, const struct trace_regs *regs);
+/* Carries the call out with these registers, and puts `original` arguments back behind it. */
+void trace_restore_after(struct translation *t, pid_t tid, const struct trace_regs *original);
+
+struct exec_plan; /* what the loader of a thread that executes will be told */
+/* The thread's place for it. */
+struct exec_plan **trace_exec_plan(struct translation *t, pid_t tid);
+void translate_exec_done(struct translation *t, pid_t tid, const struct exec_plan *plan);
+/* Other calls that stop: bind, connect, … With regs->number -1 the call is left out and regs->result is what it gives.
+ */
+void translate_call(struct translation *t, pid_t tid, struct trace_regs *regs, bool *changed);
+void translate_call_done(struct translation *t, pid_t tid, struct trace_regs *regs);
+/* Is it a call that waits for an answer of ours? */
+bool translation_answers(int number);
+/* Whoever shares the caller's memory stands still while the kernel reads what we have written there. */
+int trace_hold_others(struct translation *t, pid_t tid);
+void trace_let_others_go(struct translation *t, pid_t tid);
+/* A process of ours that is not the step's. */
+void trace_add_helper(struct translation *t, pid_t pid);
+void trace_new(struct translation *t);
+void trace_free(struct translation *t);
+void exec_plan_free(struct exec_plan *plan);
+CLEANUP_FOR(struct exec_plan, exec_plan_free)
+
+/* ---- The handlers, by file ---- */
+/* translate_open.c */
+trap_handler tr_open, tr_openat, tr_openat2, tr_creat;
+/* translate_stat.c */
+trap_handler tr_stat, tr_lstat, tr_fstat, tr_fstatat, tr_statx, tr_access, tr_faccessat, tr_faccessat2, tr_readlink,
+	tr_readlinkat, tr_statfs;
+/* translate_fs.c */
+trap_handler tr_chdir, tr_fchdir, tr_getcwd, tr_umask, tr_chroot;
+/* translate_dir.c */
+trap_handler tr_mkdir, tr_mkdirat, tr_rmdir, tr_unlink, tr_unlinkat, tr_rename, tr_renameat, tr_renameat2, tr_link,
+	tr_linkat, tr_symlink, tr_symlinkat, tr_mknod, tr_mknodat;
+/* translate_meta.c */
+trap_handler tr_chmod, tr_fchmod, tr_fchmodat, tr_fchmodat2, tr_chown, tr_lchown, tr_fchown, tr_fchownat, tr_truncate,
+	tr_utime, tr_utimes, tr_futimesat, tr_utimensat;
+/* translate_xattr.c */
+trap_handler tr_getxattr, tr_lgetxattr, tr_fgetxattr, tr_setxattr, tr_lsetxattr, tr_fsetxattr, tr_listxattr,
+	tr_llistxattr, tr_flistxattr, tr_removexattr, tr_lremovexattr, tr_fremovexattr;
+/* translate_signal.c */
+trap_handler tr_kill, tr_prctl;
+/* translate_exec.c: what the loader asks */
+void translate_orders(struct translation *t, const struct trap *trap, struct answer *answer);
+
+#endif

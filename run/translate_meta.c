@@ -1,0 +1,304 @@
+/*
+ * Mode, owner, size and times of what is there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <unistd.h>
+#include <utime.h>
+
+#include "base/fd.h"
+#include "run/translate_internal.h"
+
+typedef int change(struct translation *t, const struct trap *trap, struct spot *spot, const void *how);
+
+static unsigned how_of(int flags)
+{
+	return (flags & AT_SYMLINK_NOFOLLOW ? 0 : VIEW_FOLLOW) | (flags & AT_EMPTY_PATH ? VIEW_EMPTY : 0);
+}
+
+/* Before it is changed it is the step's own. */
+static int prepare(struct translation *t, struct spot *spot)
+{
+	int rc = view_check_writable(spot);
+
+	if (rc == 0 && spot->mount->kind == VIEW_PROC && !spot->is_magic)
+		rc = -EPERM;
+	return rc == 0 ? make_private(t, spot) : rc;
+}
+
+static void answer_change(struct translation *t, const struct trap *trap, int dirfd, uint64_t path, unsigned flags,
+			  change *apply, const void *how, struct answer *answer)
+{
+	cleanup(spot_done) struct spot spot = SPOT_INIT;
+	int rc = view_find(t, trap, dirfd, path, flags, &spot);
+
+	if (rc == 0)
+		rc = prepare(t, &spot);
+	emul_return(answer, rc < 0 ? rc : apply(t, trap, &spot, how));
+}
+
+/* The descriptor's thing, by its name where it has one: a file of a layer is replaced under its name. */
+static void answer_change_fd(struct translation *t, const struct trap *trap, int fd, change *apply, const void *how,
+			     struct answer *answer)
+{
+	cleanup(spot_done) struct spot spot = SPOT_INIT;
+	int rc = fd < 0 ? -EBADF : view_find_text(t, trap, fd, "", VIEW_EMPTY, &spot);
+
+	if (rc == 0 && !supervisor_still_waits(&t->emulation.supervisor, trap))
+		rc = -ESRCH;
+	if (rc == 0)
+		rc = prepare(t, &spot);
+	emul_return(answer, rc < 0 ? rc : apply(t, trap, &spot, how));
+}
+
+/* ---- chmod ---- */
+
+static bool is_foreign(const struct spot *spot)
+{
+	struct stat st;
+
+	return fstat(spot->fd, &st) < 0 || st.st_uid != geteuid();
+}
+
+static int change_mode(struct translation *t, const struct trap *trap, struct spot *spot, const void *how)
+{
+	const mode_t *mode = how;
+	const struct task *task = view_task(t, trap);
+	struct stat st;
+	int rc = view_stat(t, spot->fd, &st);
+
+	if (rc < 0 || !task)
+		return rc < 0 ? rc : -ESRCH;
+	if (S_ISLNK(st.st_mode))
+		return -EOPNOTSUPP;
+	const struct credentials *c = task->credentials;
+	if (c->uid[ID_FS] != st.st_uid && !credentials_can(c, CAP_FOWNER))
+		return -EPERM;
+	mode_t wanted = *mode & 07777;
+	/* chmod(2): who is not of the file's group cannot set that bit. */
+	if (!S_ISDIR(st.st_mode) && !credentials_in_group(c, st.st_gid) && !credentials_can(c, CAP_FSETID))
+		wanted &= ~(mode_t)S_ISGID;
+	/* Of devices and the like that are the host's nothing is changed. */
+	return is_foreign(spot) ? -EPERM : make_mode(t, spot->fd, wanted);
+}
+
+void tr_chmod(void *context, const struct trap *trap, struct answer *answer)
+{
+	mode_t mode = (mode_t)trap->args[1];
+
+	answer_change(context, trap, AT_FDCWD, trap->args[0], VIEW_FOLLOW, change_mode, &mode, answer);
+}
+
+void tr_fchmod(void *context, const struct trap *trap, struct answer *answer)
+{
+	mode_t mode = (mode_t)trap->args[1];
+
+	answer_change_fd(context, trap, (int)trap->args[0], change_mode, &mode, answer);
+}
+
+void tr_fchmodat(void *context, const struct trap *trap, struct answer *answer)
+{
+	mode_t mode = (mode_t)trap->args[2];
+
+	answer_change(context, trap, (int)trap->args[0], trap->args[1], VIEW_FOLLOW, change_mode, &mode, answer);
+}
+
+void tr_fchmodat2(void *context, const struct trap *trap, struct answer *answer)
+{
+	mode_t mode = (mode_t)trap->args[2];
+	int flags = (int)trap->args[3];
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		emul_return(answer, -EINVAL);
+	else
+		answer_change(context, trap, (int)trap->args[0], trap->args[1], how_of(flags), change_mode, &mode,
+			      answer);
+}
+
+/* ---- chown ---- */
+
+struct new_owner {
+	uint32_t uid, gid;
+};
+
+/* Linux' chown_ok() and chgrp_ok(). */
+static bool may_give(const struct credentials *c, const struct stat *now, const struct new_owner *new)
+{
+	bool is_owner = c->uid[ID_FS] == now->st_uid;
+
+	if (credentials_can(c, CAP_CHOWN))
+		return true;
+	if (new->uid != ID_KEEP && !(is_owner && new->uid == now->st_uid))
+		return false;
+	return new->gid == ID_KEEP || (is_owner && (new->gid == now->st_gid || credentials_in_group(c, new->gid)));
+}
+
+static int change_owner(struct translation *t, const struct trap *trap, struct spot *spot, const void *how)
+{
+	const struct new_owner *new = how;
+	const struct task *task = view_task(t, trap);
+	struct owner_record record = {0};
+	struct stat st;
+	int rc = view_stat(t, spot->fd, &st);
+
+	if (rc < 0 || !task)
+		return rc < 0 ? rc : -ESRCH;
+	if (!may_give(task->credentials, &st, new))
+		return -EPERM;
+	if (is_foreign(spot))
+		return new->uid == ID_KEEP &&new->gid == ID_KEEP ? 0 : -EPERM;
+	/* A new owner, and also the same again, takes the set-id bits away. */
+	if (S_ISREG(st.st_mode) && st.st_mode & (S_ISUID | S_ISGID)) {
+		mode_t mode = st.st_mode & ~(mode_t)(S_ISUID | (st.st_mode & S_IXGRP ? S_ISGID : 0));
+		rc = make_mode(t, spot->fd, mode);
+	}
+	bool had_record = emul_record_find(&t->emulation, spot->fd, &record);
+	record.uid = new->uid == ID_KEEP ? st.st_uid : new->uid;
+	record.gid = new->gid == ID_KEEP ? st.st_gid : new->gid;
+	if (rc < 0 || (!had_record && record.uid == 0 && record.gid == 0))
+		return rc;
+	return emul_record_set(&t->emulation, spot->fd, &record);
+}
+
+void tr_chown(void *context, const struct trap *trap, struct answer *answer)
+{
+	const struct new_owner new = {(uint32_t)trap->args[1], (uint32_t)trap->args[2]};
+
+	answer_change(context, trap, AT_FDCWD, trap->args[0], VIEW_FOLLOW, change_owner, &new, answer);
+}
+
+void tr_lchown(void *context, const struct trap *trap, struct answer *answer)
+{
+	const struct new_owner new = {(uint32_t)trap->args[1], (uint32_t)trap->args[2]};
+
+	answer_change(context, trap, AT_FDCWD, trap->args[0], 0, change_owner, &new, answer);
+}
+
+void tr_fchown(void *context, const struct trap *trap, struct answer *answer)
+{
+	const struct new_owner new = {(uint32_t)trap->args[1], (uint32_t)trap->args[2]};
+
+	answer_change_fd(context, trap, (int)trap->args[0], change_owner, &new, answer);
+}
+
+void tr_fchownat(void *context, const struct trap *trap, struct answer *answer)
+{
+	const struct new_owner new = {(uint32_t)trap->args[2], (uint32_t)trap->args[3]};
+	int flags = (int)trap->args[4];
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		emul_return(answer, -EINVAL);
+	else
+		answer_change(context, trap, (int)trap->args[0], trap->args[1], how_of(flags), change_owner, &new,
+			      answer);
+}
+
+/* ---- truncate ---- */
+
+static int change_size(struct translation *t, const struct trap *trap, struct spot *spot, const void *how)
+{
+	const int64_t *size = how;
+	char proc[FD_PROC_PATH_SIZE];
+	struct stat st;
+
+	if (fstat(spot->fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	fd_proc_path(spot->fd, proc);
+	if (truncate(proc, *size) == 0)
+		return 0;
+	if (errno == EACCES && make_accessible(t, spot->fd) == 0 && truncate(proc, *size) == 0)
+		return 0;
+	return -errno;
+}
+
+void tr_truncate(void *context, const struct trap *trap, struct answer *answer)
+{
+	int64_t size = (int64_t)trap->args[1];
+
+	answer_change(context, trap, AT_FDCWD, trap->args[0], VIEW_FOLLOW, change_size, &size, answer);
+}
+
+/* ---- times ---- */
+
+static int change_times(struct translation *t, const struct trap *trap, struct spot *spot, const void *how)
+{
+	return utimensat(spot->fd, "", how, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+static void answer_times(struct translation *t, const struct trap *trap, int dirfd, uint64_t path, unsigned flags,
+			 const struct timespec *times, struct answer *answer)
+{
+	/* A NULL path is the descriptor itself (futimens(3)). */
+	if (path == 0)
+		answer_change_fd(t, trap, dirfd, change_times, times, answer);
+	else
+		answer_change(t, trap, dirfd, path, flags, change_times, times, answer);
+}
+
+static void answer_utimes(struct translation *t, const struct trap *trap, int dirfd, uint64_t path, uint64_t address,
+			  struct answer *answer)
+{
+	struct timeval values[2];
+	struct timespec times[2];
+
+	if (address && emul_read(&t->emulation, trap, address, values, sizeof(values)) < 0) {
+		emul_return(answer, -EFAULT);
+		return;
+	}
+	for (size_t i = 0; address && i < ARRAY_COUNT(times); i++) {
+		if (values[i].tv_usec < 0 || values[i].tv_usec > 999999) {
+			emul_return(answer, -EINVAL);
+			return;
+		}
+		times[i] = (struct timespec){values[i].tv_sec, values[i].tv_usec * 1000};
+	}
+	answer_times(t, trap, dirfd, path, VIEW_FOLLOW, address ? times : NULL, answer);
+}
+
+void tr_utimes(void *context, const struct trap *trap, struct answer *answer)
+{
+	answer_utimes(context, trap, AT_FDCWD, trap->args[0], trap->args[1], answer);
+}
+
+void tr_futimesat(void *context, const struct trap *trap, struct answer *answer)
+{
+	answer_utimes(context, trap, (int)trap->args[0], trap->args[1], trap->args[2], answer);
+}
+
+void tr_utime(void *context, const struct trap *trap, struct answer *answer)
+{
+	struct translation *t = context;
+	struct utimbuf buffer;
+
+	if (trap->args[1] && emul_read(&t->emulation, trap, trap->args[1], &buffer, sizeof(buffer)) < 0) {
+		emul_return(answer, -EFAULT);
+		return;
+	}
+	const struct timespec times[2] = {{.tv_sec = trap->args[1] ? buffer.actime : 0},
+					  {.tv_sec = trap->args[1] ? buffer.modtime : 0}};
+	answer_times(t, trap, AT_FDCWD, trap->args[0], VIEW_FOLLOW, trap->args[1] ? times : NULL, answer);
+}
+
+void tr_utimensat(void *context, const struct trap *trap, struct answer *answer)
+{
+	struct translation *t = context;
+	struct timespec times[2];
+	int flags = (int)trap->args[3];
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) {
+		emul_return(answer, -EINVAL);
+		return;
+	}
+	if (trap->args[2] && emul_read(&t->emulation, trap, trap->args[2], times, sizeof(times)) < 0) {
+		emul_return(answer, -EFAULT);
+		return;
+	}
+	answer_times(t, trap, (int)trap->args[0], trap->args[1], how_of(flags), trap->args[2] ? times : NULL, answer);
+}

@@ -1,0 +1,295 @@
+/*
+ * The open family: the supervisor opens, and hands the descriptor over. What the kernel's own call would have done
+ * besides (the umask, an owner, a controlling terminal) is done or left out here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/parse.h"
+#include "run/loader/protocol.h"
+#include "run/translate_internal.h"
+
+#define KNOWN_FLAGS                                                                                               \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | O_ASYNC | \
+	 O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE)
+#define PATH_FLAGS (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+struct request {
+	int flags;
+	mode_t mode;
+};
+
+static void give(struct answer *answer, int fd, const struct request *request)
+{
+	answer->kind = ANSWER_FD;
+	answer->fd = fd;
+	answer->cloexec = request->flags & O_CLOEXEC;
+}
+
+static bool wants_to_write(const struct request *request)
+{
+	return (request->flags & O_ACCMODE) != O_RDONLY || request->flags & O_TRUNC;
+}
+
+/* The thing that an O_PATH descriptor of ours holds, opened anew. */
+static int reopen(int fd, int flags)
+{
+	char proc[FD_PROC_PATH_SIZE];
+	int opened = open(fd_proc_path(fd, proc), (flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW)) | O_CLOEXEC | O_NOCTTY);
+
+	return opened < 0 ? -errno : opened;
+}
+
+/* ---- What is there ---- */
+
+static bool is_of_host(const struct translation *t, const struct spot *spot)
+{
+	cleanup(buf_done) struct buf name = BUF_INIT((size_t)2 * PATH_MAX);
+	char proc[FD_PROC_PATH_SIZE];
+	char real[PATH_MAX];
+	ssize_t length = readlink(fd_proc_path(spot->fd, proc), real, sizeof(real) - 1);
+
+	if (length <= 0 || real[0] != '/')
+		return false;
+	real[length] = '\0';
+	return !text_has_prefix(real, "/memfd:") && !view_name_of_real(t, real, &name);
+}
+
+/* A descriptor that leads to a file that we were started with (stdout > log): it may be written on, no more. */
+static int check_magic(const struct translation *t, const struct spot *spot, const struct stat *st,
+		       const struct request *request)
+{
+	if (!spot->is_magic || !(S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)) || !is_of_host(t, spot))
+		return 0;
+	return (request->flags & O_ACCMODE) == O_WRONLY && S_ISREG(st->st_mode) ? 0 : -EACCES;
+}
+
+static int check_existing(const struct translation *t, const struct spot *spot, const struct stat *st,
+			  const struct request *request)
+{
+	if (S_ISLNK(st->st_mode))
+		return -ELOOP;
+	if (request->flags & O_DIRECTORY && !S_ISDIR(st->st_mode))
+		return -ENOTDIR;
+	if (S_ISDIR(st->st_mode) && (wants_to_write(request) || request->flags & O_CREAT))
+		return -EISDIR;
+	if (S_ISSOCK(st->st_mode))
+		return -ENXIO;
+	if (wants_to_write(request) && (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode))) {
+		int rc = view_check_writable(spot);
+		/* Of /proc only what is a process's own may be written. */
+		if (rc == 0 && spot->mount->kind == VIEW_PROC && !(buf_str(&spot->path)[strlen("/proc/")] <= '9'))
+			rc = -EACCES;
+		if (rc < 0)
+			return rc;
+	}
+	/* An image has no devices (they are recorded, and empty files); where a volume has one it stays shut. */
+	if ((S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) && !spot->is_magic && spot->mount->kind != VIEW_DEV &&
+	    !text_has_prefix(buf_str(&spot->path), "/dev/pts/"))
+		return -EACCES;
+	return check_magic(t, spot, st, request);
+}
+
+/* A FIFO waits for its other end, and we must not: a process of ours does, and answers. */
+static int open_fifo(struct translation *t, const struct trap *trap, const struct spot *spot,
+		     const struct request *request, struct answer *answer)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		struct answer own = {.kind = ANSWER_RETURN, .fd = -1};
+		sigset_t none;
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		int fd = reopen(spot->fd, request->flags);
+		if (fd >= 0)
+			give(&own, fd, request);
+		else
+			own.value = fd;
+		supervisor_answer(&t->emulation.supervisor, trap, &own);
+		_exit(0);
+	}
+	trace_add_helper(t, pid);
+	answer->kind = ANSWER_LATER;
+	return 0;
+}
+
+static int open_existing(struct translation *t, const struct trap *trap, struct spot *spot,
+			 const struct request *request, struct answer *answer)
+{
+	struct stat st;
+
+	if (request->flags & O_CREAT && request->flags & O_EXCL)
+		return -EEXIST;
+	if (fstat(spot->fd, &st) < 0)
+		return -errno;
+	int rc = check_existing(t, spot, &st, request);
+	if (rc < 0)
+		return rc;
+	if (spot->mount->kind == VIEW_PROC && !spot->is_magic) {
+		if (strcmp(buf_str(&spot->path), "/proc") == 0)
+			return proc_open_list(t);
+		int text = S_ISREG(st.st_mode) ? proc_open_text(t, spot) : -ENODATA;
+		if (text != -ENODATA)
+			return text;
+	}
+	if (S_ISFIFO(st.st_mode) && !(request->flags & O_NONBLOCK) && (request->flags & O_ACCMODE) != O_RDWR)
+		return open_fifo(t, trap, spot, request, answer);
+	if (S_ISREG(st.st_mode) && wants_to_write(request)) {
+		rc = make_private(t, spot);
+		if (rc < 0)
+			return rc;
+	}
+	int fd = reopen(spot->fd, request->flags);
+	/* O_NOATIME is for the owner: who believes to be root has the right. */
+	if (fd == -EPERM && request->flags & O_NOATIME)
+		fd = reopen(spot->fd, request->flags & ~O_NOATIME);
+	if (fd == -EACCES && make_accessible(t, spot->fd) == 0)
+		fd = reopen(spot->fd, request->flags);
+	return fd;
+}
+
+/* ---- What is made ---- */
+
+static int create(struct translation *t, const struct trap *trap, const struct spot *spot,
+		  const struct request *request)
+{
+	int how = (request->flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY) & ~(O_TRUNC | O_DIRECTORY);
+	struct owner_record owner;
+	mode_t umask;
+
+	if (spot->wants_directory)
+		return -EISDIR;
+	int rc = spot->parent < 0 ? -ENOENT : view_check_writable(spot);
+	if (rc == 0 && spot->mount->kind == VIEW_PROC)
+		rc = -ENOENT;
+	if (rc == 0)
+		rc = make_birth(t, trap, spot->parent, &owner, &umask);
+	if (rc < 0)
+		return rc;
+	cleanup_close int fd = openat(spot->parent, spot->leaf, how, 0600);
+	if (fd < 0 && errno == EACCES && make_accessible(t, spot->parent) == 0)
+		fd = openat(spot->parent, spot->leaf, how, 0600);
+	if (fd < 0)
+		return -errno;
+	rc = make_dressed(t, fd, request->mode & ~umask, &owner);
+	if (rc < 0) {
+		unlinkat(spot->parent, spot->leaf, 0);
+		return rc;
+	}
+	return take_fd(&fd);
+}
+
+static int open_unnamed(struct translation *t, const struct trap *trap, const struct spot *spot,
+			const struct request *request)
+{
+	char proc[FD_PROC_PATH_SIZE];
+	struct owner_record owner;
+	mode_t umask;
+	int rc = view_check_writable(spot);
+
+	if (rc == 0)
+		rc = make_birth(t, trap, spot->fd, &owner, &umask);
+	if (rc < 0)
+		return rc;
+	cleanup_close int fd = open(fd_proc_path(spot->fd, proc), request->flags | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	rc = make_dressed(t, fd, request->mode & ~umask, &owner);
+	return rc < 0 ? rc : take_fd(&fd);
+}
+
+/* ---- The calls ---- */
+
+static int open_spot(struct translation *t, const struct trap *trap, struct spot *spot, struct request *request,
+		     struct answer *answer)
+{
+	if (request->flags & O_PATH)
+		request->flags = (request->flags & (O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) | O_RDONLY | O_NONBLOCK;
+	if ((request->flags & O_TMPFILE) == O_TMPFILE)
+		return open_unnamed(t, trap, spot, request);
+	return spot->fd < 0 ? create(t, trap, spot, request) : open_existing(t, trap, spot, request, answer);
+}
+
+static void open_any(struct translation *t, const struct trap *trap, int dirfd, uint64_t address,
+		     struct request *request, unsigned resolve, struct answer *answer)
+{
+	cleanup(spot_done) struct spot spot = SPOT_INIT;
+	bool may_make = request->flags & O_CREAT && !(request->flags & O_PATH);
+	bool follows = !(request->flags & O_NOFOLLOW) && !(may_make && request->flags & O_EXCL);
+
+	if (!(request->flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))))
+		request->mode = 0;
+	int rc = view_find(t, trap, dirfd, address,
+			   (follows ? VIEW_FOLLOW : 0) | (may_make ? VIEW_MISSING : 0) | resolve, &spot);
+	if (rc == 0)
+		rc = open_spot(t, trap, &spot, request, answer);
+	if (answer->kind == ANSWER_LATER)
+		return;
+	if (rc < 0)
+		emul_return(answer, rc);
+	else
+		give(answer, rc, request);
+}
+
+void tr_open(void *context, const struct trap *trap, struct answer *answer)
+{
+	struct request request = {.flags = (int)trap->args[1] & KNOWN_FLAGS, .mode = (mode_t)trap->args[2]};
+
+	open_any(context, trap, AT_FDCWD, trap->args[0], &request, 0, answer);
+}
+
+void tr_creat(void *context, const struct trap *trap, struct answer *answer)
+{
+	struct request request = {.flags = O_CREAT | O_WRONLY | O_TRUNC, .mode = (mode_t)trap->args[1]};
+
+	open_any(context, trap, AT_FDCWD, trap->args[0], &request, 0, answer);
+}
+
+void tr_openat(void *context, const struct trap *trap, struct answer *answer)
+{
+	struct request request = {.flags = (int)trap->args[2] & KNOWN_FLAGS, .mode = (mode_t)trap->args[3]};
+
+	if ((int)trap->args[0] == LOADER_ASK) {
+		translate_orders(context, trap, answer);
+		return;
+	}
+	open_any(context, trap, (int)trap->args[0], trap->args[1], &request, 0, answer);
+}
+
+void tr_openat2(void *context, const struct trap *trap, struct answer *answer)
+{
+	struct translation *t = context;
+	struct open_how how;
+
+	if (trap->args[3] < sizeof(how)) {
+		emul_return(answer, -EINVAL);
+		return;
+	}
+	if (emul_read(&t->emulation, trap, trap->args[2], &how, sizeof(how)) < 0) {
+		emul_return(answer, -EFAULT);
+		return;
+	}
+	/* In a root of its own the program would be told wrong; it falls back to walking by itself. */
+	if (how.resolve & (RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV)) {
+		emul_return(answer, -ENOSYS);
+		return;
+	}
+	if (how.flags & ~(uint64_t)KNOWN_FLAGS) {
+		emul_return(answer, -EINVAL);
+		return;
+	}
+	struct request request = {.flags = (int)how.flags, .mode = (mode_t)how.mode};
+	open_any(t, trap, (int)trap->args[0], trap->args[1], &request, how.resolve & RESOLVE_BENEATH ? VIEW_BENEATH : 0,
+		 answer);
+}

@@ -1,0 +1,619 @@
+/*
+ * The tracer's half of the translated root: births, deaths and execs of the step's threads, signals on their way, and
+ * the few calls that the kernel has to carry out with other arguments than it was given.
+ *
+ * A thread that is born is held until its creator's event says of whom; so it is in the table before its first call.
+ * Signals: a call that waits for our answer when one arrives is carried out by us and answered, never twice
+ * (WAIT_KILLABLE_RECV), or was not taken up yet, and then must be asked again without the program knowing: the kernel
+ * means ERESTARTSYS, which would show as EINTR to a handler without SA_RESTART; we make it ERESTARTNOINTR.
+ */
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/elf.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "run/loader/protocol.h"
+#include "run/translate_internal.h"
+
+#define TRACE_OPTIONS                                                                                                  \
+	(PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | \
+	 PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD)
+#define SYSCALL_STOP (SIGTRAP | 0x80)
+#define ERESTARTSYS 512
+#define ERESTARTNOINTR 513
+#define BUCKETS 256
+
+/* ---- Registers ---- */
+
+#if defined(__x86_64__)
+int trace_read_regs(pid_t tid, struct trace_regs *regs)
+{
+	struct user_regs_struct native;
+	struct iovec area = {.iov_base = &native, .iov_len = sizeof(native)};
+
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &area) < 0)
+		return -errno;
+	_Static_assert(sizeof(native) <= sizeof(regs->native), "the registers do not fit");
+	memcpy(regs->native, &native, sizeof(native));
+	regs->number = (int64_t)native.orig_rax;
+	regs->result = (int64_t)native.rax;
+	const uint64_t args[TRAP_ARGS] = {native.rdi, native.rsi, native.rdx, native.r10, native.r8, native.r9};
+	memcpy(regs->args, args, sizeof(args));
+	return 0;
+}
+
+int trace_write_regs(pid_t tid, const struct trace_regs *regs)
+{
+	struct user_regs_struct native;
+	struct iovec area = {.iov_base = &native, .iov_len = sizeof(native)};
+
+	memcpy(&native, regs->native, sizeof(native));
+	native.orig_rax = (unsigned long long)regs->number;
+	native.rax = (unsigned long long)regs->result;
+	native.rdi = regs->args[0];
+	native.rsi = regs->args[1];
+	native.rdx = regs->args[2];
+	native.r10 = regs->args[3];
+	native.r8 = regs->args[4];
+	native.r9 = regs->args[5];
+	return ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &area) < 0 ? -errno : 0;
+}
+
+/* Has the call made once more when the thread goes on. */
+static void go_back(struct trace_regs *regs, int64_t number)
+{
+	struct user_regs_struct native;
+
+	memcpy(&native, regs->native, sizeof(native));
+	native.rip -= 2; /* syscall */
+	memcpy(regs->native, &native, sizeof(native));
+	regs->result = number;
+	regs->number = -1;
+}
+#else
+int trace_read_regs(pid_t tid, struct trace_regs *regs)
+{
+	return -ENOTSUP;
+}
+
+int trace_write_regs(pid_t tid, const struct trace_regs *regs)
+{
+	return -ENOTSUP;
+}
+
+static void go_back(struct trace_regs *regs, int64_t number)
+{
+}
+#endif
+
+/* ---- What is known of a traced thread beside run/tasks.h ---- */
+
+struct traced_thread {
+	struct traced_thread *next;
+	pid_t tid;
+	bool is_held;			  /* it has stopped first, and its creator's event is still to come */
+	bool is_announced;		  /* the other way round */
+	struct trace_regs *restore;	  /* arguments to put back behind the call that is under way */
+	uint64_t again_first, again_last; /* close_range(2): the rest of it, after the first half; 0, 0: none */
+	struct exec_plan *exec;
+	bool is_kept_back; /* stopped for another's sake; what it stopped with is `kept_status` */
+	int kept_status;
+};
+
+struct traced {
+	struct traced_thread *buckets[BUCKETS];
+	pid_t *helpers;
+	size_t helper_count;
+};
+
+static struct traced_thread **find_place(struct translation *t, pid_t tid)
+{
+	struct traced_thread **place = &t->traced->buckets[(unsigned)tid % BUCKETS];
+
+	while (*place && (*place)->tid != tid)
+		place = &(*place)->next;
+	return place;
+}
+
+static struct traced_thread *thread_of(struct translation *t, pid_t tid)
+{
+	struct traced_thread **place = find_place(t, tid);
+
+	if (!*place) {
+		*place = mem_alloc(sizeof(**place));
+		(*place)->tid = tid;
+	}
+	return *place;
+}
+
+static void forget(struct translation *t, pid_t tid)
+{
+	struct traced_thread **place = find_place(t, tid);
+	struct traced_thread *thread = *place;
+
+	if (!thread)
+		return;
+	*place = thread->next;
+	free(thread->restore);
+	if (thread->exec)
+		exec_plan_free(thread->exec);
+	free(thread);
+}
+
+void trace_new(struct translation *t)
+{
+	t->traced = mem_alloc(sizeof(*t->traced));
+}
+
+void trace_free(struct translation *t)
+{
+	if (!t->traced)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++)
+		while (t->traced->buckets[i])
+			forget(t, t->traced->buckets[i]->tid);
+	free(t->traced->helpers);
+	free(take_ptr(&t->traced));
+}
+
+struct exec_plan **trace_exec_plan(struct translation *t, pid_t tid)
+{
+	return &thread_of(t, tid)->exec;
+}
+
+void trace_add_helper(struct translation *t, pid_t pid)
+{
+	struct traced *traced = t->traced;
+
+	traced->helpers = mem_grow(traced->helpers, traced->helper_count + 1, sizeof(*traced->helpers));
+	traced->helpers[traced->helper_count++] = pid;
+}
+
+static bool take_helper(struct translation *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->traced->helper_count; i++) {
+		if (t->traced->helpers[i] != pid)
+			continue;
+		t->traced->helpers[i] = t->traced->helpers[--t->traced->helper_count];
+		return true;
+	}
+	return false;
+}
+
+/* ---- Going on ---- */
+
+static void go_on(pid_t tid, int signal_number)
+{
+	/* ESRCH: killed meanwhile; its end is the next that is heard of it. */
+	ptrace(PTRACE_CONT, tid, NULL, (void *)(long)signal_number);
+}
+
+static void go_to_exit(pid_t tid)
+{
+	ptrace(PTRACE_SYSCALL, tid, NULL, NULL);
+}
+
+void trace_restore_after(struct translation *t, pid_t tid, const struct trace_regs *original)
+{
+	struct traced_thread *thread = thread_of(t, tid);
+
+	free(thread->restore);
+	thread->restore = mem_dup(original, sizeof(*original));
+}
+
+/* ---- Keeping others still ---- */
+
+#define HOLD_ROUNDS 50
+
+/* Has this thread come to a stop? One that waits in the kernel does not, and writes nothing meanwhile. */
+static bool wait_for_stop(struct traced_thread *thread)
+{
+	const struct timespec pause = {.tv_nsec = 100000};
+	int status;
+
+	for (unsigned i = 0; i < HOLD_ROUNDS; i++) {
+		pid_t got = waitpid(thread->tid, &status, __WALL | WNOHANG);
+		if (got < 0)
+			return false;
+		if (got > 0) {
+			thread->is_kept_back = true;
+			thread->kept_status = status;
+			return true;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+int trace_hold_others(struct translation *t, pid_t tid)
+{
+	const struct task *caller = tasks_known(t->emulation.tasks, tid);
+
+	for (size_t i = 0; caller && i < BUCKETS; i++) {
+		for (struct traced_thread *at = t->traced->buckets[i]; at; at = at->next) {
+			const struct task *task = tasks_known(t->emulation.tasks, at->tid);
+			/* Who has the same image has the same memory, or had it once. */
+			if (!task || at->tid == tid || at->is_held || at->is_kept_back || task->image != caller->image)
+				continue;
+			if (task->tgid != caller->tgid && !task->shares_memory && !caller->shares_memory)
+				continue;
+			if (ptrace(PTRACE_INTERRUPT, at->tid, NULL, NULL) == 0)
+				wait_for_stop(at);
+		}
+	}
+	return 0;
+}
+
+static void hear(struct translation *t, pid_t tid, int status);
+
+void trace_let_others_go(struct translation *t, pid_t tid)
+{
+	for (size_t i = 0; i < BUCKETS; i++) {
+		for (struct traced_thread *at = t->traced->buckets[i], *next; at; at = next) {
+			next = at->next;
+			if (!at->is_kept_back || at->tid == tid)
+				continue;
+			at->is_kept_back = false;
+			hear(t, at->tid, at->kept_status);
+			/* Hearing may have changed the table: from the start of the bucket. */
+			next = t->traced->buckets[i];
+		}
+	}
+}
+
+/* ---- Births ---- */
+
+static uint64_t clone_flags_of(pid_t creator, unsigned event)
+{
+	struct trace_regs regs;
+
+	if (trace_read_regs(creator, &regs) < 0)
+		return event == PTRACE_EVENT_CLONE ? CLONE_THREAD | CLONE_FS | CLONE_VM : 0;
+	/* clone3(2) is refused, so that its arguments need not be read from memory. */
+	return regs.number == SYS_clone ? regs.args[0] : 0;
+}
+
+static void hear_birth(struct translation *t, pid_t creator, unsigned event)
+{
+	unsigned long child = 0;
+
+	if (ptrace(PTRACE_GETEVENTMSG, creator, NULL, &child) == 0 && child > 0) {
+		uint64_t flags = clone_flags_of(creator, event);
+		tasks_born(t->emulation.tasks, creator, (pid_t)child, flags & CLONE_THREAD, flags & CLONE_FS);
+		struct task *task = tasks_known(t->emulation.tasks, (pid_t)child);
+		if (task)
+			task->shares_memory = (flags & CLONE_VM) != 0;
+		struct traced_thread *thread = thread_of(t, (pid_t)child);
+		if (thread->is_held)
+			go_on((pid_t)child, 0);
+		else
+			thread->is_announced = true;
+		thread->is_held = false;
+	}
+	go_on(creator, 0);
+}
+
+static void hear_stop(struct translation *t, pid_t tid, int signal_number)
+{
+	bool is_known = tasks_known(t->emulation.tasks, tid) != NULL;
+	struct traced_thread *thread = thread_of(t, tid);
+
+	if (!is_known) {
+		thread->is_held = true;
+		return;
+	}
+	if (thread->is_announced) {
+		thread->is_announced = false;
+		go_on(tid, 0);
+	} else if (signal_number == SIGSTOP || signal_number == SIGTSTP || signal_number == SIGTTIN ||
+		   signal_number == SIGTTOU) {
+		/* Stopped by job control: it stays so until SIGCONT, and its parent may see it. */
+		ptrace(PTRACE_LISTEN, tid, NULL, NULL);
+	} else {
+		go_on(tid, 0);
+	}
+}
+
+static void hear_end(struct translation *t, pid_t tid, int status)
+{
+	if (take_helper(t, tid))
+		return;
+	if (tid == t->first) {
+		t->has_ended = true;
+		t->status = status;
+	}
+	tasks_gone(t->emulation.tasks, tid);
+	forget(t, tid);
+}
+
+/* ---- exec ---- */
+
+static void hear_exec(struct translation *t, pid_t tid)
+{
+	unsigned long before = (unsigned long)tid;
+
+	ptrace(PTRACE_GETEVENTMSG, tid, NULL, &before);
+	struct exec_plan *plan = NULL;
+	struct traced_thread **place = find_place(t, (pid_t)before);
+	if (*place)
+		plan = take_ptr(&(*place)->exec);
+	if ((pid_t)before != tid) {
+		tasks_become(t->emulation.tasks, (pid_t)before, tid);
+		forget(t, (pid_t)before);
+	}
+	/* The first is our own init. */
+	if (!t->is_armed) {
+		t->is_armed = true;
+		go_on(tid, 0);
+		return;
+	}
+	struct traced_thread *thread = thread_of(t, tid);
+	free(take_ptr(&thread->restore));
+	if (thread->exec)
+		exec_plan_free(thread->exec);
+	thread->exec = plan;
+	translate_exec_done(t, tid, plan);
+	go_on(tid, 0);
+}
+
+/* ---- Calls that the kernel carries out ---- */
+
+/* Leaves the loader's descriptor out: up to it now, and behind it when that is done. */
+static bool split_range(struct traced_thread *thread, struct trace_regs *regs)
+{
+	uint32_t first = (uint32_t)regs->args[0], last = (uint32_t)regs->args[1];
+
+	if (first > LOADER_DESCRIPTOR || last < LOADER_DESCRIPTOR)
+		return false;
+	if (first == LOADER_DESCRIPTOR) {
+		regs->args[0] = LOADER_DESCRIPTOR + 1;
+		if (last == LOADER_DESCRIPTOR)
+			regs->args[1] = LOADER_DESCRIPTOR + 1; /* nobody has it */
+		return true;
+	}
+	regs->args[1] = LOADER_DESCRIPTOR - 1;
+	if (last > LOADER_DESCRIPTOR) {
+		thread->again_first = LOADER_DESCRIPTOR + 1;
+		thread->again_last = last;
+	}
+	return true;
+}
+
+static void hear_call(struct translation *t, pid_t tid)
+{
+	struct trace_regs regs;
+	bool changed = false;
+
+	t->stops++;
+	if (trace_read_regs(tid, &regs) < 0) {
+		go_on(tid, 0);
+		return;
+	}
+	const struct trace_regs original = regs;
+	if (!t->is_armed) {
+		/* Of the child that sets the step up: its init, which is ours. */
+		go_on(tid, 0);
+		return;
+	}
+	if (regs.number == SYS_execve || regs.number == SYS_execveat) {
+		t->execs++;
+		translate_exec(t, tid, &regs, &changed);
+		/* When it fails the arguments are put back. */
+		if (changed && regs.number >= 0)
+			trace_restore_after(t, tid, &original);
+	} else if (regs.number == SYS_close_range) {
+		struct traced_thread *thread = thread_of(t, tid);
+		changed = split_range(thread, &regs);
+		if (changed)
+			trace_restore_after(t, tid, &original);
+		changed |= thread->restore != NULL;
+	} else {
+		translate_call(t, tid, &regs, &changed);
+		if (changed && regs.number >= 0)
+			trace_restore_after(t, tid, &original);
+	}
+	if (changed)
+		trace_write_regs(tid, &regs);
+	if (changed && regs.number >= 0)
+		go_to_exit(tid);
+	else
+		go_on(tid, 0);
+}
+
+/* Behind a call whose arguments were changed. */
+static void hear_exit(struct translation *t, pid_t tid)
+{
+	struct traced_thread *thread = thread_of(t, tid);
+	cleanup_free struct trace_regs *original = take_ptr(&thread->restore);
+	struct trace_regs regs;
+
+	if (original && trace_read_regs(tid, &regs) == 0) {
+		bool is_restart = regs.result <= -ERESTARTSYS && regs.result >= -516;
+		memcpy(regs.args, original->args, sizeof(regs.args));
+		if (thread->again_last && regs.result == 0) {
+			regs.args[0] = thread->again_first;
+			regs.args[1] = thread->again_last;
+			/* The rest; the arguments of the whole come back behind it. */
+			thread->restore = take_ptr(&original);
+			go_back(&regs, SYS_close_range);
+		} else if (is_restart) {
+			/* It will be asked again as it was. */
+			regs.number = original->number;
+		}
+		thread->again_first = thread->again_last = 0;
+		trace_write_regs(tid, &regs);
+		translate_call_done(t, tid, &regs);
+	}
+	go_on(tid, 0);
+}
+
+/* ---- Signals ---- */
+
+static void deliver(struct translation *t, pid_t tid, int signal_number)
+{
+	struct trace_regs regs;
+
+	/* See above. A call that the kernel carries out itself means what it says. */
+	if (trace_read_regs(tid, &regs) == 0 && regs.number >= 0 && regs.result == -ERESTARTSYS &&
+	    translation_answers((int)regs.number)) {
+		regs.result = -ERESTARTNOINTR;
+		trace_write_regs(tid, &regs);
+	}
+	go_on(tid, signal_number);
+}
+
+/* ---- The loop ---- */
+
+static void hear(struct translation *t, pid_t tid, int status)
+{
+	if (!WIFSTOPPED(status)) {
+		hear_end(t, tid, status);
+		return;
+	}
+	/* Not ours to judge before it is known who it is. */
+	if (!t->emulation.tasks) {
+		go_on(tid, 0);
+		return;
+	}
+	int signal_number = WSTOPSIG(status);
+	unsigned event = (unsigned)status >> 16;
+	if (signal_number == SYSCALL_STOP) {
+		hear_exit(t, tid);
+		return;
+	}
+	switch (event) {
+	case PTRACE_EVENT_SECCOMP:
+		hear_call(t, tid);
+		break;
+	case PTRACE_EVENT_FORK:
+	case PTRACE_EVENT_VFORK:
+	case PTRACE_EVENT_CLONE:
+		hear_birth(t, tid, event);
+		break;
+	case PTRACE_EVENT_EXEC:
+		hear_exec(t, tid);
+		break;
+	case PTRACE_EVENT_STOP:
+		hear_stop(t, tid, signal_number);
+		break;
+	default:
+		deliver(t, tid, signal_number);
+		break;
+	}
+}
+
+static bool hear_of(struct translation *t, pid_t tid)
+{
+	struct rusage usage;
+	int status;
+
+	if (wait4(tid, &status, __WALL | WNOHANG, &usage) <= 0)
+		return false;
+	if (tid == t->first)
+		t->usage = usage;
+	hear(t, tid, status);
+	return true;
+}
+
+/* Those that are traced, one by one: where a child that is not the step's has ended first, it is its owner's to wait
+ * for. */
+static bool hear_of_all(struct translation *t)
+{
+	bool heard = false;
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (const struct traced_thread *at = t->traced->buckets[i]; at; at = at->next)
+			if (!at->is_kept_back && hear_of(t, at->tid)) {
+				heard = true;
+				break; /* the table may be another */
+			}
+	for (size_t i = 0; i < t->traced->helper_count; i++)
+		heard |= hear_of(t, t->traced->helpers[i]);
+	return heard;
+}
+
+static bool is_helper(const struct translation *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->traced->helper_count; i++)
+		if (t->traced->helpers[i] == pid)
+			return true;
+	return false;
+}
+
+void translation_wait(struct translation *t)
+{
+	siginfo_t info;
+
+	for (;;) {
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | WNOHANG | __WALL) < 0 || info.si_pid == 0)
+			return;
+		bool is_ours = *find_place(t, info.si_pid) || is_helper(t, info.si_pid);
+		if (!(is_ours ? hear_of(t, info.si_pid) : hear_of_all(t)))
+			return;
+	}
+}
+
+bool translation_has_ended(const struct translation *t, int *status, struct rusage *usage)
+{
+	if (t->has_ended)
+		*status = t->status;
+	if (t->has_ended && usage)
+		*usage = t->usage;
+	return t->has_ended;
+}
+
+int translation_seize(struct translation *t, pid_t pid, struct error **err)
+{
+	t->first = pid;
+	thread_of(t, pid);
+	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(long)TRACE_OPTIONS) < 0)
+		return error_set_errno(err, "trace the step's first process (a profile around us may forbid ptrace)");
+	return 0;
+}
+
+/* One round over all: true when there was somebody. */
+static bool kill_all(struct translation *t)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < BUCKETS; i++) {
+		for (struct traced_thread *at = t->traced->buckets[i], *next; at; at = next) {
+			int status;
+			next = at->next;
+			found = true;
+			kill(at->tid, SIGKILL);
+			pid_t ended = waitpid(at->tid, &status, __WALL | WNOHANG);
+			if (ended < 0 || (ended > 0 && !WIFSTOPPED(status)))
+				hear_end(t, at->tid, status);
+			else if (ended > 0)
+				go_on(at->tid, 0);
+		}
+	}
+	return found;
+}
+
+/* A process ends when its last thread has been waited for: so in rounds. */
+void translation_end(struct translation *t)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	for (size_t i = 0; t->traced && i < t->traced->helper_count; i++) {
+		kill(t->traced->helpers[i], SIGKILL);
+		waitpid(t->traced->helpers[i], NULL, 0);
+	}
+	while (t->traced && kill_all(t))
+		nanosleep(&pause, NULL);
+}
