@@ -20,6 +20,12 @@ struct birth {
 	mode_t umask;
 };
 
+static void birth_done(struct birth *birth)
+{
+	fd_close(birth->parent);
+}
+CLEANUP_FOR_VALUE(struct birth, birth_done)
+
 /* False when the kernel is to go on: also when the owner is root, as what it makes is anyway. */
 static bool find_birth(struct emulation *e, const struct trap *trap, int dirfd, uint64_t path, struct birth *birth)
 {
@@ -74,11 +80,10 @@ static void give(struct answer *answer, int fd, int flags)
 static void answer_open(struct emulation *e, const struct trap *trap, int dirfd, uint64_t path, int flags, mode_t mode,
 			struct answer *answer)
 {
-	struct birth birth = {.parent = -1};
+	cleanup(birth_done) struct birth birth = {.parent = -1};
 
 	if (flags & (O_PATH | O_DIRECTORY) || !find_birth(e, trap, dirfd, path, &birth))
 		return;
-	cleanup_close int parent = birth.parent;
 	/* Opening what is there changes no owner. A dangling link is followed by the kernel. */
 	if (exists(&birth))
 		return;
@@ -173,11 +178,10 @@ static int make_directory(struct emulation *e, const struct birth *birth, mode_t
 static void answer_mkdir(struct emulation *e, const struct trap *trap, int dirfd, uint64_t path, uint64_t mode,
 			 struct answer *answer)
 {
-	struct birth birth = {.parent = -1};
+	cleanup(birth_done) struct birth birth = {.parent = -1};
 
 	if (!find_birth(e, trap, dirfd, path, &birth))
 		return;
-	cleanup_close int parent = birth.parent;
 	emul_return(answer, make_directory(e, &birth, (mode_t)mode));
 }
 
@@ -208,11 +212,10 @@ static void answer_symlink(struct emulation *e, const struct trap *trap, uint64_
 			   struct answer *answer)
 {
 	char text[PATH_MAX];
-	struct birth birth = {.parent = -1};
+	cleanup(birth_done) struct birth birth = {.parent = -1};
 
 	if (emul_read_text(e, trap, target, text, sizeof(text)) <= 0 || !find_birth(e, trap, dirfd, path, &birth))
 		return;
-	cleanup_close int parent = birth.parent;
 	emul_return(answer, make_link(e, &birth, text));
 }
 

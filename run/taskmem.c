@@ -13,6 +13,8 @@
 #include "base/mem.h"
 
 #define PAGE ((size_t)4096)
+/* Longer than most paths: what is read beyond the end costs time at every call. */
+#define FIRST_READ ((size_t)192)
 
 void taskmem_drop(struct taskmem *mem)
 {
@@ -87,10 +89,12 @@ ssize_t taskmem_read_string(struct taskmem *mem, pid_t tid, uint64_t address, ch
 	size_t done = 0;
 
 	while (done < size) {
-		/* Most paths are short: one page is read, and no further than its end. */
+		/* No further than the end of the page: what is behind it may not be there. */
 		size_t want = PAGE - (size_t)((address + done) % PAGE);
 		if (want > size - done)
 			want = size - done;
+		if (done == 0 && want > FIRST_READ)
+			want = FIRST_READ;
 		ssize_t moved = move_fresh(mem, tid, FROM_TASK, address + done, text + done, want);
 		if (moved <= 0)
 			return moved == 0 ? -EFAULT : moved;

@@ -204,6 +204,44 @@ static void whiteouts_and_opaque_directories_become_marks(void **state)
 	assert_comes_back(t);
 }
 
+/* Symlinks carry no attributes; a device where ids are mapped must not be where a step can write it. */
+static void records_beside_the_tree_come_out_as_headers(void **state)
+{
+	struct tartree *t = *state;
+	cleanup(buf_done) struct buf bytes = BUF_INIT(1 << 20);
+	cleanup(owner_table_done) struct owner_table owners = {0};
+	struct owner_key link, device, gone = {.ino = 1};
+	struct pack_result result;
+
+	if (!has_user_xattrs(t))
+		skip();
+	make_file(t->root, "disk", "", 0640);
+	assert_int_equal(symlinkat("disk", t->root, "link"), 0);
+	assert_int_equal(owner_key_of(t->root, "disk", &device, NULL), 0);
+	assert_int_equal(owner_key_of(t->root, "link", &link, NULL), 0);
+	owner_table_put(&owners, &device, &(struct owner_record){.mode = S_IFBLK, .major = 8, .minor = 1});
+	owner_table_put(&owners, &link, &(struct owner_record){.uid = 5, .gid = 6});
+	owner_table_put(&owners, &gone, &(struct owner_record){.uid = 7});
+	assert_int_equal(
+		pack_normalise(t->root, &(struct normalise_options){.clamp_mtime = -1, .owners = &owners}, NULL), 0);
+	/* The device has its record in the tree now, and what is not in the tree is nobody's any more. */
+	assert_int_equal(owners.count, 1);
+	assert_int_equal(pack_tree(t->root, &owners, append_to_buf, &bytes, &result, NULL), 0);
+	struct stream_memory memory = {.data = bytes.data, .size = bytes.len};
+	cleanup(tar_reader_free) struct tar_reader *reader = NULL;
+	const struct tar_entry *entry;
+	tar_reader_new(stream_memory_next, &memory, &reader);
+	assert_int_equal(tar_reader_next(reader, &entry, NULL), 1);
+	assert_int_equal(entry->type, TAR_BLOCKDEV);
+	assert_int_equal(entry->mode, 0640);
+	assert_int_equal(entry->major, 8);
+	assert_int_equal(entry->uid, geteuid());
+	assert_int_equal(tar_reader_next(reader, &entry, NULL), 1);
+	assert_int_equal(entry->type, TAR_SYMLINK);
+	assert_int_equal(entry->uid, 5);
+	assert_int_equal(entry->gid, 6);
+}
+
 static void owners_and_devices_on_record_come_out_as_headers(void **state)
 {
 	struct tartree *t = *state;
@@ -332,6 +370,7 @@ int main(void)
 		T(attributes_come_back_and_bookkeeping_stays),
 		T(whiteouts_and_opaque_directories_become_marks),
 		T(owners_and_devices_on_record_come_out_as_headers),
+		T(records_beside_the_tree_come_out_as_headers),
 		T(a_name_that_would_remove_something_is_an_error),
 		T(sockets_are_left_out),
 		T(a_sink_that_fails_ends_the_packing),
