@@ -98,7 +98,7 @@ void build_bases_check(const struct build_bases *bases, const struct dockerfile 
 		if (!bases->wanted[i])
 			continue;
 		cleanup_free char *have = platform_format(&bases->images[i].config.platform);
-		lint_add(findings, config, "InvalidBaseImagePlatform", &from->range,
+		lint_add(findings, config, file, "InvalidBaseImagePlatform", &from->range,
 			 "Base image %s was pulled with platform \"%s\", expected \"%s\" for current build",
 			 from->from.image, have, bases->wanted[i]);
 	}

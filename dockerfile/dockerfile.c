@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/parse.h"
 #include "dockerfile/lines_internal.h"
 #include "dockerfile/statement_internal.h"
@@ -135,6 +136,7 @@ static int parse_line(struct line_reader *reader, struct logical_line *line, str
 		return rc;
 	(*instruction)->range = line->range;
 	(*instruction)->doc = take_ptr(&line->doc);
+	(*instruction)->skip = take_ptr(&line->skip);
 	return 0;
 }
 
@@ -185,13 +187,32 @@ static int check_text(const char *text, size_t size, struct error **err)
 	return 0;
 }
 
+/* BuildKit hands a file that is a JSON object with a "syntax" to the front-end of that name. */
+static int refuse_json(const char *text, size_t size, struct error **err)
+{
+	cleanup_json json_t *root = NULL;
+
+	if (size == 0 || text[0] != '{' || json_parse(text, size, "file", &root, /* err */ NULL) < 0)
+		return 0;
+	const char *syntax = json_string_value(json_object_get(root, "syntax"));
+	if (!syntax)
+		return 0;
+	return error_set(err, EINVAL, "JSON for the front-end '%s', not a Dockerfile: front-ends are never fetched",
+			 syntax);
+}
+
 static int parse_all(struct dockerfile *file, const char *text, const char *end, struct error **err)
 {
 	struct line_reader reader = {
 		.at = text, .end = end, .directives = &file->directives, .findings = &file->findings};
 	unsigned line = 0;
 
-	int rc = directives_read(text, (size_t)(end - text), &file->directives, &line, err);
+	int rc = refuse_json(text, (size_t)(end - text), err);
+	if (rc < 0) {
+		struct source_range place = {1, 1, 0, 0};
+		return source_error(&file->source, &place, err);
+	}
+	rc = directives_read(text, (size_t)(end - text), &file->directives, &line, err);
 	if (rc < 0) {
 		struct source_range place = {line, line, 0, 0};
 		return source_error(&file->source, &place, err);

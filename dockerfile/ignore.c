@@ -21,9 +21,7 @@ void ignore_rules_done(struct ignore_rules *rules)
 
 /* ---- Reading ---- */
 
-/* As Go's path.Clean: "a//b/./c/../d" is "a/b/d"; ".." that leads out stays, and then matches nothing; "" for the
- * context itself. A leading '/' counts for nothing. */
-static char *clean_pattern(const char *pattern)
+char *ignore_path_clean(const char *pattern)
 {
 	bool rooted = pattern[0] == '/';
 	cleanup(strlist_done) struct strlist parts = {0};
@@ -52,7 +50,7 @@ int ignore_rules_add(struct ignore_rules *rules, const char *line, struct error 
 	cleanup_free char *pattern = trim_space(negated ? text + 1 : text);
 	if (!*pattern && !negated)
 		return 0;
-	cleanup_free char *clean = clean_pattern(pattern);
+	cleanup_free char *clean = ignore_path_clean(pattern);
 	/* "!/" is cleaned to "!" by Docker too. */
 	if (negated && (!*pattern || (!*clean && pattern[0] == '/')))
 		return error_set(err, EINVAL, "illegal exclusion pattern: \"!\"");

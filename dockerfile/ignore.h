@@ -30,6 +30,9 @@ int ignore_rules_add(struct ignore_rules *rules, const char *line, struct error 
 /* The lines of a file. The error names the line, not the file. */
 int ignore_rules_add_text(struct ignore_rules *rules, const char *text, struct error **err);
 
+/* A path as patterns speak of it, as Go's path.Clean: "/a//b/./c/../d/" is "a/b/d"; ".." that leads out stays, and then
+ * matches nothing; "" for the context itself. */
+MUST_CHECK char *ignore_path_clean(const char *path);
 /* `path` is relative, without a leading '/'. Gives what a walk from the top down to it gives. */
 bool ignore_rules_match(const struct ignore_rules *rules, const char *path);
 

@@ -105,6 +105,7 @@ void instruction_free(struct instruction *instruction)
 	mem_replace(&instruction->text, NULL);
 	mem_replace(&instruction->keyword, NULL);
 	mem_replace(&instruction->doc, NULL);
+	mem_replace(&instruction->skip, NULL);
 	strlist_done(&instruction->flags);
 	mem_free_cleanup(&instruction);
 }

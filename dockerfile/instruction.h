@@ -154,6 +154,7 @@ struct instruction {
 	char *text;		   /* the logical line as BuildKit's history shows it, without here-documents */
 	char *keyword;		   /* as written */
 	char *doc;		   /* the comment block right above; NULL */
+	char *skip;		   /* rules of lint.h that a comment right above leaves out here: "A,B", "all"; NULL */
 	struct source_range range; /* with here-documents */
 	struct strlist flags;	   /* "--link", "--chown=1" as written */
 	union {

@@ -18,6 +18,7 @@ void logical_line_done(struct logical_line *line)
 {
 	mem_replace(&line->text, NULL);
 	mem_replace(&line->doc, NULL);
+	mem_replace(&line->skip, NULL);
 }
 
 /* ---- Physical lines ---- */
@@ -145,6 +146,14 @@ static bool read_slash_syntax(const struct physical *physical, char **value)
 	return true;
 }
 
+/* What stands behind a blank is for people: "# check=skip=all // old file". */
+static void take_first_word(char **field, const char *value)
+{
+	cleanup_free char *word = mem_strndup(value, strcspn(value, " "));
+
+	mem_replace(field, word);
+}
+
 /* Is it one that we know? -EINVAL when it is wrong, 0 when the section ends here. */
 static int take_directive(struct directives *directives, const char *key, const char *value, unsigned line,
 			  bool *escape_seen, struct error **err)
@@ -153,10 +162,10 @@ static int take_directive(struct directives *directives, const char *key, const 
 
 	if (strcasecmp(key, "syntax") == 0) {
 		seen = directives->syntax;
-		mem_replace(&directives->syntax, value);
+		take_first_word(&directives->syntax, value);
 	} else if (strcasecmp(key, "check") == 0) {
 		seen = directives->check;
-		mem_replace(&directives->check, value);
+		take_first_word(&directives->check, value);
 		directives->check_range = (struct source_range){line, line, 0, 0};
 	} else if (strcasecmp(key, "escape") == 0) {
 		seen = *escape_seen;
@@ -206,25 +215,51 @@ int directives_read(const char *text, size_t size, struct directives *directives
 
 /* ---- Logical lines ---- */
 
+/* The comments right above a logical line. */
+struct comments {
+	struct buf doc;
+	struct buf skip;
+};
+
+static void comments_done(struct comments *comments)
+{
+	buf_done(&comments->doc);
+	buf_done(&comments->skip);
+}
+CLEANUP_FOR_VALUE(struct comments, comments_done)
+
+/* "# check=skip=A,B // why" further down than the directives speaks of the next instruction alone. */
+static bool take_local_check(struct comments *comments, const char *key, const char *value)
+{
+	if (strcasecmp(key, "check") != 0 || !text_has_prefix(value, "skip="))
+		return false;
+	const char *names = value + strlen("skip=");
+	buf_printf(&comments->skip, "%s%.*s", comments->skip.len ? "," : "", (int)strcspn(names, " "), names);
+	return true;
+}
+
 /* A comment is what its successor is about, until a blank line or an empty comment comes between. */
-static void add_to_doc(struct line_reader *reader, struct buf *doc, const struct physical *comment)
+static void add_comment(struct line_reader *reader, struct comments *comments, const struct physical *comment)
 {
 	cleanup_free char *line = mem_strndup(comment->text, comment->size);
 	cleanup_free char *text = trim_space(skip_space(line) + 1);
 	cleanup_free char *key = NULL;
 	cleanup_free char *value = NULL;
 
+	bool is_directive = read_directive(comment, &key, &value);
 	if (!reader->directives_over) {
-		if (read_directive(comment, &key, &value) &&
+		if (is_directive &&
 		    (strcasecmp(key, "syntax") == 0 || strcasecmp(key, "check") == 0 || strcasecmp(key, "escape") == 0))
 			return;
 		if (reader->line > 1 || strncmp(line, "#!", 2) != 0)
 			reader->directives_over = true;
 	}
+	if (is_directive && take_local_check(comments, key, value))
+		return;
 	if (!*text)
-		buf_clear(doc);
+		buf_clear(&comments->doc);
 	else
-		buf_printf(doc, "%s%s", doc->len ? "\n" : "", text);
+		buf_printf(&comments->doc, "%s%s", comments->doc.len ? "\n" : "", text);
 }
 
 static int append_text(struct buf *text, const struct physical *physical, struct error **err)
@@ -264,14 +299,15 @@ static int read_continuation(struct line_reader *reader, struct buf *text, struc
 
 int line_reader_next(struct line_reader *reader, struct logical_line *line, struct error **err)
 {
-	cleanup(buf_done) struct buf doc = BUF_INIT(DOCKERFILE_INSTRUCTION_MAX);
+	cleanup(comments_done) struct comments comments = {.doc = BUF_INIT(DOCKERFILE_INSTRUCTION_MAX),
+							   .skip = BUF_INIT(DOCKERFILE_LINE_MAX)};
 	cleanup(buf_done) struct buf text = BUF_INIT(DOCKERFILE_INSTRUCTION_MAX);
 	struct physical physical = {0};
 	int rc = 0;
 
 	while ((rc = next_physical(reader, &physical, err)) > 0) {
 		if (is_comment(&physical)) {
-			add_to_doc(reader, &doc, &physical);
+			add_comment(reader, &comments, &physical);
 			continue;
 		}
 		if (!reader->directives_over && read_slash_syntax(&physical, /* value */ NULL))
@@ -279,7 +315,8 @@ int line_reader_next(struct line_reader *reader, struct logical_line *line, stru
 		reader->directives_over = true;
 		if (!is_blank(&physical))
 			break;
-		buf_clear(&doc);
+		buf_clear(&comments.doc);
+		buf_clear(&comments.skip);
 	}
 	line->range = (struct source_range){reader->line, reader->line, 0, 0};
 	if (rc <= 0)
@@ -293,8 +330,10 @@ int line_reader_next(struct line_reader *reader, struct logical_line *line, stru
 	if (rc < 0)
 		return rc;
 	line->text = buf_take(&text);
-	if (doc.len)
-		line->doc = buf_take(&doc);
+	if (comments.doc.len)
+		line->doc = buf_take(&comments.doc);
+	if (comments.skip.len)
+		line->skip = buf_take(&comments.skip);
 	return 1;
 }
 

@@ -19,6 +19,7 @@ struct line_reader {
 struct logical_line {
 	char *text; /* with the blanks that it began and ended with */
 	char *doc;  /* the comments right above, a line each; NULL */
+	char *skip; /* rules that "# check=skip=A,B" right above leaves out here; NULL */
 	struct source_range range;
 };
 

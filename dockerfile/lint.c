@@ -157,12 +157,48 @@ static bool is_wanted(const struct lint_config *config, const char *rule)
 
 /* ---- Findings ---- */
 
-void lint_add(struct findings *findings, const struct lint_config *config, const char *rule,
-	      const struct source_range *range, const char *fmt, ...)
+static bool is_in(const struct instruction *instruction, unsigned line)
+{
+	return instruction->range.first_line <= line && line <= instruction->range.last_line;
+}
+
+/* The instruction that the line belongs to, or NULL. */
+static const struct instruction *instruction_at(const struct dockerfile *file, unsigned line)
+{
+	for (size_t i = 0; i < file->arg_count; i++)
+		if (is_in(file->args[i], line))
+			return file->args[i];
+	for (size_t i = 0; i < file->stage_count; i++) {
+		const struct stage *stage = &file->stages[i];
+		if (is_in(stage->from, line))
+			return stage->from;
+		for (size_t j = 0; j < stage->count; j++)
+			if (is_in(stage->instructions[j], line))
+				return stage->instructions[j];
+	}
+	return NULL;
+}
+
+/* Does a comment right above the instruction leave this rule out? */
+static bool is_skipped_there(const struct dockerfile *file, const char *rule, const struct source_range *range)
+{
+	const struct instruction *instruction = instruction_at(file, range->first_line);
+	cleanup(strlist_done) struct strlist names = {0};
+	bool all = false;
+
+	if (!instruction || !instruction->skip)
+		return false;
+	cleanup_free char *text = trim_space(instruction->skip);
+	read_names(text, &names, &all);
+	return all || strlist_contains(&names, rule);
+}
+
+void lint_add(struct findings *findings, const struct lint_config *config, const struct dockerfile *file,
+	      const char *rule, const struct source_range *range, const char *fmt, ...)
 {
 	va_list args;
 
-	if (findings->count >= LINT_FINDINGS_MAX || !is_wanted(config, rule))
+	if (findings->count >= LINT_FINDINGS_MAX || !is_wanted(config, rule) || is_skipped_there(file, rule, range))
 		return;
 	va_start(args, fmt);
 	cleanup_free char *message = mem_vprintf(fmt, args);
@@ -177,7 +213,7 @@ void lint_found(const struct lint_run *run, const char *rule, const struct sourc
 	va_start(args, fmt);
 	cleanup_free char *message = mem_vprintf(fmt, args);
 	va_end(args);
-	lint_add(run->findings, run->options->config, rule, range, "%s", message);
+	lint_add(run->findings, run->options->config, run->file, rule, range, "%s", message);
 }
 
 const char *lint_suggest(const char *name, const struct strlist *const *lists, size_t count, char **owned)

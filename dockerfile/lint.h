@@ -1,6 +1,7 @@
 /*
  * BuildKit's 22 checks by their names. The file's `# check=` says which are skipped and whether findings are errors;
- * a build argument may replace it.
+ * a build argument may replace it. Further down, `# check=skip=A,B // why` right above an instruction speaks of that
+ * instruction alone.
  *
  * lint_run() finds what the text shows. The planner adds what only it knows with lint_add(): InvalidBaseImagePlatform,
  * and UndefinedVar where lint_run() was not told a base image's environment.
@@ -52,9 +53,9 @@ struct lint_options {
 /* Appends what is found, in the order of the lines, also what parsing found (file->findings); skipped rules are left
  * out. Never fails: what the build will refuse is not lint's to report. */
 void lint_run(const struct dockerfile *file, const struct lint_options *options, struct findings *findings);
-/* One finding of the planner's, unless the rule is skipped. */
-void lint_add(struct findings *findings, const struct lint_config *config, const char *rule,
-	      const struct source_range *range, const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* One finding of the planner's, unless the rule is skipped, in all of the file or by a comment above that place. */
+void lint_add(struct findings *findings, const struct lint_config *config, const struct dockerfile *file,
+	      const char *rule, const struct source_range *range, const char *fmt, ...) PRINTF_LIKE(6, 7);
 
 /* As `build --check` prints them: warning, description, page, excerpt. */
 void lint_format(const struct dockerfile *file, const struct findings *findings, struct buf *into);

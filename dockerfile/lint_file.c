@@ -106,18 +106,28 @@ static bool describes(const char *doc, const char *name)
 	return false;
 }
 
-static void check_doc(const struct lint_run *run, const struct instruction *instruction, const char *what,
-		      const char *name)
+static void found_doc(const struct lint_run *run, const struct instruction *instruction, const char *name)
 {
-	if (instruction->doc && name && !describes(instruction->doc, name))
-		lint_found(run, "InvalidDefinitionDescription", &instruction->range,
-			   "Comment for %s should follow the format: `# %s <description>`", what, name);
+	lint_found(run, "InvalidDefinitionDescription", &instruction->range,
+		   "Comment for %s should follow the format: `# %s <description>`", instruction_name(instruction->kind),
+		   name);
 }
 
-static void check_arg_docs(const struct lint_run *run, const struct instruction *arg)
+static void check_stage_doc(const struct lint_run *run, const struct stage *stage)
 {
+	if (stage->from->doc && stage->name && !describes(stage->from->doc, stage->name))
+		found_doc(run, stage->from, stage->name);
+}
+
+/* Of several arguments in a line one may be the one that is described. */
+static void check_arg_doc(const struct lint_run *run, const struct instruction *arg)
+{
+	if (!arg->doc)
+		return;
 	for (size_t i = 0; i < arg->pairs.count; i++)
-		check_doc(run, arg, "ARG", arg->pairs.items[i].key);
+		if (describes(arg->doc, arg->pairs.items[i].key))
+			return;
+	found_doc(run, arg, arg->pairs.count == 1 ? arg->pairs.items[0].key : "<arg_key>");
 }
 
 /* ---- FROM ---- */
@@ -214,16 +224,40 @@ static void check_default(const struct lint_run *run, const struct stage *stage,
 			   "Default value for ARG %s results in empty or invalid base image name", image);
 }
 
-/* A stage for one platform that says so in its name is meant. */
+/* A stage for one platform that says so in its name is meant: its system or its processor, as Go calls it. */
 static bool name_tells_platform(const struct stage *stage, const char *platform)
 {
+	static const char *const other_names[][2] = {{"x86_64", "amd64"}, {"x86-64", "amd64"}, {"aarch64", "arm64"}};
 	cleanup(strlist_done) struct strlist parts = {0};
 
 	strlist_split(&parts, platform, '/');
-	for (size_t i = 0; stage->name && i < parts.count; i++)
-		if (*parts.items[i] && strcasestr(stage->name, parts.items[i]))
+	for (size_t i = 0; stage->name && i < parts.count && i < 2; i++) {
+		const char *part = parts.items[i];
+		for (size_t j = 0; j < ARRAY_COUNT(other_names); j++)
+			if (strcasecmp(part, other_names[j][0]) == 0)
+				part = other_names[j][1];
+		if (*part && strcasestr(stage->name, part))
 			return true;
+	}
 	return false;
+}
+
+/* Is TARGETPLATFORM all that it holds? */
+static bool is_target_platform(const struct lint_run *run, const char *platform)
+{
+	const struct expand_scope scope = {.lists = {run->head}, .count = 1, .escape = run->file->directives.escape};
+	const char *target = strlist_env_get(run->head, "TARGETPLATFORM");
+	cleanup(strlist_done) struct strlist names = {0};
+	cleanup(strlist_done) struct strlist unset = {0};
+	cleanup_free char *text = NULL;
+
+	if (expand_names(platform, scope.escape, &names, NULL) < 0 || names.count != 1 ||
+	    strcmp(names.items[0], "TARGETPLATFORM") != 0)
+		return false;
+	/* Nobody may have said what the target is: then the two plain forms are all that can be told. */
+	if (!target)
+		return strcmp(platform, "$TARGETPLATFORM") == 0 || strcmp(platform, "${TARGETPLATFORM}") == 0;
+	return expand_word(platform, &scope, &unset, &text, NULL) == 0 && strcmp(text, target) == 0;
 }
 
 static void check_platform(const struct lint_run *run, const struct stage *stage)
@@ -234,7 +268,7 @@ static void check_platform(const struct lint_run *run, const struct stage *stage
 	if (!platform || !*platform)
 		return;
 	check_undeclared(run, stage->from, platform);
-	if (strcmp(platform, "$TARGETPLATFORM") == 0 || strcmp(platform, "${TARGETPLATFORM}") == 0)
+	if (is_target_platform(run, platform))
 		lint_found(run, "RedundantTargetPlatform", range,
 			   "Setting platform to predefined %s in FROM is redundant as this is the default behavior",
 			   platform);
@@ -259,16 +293,16 @@ void lint_file(const struct lint_run *run)
 	head_values(file, &given, &defaults);
 	check_cases(run);
 	for (size_t i = 0; i < file->arg_count; i++)
-		check_arg_docs(run, file->args[i]);
+		check_arg_doc(run, file->args[i]);
 	for (size_t i = 0; i < file->stage_count; i++) {
 		const struct stage *stage = &file->stages[i];
 		check_name(run, stage);
-		check_doc(run, stage->from, "FROM", stage->name);
+		check_stage_doc(run, stage);
 		check_undeclared(run, stage->from, stage->from->from.image);
 		check_default(run, stage, &defaults);
 		check_platform(run, stage);
 		for (size_t j = 0; j < stage->count; j++)
 			if (stage->instructions[j]->kind == INSTRUCTION_ARG)
-				check_arg_docs(run, stage->instructions[j]);
+				check_arg_doc(run, stage->instructions[j]);
 	}
 }

@@ -126,6 +126,9 @@ static bool is_remote(const char *source)
 	return strstr(source, "://") || text_has_prefix(source, "git@");
 }
 
+/* The root has no name that a pattern could speak of: it is left out when every name is. */
+#define ANY_NAME "\x7f\x7f\x7f"
+
 /* Exceptions make it too hard to say: a file may come back from below a directory that is left out. */
 static void check_ignored(const struct walk *walk, const struct instruction *instruction)
 {
@@ -138,12 +141,11 @@ static void check_ignored(const struct walk *walk, const struct instruction *ins
 		const char *source = copy->sources.items[i];
 		if (is_remote(source))
 			continue;
-		while (*source == '/' || text_has_prefix(source, "./"))
-			source += *source == '/' ? 1 : 2;
-		if (*source && ignore_rules_match(ignore, source))
+		cleanup_free char *path = ignore_path_clean(source);
+		if (ignore_rules_match(ignore, *path ? path : ANY_NAME))
 			lint_found(walk->run, "CopyIgnoredFile", &instruction->range,
 				   "Attempting to %s file \"%s\" that is excluded by .dockerignore",
-				   instruction->kind == INSTRUCTION_ADD ? "Add" : "Copy", source);
+				   instruction->kind == INSTRUCTION_ADD ? "Add" : "Copy", *path ? path : ".");
 	}
 }
 

@@ -93,34 +93,48 @@ static struct outline_arg *find_arg(const struct outline *outline, const char *n
 	return NULL;
 }
 
-/* Once each: the first place that gives it a value tells most. */
-static void add_arg(struct outline_making *making, const struct instruction *instruction, const struct key_value *arg,
-		    const struct strlist *values)
+/* Each name once, with what its last declaration says; a description or a value that one lacks is kept. Takes `value`
+ * (may be NULL). */
+static void add_arg(struct outline_making *making, const struct instruction *instruction, const char *name, char *value)
+{
+	struct outline *outline = making->outline;
+	struct outline_arg *arg = find_arg(outline, name);
+	char *description = description_of(instruction->doc, name);
+
+	if (!arg) {
+		outline->args = mem_grow(outline->args, outline->arg_count + 1, sizeof(*outline->args));
+		arg = &outline->args[outline->arg_count++];
+		*arg = (struct outline_arg){.name = mem_strdup(name)};
+	}
+	arg->range = instruction->range;
+	if (description) {
+		free(arg->description);
+		arg->description = description;
+	}
+	if (value) {
+		free(arg->value);
+		arg->value = value;
+	}
+}
+
+static const char *given_value(const struct outline_making *making, const char *name)
+{
+	return making->build_args ? strlist_env_get(making->build_args, name) : NULL;
+}
+
+/* What `ARG name[=default]` of a stage gives, newly allocated; NULL for nothing. */
+static char *value_of(const struct outline_making *making, const struct key_value *arg, const struct strlist *values)
 {
 	const struct expand_scope scope = {
 		.lists = {values, making->head}, .count = 2, .escape = making->file->directives.escape};
-	const char *given = making->build_args ? strlist_env_get(making->build_args, arg->key) : NULL;
-	struct outline *outline = making->outline;
-	cleanup_free char *value = mem_strdup(given);
+	const char *given = given_value(making, arg->key);
+	char *value = NULL;
 
-	if (!value && arg->value && expand_word(arg->value, &scope, NULL, &value, NULL) < 0)
-		value = mem_strdup(arg->value); /* what cannot be expanded is shown as written */
-	if (!value)
-		value = mem_strdup(strlist_env_get(making->head, arg->key));
-	struct outline_arg *known = find_arg(outline, arg->key);
-	if (known) {
-		if (!known->description)
-			known->description = description_of(instruction->doc, arg->key);
-		if (!known->value)
-			known->value = take_ptr(&value);
-		return;
-	}
-	outline->args = mem_grow(outline->args, outline->arg_count + 1, sizeof(*outline->args));
-	outline->args[outline->arg_count++] =
-		(struct outline_arg){.name = mem_strdup(arg->key),
-				     .description = description_of(instruction->doc, arg->key),
-				     .value = take_ptr(&value),
-				     .range = instruction->range};
+	if (given || !arg->value)
+		return mem_strdup(given);
+	if (expand_word(arg->value, &scope, NULL, &value, NULL) < 0)
+		return mem_strdup(arg->value); /* what cannot be expanded is shown as written */
+	return value;
 }
 
 static void add_mount(struct outline_mount **mounts, size_t *count, const struct file_mount *mount,
@@ -159,15 +173,35 @@ static void add_mounts(struct outline_making *making, const struct instruction *
 	}
 }
 
-/* An ARG of the head counts when FROM uses it, or another one that counts. */
+/* An ARG of the head counts when FROM uses it, a stage takes it over, or another one that counts needs it. */
 static void add_head_args(struct outline_making *making, const struct strlist *used)
 {
 	const struct dockerfile *file = making->file;
 
-	for (size_t i = 0; i < file->arg_count; i++)
-		for (size_t j = 0; j < file->args[i]->pairs.count; j++)
-			if (strlist_contains(used, file->args[i]->pairs.items[j].key))
-				add_arg(making, file->args[i], &file->args[i]->pairs.items[j], making->head);
+	for (size_t i = 0; i < file->arg_count; i++) {
+		for (size_t j = 0; j < file->args[i]->pairs.count; j++) {
+			const struct key_value *arg = &file->args[i]->pairs.items[j];
+			const char *value = strlist_env_get(making->head, arg->key);
+			if (strlist_contains(used, arg->key))
+				add_arg(making, file->args[i], arg->key, mem_strdup(value ? value : arg->value));
+		}
+	}
+}
+
+/* Does a stage's `ARG name` only take over what the head says of it? */
+static bool is_taken_over(const struct outline_making *making, const struct key_value *arg)
+{
+	return !arg->value && !given_value(making, arg->key) && strlist_env_get(making->head, arg->key);
+}
+
+static void names_taken_over(const struct outline_making *making, const struct stage *stage, struct strlist *names)
+{
+	for (size_t i = 0; i < stage->count; i++) {
+		const struct instruction *instruction = stage->instructions[i];
+		for (size_t j = 0; instruction->kind == INSTRUCTION_ARG && j < instruction->pairs.count; j++)
+			if (is_taken_over(making, &instruction->pairs.items[j]))
+				strlist_append(names, instruction->pairs.items[j].key);
+	}
 }
 
 static void names_of_from(const struct dockerfile *file, const struct stage *stage, struct strlist *names)
@@ -202,11 +236,12 @@ static void add_stage(struct outline_making *making, const struct stage *stage)
 		if (instruction->kind != INSTRUCTION_ARG)
 			continue;
 		for (size_t j = 0; j < instruction->pairs.count; j++) {
-			const char *name = instruction->pairs.items[j].key;
-			add_arg(making, instruction, &instruction->pairs.items[j], &values);
-			const struct outline_arg *arg = find_arg(making->outline, name);
+			const struct key_value *declared = &instruction->pairs.items[j];
+			if (!is_taken_over(making, declared))
+				add_arg(making, instruction, declared->key, value_of(making, declared, &values));
+			const struct outline_arg *arg = find_arg(making->outline, declared->key);
 			if (arg && arg->value)
-				strlist_env_set(&values, name, arg->value);
+				strlist_env_set(&values, declared->key, arg->value);
 		}
 	}
 }
@@ -234,8 +269,10 @@ void outline_make(const struct dockerfile *file, const struct stage *target, con
 	outline->name = mem_strdup(target->name);
 	outline->description = description_of(target->from->doc, target->name);
 	for (size_t i = 0; i < file->stage_count; i++)
-		if (needed[i])
+		if (needed[i]) {
 			names_of_from(file, &file->stages[i], &used);
+			names_taken_over(&making, &file->stages[i], &used);
+		}
 	names_of_defaults(file, &used);
 	add_head_args(&making, &used);
 	for (size_t i = 0; i < file->stage_count; i++)

@@ -123,6 +123,37 @@ finds_nothing() {
 	refuses "Dockerfile:1"
 }
 
+@test "a comment above an instruction skips checks there, with a reason" {
+	finds_nothing <<-'EOF'
+		FROM busybox\n# check=skip=JSONArgsRecommended // a shell is wanted\nCMD x
+		FROM busybox\n# check=skip=all\nENV MY_PASSWORD=x
+		\n# check=skip=StageNameCasing,FromAsCasing\nFROM busybox as Builder
+		# check=skip=all // an old file\nFROM busybox as Builder
+	EOF
+	finds_each <<-'EOF'
+		JSONArgsRecommended: FROM busybox\n# check=skip=JSONArgsRecommended\nCMD x\nENTRYPOINT x
+	EOF
+}
+
+@test "files that are left out, and comments that describe nothing" {
+	printf 'one\n' >.dockerignore
+	finds_each <<-'EOF'
+		CopyIgnoredFile: FROM busybox\nCOPY one /
+		InvalidDefinitionDescription: # check=experimental=all\n# about something\nARG A B\nFROM busybox
+	EOF
+	finds_nothing <<-'EOF'
+		FROM busybox\nCOPY two . /
+		# check=experimental=all\n# B is one of them\nARG A B\nFROM busybox
+	EOF
+	printf '*\n' >.dockerignore
+	printf 'FROM busybox\nCOPY . /\n' | dockerfile
+	run cooper build --check "$context"
+	assert_output_has 'Attempting to Copy file "." that is excluded by .dockerignore'
+	printf '*\n!one\n' >.dockerignore
+	run cooper build --check "$context"
+	assert_succeeds
+}
+
 @test "BUILDKIT_DOCKERFILE_CHECK stands in the place of the directive" {
 	printf '# check=skip=all\nFROM busybox\nCMD x\n' | dockerfile
 	run cooper build --check --build-arg BUILDKIT_DOCKERFILE_CHECK=skip=none "$context"

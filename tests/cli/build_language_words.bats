@@ -146,6 +146,9 @@ setup() {
 }
 
 @test "a frontend is never fetched" {
+	printf '{"syntax": "nowhere.invalid/frontend:1", "steps": []}' | dockerfile
+	refuses "JSON for the front-end 'nowhere.invalid/frontend:1'"
+	[[ $stderr == *"Dockerfile:1"* ]]
 	printf '# syntax=nowhere.invalid/frontend:1\nFROM busybox\nENV A=1\n' | dockerfile
 	build
 	build --build-arg BUILDKIT_SYNTAX=nowhere.invalid/other

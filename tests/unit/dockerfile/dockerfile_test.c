@@ -198,9 +198,10 @@ static void reads_directives_at_the_top_only(void **state)
 		{"# comment\n# escape=`\nFROM x", NULL, NULL, '\\'},
 		{"\n# escape=`\nFROM x", NULL, NULL, '\\'},
 		{"# other=1\n# escape=`\nFROM x", NULL, NULL, '\\'},
-		{"# syntax=a b\n# comment\n# check=x\nFROM x", "a b", NULL, '\\'},
+		{"# syntax=a b\n# comment\n# check=x\nFROM x", "a", NULL, '\\'},
 		{"#!/usr/bin/docker\n# syntax=s\n# escape=`\nFROM x", "s", NULL, '\\'},
 		{"# syntax=\n# escape=`\nFROM x", NULL, NULL, '\\'},
+		{"# check=skip=all // old file\nFROM x", NULL, "skip=all", '\\'},
 		{"FROM x\n# escape=`\n", NULL, NULL, '\\'},
 	};
 
@@ -217,6 +218,11 @@ static void reads_directives_at_the_top_only(void **state)
 	}
 	cleanup_free char *twice = refused("# escape=`\n# escape=`\nFROM x");
 	assert_non_null(strstr(twice, "Dockerfile:2: only one escape parser directive can be used"));
+	cleanup_free char *json = refused("{\"syntax\": \"other/language:1\", \"x\": [1]}");
+	assert_non_null(strstr(json, "JSON for the front-end 'other/language:1'"));
+	assert_non_null(strstr(json, "Dockerfile:1"));
+	cleanup_free char *no_json = refused("{\"syntax\": \"x\"\n");
+	assert_non_null(strstr(no_json, "unknown instruction"));
 	cleanup_free char *wrong = refused("# escape=x\nFROM x");
 	assert_non_null(strstr(wrong, "invalid escape token 'x'"));
 }

@@ -81,6 +81,9 @@ static void finds_what_docker_finds(void **state)
 		{"FROM --platform=$TARGETPLATFORM a\n", "RedundantTargetPlatform:1"},
 		{"FROM --platform=linux/amd64 a\n", "FromPlatformFlagConstDisallowed:1"},
 		{"FROM --platform=linux/amd64 a AS build_amd64\n", ""},
+		{"FROM --platform=linux/x86_64 a AS build_amd64\n", ""},
+		{"FROM --platform=linux/arm/v7 a AS v7\n", "FromPlatformFlagConstDisallowed:1"},
+		{"FROM --platform=$BUILDPLATFORM a\n", ""},
 		{"FROM scratch\nARG GITHUB_TOKEN\nENV password=x\n", "SecretsUsedInArgOrEnv:2 SecretsUsedInArgOrEnv:3"},
 		{"FROM scratch\nENV PUBLIC_KEY=x MONKEY=y TOKENS=z KEY_FILE=a\n", ""},
 		{"ARG v\nFROM a:$v\n", "InvalidDefaultArgInFrom:2"},
@@ -125,6 +128,82 @@ static void obeys_what_the_caller_knows(void **state)
 	lint_run(file, &options, &findings);
 	assert_int_equal(findings.count, 1);
 	assert_string_equal(findings.items[0].message, "Usage of undefined variable '$GOPTH' (did you mean $GOPATH?)");
+}
+
+static void the_context_is_left_out_when_every_name_is(void **state)
+{
+	static const char text[] = "FROM scratch\nCOPY . /b\nADD dir/../other/ /b\n";
+	static const struct {
+		const char *pattern;
+		const char *findings;
+	} examples[] = {
+		{".*", ""},
+		{"*", "CopyIgnoredFile:2 CopyIgnoredFile:3"},
+		{"**", "CopyIgnoredFile:2 CopyIgnoredFile:3"},
+		{"other", "CopyIgnoredFile:3"},
+		{"dir", ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(examples); i++) {
+		cleanup(ignore_rules_done) struct ignore_rules rules = {0};
+		const struct lint_options options = {.ignore = &rules};
+		assert_int_equal(ignore_rules_add(&rules, examples[i].pattern, NULL), 0);
+		cleanup_free char *found = lint(text, &options);
+		assert_string_equal(found, examples[i].findings);
+		assert_int_equal(ignore_rules_add(&rules, "!back", NULL), 0);
+		cleanup_free char *with_exception = lint(text, &options);
+		assert_string_equal(with_exception, "");
+	}
+}
+
+static void a_platform_that_is_the_target_is_redundant_however_it_is_written(void **state)
+{
+	static const struct example examples[] = {
+		{"FROM --platform=${TARGETPLATFORM} a\n", "RedundantTargetPlatform:1"},
+		{"FROM --platform=${TARGETPLATFORM:-linux/s390x} a\n", "RedundantTargetPlatform:1"},
+		{"FROM --platform=$TARGETPLATFORM/v8 a\n", ""},
+		{"FROM --platform=$TARGETOS/$TARGETARCH a\n", ""},
+	};
+	cleanup(strlist_done) struct strlist args = {0};
+	const struct lint_options options = {.build_args = &args};
+
+	strlist_append(&args, "TARGETPLATFORM=linux/arm64");
+	strlist_append(&args, "TARGETOS=linux");
+	strlist_append(&args, "TARGETARCH=arm64");
+	check(examples, ARRAY_COUNT(examples), &options);
+}
+
+static void a_comment_leaves_rules_out_for_what_is_below_it(void **state)
+{
+	static const struct example examples[] = {
+		{"FROM x\n# check=skip=JSONArgsRecommended\nCMD a\nENTRYPOINT a\n", "JSONArgsRecommended:4"},
+		{"FROM x\n# check=skip=MaintainerDeprecated // why\nMAINTAINER me\n", ""},
+		{"FROM x\n# check=skip=UndefinedVar,WorkdirRelativePath\n# and more\nWORKDIR a\n", ""},
+		{"FROM x\n# check=skip=all // here\nENV password=x\nARG token\n", "SecretsUsedInArgOrEnv:4"},
+		{"FROM x\n# check=skip=FromAsCasing\nCMD a\n", "JSONArgsRecommended:3"},
+		{"FROM x\n# check=skip=JSONArgsRecommended\n\nCMD a\n", "JSONArgsRecommended:4"},
+		{"FROM x\n# check=error=true\nCMD a\n", "JSONArgsRecommended:3"},
+		{"\n# check=skip=StageNameCasing\nFROM x AS A\nFROM x AS B\n", "StageNameCasing:4"},
+		{"FROM x\n# check=skip=NoEmptyContinuation\nRUN a \\\n\n b\n", ""},
+	};
+	const struct lint_options options = {0};
+
+	check(examples, ARRAY_COUNT(examples), &options);
+}
+
+static void comments_describe_an_argument_of_the_line(void **state)
+{
+	static const struct example examples[] = {
+		{"# a is it\nARG a=1\n# base is it\nFROM x AS base\n# c is it\nARG b c=2\n#\nARG d\n", ""},
+		{"# b is it\nARG a=1\n# BASE is it\nFROM x AS base\n# what\nARG b c=2\n",
+		 "InvalidDefinitionDescription:2 InvalidDefinitionDescription:4 InvalidDefinitionDescription:6"},
+		{"FROM x\n# check=skip=all\nARG a\n# for COPY\nCOPY a b\n", ""},
+	};
+	cleanup(lint_config_done) struct lint_config config = {0};
+	const struct lint_options options = {.config = &config};
+
+	assert_int_equal(lint_config_parse("experimental=InvalidDefinitionDescription", &config, NULL), 0);
+	check(examples, ARRAY_COUNT(examples), &options);
 }
 
 static void the_directive_chooses_rules(void **state)
@@ -189,9 +268,16 @@ static void prints_findings_with_the_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_what_docker_finds),     cmocka_unit_test(finds_files_that_are_left_out),
-		cmocka_unit_test(obeys_what_the_caller_knows), cmocka_unit_test(the_directive_chooses_rules),
-		cmocka_unit_test(there_are_22_rules),	       cmocka_unit_test(prints_findings_with_the_line),
+		cmocka_unit_test(finds_what_docker_finds),
+		cmocka_unit_test(finds_files_that_are_left_out),
+		cmocka_unit_test(obeys_what_the_caller_knows),
+		cmocka_unit_test(the_directive_chooses_rules),
+		cmocka_unit_test(the_context_is_left_out_when_every_name_is),
+		cmocka_unit_test(a_platform_that_is_the_target_is_redundant_however_it_is_written),
+		cmocka_unit_test(a_comment_leaves_rules_out_for_what_is_below_it),
+		cmocka_unit_test(comments_describe_an_argument_of_the_line),
+		cmocka_unit_test(there_are_22_rules),
+		cmocka_unit_test(prints_findings_with_the_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

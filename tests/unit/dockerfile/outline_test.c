@@ -88,12 +88,33 @@ static void leaves_out_stages_that_are_not_needed(void **state)
 	assert_int_equal(outline.secret_count, 0);
 }
 
+/* BuildKit's testOutlineRecursiveArgs, in short. */
+static void the_last_declaration_of_an_argument_tells(void **state)
+{
+	static const char recursive[] =
+		"ARG A=1\nARG B=b\nARG NOT=x\nARG A=$A$B\nARG C=${A}2\nARG A=$A-$C\nFROM scratch\n"
+		"ARG A\nARG IN=3\nARG OUT=${IN}4\nARG IN=$IN-$OUT\n";
+	static const char *const expected[][2] = {
+		{"B", "b"}, {"C", "1b2"}, {"A", "1b-1b2"}, {"OUT", "34"}, {"IN", "3-34"}};
+	cleanup(dockerfile_free) struct dockerfile *file = NULL;
+	cleanup(outline_done) struct outline outline = {0};
+
+	assert_int_equal(dockerfile_parse(recursive, strlen(recursive), "Dockerfile", &file, NULL), 0);
+	outline_make(file, &file->stages[0], NULL, &outline);
+	assert_int_equal(outline.arg_count, ARRAY_COUNT(expected));
+	for (size_t i = 0; i < ARRAY_COUNT(expected); i++) {
+		assert_string_equal(outline.args[i].name, expected[i][0]);
+		assert_string_equal(outline.args[i].value, expected[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists_targets),
 		cmocka_unit_test(tells_what_a_target_takes),
 		cmocka_unit_test(leaves_out_stages_that_are_not_needed),
+		cmocka_unit_test(the_last_declaration_of_an_argument_tells),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
