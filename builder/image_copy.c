@@ -120,7 +120,8 @@ struct copy_source {
 	struct image_entry stored; /* of the store's image */
 	struct registry_client *client;
 	struct image_source *source;
-	struct buf top;	       /* what it names */
+	struct buf top; /* what it names */
+	struct digest top_digest;
 	char *top_type;	       /* NULL */
 	struct store *scratch; /* NULL until needed */
 	bool several;	       /* destinations follow that want the same blobs */
@@ -200,10 +201,14 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 	if (from->location.transport == TRANSPORT_STORE && to.transport == TRANSPORT_STORE && is_whole)
 		return name_again(w, from, &to, digest, err);
 	name_in_archive(&from->location, &from->stored, &to);
+	bool carries = !options->remove_signatures && signatures_have_place(from->location.transport) &&
+		       signatures_have_place(to.transport);
+	const struct signature_origin origin = {
+		.location = &from->location, .client = from->client, .top = from->top_digest};
 	/* Opened first: a place that cannot be written to is told before anything is fetched. */
 	rc = open_sink(w, &to, &options->export.registry, &client, &sink, err);
 	if (rc == 0)
-		rc = signing_sink(options->export.signing, &to, client, &sink, err);
+		rc = signing_sink_from(options->export.signing, carries ? &origin : NULL, &to, client, &sink, err);
 	struct copier copier = {
 		.w = w,
 		.options = options,
@@ -213,6 +218,7 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 		.top_text = &from->top,
 		.top_type = from->top_type,
 		.sink = sink,
+		.signatures = carries ? &origin : NULL,
 		.repository = from->location.transport == TRANSPORT_DOCKER ? &from->location.ref : NULL,
 		.list = is_list ? &from->stored : NULL,
 	};
@@ -243,6 +249,8 @@ int image_copy(struct workshop *w, const char *source, const struct strlist *des
 		rc = trust_source(&trust, &from.source, err);
 	if (rc == 0)
 		rc = image_source_manifest(from.source, /* want */ NULL, &from.top, &from.top_type, err);
+	if (rc == 0)
+		rc = digest_of(buf_str(&from.top), from.top.len, &from.top_digest, err);
 	if (rc < 0)
 		return error_prefix(err, "copy %s", source);
 	for (size_t i = 0; rc == 0 && i < destinations->count; i++)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "base/log.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
 
@@ -27,6 +28,21 @@ int copier_send_document(struct copier *c, const struct buf *text, const char *m
 
 	*copied = (struct copied){.media_type = media_type, .size = text->len};
 	return rc < 0 ? rc : digest_of(text->data, text->len, &copied->digest, err);
+}
+
+void copier_tell_signatures(struct copier *c, const struct buf *text, const struct copied *copied)
+{
+	cleanup(carried_signatures_done) struct carried_signatures lost = {0};
+	char name[DIGEST_TEXT_SIZE];
+	struct digest before;
+
+	if (!c->signatures || digest_of(buf_str(text), text->len, &before, NULL) < 0 ||
+	    digest_equal(&before, &copied->digest))
+		return;
+	/* The copy is made; that this cannot be told is no reason to fail. */
+	if (signatures_find(c->signatures, &before, &lost, NULL) == 0 && carried_signatures_count(&lost) > 0)
+		log_warn("%s had to be changed, its signatures (%zu) are left behind", digest_format(&before, name),
+			 carried_signatures_count(&lost));
 }
 
 static int wish_for(const struct copier *c, enum image_format format, struct outgoing_wish *wish, struct error **err)
@@ -182,5 +198,7 @@ int copier_copy_image(struct copier *c, const struct digest *want, const struct 
 
 	if (rc == 0)
 		rc = copier_send_document(c, &out.text, manifest_media_type(&out.manifest), top, copied, err);
+	if (rc == 0)
+		copier_tell_signatures(c, text, copied);
 	return rc < 0 && want ? error_prefix(err, "image %s of the list", digest_format(want, name)) : rc;
 }

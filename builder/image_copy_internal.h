@@ -7,6 +7,7 @@
 
 #include "builder/image_copy.h"
 #include "builder/outgoing.h"
+#include "registry/sign_carry.h"
 
 struct copier {
 	struct workshop *w;
@@ -19,7 +20,9 @@ struct copier {
 	struct store *work;		    /* where blobs lie on their way: a scratch store, or the user's own */
 	bool keeps_blobs;		    /* they stay in it: somebody will want them once more */
 	const struct reference *repository; /* that the source's blobs are in; NULL when it is none */
-	const struct image_entry *list;	    /* the list of the store that is copied, or NULL */
+	/* Where signatures are that should go along; NULL: none do. */
+	const struct signature_origin *signatures;
+	const struct image_entry *list; /* the list of the store that is copied, or NULL */
 };
 
 /* A manifest as it stands in a document that names it. */
@@ -40,6 +43,8 @@ int copier_copy_image(struct copier *copier, const struct digest *want, const st
 /* The manifest or index with its digest to the sink. */
 int copier_send_document(struct copier *copier, const struct buf *text, const char *media_type, bool top,
 			 struct copied *copied, struct error **err);
+/* Warns when `text`, which has become another document, is signed: its signatures are for what it was. */
+void copier_tell_signatures(struct copier *copier, const struct buf *text, const struct copied *copied);
 /* -EINVAL with --preserve-digests, since `what` would change. */
 int copier_check_change(const struct copier *copier, const char *what, struct error **err);
 

@@ -57,6 +57,7 @@ static int copy_from_origin(struct copier *c, const struct digest *digest, const
 		return rc;
 	from_there.from = TRANSPORT_DOCKER;
 	from_there.source = source;
+	from_there.signatures = NULL;
 	from_there.work = scratch;
 	from_there.keeps_blobs = c->to == TRANSPORT_DOCKER_ARCHIVE;
 	return copier_copy_image(&from_there, digest, &text, /* top */ false, copied, err);
@@ -207,7 +208,10 @@ static int copy_index(struct copier *c, const struct buf *text, int depth, bool 
 	image_index_format(&index, &new_text);
 	if (new_text.overflow)
 		return error_set(err, EFBIG, "the list is too large");
-	return copier_send_document(c, &new_text, image_index_media_type(&index), top, copied, err);
+	rc = copier_send_document(c, &new_text, image_index_media_type(&index), top, copied, err);
+	if (rc == 0)
+		copier_tell_signatures(c, text, copied);
+	return rc;
 }
 
 /* ---- The way down ---- */

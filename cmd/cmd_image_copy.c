@@ -43,6 +43,7 @@ static const struct option_spec rows[] = {
 	 "in an OCI layout, leave layers uncompressed that are"},
 	{"src-shared-blob-dir", 0, OPTION_TEXT, COPY(src_shared), "DIR", "where the blobs of an oci: source are"},
 	{"dest-shared-blob-dir", 0, OPTION_TEXT, COPY(dest_shared), "DIR", "where those of oci: destinations go"},
+	{"remove-signatures", 0, OPTION_FLAG, COPY(remove_signatures), NULL, "leave the image's signatures behind"},
 	{"quiet", 'q', OPTION_FLAG, COPY(quiet), NULL, "no progress on standard error"},
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
@@ -112,6 +113,7 @@ static int read_flags(const struct copy_options *options, struct image_copy_opti
 	copy->parallel = parallel;
 	copy->source_registry.parallel = copy->export.registry.parallel = (int)parallel;
 	copy->preserve_digests = options->preserve_digests;
+	copy->remove_signatures = options->remove_signatures;
 	copy->accept_uncompressed = options->accept_uncompressed;
 	copy->source_blob_folder = options->src_shared;
 	copy->destination_blob_folder = options->dest_shared;

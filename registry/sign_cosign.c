@@ -80,6 +80,7 @@ static int fetch_layers(struct registry_client *client, const struct reference *
 			continue;
 		struct signature *added = signature_list_add(list, SIGNATURE_COSIGN, place->tag);
 		added->cosign = mem_strdup(strlist_env_get(&layer->annotations, COSIGN_ANNOTATION));
+		strlist_append_all(&added->annotations, &layer->annotations);
 		rc = registry_get_blob(client, place, layer, SIGNATURE_SIZE_MAX, &added->bytes, err);
 	}
 	return rc;
@@ -137,7 +138,7 @@ static bool has_claim_of(const struct signature_list *there, const struct signat
 		const struct signature *other = &there->items[i];
 		if (other->bytes.len == signature->bytes.len &&
 		    memcmp(buf_str(&other->bytes), buf_str(&signature->bytes), other->bytes.len) == 0 &&
-		    cosign_verifies(other, key))
+		    (key ? cosign_verifies(other, key) : strcmp(other->cosign, signature->cosign) == 0))
 			return true;
 	}
 	return false;
@@ -155,6 +156,7 @@ static int add_layer(struct registry_client *client, const struct reference *pla
 	struct descriptor *layer = &m->layers[m->layer_count++];
 	*layer = (struct descriptor){
 		.media_type = mem_strdup(COSIGN_PAYLOAD_TYPE), .digest = digest, .size = signature->bytes.len};
+	strlist_append_all(&layer->annotations, &signature->annotations);
 	strlist_env_set(&layer->annotations, COSIGN_ANNOTATION, signature->cosign);
 	return put_config(client, place, m, err);
 }

@@ -23,7 +23,8 @@ MUST_CHECK bool cosign_verifies(const struct signature *signature, const struct 
 /* Appends the signatures of a manifest in the repository that `ref` names to the list; none is success. */
 int cosign_fetch(struct registry_client *client, const struct reference *ref, const struct digest *manifest,
 		 struct signature_list *list, struct error **err);
-/* Adds one to those of a manifest, in one PUT; nothing is done when the same claim is already signed by `key`. */
+/* Adds one to those of a manifest, in one PUT; nothing is done when the same claim is already signed by `key`
+ * (NULL: when this very signature is there). */
 int cosign_push(struct registry_client *client, const struct reference *ref, const struct digest *manifest,
 		const struct signature *signature, const struct public_key *key, struct error **err);
 

@@ -1,7 +1,7 @@
 /*
- * The sink that signs. Signatures come last: an image that nobody has signed yet is a state that every reader knows, a
- * signature of an image that never arrived would be one too many. When signing fails the image is there, unsigned, and
- * the error says so.
+ * The sink that signs, and that takes along the signatures which an image has. In a registry the image comes first, by
+ * its digest alone; then its signatures; its tag last, so that nobody who asks for the name gets it unsigned. When
+ * signing fails the image is there without a name, and the error says so.
  */
 #include "registry/sign_image.h"
 
@@ -20,11 +20,15 @@
 struct signed_manifest {
 	struct descriptor descriptor;
 	bool top;
+	struct carried_signatures carried;
 };
 
 struct signing_state {
 	struct image_sink *inner;
-	const struct signing *signing;
+	const struct signing *signing; /* NULL: only what comes along */
+	struct signature_origin from;  /* location NULL: nothing comes along */
+	struct buf top;		       /* the manifest of the name, until the commit */
+	char *top_type;
 	struct registry_client *client;
 	enum transport transport;
 	struct reference ref; /* of docker: */
@@ -131,11 +135,18 @@ static int signing_has(void *data, const struct descriptor *const *blobs, size_t
 	return image_sink_has(state->inner, blobs, count, from, has, err);
 }
 
+static void signed_manifest_done(struct signed_manifest *manifest)
+{
+	descriptor_done(&manifest->descriptor);
+	carried_signatures_done(&manifest->carried);
+}
+
 /* A top that is sent again, in another format, stands for the one that was not taken. */
 static void forget_top(struct signing_state *state)
 {
+	buf_clear(&state->top);
 	if (state->count > 0 && state->manifests[state->count - 1].top)
-		descriptor_done(&state->manifests[--state->count].descriptor);
+		signed_manifest_done(&state->manifests[--state->count]);
 }
 
 static int signing_manifest(void *data, const void *text, size_t size, const char *media_type, bool top,
@@ -149,31 +160,98 @@ static int signing_manifest(void *data, const void *text, size_t size, const cha
 		rc = digest_of(text, size, &digest, err);
 	if (rc < 0)
 		return rc;
-	if (top)
+	if (top) {
 		forget_top(state);
+		buf_append(&state->top, text, size);
+		mem_replace(&state->top_type, media_type);
+	}
 	state->manifests = mem_grow(state->manifests, state->count + 1, sizeof(*state->manifests));
 	state->manifests[state->count++] = (struct signed_manifest){
 		.descriptor = {.media_type = mem_strdup(media_type), .digest = digest, .size = size}, .top = top};
 	return 0;
 }
 
+static int find_carried(struct signing_state *state, size_t *count, struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; state->from.location && rc == 0 && i < state->count; i++) {
+		struct signed_manifest *manifest = &state->manifests[i];
+		rc = signatures_find(&state->from, &manifest->descriptor.digest, &manifest->carried, err);
+		*count += carried_signatures_count(&manifest->carried);
+	}
+	return rc;
+}
+
+static int put_carried(const struct signing_state *state, struct error **err)
+{
+	const struct signature_target to = {
+		.transport = state->transport,
+		.ref = &state->ref,
+		.directory = state->directory,
+		.lookaside = state->places.write,
+		.client = state->client,
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < state->count && rc == 0; i++) {
+		const struct signed_manifest *manifest = &state->manifests[i];
+		rc = signatures_put(&state->from, &manifest->carried, &manifest->descriptor.digest, manifest->top, &to,
+				    err);
+	}
+	return rc;
+}
+
+static int sign_all(const struct signing_state *state, struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; state->signing && i < state->count && rc == 0; i++)
+		rc = sign_manifest(state, &state->manifests[i], err);
+	return rc < 0 ? error_prefix(err, "the image cannot be signed") : 0;
+}
+
+static int add_signatures(const struct signing_state *state, size_t carried, struct error **err)
+{
+	int rc = carried ? put_carried(state, err) : 0;
+
+	return rc < 0 ? rc : sign_all(state, err);
+}
+
 static int signing_commit(void *data, struct error **err)
 {
 	struct signing_state *state = data;
-	int rc = image_sink_commit(state->inner, err);
+	bool has_top = state->top.len > 0;
+	size_t carried = 0;
+	int rc = find_carried(state, &carried, err);
 
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < state->count && rc == 0; i++)
-		rc = sign_manifest(state, &state->manifests[i], err);
-	return rc < 0 ? error_prefix(err, "the image has arrived, but is not signed") : 0;
+	if (!state->signing && carried == 0)
+		return image_sink_commit(state->inner, err);
+	/* A directory has no names that come later: its signatures are files beside the manifest. */
+	if (state->transport == TRANSPORT_DIR) {
+		rc = image_sink_commit(state->inner, err);
+		return rc < 0 ? rc : add_signatures(state, carried, err);
+	}
+	if (has_top)
+		rc = image_sink_manifest(state->inner, buf_str(&state->top), state->top.len, state->top_type,
+					 /* top */ false, err);
+	if (rc < 0)
+		return rc;
+	rc = add_signatures(state, carried, err);
+	if (rc < 0)
+		return has_top ? error_prefix(err, "the image has arrived, but gets no name") : rc;
+	return image_sink_commit(state->inner, err);
 }
 
 static void free_state(struct signing_state *state)
 {
 	for (size_t i = 0; i < state->count; i++)
-		descriptor_done(&state->manifests[i].descriptor);
+		signed_manifest_done(&state->manifests[i]);
 	free(state->manifests);
+	buf_done(&state->top);
+	free(state->top_type);
 	reference_done(&state->ref);
 	free(state->directory);
 	free(state->identity);
@@ -246,14 +324,33 @@ static int find_places(struct signing_state *state, struct error **err)
 {
 	int rc = sign_places_find(&state->ref, &state->places, err);
 
-	if (rc == 0 && state->signing->key && state->places.attachments == ATTACHMENTS_NO)
+	if (rc == 0 && state->signing && state->signing->key && state->places.attachments == ATTACHMENTS_NO)
 		return error_set(err, EINVAL,
 				 "registries.d says 'use-sigstore-attachments: false' for this repository");
 	return rc;
 }
 
-int signing_sink(const struct signing *signing, const struct location *location, struct registry_client *client,
-		 struct image_sink **sink, struct error **err)
+/* What only who signs must know. */
+static int prepare_signing(struct signing_state *state, const struct location *location, struct error **err)
+{
+	const struct signing *signing = state->signing;
+	int rc = signing ? check_place(signing, location, err) : 0;
+
+	if (rc == 0 && signing)
+		rc = choose_identity(signing, location, &state->identity, err);
+	if (rc == 0 && signing && signing->key)
+		rc = signing_key_public(signing->key, &state->public_key, err);
+	return rc;
+}
+
+static bool can_carry(const struct signature_origin *from, enum transport to)
+{
+	return from && from->location && signatures_have_place(from->location->transport) && signatures_have_place(to);
+}
+
+int signing_sink_from(const struct signing *signing, const struct signature_origin *from,
+		      const struct location *location, struct registry_client *client, struct image_sink **sink,
+		      struct error **err)
 {
 	static const struct image_sink_ops ops = {.send = signing_send,
 						  .has = signing_has,
@@ -261,27 +358,33 @@ int signing_sink(const struct signing *signing, const struct location *location,
 						  .commit = signing_commit,
 						  .close = signing_close};
 	cleanup(free_state) struct signing_state *state = NULL;
+	bool signs = signing && (signing->gpg_key || signing->key);
 
-	if (!signing || (!signing->gpg_key && !signing->key))
+	if (!signs && !can_carry(from, location->transport))
 		return 0;
 	state = mem_alloc(sizeof(*state));
-	state->signing = signing;
+	state->signing = signs ? signing : NULL;
+	if (can_carry(from, location->transport))
+		state->from = *from;
 	state->client = client;
 	state->transport = location->transport;
 	state->directory = mem_strdup(location->path);
+	buf_init(&state->top, MANIFEST_SIZE_MAX);
 	reference_copy(&state->ref, &location->ref);
-	int rc = check_place(signing, location, err);
-	if (rc == 0)
-		rc = choose_identity(signing, location, &state->identity, err);
+	int rc = prepare_signing(state, location, err);
 	if (rc == 0 && location->transport == TRANSPORT_DOCKER)
 		rc = find_places(state, err);
-	if (rc == 0 && signing->key)
-		rc = signing_key_public(signing->key, &state->public_key, err);
 	if (rc < 0)
 		return rc;
 	state->inner = *sink;
 	*sink = image_sink_new(&ops, take_ptr(&state));
 	return 0;
+}
+
+int signing_sink(const struct signing *signing, const struct location *location, struct registry_client *client,
+		 struct image_sink **sink, struct error **err)
+{
+	return signing_sink_from(signing, /* from */ NULL, location, client, sink, err);
 }
 
 int signing_refuse_store(struct error **err)

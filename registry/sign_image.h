@@ -1,7 +1,7 @@
 /*
  * Signing what is pushed. A sink that signs is put in front of the real one; each manifest and index that goes through
- * it is signed once everything has arrived, the children of an index as well, because whoever pulls verifies the image
- * of his platform and not the index.
+ * it is signed once everything has arrived and before the tag is set, the children of an index as well, because whoever
+ *pulls verifies the image of his platform and not the index.
  *
  *	rc = registry_sink_open(client, ref, &sink, err);
  *	if (rc == 0)
@@ -17,6 +17,7 @@
 #include "imagefmt/transport.h"
 #include "registry/client.h"
 #include "registry/keys.h"
+#include "registry/sign_carry.h"
 
 enum signing_formats { SIGNING_LEGACY = 1, SIGNING_BUNDLE = 2 };
 
@@ -35,6 +36,12 @@ struct signing {
  * On failure the sink stays the caller's, unchanged. */
 int signing_sink(const struct signing *signing, const struct location *location, struct registry_client *client,
 		 struct image_sink **sink, struct error **err);
+/* The same for a copy of an image that may have signatures: they are found and put at the destination, too, where both
+ * ends have a place for such. `from` (may be NULL) is copied, what it points to is borrowed for the life of the sink.
+ */
+int signing_sink_from(const struct signing *signing, const struct signature_origin *from,
+		      const struct location *location, struct registry_client *client, struct image_sink **sink,
+		      struct error **err);
 /* The error of who was told to sign what goes into the store: signatures belong to names in registries. */
 int signing_refuse_store(struct error **err);
 

@@ -23,6 +23,7 @@ void signature_list_done(struct signature_list *list)
 	for (size_t i = 0; i < list->count; i++) {
 		buf_done(&list->items[i].bytes);
 		free(list->items[i].cosign);
+		strlist_done(&list->items[i].annotations);
 		free(list->items[i].where);
 	}
 	free(list->items);
@@ -145,6 +146,7 @@ static int parse_envelope(const struct buf *text, const char *where, struct sign
 	cleanup_free char *type = NULL;
 	cleanup_free char *payload = NULL;
 	cleanup_free char *annotation = NULL;
+	cleanup(strlist_done) struct strlist all = {0};
 	cleanup_free void *bytes = NULL;
 	size_t size = 0;
 
@@ -161,9 +163,12 @@ static int parse_envelope(const struct buf *text, const char *where, struct sign
 	if (rc < 0 || strcmp(type, COSIGN_PAYLOAD_TYPE) != 0)
 		return rc; /* another kind of attachment is none of ours */
 	rc = get_text(&annotations, COSIGN_ANNOTATION, &annotation, err);
+	if (rc == 0)
+		rc = json_get_map(annotations, &all, err);
 	if (rc < 0)
 		return rc;
 	struct signature *added = signature_list_add(list, SIGNATURE_COSIGN, where);
+	strlist_append_all(&added->annotations, &all);
 	buf_append(&added->bytes, bytes, size);
 	added->cosign = take_ptr(&annotation);
 	return 0;
@@ -184,20 +189,18 @@ int signature_from_file(const struct buf *text, const char *where, struct signat
 int signature_to_file(const struct signature *signature, struct buf *into, struct error **err)
 {
 	cleanup_json json_t *root = json_object();
-	json_t *annotations = json_object();
+	cleanup(strlist_done) struct strlist annotations = {0};
 
 	if (signature->format == SIGNATURE_GPG) {
 		buf_append(into, buf_str(&signature->bytes), signature->bytes.len);
-		json_decref(annotations);
 		return 0;
 	}
-	if (signature->format == SIGNATURE_BUNDLE) {
-		json_decref(annotations);
+	if (signature->format == SIGNATURE_BUNDLE)
 		return error_set(err, ENOTSUP, "a sigstore bundle has no form as a file beside an image");
-	}
 	cleanup_free char *payload = format_base64(buf_str(&signature->bytes), signature->bytes.len);
-	json_set_string(annotations, COSIGN_ANNOTATION, signature->cosign);
-	json_set_take(root, "annotations", annotations);
+	strlist_append_all(&annotations, &signature->annotations);
+	strlist_env_set(&annotations, COSIGN_ANNOTATION, signature->cosign);
+	json_set_map_opt(root, "annotations", &annotations);
 	json_set_string(root, "mimeType", COSIGN_PAYLOAD_TYPE);
 	json_set_string(root, "payload", payload);
 	buf_append(into, file_magic, FILE_MAGIC_SIZE);

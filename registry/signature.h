@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/strlist.h"
 #include "imagefmt/digest.h"
 
 #define SIGNATURE_SIZE_MAX ((size_t)4 << 20)
@@ -21,7 +22,9 @@ struct signature {
 	enum signature_format format;
 	struct buf bytes; /* the OpenPGP message, cosign's payload, or the bundle's JSON */
 	char *cosign;	  /* SIGNATURE_COSIGN: the annotation, base64; else NULL */
-	char *where;	  /* for messages */
+	/* SIGNATURE_COSIGN: that and all others ("key=value": certificates and the like), as they came; else empty */
+	struct strlist annotations;
+	char *where; /* for messages */
 };
 
 struct signature_list {

@@ -237,7 +237,7 @@ signature_of() {
 	assert_fails_with 125 "--push"
 	run cooper push -q --sign-by 0123456789ABCDEF0123456789ABCDEF01234567 busybox "docker://$REGISTRY/nokey:1"
 	[ "$status" -ne 0 ]
-	assert_output_has "the image has arrived, but is not signed"
+	assert_output_has "the image has arrived, but gets no name: the image cannot be signed"
 	run cooper push -q --sign-identity x.io/y:1 busybox "docker://$REGISTRY/nokey:1"
 	assert_fails_with 125 "--sign-by"
 }
