@@ -124,6 +124,9 @@ static int finish(struct build *build, struct stage_run *run, int upper, struct 
 
 	if (rc < 0)
 		return rc;
+	rc = records_follow_copy(run->dir, &records.owners, err);
+	if (rc < 0)
+		return rc;
 	bool clamp = options->timestamp < 0 && build->epoch >= 0 && options->rewrite_timestamp;
 	const struct normalise_options normalise = {
 		.lowers = records.lowers,

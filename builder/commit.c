@@ -68,8 +68,11 @@ static int finish_container(const struct commit *job, int tree, enum standing st
 static int finish_upper(const struct commit *job, int upper, struct pack_result *packed, struct error **err)
 {
 	cleanup(owner_table_done) struct owner_table owners = {0};
-	int rc = records_load_owners(job->w, job->c, &owners, err);
+	cleanup_close int dir = container_open_dir(job->w, job->c, err);
+	int rc = dir < 0 ? dir : records_load_owners(job->w, job->c, &owners, err);
 
+	if (rc >= 0)
+		rc = records_follow_copy(dir, &owners, err);
 	if (rc >= 0)
 		rc = finish_container(job, upper, OVER_LAYERS, &owners, packed, err);
 	return rc < 0 ? rc : records_save_owners(job->w, job->c, &owners, err);
@@ -203,7 +206,7 @@ static int layer_from_copy(const struct commit *job, int from, const char *name,
 	cleanup(owner_table_done) struct owner_table owners = {0};
 	rc = records_load_owners(job->w, job->c, &known, err);
 	if (rc >= 0)
-		rc = records_translate(from, &known, tree, &owners, err);
+		rc = records_translate(&from, 1, &known, tree, &owners, err);
 	if (rc >= 0)
 		rc = finish_container(job, tree, job->options->squash ? ALONE : OVER_LAYERS, &owners, &packed, err);
 	cleanup(container_done) struct container next = {0};

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
+#include "builder/rootcopy.h"
 #include "imagefmt/layer.h"
 
 #define NOTES "records"
@@ -24,24 +25,33 @@ void records_done(struct records *records)
 	*records = (struct records)RECORDS_INIT;
 }
 
-int records_open(struct workshop *w, const struct container *c, struct records *records, struct error **err)
+static int open_lowers(struct workshop *w, const struct container *c, struct records *records, struct error **err)
 {
 	const struct image_config *config = &c->config;
-	cleanup(records_done) struct records opened = RECORDS_INIT;
 
-	opened.trusted = store_has_single_id(workshop_store(w));
-	opened.lowers = mem_grow(NULL, config->diff_id_count + 1, sizeof(*opened.lowers));
+	records->lowers = mem_grow(NULL, config->diff_id_count + 1, sizeof(*records->lowers));
 	for (size_t i = config->diff_id_count; i-- > 0;) {
 		int fd = layer_open(workshop_store(w), &config->diff_ids[i], err);
 		if (fd < 0)
 			return fd;
-		opened.lowers[opened.lower_count++] = fd;
+		records->lowers[records->lower_count++] = fd;
 	}
+	return 0;
+}
+
+int records_open(struct workshop *w, const struct container *c, struct records *records, struct error **err)
+{
+	cleanup(records_done) struct records opened = RECORDS_INIT;
+
+	opened.trusted = store_has_single_id(workshop_store(w));
+	int rc = open_lowers(w, c, &opened, err);
+	if (rc < 0)
+		return rc;
 	cleanup_close int dir = container_open_dir(w, c, err);
 	if (dir < 0)
 		return dir;
 	opened.notes = fd_open_dir(dir, NOTES, NULL); /* most containers have none */
-	int rc = records_load_owners(w, c, &opened.owners, err);
+	rc = records_load_owners(w, c, &opened.owners, err);
 	if (rc < 0)
 		return rc;
 	opened.vouchers = (struct vouchers){
@@ -78,6 +88,17 @@ int records_note(struct workshop *w, const struct container *c, int root, const 
 
 /* ---- what cannot carry a record ---- */
 
+/* What the layers say of things that the container has as copies. */
+static int translate_layers(struct workshop *w, const struct container *c, int dir, struct owner_table *owners,
+			    struct error **err)
+{
+	cleanup(records_done) struct records layers = RECORDS_INIT;
+	int rc = open_lowers(w, c, &layers, err);
+	cleanup_close int copy = rc < 0 ? rc : fd_open_dir(dir, ROOTCOPY, err);
+
+	return copy < 0 ? copy : records_translate(layers.lowers, layers.lower_count, owners, copy, owners, err);
+}
+
 int records_load_owners(struct workshop *w, const struct container *c, struct owner_table *owners, struct error **err)
 {
 	const struct image_config *config = &c->config;
@@ -88,6 +109,8 @@ int records_load_owners(struct workshop *w, const struct container *c, struct ow
 		return dir;
 	for (size_t i = 0; rc >= 0 && i < config->diff_id_count && store_has_single_id(workshop_store(w)); i++)
 		rc = layer_load_owners(workshop_store(w), &config->diff_ids[i], owners, err);
+	if (rc >= 0 && owners->count && rootcopy_exists(dir))
+		rc = translate_layers(w, c, dir, owners, err);
 	if (rc >= 0)
 		rc = owner_table_load(dir, OWNER_TABLE_FILE, owners, err);
 	owners->has_changed = false;
@@ -113,32 +136,61 @@ int records_save_owners(struct workshop *w, const struct container *c, struct ow
 }
 
 struct translation {
-	int from;
+	const int *from;
+	size_t count;
 	const struct owner_table *owners;
-	struct owner_table *translated;
+	struct owner_table translated;
 };
+
+/* The topmost tree that has something at the path says what it is. */
+static const struct owner_record *find_record(const struct translation *job, const char *path)
+{
+	for (size_t i = 0; i < job->count; i++) {
+		cleanup_close int fd = -1;
+		struct owner_key key;
+		enum lower_verdict verdict = lower_find(job->from[i], path, &fd);
+		if (verdict == LOWER_SAYS_NOTHING)
+			continue;
+		if (verdict == LOWER_HIDES_IT || owner_key_of(fd, "", &key, NULL) < 0)
+			return NULL;
+		return owner_table_find(job->owners, &key);
+	}
+	return NULL;
+}
 
 static int translate_entry(const struct tree_entry *entry, void *context, struct error **err)
 {
 	struct translation *job = context;
-	struct owner_key there, here;
+	struct owner_key key;
 
-	if (S_ISREG(entry->st->st_mode) || S_ISDIR(entry->st->st_mode))
+	if (S_ISDIR(entry->st->st_mode))
 		return TREE_GO_ON;
-	int rc = owner_key_of(job->from, entry->path, &there, err);
-	const struct owner_record *record = rc < 0 ? NULL : owner_table_find(job->owners, &there);
+	const struct owner_record *record = find_record(job, entry->path);
 	if (!record)
-		return rc;
-	rc = owner_key_of(entry->dirfd, entry->name, &here, err);
+		return TREE_GO_ON;
+	int rc = owner_key_of(entry->dirfd, entry->name, &key, err);
 	if (rc == 0)
-		owner_table_put(job->translated, &here, record);
+		owner_table_put(&job->translated, &key, record);
 	return rc;
 }
 
-int records_translate(int from, const struct owner_table *owners, int to, struct owner_table *translated,
+int records_translate(const int *from, size_t count, struct owner_table *owners, int to, struct owner_table *translated,
 		      struct error **err)
 {
-	struct translation job = {.from = from, .owners = owners, .translated = translated};
+	struct translation job = {.from = from, .count = count, .owners = owners};
+	int rc = owners->count ? tree_walk(to, translate_entry, /* after */ NULL, &job, err) : 0;
 
-	return owners->count ? tree_walk(to, translate_entry, /* after */ NULL, &job, err) : 0;
+	if (rc >= 0 && job.translated.count)
+		owner_table_add_all(translated, &job.translated);
+	owner_table_done(&job.translated);
+	return rc < 0 ? rc : 0;
+}
+
+int records_follow_copy(int dir, struct owner_table *owners, struct error **err)
+{
+	if (!rootcopy_exists(dir) || owners->count == 0)
+		return 0;
+	cleanup_close int copy = fd_open_dir(dir, ROOTCOPY, err);
+	cleanup_close int upper = copy < 0 ? copy : fd_open_dir(dir, "upper", err);
+	return upper < 0 ? upper : records_translate(&copy, 1, owners, upper, owners, err);
 }

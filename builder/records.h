@@ -35,9 +35,12 @@ int records_load_owners(struct workshop *w, const struct container *c, struct ow
 int records_load_image(struct workshop *w, const struct image *image, struct owner_table *owners, struct error **err);
 /* Puts what has changed beside the container's upper directory. */
 int records_save_owners(struct workshop *w, const struct container *c, struct owner_table *owners, struct error **err);
-/* For a tree that was copied: the records that `owners` has of things in `from`, under the copies' own keys. */
-int records_translate(int from, const struct owner_table *owners, int to, struct owner_table *translated,
+/* For a tree that was copied from others (topmost first): the records that `owners` has of things in them, under the
+ * copies' own keys. `translated` may be `owners`. */
+int records_translate(const int *from, size_t count, struct owner_table *owners, int to, struct owner_table *translated,
 		      struct error **err);
+/* Where a container's root is a copy (rootcopy.h): those of dir/copy, for what has just been put into dir/upper. */
+int records_follow_copy(int dir, struct owner_table *owners, struct error **err);
 
 /* Takes a note; `path` is inside `root`, the container's, and may lead through links. */
 int records_note(struct workshop *w, const struct container *c, int root, const char *path,

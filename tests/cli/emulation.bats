@@ -197,3 +197,35 @@ last_layer() {
 	assert_output_has "dev-b 4 644 3 4 7 1 "
 	assert_output_lacks "dev-a"
 }
+
+@test "where no overlay can be mounted the copies keep their records" {
+	mkdir -p "$BATS_FILE_TMPDIR/alone/over/"{lower,upper,work,merged}
+	cat >"$BATS_TEST_TMPDIR/script" <<-'END'
+		set -e
+		mount -t overlay overlay -o "userxattr,lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work" "$1/merged"
+		export COOPER_ROOT=$1/merged/root COOPER_RUNROOT=$1/merged/runroot
+		id=$(cooper pull -q "oci-archive:$2")
+		ctr=$(cooper from "$id")
+		cooper run "$ctr" sh -c 'ln -s a /link; chown -h 5:6 /link; mkfifo /fifo; chown 7:8 /fifo; mknod /disk b 8 1'
+		cooper run "$ctr" mv /link /moved
+		cooper commit -q "$ctr" one
+		next=$(cooper from one)
+		cooper run "$next" stat -c '%n %u:%g %F' /moved /fifo /disk
+		cooper run "$next" mv /fifo /fifo2
+		cooper commit -q "$next" two
+		cooper push -q two "dir:$3"
+	END
+	run --separate-stderr unshare --map-root-user --mount bash "$BATS_TEST_TMPDIR/script" "$BATS_FILE_TMPDIR/alone/over" \
+		"$(busybox_archive)" "$BATS_TEST_TMPDIR/out"
+	[ "$status" -eq 0 ]
+	assert_output_has "/moved 5:6 symbolic link
+/fifo 7:8 fifo
+/disk 0:0 block special file"
+	run python3 -c "
+import json, tarfile
+for layer in json.load(open('$BATS_TEST_TMPDIR/out/manifest.json'))['layers'][-2:]:
+    for e in tarfile.open('$BATS_TEST_TMPDIR/out/' + layer['digest'].split(':')[1]):
+        print(e.name, e.uid, e.gid)"
+	assert_output_has "moved 5 6"
+	assert_output_has "fifo2 7 8"
+}
