@@ -79,8 +79,12 @@ static int set_hostname(struct child *child, struct error **err)
 {
 	const char *name = child->spec->hostname ? child->spec->hostname : "cooper";
 
-	if (child->plan->namespaces & CHILD_OWN_UTS && sethostname(name, strlen(name)) < 0)
+	if (!(child->plan->namespaces & CHILD_OWN_UTS) || sethostname(name, strlen(name)) == 0)
+		return 0;
+	/* Nobody refuses it to root of a namespace but a filter around us: Podman's has it for CAP_SYS_ADMIN alone. */
+	if (errno != EPERM || child->spec->hostname)
 		return error_set_errno(err, "set the host name '%s'", name);
+	channel_send(child->plan->channel, CHANNEL_WARN, FALLBACK_HOSTNAME, NULL, 0, -1);
 	return 0;
 }
 

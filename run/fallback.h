@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-enum fallback { FALLBACK_PROC, FALLBACK_PIVOT, FALLBACK_LIMIT };
+enum fallback { FALLBACK_PROC, FALLBACK_PIVOT, FALLBACK_HOSTNAME, FALLBACK_LIMIT };
 
 /* log_warn(), the first time for each kind; nothing afterwards. */
 void fallback_warn(enum fallback which, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -359,6 +359,17 @@ static enum rung choose_rung(const struct ladder *ladder)
 	return RUNG_NONE;
 }
 
+/* The namespace is had and only root, without CAP_SETFCAP, cannot be mapped into it (userns.c). */
+static bool root_stands_in_the_way(const struct ladder *ladder)
+{
+	if (works(ladder, PROBE_USERNS) || geteuid() != 0 || is_real_root())
+		return false;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(result_of(unshare(CLONE_NEWUSER)));
+	return pid > 0 && wait_for(pid) == 0;
+}
+
 static char *choose_remedy(const struct ladder *ladder, const struct idmap *map)
 {
 	switch (ladder->rung) {
@@ -375,6 +386,9 @@ static char *choose_remedy(const struct ladder *ladder, const struct idmap *map)
 	default:
 		break;
 	}
+	if (root_stands_in_the_way(ladder))
+		return mem_strdup("run as a user other than root, who may map himself without CAP_SETFCAP (Kubernetes: "
+				  "runAsUser: 1000)");
 	return mem_strdup("allow user namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
 			  "kernel.apparmor_restrict_unprivileged_userns; in a container a seccomp profile that has "
 			  "unshare, clone, mount and pivot_root");

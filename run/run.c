@@ -372,6 +372,9 @@ static void warn_of(int which)
 {
 	if (which == FALLBACK_PIVOT)
 		fallback_warn(FALLBACK_PIVOT, "pivot_root is refused here, moving the root over '/' instead");
+	else if (which == FALLBACK_HOSTNAME)
+		fallback_warn(FALLBACK_HOSTNAME, "sethostname is refused here, a step sees this machine's host name "
+						 "instead of 'cooper'");
 }
 
 static void hear_identity(struct step *step, const struct channel_message *message)

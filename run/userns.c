@@ -227,6 +227,10 @@ static int write_single_maps(const struct idmap *map, struct error **err)
 		rc = write_own("/proc/self/gid_map", gids, err);
 	if (rc == 0)
 		rc = write_own("/proc/self/uid_map", uids, err);
+	/* verify_root_map(), Linux 5.12: files of the outer root could be given capabilities from inside. */
+	if (rc == -EPERM && map->uids.items[0].outside == 0)
+		return error_hint(err, "root may map itself with CAP_SETFCAP only; run as another user (Kubernetes: "
+				       "runAsUser: 1000)");
 	return rc;
 }
 
