@@ -77,12 +77,13 @@ static int make_late_cgroup(struct child *child, struct error **err)
 
 static int set_hostname(struct child *child, struct error **err)
 {
-	const char *name = child->spec->hostname ? child->spec->hostname : "cooper";
+	const char *usual = "cooper";
+	const char *name = child->spec->hostname ? child->spec->hostname : usual;
 
 	if (!(child->plan->namespaces & CHILD_OWN_UTS) || sethostname(name, strlen(name)) == 0)
 		return 0;
 	/* Nobody refuses it to root of a namespace but a filter around us: Podman's has it for CAP_SYS_ADMIN alone. */
-	if (errno != EPERM || child->spec->hostname)
+	if (errno != EPERM || strcmp(name, usual) != 0)
 		return error_set_errno(err, "set the host name '%s'", name);
 	channel_send(child->plan->channel, CHANNEL_WARN, FALLBACK_HOSTNAME, NULL, 0, -1);
 	return 0;
