@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,11 +15,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/owner.h"
 #include "base/parse.h"
+#include "base/tree.h"
 #include "builder/ssh_agent.h"
 
 #define SECRET_MODE 0400
@@ -37,7 +41,9 @@ void secret_room_done(struct secret_room *room)
 		ssh_agent_stop(room->own_agents[i]);
 	free(room->own_agents);
 	fd_close(room->fd);
-	if (room->path) {
+	if (room->path && workshop_is_translated(room->w)) {
+		tree_remove(AT_FDCWD, room->path, NULL);
+	} else if (room->path) {
 		umount2(room->path, MNT_DETACH | UMOUNT_NOFOLLOW);
 		rmdir(room->path);
 	}
@@ -46,12 +52,29 @@ void secret_room_done(struct secret_room *room)
 	*room = SECRET_ROOM_INIT(room->w);
 }
 
+/* Where nothing can be mounted: what is in memory already. */
+static int make_shared_place(struct secret_room *room, struct error **err)
+{
+	char path[] = "/dev/shm/cooper-secrets-XXXXXX";
+	struct statfs fs;
+
+	if (statfs("/dev/shm", &fs) < 0 || fs.f_type != TMPFS_MAGIC || !mkdtemp(path))
+		return error_set(
+			err, ENOTSUP,
+			"there is no place in memory for secrets: '/dev/shm' is not there or cannot be written");
+	room->path = mem_strdup(path);
+	room->fd = fd_open_dir(AT_FDCWD, room->path, err);
+	return room->fd < 0 ? room->fd : 0;
+}
+
 static int make_place(struct secret_room *room, struct error **err)
 {
 	struct store *store = workshop_store(room->w);
 
 	if (room->fd >= 0)
 		return 0;
+	if (workshop_is_translated(room->w))
+		return make_shared_place(room, err);
 	int tmp = store_tmp(store, err);
 	if (tmp < 0)
 		return tmp;
@@ -69,9 +92,19 @@ static int make_place(struct secret_room *room, struct error **err)
 	return room->fd < 0 ? room->fd : 0;
 }
 
-static int give(int dirfd, const char *name, const struct mount_setting *setting, mode_t mode, struct error **err)
+static int give(struct store *store, int dirfd, const char *name, const struct mount_setting *setting, mode_t mode,
+		struct error **err)
 {
-	if (fchownat(dirfd, name, setting->uid, setting->gid, AT_SYMLINK_NOFOLLOW) < 0)
+	const struct owner_record owner = {.uid = setting->uid, .gid = setting->gid};
+	cleanup_close int fd = store_has_single_id(store) && (owner.uid || owner.gid)
+				       ? openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC)
+				       : -1;
+
+	/* With one id the step's root has it, and is told whose it is; of a socket that cannot be said. */
+	int rc = fd >= 0 ? owner_set(fd, &owner, NULL) : 0;
+	if (rc < 0 && rc != -EPERM && rc != -EOPNOTSUPP)
+		return error_set(err, -rc, "give it to %u:%u", setting->uid, setting->gid);
+	if (!store_has_single_id(store) && fchownat(dirfd, name, setting->uid, setting->gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_set_errno(err, "give it to %u:%u", setting->uid, setting->gid);
 	if (fchmodat(dirfd, name, setting->has_mode ? setting->mode & 07777 : mode, 0) < 0)
 		return error_set_errno(err, "set its mode");
@@ -208,7 +241,7 @@ static int make_file(struct secret_room *room, struct mount_setting *setting, co
 		return error_set_errno(err, "make a file for a secret");
 	rc = fd_write_all(fd, text, size, err);
 	if (rc >= 0)
-		rc = give(room->fd, name, setting, SECRET_MODE, err);
+		rc = give(workshop_store(room->w), room->fd, name, setting, SECRET_MODE, err);
 	if (rc < 0)
 		return error_prefix(err, "a secret's file");
 	const char *slash = strrchr(setting->id, '/');
@@ -387,7 +420,7 @@ static int show_agent(struct secret_room *room, const struct secret_grants *gran
 	/* By way of the descriptor: a socket's name may have 107 bytes only. */
 	cleanup_free char *near = mem_printf("/proc/self/fd/%d/%s", room->fd, name);
 	cleanup_close int listener = listen_at(near, err);
-	rc = listener < 0 ? listener : give(room->fd, name, setting, AGENT_MODE, err);
+	rc = listener < 0 ? listener : give(workshop_store(room->w), room->fd, name, setting, AGENT_MODE, err);
 	if (rc < 0)
 		return rc;
 	pid_t pid = fork();

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/owner.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
 #include "builder/acquire.h"
@@ -273,9 +274,15 @@ static int fill_cache(struct step *step, const struct mount_setting *setting, in
 		if (rc < 0)
 			return rc;
 	}
-	if (fchown(fd, setting->uid, setting->gid) < 0)
+	const struct owner_record owner = {.uid = setting->uid, .gid = setting->gid};
+	if (store_has_single_id(workshop_store(step->w))) {
+		int rc = owner.uid || owner.gid ? owner_set(fd, &owner, err) : 0;
+		if (rc < 0)
+			return rc;
+	} else if (fchown(fd, setting->uid, setting->gid) < 0) {
 		return error_set_errno(err, "give the cache for '%s' to %u:%u", setting->target, setting->uid,
 				       setting->gid);
+	}
 	return fchmod(fd, mode) < 0 ? error_set_errno(err, "set the mode of the cache for '%s'", setting->target) : 0;
 }
 

@@ -116,7 +116,8 @@ static int protection(const Elf64_Phdr *segment)
 	       (segment->p_flags & PF_X ? PROT_EXEC : 0);
 }
 
-/* What the file does not fill is zeros: to the end of its last page, and further pages behind. */
+/* What the file does not fill is zeros: to the end of its last page (a program interpreter takes all of it as its first
+ * memory, as the kernel would give it), and further pages behind. */
 static void fill_rest(const Elf64_Phdr *segment, unsigned long at)
 {
 	unsigned long end = at + segment->p_filesz;
@@ -125,8 +126,7 @@ static void fill_rest(const Elf64_Phdr *segment, unsigned long at)
 	if (segment->p_memsz <= segment->p_filesz)
 		return;
 	if (segment->p_flags & PF_W)
-		for (volatile char *zero = (volatile char *)end;
-		     (unsigned long)zero < up(end) && (unsigned long)zero < all; zero++)
+		for (volatile char *zero = (volatile char *)end; (unsigned long)zero < up(end); zero++)
 			*zero = 0;
 	if (up(all) > up(end) && failed(call(__NR_mmap, (long)up(end), (long)(up(all) - up(end)), protection(segment),
 					     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)))
