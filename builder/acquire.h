@@ -34,6 +34,7 @@ struct export_options {
 	bool has_codec;
 	int level;		/* PACK_LEVEL_DEFAULT */
 	bool force_compression; /* also recompress layers that have another codec */
+	bool by_digest;		/* to a registry under its digest alone, whatever tag the name has */
 	bool format_fallback;	/* a registry that does not take OCI's types gets Docker's */
 	struct registry_options registry;
 	/* NULL: each export has a client of its own. Else one for several, which remembers what is where: made by the

@@ -327,15 +327,6 @@ static bool is_wanted(const char *wanted, const char *id)
 	return strcmp(wanted, "all") == 0 || strlist_contains(&ids, id);
 }
 
-static void add_mount(struct cache_mounts *mounts, const struct digest *name, const char *id)
-{
-	for (size_t i = 0; i < mounts->count; i++)
-		if (digest_equal(&mounts->items[i].name, name))
-			return;
-	mounts->items = mem_grow(mounts->items, mounts->count + 1, sizeof(*mounts->items));
-	mounts->items[mounts->count++] = (struct cache_mount){.name = *name, .id = mem_strdup(id)};
-}
-
 /* One that the store does not have is brought from the caches of --cache-from first. */
 static int take_mount(struct build *build, const struct plan_step *step, size_t index, struct cache_mounts *mounts,
 		      struct error **err)
@@ -353,7 +344,7 @@ static int take_mount(struct build *build, const struct plan_step *step, size_t 
 	wanted.mode = setting.mode;
 	wanted.uid = setting.uid;
 	wanted.gid = setting.gid;
-	add_mount(mounts, &wanted.name, setting.id);
+	cache_mounts_add(mounts, &wanted.name, setting.id);
 	if (build->imports && !cache_mount_exists(workshop_store(build->w), &wanted.name) &&
 	    cache_imports_mount(build->imports, &wanted))
 		build_say(build, "cache mount '%s' taken from a cache", setting.id);

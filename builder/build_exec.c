@@ -137,6 +137,7 @@ int build_exec_run(struct build *build, struct stage_run *run, const struct plan
 	struct run_result result = {0};
 
 	/* The container is what the step sees, so that it can be looked at when the step fails. */
+	platform_copy(&run->c.config.platform, &run->plan->config.platform);
 	mem_replace(&run->c.config.working_dir, step->cwd);
 	mem_replace(&run->c.config.user, step->user);
 	strlist_copy(&run->c.config.env, &step->env);

@@ -107,15 +107,18 @@ static void add_settings(const struct build *build, struct build_key *key)
 		build_key_list(key, "--ulimit", &settings->ulimit);
 }
 
-static int add_run(struct build *build, struct build_key *key, const struct plan_step *step, enum key_of_stages of,
-		   struct error **err)
+static int add_run(struct build *build, struct build_key *key, const struct plan_stage *stage,
+		   const struct plan_step *step, enum key_of_stages of, struct error **err)
 {
 	const struct instruction_run *run = &step->instruction->run;
+	cleanup_free char *platform = platform_format(&stage->config.platform);
 	cleanup(strlist_done) struct strlist env = {0};
 	int rc = 0;
 
 	strlist_copy(&env, &step->env);
 	strlist_sort(&env);
+	/* The same files may be for several, and the command tell them apart. */
+	build_key_text(key, "the platform", platform);
 	build_key_list(key, "the command", &step->argv);
 	build_key_env(key, "env", &env);
 	build_key_text(key, "the user", step->user);
@@ -213,8 +216,8 @@ bool build_step_reads_stages(const struct plan_step *step)
 }
 
 /* All but the state that the step starts from. */
-static int make_inputs(struct build *build, const struct plan_step *step, enum key_of_stages of,
-		       struct key_parts *parts, struct digest *inputs, struct error **err)
+static int make_inputs(struct build *build, const struct plan_stage *stage, const struct plan_step *step,
+		       enum key_of_stages of, struct key_parts *parts, struct digest *inputs, struct error **err)
 {
 	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
 	const struct build_options *options = build->options;
@@ -228,7 +231,7 @@ static int make_inputs(struct build *build, const struct plan_step *step, enum k
 	else if (build->epoch >= 0 && options->rewrite_timestamp)
 		build_key_number(&key, "SOURCE_DATE_EPOCH", (uint64_t)build->epoch);
 	if (step->kind == INSTRUCTION_RUN)
-		rc = add_run(build, &key, step, of, err);
+		rc = add_run(build, &key, stage, step, of, err);
 	else if (step->kind == INSTRUCTION_WORKDIR)
 		build_key_text(&key, "the user", step->user);
 	else
@@ -247,7 +250,7 @@ static int find_inputs(struct build *build, const struct stage_run *run, const s
 		*inputs = *kept;
 		return 0;
 	}
-	int rc = make_inputs(build, step, of, parts, inputs, err);
+	int rc = make_inputs(build, run->plan, step, of, parts, inputs, err);
 	if (rc >= 0 && may_keep)
 		*kept = *inputs;
 	return rc;

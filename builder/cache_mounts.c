@@ -144,6 +144,15 @@ void cache_mounts_done(struct cache_mounts *mounts)
 	*mounts = (struct cache_mounts){0};
 }
 
+void cache_mounts_add(struct cache_mounts *mounts, const struct digest *name, const char *id)
+{
+	for (size_t i = 0; i < mounts->count; i++)
+		if (digest_equal(&mounts->items[i].name, name))
+			return;
+	mounts->items = mem_grow(mounts->items, mounts->count + 1, sizeof(*mounts->items));
+	mounts->items[mounts->count++] = (struct cache_mount){.name = *name, .id = mem_strdup(id)};
+}
+
 int cache_mount_lock(struct store *store, const struct digest *name, enum lock_wait wait, struct error **err)
 {
 	char hex[DIGEST_HEX_SIZE];

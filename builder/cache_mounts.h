@@ -43,6 +43,8 @@ struct cache_mounts {
 };
 void cache_mounts_done(struct cache_mounts *mounts);
 CLEANUP_FOR_VALUE(struct cache_mounts, cache_mounts_done)
+/* Adds one unless it is there. */
+void cache_mounts_add(struct cache_mounts *mounts, const struct digest *name, const char *id);
 
 /* All of them, inside. A size is measured when the cache was used since it was last, and noted. */
 int cache_mounts_list(struct store *store, struct cache_mounts *mounts, struct error **err);

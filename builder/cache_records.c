@@ -68,6 +68,18 @@ void cache_records_add(struct cache_records *records, const struct build_record 
 	add_record(records, &added);
 }
 
+void cache_records_add_all(struct cache_records *records, const struct cache_records *from)
+{
+	for (size_t i = 0; i < from->count; i++) {
+		const struct cache_record *item = &from->items[i];
+		const struct build_record record = {.key = item->key,
+						    .by_files = item->by_files,
+						    .diff_id = from->layers[item->layer],
+						    .created = item->created};
+		cache_records_add(records, &record);
+	}
+}
+
 const struct cache_record *cache_records_find(const struct cache_records *records, const struct digest *key)
 {
 	for (size_t i = 0; i < records->count; i++) {

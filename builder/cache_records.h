@@ -57,6 +57,8 @@ void cache_records_add_mount(struct cache_records *records, const struct digest 
 /* By name, or NULL. Borrowed. */
 const struct cache_mount_record *cache_records_find_mount(const struct cache_records *records,
 							  const struct digest *name);
+/* The same for each record of `from`. */
+void cache_records_add_all(struct cache_records *records, const struct cache_records *from);
 void cache_records_copy(struct cache_records *to, const struct cache_records *from);
 /* The record with this key (of either kind), or NULL. Borrowed. */
 const struct cache_record *cache_records_find(const struct cache_records *records, const struct digest *key);

@@ -43,6 +43,8 @@ static int open_sink(struct workshop *w, const struct location *location, const 
 		rc = *client ? 0 : registry_client_new(&options->registry, client, err);
 		if (rc >= 0)
 			rc = registry_sink_open(*client, &location->ref, sink, err);
+		if (rc >= 0 && options->by_digest)
+			image_sink_leave_unnamed(*sink);
 	} else {
 		rc = image_sink_open_local(location, workshop_store(w), sink, err);
 	}

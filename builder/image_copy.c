@@ -207,6 +207,8 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 		.location = &from->location, .client = from->client, .top = from->top_digest};
 	/* Opened first: a place that cannot be written to is told before anything is fetched. */
 	rc = open_sink(w, &to, &options->export.registry, &client, &sink, err);
+	if (rc == 0 && options->export.by_digest && to.transport == TRANSPORT_DOCKER)
+		image_sink_leave_unnamed(sink);
 	if (rc == 0)
 		rc = signing_sink_from(options->export.signing, carries ? &origin : NULL, &to, client, &sink, err);
 	struct copier copier = {

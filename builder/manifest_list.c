@@ -187,6 +187,21 @@ int list_change(struct workshop *w, const char *list, list_edit *edit, void *con
 	return rc < 0 ? rc : replace_list(w, list, &before, &index, origins, entry, err);
 }
 
+int manifest_list_write(struct workshop *w, const struct image_index *index, const struct strlist *names,
+			struct image_entry *entry, struct error **err)
+{
+	cleanup_close int hold = store_hold(workshop_store(w), err);
+	cleanup_close int lock = hold < 0 ? hold : lock_lists(w, err);
+	const struct strlist none = {0};
+	int rc = lock < 0 ? lock : 0;
+
+	for (size_t i = 0; rc == 0 && i < (names->count ? names->count : 1); i++)
+		rc = add_list(w, names->count ? names->items[i] : NULL, index, &none, entry, err);
+	if (rc == 0)
+		strlist_copy(&entry->names, names);
+	return rc;
+}
+
 int manifest_list_create(struct workshop *w, const char *name, enum manifest_list_create_mode mode,
 			 const struct strlist *annotations, struct image_entry *entry, struct error **err)
 {

@@ -36,6 +36,13 @@ struct list_entry_changes {
 	const struct strlist *annotations; /* "K=V" */
 };
 
+/* The entry that stands for an image of the store in a list. */
+void manifest_list_entry_of(const struct image *image, struct descriptor *entry);
+/* A list of just these entries, which bears each of the names (full; none: only its digest) from now on, whatever bore
+ * them before. *entry is the list. */
+int manifest_list_write(struct workshop *w, const struct image_index *index, const struct strlist *names,
+			struct image_entry *entry, struct error **err);
+
 /* Puts an image of the store into the list `name` (full), which is made when there is none: what
  * `commit --manifest`, `build --manifest` and `build --platform a,b` do. It takes the place of an entry for the same
  * platform, whose attestations go with it. `changes` may be NULL; *entry (may be NULL) is the list afterwards. The

@@ -321,19 +321,25 @@ int manifest_list_add(struct workshop *w, const char *list, const char *source, 
 	return rc < 0 ? rc : list_change(w, list, put_all, &g.images, &g.origins, entry, err);
 }
 
+void manifest_list_entry_of(const struct image *image, struct descriptor *entry)
+{
+	*entry = (struct descriptor){
+		.media_type = mem_strdup(manifest_media_type(&image->manifest)),
+		.digest = image->entry.manifest.digest,
+		.size = image->entry.manifest.size,
+		.platform = mem_alloc(sizeof(*entry->platform)),
+	};
+	platform_copy(entry->platform, &image->config.platform);
+}
+
 int manifest_list_add_image(struct workshop *w, const char *name, const struct image *image,
 			    const struct list_entry_changes *changes, struct image_entry *entry, struct error **err)
 {
 	cleanup(image_index_done) struct image_index images = {.format = FORMAT_OCI};
 	cleanup(image_entry_done) struct image_entry list = {0};
-	cleanup(descriptor_done) struct descriptor added = {
-		.media_type = mem_strdup(manifest_media_type(&image->manifest)),
-		.digest = image->entry.manifest.digest,
-		.size = image->entry.manifest.size,
-	};
+	cleanup(descriptor_done) struct descriptor added = {0};
 
-	added.platform = mem_alloc(sizeof(*added.platform));
-	platform_copy(added.platform, &image->config.platform);
+	manifest_list_entry_of(image, &added);
 	if (changes)
 		list_entry_change(&added, changes);
 	image_index_put(&images, &added);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/rootpath.h"
+#include "builder/manifest_list.h"
 #include "imagefmt/pack.h"
 #include "imagefmt/reference.h"
 
@@ -96,6 +97,7 @@ static int take_flag(struct parsing *p, const char *key, const char *value, stru
 		{"platform-split", &output->split, false},
 		{"rewrite-timestamp", &output->rewrite_timestamp, false},
 		{"oci-mediatypes", &output->docker_media_types, true},
+		{"push-by-digest", &output->by_digest, false},
 		{"registry.insecure", &output->insecure, false},
 		{"force-compression", &output->force_compression, false},
 	};
@@ -118,8 +120,11 @@ static int take_constant(const char *key, const char *value, bool *known, struct
 		const char *name;
 		bool always;
 	} constants[] = {
-		{"store", true},	   {"unpack", false},	    {"push-by-digest", false},
-		{"name-canonical", false}, {"oci-artifact", false}, {"prefer-nondist-layers", false},
+		{"store", true},
+		{"unpack", false},
+		{"name-canonical", true},
+		{"oci-artifact", true},
+		{"prefer-nondist-layers", false},
 		{"buildinfo", false},
 	};
 
@@ -129,8 +134,10 @@ static int take_constant(const char *key, const char *value, bool *known, struct
 			continue;
 		*known = true;
 		int rc = parse_bool(value, key, &on, err);
-		/* Every image is unpacked here as soon as that is needed. */
-		if (rc < 0 || on == constants[i].always || strcmp(key, "unpack") == 0)
+		/* Every image is unpacked here as soon as that is needed, and found by NAME@DIGEST whether or not
+		 * somebody asks for that. */
+		bool any = strcmp(key, "unpack") == 0 || strcmp(key, "name-canonical") == 0;
+		if (rc < 0 || on == constants[i].always || any)
 			return rc;
 		return error_set(err, EINVAL, "%s=%s cannot be done", key, value);
 	}
@@ -202,6 +209,8 @@ static int check(struct parsing *p, struct error **err)
 		return error_set(err, EINVAL, "dest '%s': there must be no ':' in it", output->dest);
 	if (!wants_dest && output->dest)
 		return error_set(err, EINVAL, "this type has no dest=");
+	if (output->by_digest && output->type != OUTPUT_REGISTRY)
+		return error_set(err, EINVAL, "push-by-digest=true goes with push=true");
 	if (output->is_directory && output->type != OUTPUT_OCI)
 		return error_set(err, EINVAL, "tar=false goes with type=oci");
 	if (output_is_stdout(output) && (output->type == OUTPUT_LOCAL || output->is_directory))
@@ -256,14 +265,15 @@ static int make_directory(const char *dest, char **path, struct error **err)
 	return 0;
 }
 
-static int write_local(struct workshop *w, const struct output *output, const struct image *image, struct error **err)
+static int write_local(struct workshop *w, const struct output *output, const struct image *image, bool split,
+		       struct error **err)
 {
 	const struct image_config *config = &image->config;
 	const char *variant = config->platform.variant;
 	cleanup_free char *below =
-		output->split ? mem_printf("%s/%s_%s%s%s", output->dest, config->platform.os,
-					   config->platform.architecture, variant ? "_" : "", variant ? variant : "")
-			      : mem_strdup(output->dest);
+		split ? mem_printf("%s/%s_%s%s%s", output->dest, config->platform.os, config->platform.architecture,
+				   variant ? "_" : "", variant ? variant : "")
+		      : mem_strdup(output->dest);
 	cleanup_free char *path = NULL;
 	int rc = make_directory(below, &path, err);
 
@@ -347,7 +357,16 @@ static int copy_to_stdout(const char *path, struct error **err)
 	return fd_copy(fd, STDOUT_FILENO, /* copied */ NULL, err);
 }
 
-static int write_archive(struct workshop *w, const struct output *output, const struct image *image,
+int output_send(struct workshop *w, const struct output_product *product, const char *place,
+		const struct export_options *options, struct digest *digest, struct error **err)
+{
+	const struct list_push_options push = {.export = *options};
+
+	return product->list ? manifest_list_push(w, product->list, place, &push, digest, err)
+			     : export_image(w, product->images[0], place, options, digest, err);
+}
+
+static int write_archive(struct workshop *w, const struct output *output, const struct output_product *product,
 			 const struct output_options *options, struct digest *digest, struct error **err)
 {
 	const struct strlist *names = names_of(output, options);
@@ -368,11 +387,11 @@ static int write_archive(struct workshop *w, const struct output *output, const 
 	adjust(output, &export);
 	rc = archive_place(output, spool ? spool : output->dest, name, &place, err);
 	if (rc == 0)
-		rc = export_image(w, image, place, &export, digest, err);
+		rc = output_send(w, product, place, &export, digest, err);
 	return rc == 0 && spool ? copy_to_stdout(spool, err) : rc;
 }
 
-static int push(struct workshop *w, const struct output *output, const struct image *image,
+static int push(struct workshop *w, const struct output *output, const struct output_product *product,
 		const struct output_options *options, struct digest *digest, struct error **err)
 {
 	const struct strlist *names = names_of(output, options);
@@ -381,35 +400,54 @@ static int push(struct workshop *w, const struct output *output, const struct im
 	if (names->count == 0)
 		return error_set(err, EINVAL, "the image has no name to push it to: give it one with --tag");
 	adjust(output, &export);
+	export.by_digest |= output->by_digest;
 	for (size_t i = 0; i < names->count; i++) {
 		cleanup_free char *place = mem_printf("docker://%s", names->items[i]);
-		int rc = export_image(w, image, place, &export, digest, err);
+		int rc = output_send(w, product, place, &export, digest, err);
 		if (rc < 0)
 			return error_prefix(err, "push %s", names->items[i]);
 	}
 	return 0;
 }
 
-int output_write(struct workshop *w, const struct output *output, const struct image *image,
+int output_check_list(const struct output *output, struct error **err)
+{
+	if (output->type == OUTPUT_TAR)
+		return error_set(
+			err, EINVAL,
+			"--output type=tar holds the root of one platform (type=local makes a directory of each, "
+			"type=oci an archive of all images)");
+	if (output->type == OUTPUT_DOCKER)
+		return error_set(
+			err, EINVAL,
+			"--output type=docker: an archive of Docker's holds one image, not a list of them (use "
+			"type=oci)");
+	return 0;
+}
+
+int output_write(struct workshop *w, const struct output *output, const struct output_product *product,
 		 const struct output_options *options, struct digest *digest, struct error **err)
 {
-	int rc = 0;
+	int rc = product->list ? output_check_list(output, err) : 0;
 
 	*digest = (struct digest){0};
+	if (rc < 0)
+		return rc;
 	switch (output->type) {
 	case OUTPUT_STORE: /* where it is already */
 		return 0;
 	case OUTPUT_REGISTRY:
-		return push(w, output, image, options, digest, err);
+		return push(w, output, product, options, digest, err);
 	case OUTPUT_LOCAL:
-		rc = write_local(w, output, image, err);
+		for (size_t i = 0; rc == 0 && i < product->count; i++)
+			rc = write_local(w, output, product->images[i], output->split || product->list, err);
 		break;
 	case OUTPUT_TAR:
-		rc = write_tar(w, output, image, err);
+		rc = write_tar(w, output, product->images[0], err);
 		break;
 	case OUTPUT_OCI:
 	case OUTPUT_DOCKER:
-		rc = write_archive(w, output, image, options, digest, err);
+		rc = write_archive(w, output, product, options, digest, err);
 		break;
 	}
 	return rc < 0 ? error_prefix(err, "write the result to '%s'", output->dest) : 0;

@@ -25,6 +25,7 @@ struct output {
 	bool split;		    /* platform-split=true: dest/linux_amd64 */
 	bool rewrite_timestamp;	    /* wish for the build */
 	bool docker_media_types;    /* oci-mediatypes=false */
+	bool by_digest;		    /* push-by-digest=true: no tag is set */
 	bool insecure;		    /* registry.insecure=true */
 	bool has_codec, force_compression;
 	enum codec codec;
@@ -37,13 +38,26 @@ CLEANUP_FOR_VALUE(struct output, output_done)
 int output_parse(const char *text, struct output *output, struct error **err);
 bool output_is_stdout(const struct output *output);
 
+/* What was built: one image, or several and the list of them. */
+struct output_product {
+	const struct image *const *images;
+	size_t count;
+	const struct image_entry *list; /* NULL: one image alone */
+};
+
 struct output_options {
 	const struct strlist *names; /* the image's, used where the output has none; may be empty */
 	const struct export_options *export;
 };
-/* *digest is that of the manifest as it was written, null where there is none (local, tar, store). What was there
- * before stays when an archive fails; a directory keeps what was written so far. */
-int output_write(struct workshop *w, const struct output *output, const struct image *image,
+/* -EINVAL for a type that has no place for a list. */
+int output_check_list(const struct output *output, struct error **err);
+/* *digest is that of the manifest or index as it was written, null where there is none (local, tar, store). What was
+ * there before stays when an archive fails; a directory keeps what was written so far. Of a list type=local has a
+ * directory for each platform. */
+int output_write(struct workshop *w, const struct output *output, const struct output_product *product,
 		 const struct output_options *options, struct digest *digest, struct error **err);
+/* To "transport:…": the image, or the list with its images. */
+int output_send(struct workshop *w, const struct output_product *product, const char *place,
+		const struct export_options *options, struct digest *digest, struct error **err);
 
 #endif

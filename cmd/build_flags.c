@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "builder/build_platforms.h"
 #include "imagefmt/reference.h"
 
 #define ARG_FILE_MAX ((size_t)1 << 20)
@@ -33,6 +34,8 @@ static const struct option_spec build_rows[] = {
 	{"output", 'o', OPTION_LIST, BUILD(outputs), "type=TYPE,…",
 	 "also write the result: local, tar, oci, docker, image, registry; DIR or - alone"},
 	{"push", 0, OPTION_FLAG, BUILD(push), NULL, "push the image to the registries of its names"},
+	{"push-by-digest", 0, OPTION_FLAG, BUILD(push_by_digest), NULL,
+	 "push without a tag: other machines' images join it in a list by the digest that --metadata-file has"},
 	{"load", 0, OPTION_FLAG, BUILD(load), NULL, "keep the image in the store, which is done in any case"},
 	{"no-cache", 0, OPTION_FLAG, BUILD(no_cache), NULL, "take no step from the cache"},
 	{"no-cache-filter", 0, OPTION_LIST, BUILD(no_cache_filter), "STAGE,…", "take no step of these stages from it"},
@@ -71,8 +74,8 @@ static const struct option_spec build_rows[] = {
 	 "with --cache-to and --cache-from also the contents of RUN --mount=type=cache (of these ids only)", "all"},
 	{"cache-max-used-space", 0, OPTION_TEXT, BUILD(cache_max_used), "SIZE",
 	 "behind the build, take away from the cache until it holds no more (see prune)"},
-	{"manifest", 0, OPTION_TEXT, BUILD(manifest), "NAME", NULL},
-	{"all-platforms", 0, OPTION_FLAG, BUILD(all_platforms), NULL, NULL},
+	{"manifest", 0, OPTION_TEXT, BUILD(manifest), "LIST",
+	 "put what is built into this list of images, which is made when there is none"},
 	{"attest", 0, OPTION_LIST, BUILD(attest), "KIND", NULL},
 	{"provenance", 0, OPTION_OPTIONAL, BUILD(provenance), "MODE", NULL, "true"},
 	{"sbom", 0, OPTION_OPTIONAL, BUILD(sbom), "MODE", NULL, "true"},
@@ -120,6 +123,17 @@ static const struct option_spec image_rows[] = {
 };
 const struct option_group build_image_group = {"Image options", image_rows, ARRAY_COUNT(image_rows)};
 
+static const struct option_spec platform_rows[] = {
+	{"platform", 0, OPTION_LIST, BUILD(platforms), "OS/ARCH[/VARIANT],…",
+	 "build for these; of several comes one image each and a list of them"},
+	{"all-platforms", 0, OPTION_FLAG, BUILD(all_platforms), NULL,
+	 "build for all platforms that there are all base images for"},
+	{"arch", 0, OPTION_TEXT, BUILD(platform.arch), "ARCH", "build for this architecture"},
+	{"os", 0, OPTION_TEXT, BUILD(platform.os), "OS", "build for this operating system"},
+	{"variant", 0, OPTION_TEXT, BUILD(platform.variant), "VARIANT", "build for this variant of the architecture"},
+};
+const struct option_group build_platform_group = {"Platform options", platform_rows, ARRAY_COUNT(platform_rows)};
+
 static void free_places(struct cache_place *places, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -142,7 +156,10 @@ void build_request_done(struct build_request *request)
 	free_places(request->cache_from, request->cache_from_count);
 	free_places(request->cache_to, request->cache_to_count);
 	settings_done(&request->settings);
-	platform_done(&request->platform);
+	for (size_t i = 0; i < request->platform_count; i++)
+		platform_done(&request->platforms[i]);
+	free(request->platforms);
+	free(request->manifest);
 	sign_request_done(&request->sign);
 	*request = (struct build_request){0};
 }
@@ -158,11 +175,6 @@ static int read_bool(const char *text, const char *what, bool *value, struct err
 /* A script that asks for it would get another result than it expects. */
 static int refuse(const struct build_flags *flags, struct error **err)
 {
-	if (flags->manifest || flags->all_platforms ||
-	    (flags->platform.platform && strchr(flags->platform.platform, ',')))
-		return error_set(err, EINVAL,
-				 "--manifest, --all-platforms and several platforms: one build makes one image (build "
-				 "each --platform by itself)");
 	if (flags->source_policy_file)
 		return error_set(
 			err, EINVAL,
@@ -311,8 +323,9 @@ static int read_outputs(const struct build_flags *flags, struct build_request *r
 		strlist_append_all(&request->annotations, &output->annotations);
 		request->options.rewrite_timestamp |= output->rewrite_timestamp;
 	}
-	if (flags->push)
-		request->outputs[request->output_count++] = (struct output){.type = OUTPUT_REGISTRY, .level = -1};
+	if (flags->push || flags->push_by_digest)
+		request->outputs[request->output_count++] =
+			(struct output){.type = OUTPUT_REGISTRY, .level = -1, .by_digest = flags->push_by_digest};
 	return 0;
 }
 
@@ -535,17 +548,100 @@ static int read_changes(const struct build_flags *flags, struct image_changes *c
 	return rc;
 }
 
+/* ---- platforms ----------------------------------------------------------------------------------------------------
+ */
+
+/* What every list of images must be able to take. */
+static int check_several(const struct build_request *request, const struct build_flags *flags, struct error **err)
+{
+	if (request->platform_count < 2)
+		return 0;
+	if (flags->debug)
+		return error_set(err, EINVAL, "--debug goes with one platform");
+	for (size_t i = 0; i < request->output_count; i++) {
+		int rc = output_check_list(&request->outputs[i], err);
+		if (rc < 0)
+			return rc;
+	}
+	for (size_t i = 0; i < request->places.count; i++)
+		if (text_has_prefix(request->places.items[i], "docker-archive:"))
+			return error_set(err, EINVAL,
+					 "--tag %s: an archive of Docker's holds one image, not a list of them",
+					 request->places.items[i]);
+	return 0;
+}
+
+static void add_platform(struct build_request *request, struct platform *platform)
+{
+	cleanup_free char *text = platform_format(platform);
+
+	for (size_t i = 0; i < request->platform_count; i++) {
+		cleanup_free char *have = platform_format(&request->platforms[i]);
+		if (strcmp(have, text) == 0)
+			return;
+	}
+	request->platforms = mem_grow(request->platforms, request->platform_count + 1, sizeof(*request->platforms));
+	request->platforms[request->platform_count] = (struct platform){0};
+	platform_copy(&request->platforms[request->platform_count++], platform);
+}
+
+static int read_platforms(const struct build_flags *flags, struct build_request *request, struct error **err)
+{
+	cleanup(strlist_done) struct strlist texts = {0};
+	int rc = 0;
+
+	for (size_t i = 0; i < flags->platforms.count; i++)
+		strlist_split(&texts, flags->platforms.items[i], ',');
+	if (texts.count > 1 && (flags->platform.arch || flags->platform.os || flags->platform.variant))
+		return error_set(err, EINVAL, "--arch, --os and --variant go with one --platform");
+	/* Without any, --arch and its like may still say something. */
+	for (size_t i = 0; rc == 0 && i < (texts.count ? texts.count : 1); i++) {
+		cleanup(platform_done) struct platform platform = {0};
+		struct platform_flags one = flags->platform;
+		bool asked = false;
+		one.platform = texts.count ? texts.items[i] : NULL;
+		rc = platform_flags_read(&one, &platform, &asked, err);
+		if (rc == 0 && asked)
+			add_platform(request, &platform);
+	}
+	if (rc == 0 && flags->all_platforms && request->platform_count)
+		return error_set(err, EINVAL, "--all-platforms and --platform cannot both be given");
+	if (rc == 0 && flags->manifest)
+		rc = reference_local_name(flags->manifest, &request->manifest, err);
+	request->options.platform = request->platform_count ? &request->platforms[0] : NULL;
+	return rc < 0 ? rc : check_several(request, flags, err);
+}
+
+int build_request_take_platforms(struct build_request *request, const struct build_flags *flags, struct workshop *w,
+				 struct error **err)
+{
+	struct platform *platforms = NULL;
+	size_t count = 0;
+
+	if (!flags->all_platforms)
+		return 0;
+	int rc = build_platforms_find(w, &request->options, &platforms, &count, err);
+	if (rc < 0)
+		return error_prefix(err, "--all-platforms");
+	for (size_t i = 0; i < count; i++) {
+		add_platform(request, &platforms[i]);
+		platform_done(&platforms[i]);
+	}
+	free(platforms);
+	request->options.platform = &request->platforms[0];
+	return check_several(request, flags, err);
+}
+
 static int read_rooms_below(const struct build_flags *flags, struct build_request *request, bool quiet,
 			    struct error **err)
 {
 	struct build_options *options = &request->options;
-	bool asked = false;
 	int rc = pull_flags_read(&flags->pull, &options->pull, err);
 
 	if (rc == 0)
 		rc = registry_flags_read(&flags->registry, quiet, &options->registry, err);
 	if (rc == 0)
-		rc = platform_flags_read(&flags->platform, &request->platform, &asked, err);
+		rc = read_platforms(flags, request, err);
 	if (rc == 0)
 		rc = compression_flags_read(&flags->compression, &request->export, err);
 	if (rc == 0)
@@ -554,7 +650,6 @@ static int read_rooms_below(const struct build_flags *flags, struct build_reques
 	if (rc == 0)
 		rc = run_flags_read(&flags->run, &request->settings, err);
 	request->export.registry = options->registry;
-	options->platform = asked ? &request->platform : NULL;
 	options->settings = &request->settings;
 	return rc;
 }

@@ -20,18 +20,20 @@ struct build_flags {
 		*userns_gid_map, *userns_uid_map_user, *userns_gid_map_group;
 	const char *skip_unused_stages, *compat_volumes, *provenance, *sbom, *inherit_labels, *inherit_annotations,
 		*manifest;
-	bool no_cache, explain, pass_stdin, quiet, squash, squash_all, push, load, check, all_platforms, debug;
+	bool no_cache, explain, pass_stdin, quiet, squash, squash_all, push, push_by_digest, load, check, all_platforms,
+		debug;
 	struct strlist files, tags, build_args, build_arg_files, build_contexts, secrets, ssh, labels, annotations,
 		outputs, no_cache_filter, cache_from, cache_to, cache_ttl, attest, allow, cpp_flags, mounts, env,
 		unset_env, unset_labels, unset_annotations;
-	struct platform_flags platform;
+	struct platform_flags platform; /* without `platform`, which is: */
+	struct strlist platforms;	/* each perhaps several with commas */
 	struct pull_flags pull;
 	struct compression_flags compression;
 	struct registry_flags registry;
 	struct sign_flags sign;
 	struct run_flags run;
 };
-extern const struct option_group build_group, build_image_group;
+extern const struct option_group build_group, build_image_group, build_platform_group;
 
 enum build_progress {
 	BUILD_PROGRESS_AUTO, /* a terminal's view on a terminal, else lines */
@@ -60,7 +62,9 @@ struct build_request {
 	struct cache_place *cache_from, *cache_to;
 	size_t cache_from_count, cache_to_count;
 	struct settings settings;
-	struct platform platform;
+	struct platform *platforms; /* to build for; none: this machine's alone */
+	size_t platform_count;
+	char *manifest; /* --manifest, a full name; NULL */
 	struct export_options export;
 	struct sign_request sign; /* what export points to */
 	struct image_changes changes;
@@ -69,6 +73,9 @@ struct build_request {
 
 void build_request_done(struct build_request *request);
 CLEANUP_FOR_VALUE(struct build_request, build_request_done)
+/* The platforms of --all-platforms, once the Dockerfile is read. -EINVAL when they do not go with the other options. */
+int build_request_take_platforms(struct build_request *request, const struct build_flags *flags, struct workshop *w,
+				 struct error **err);
 /* -EINVAL names the option at fault. Flags of a feature that is missing are refused, never dropped. */
 int build_flags_read(const struct command_context *context, const struct build_flags *flags,
 		     struct build_request *request, struct error **err);

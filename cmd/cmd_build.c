@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/process.h"
-#include "builder/cache_export.h"
 #include "cmd/build_call.h"
+#include "cmd/build_finish.h"
 #include "cmd/build_flags.h"
 #include "cmd/build_progress.h"
 #include "cmd/build_report.h"
@@ -88,154 +88,76 @@ static int read_dockerfile(const struct build_flags *flags, struct build_context
 /* ---- building -----------------------------------------------------------------------------------------------------
  */
 
-static int build(struct command_context *context, const struct build_flags *flags, struct build_request *request,
-		 struct build_progress_state *progress, struct build_result *result, struct error **err)
+static int build_one(struct command_context *context, struct build_request *request, const struct strlist *names,
+		     struct build_result *result, struct error **err)
 {
 	static const struct strlist none = {0};
 	struct build_options *options = &request->options;
 	bool amends = !image_changes_are_none(&request->changes);
+
+	/* Names are written last: here, when something is still to be changed. */
+	options->names = amends ? &none : names;
+	int rc = build_run(context->workshop, options, result, err);
+	if (rc == 0 && amends)
+		rc = image_amend(context->workshop, &request->changes, names, &result->image, err);
+	if (rc == 0)
+		build_report_say(options, result, request->progress == BUILD_PROGRESS_JSON);
+	return rc;
+}
+
+static void say_platform(const struct build_request *request, size_t number)
+{
+	const struct build_options *options = &request->options;
+	cleanup_free char *platform = platform_format(&request->platforms[number]);
+	cleanup_free char *line = mem_printf("PLATFORM %zu/%zu: %s", number + 1, request->platform_count, platform);
+	const struct build_event event = {.kind = BUILD_SAYS, .text = line};
+
+	if (options->event)
+		options->event(&event, options->progress_context);
+	else if (options->progress)
+		options->progress(line, options->progress_context);
+}
+
+/* One after the other, through one cache: a stage that is the same for all of them is built for the first only. */
+static int build_each(struct command_context *context, struct build_request *request, struct build_outcome *outcome,
+		      struct error **err)
+{
+	static const struct strlist none = {0};
+	bool several = request->platform_count > 1;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < outcome->count; i++) {
+		if (several)
+			say_platform(request, i);
+		request->options.platform = request->platform_count ? &request->platforms[i] : NULL;
+		rc = build_one(context, request, several ? &none : &request->names, &outcome->results[i], err);
+		if (rc < 0 && several) {
+			cleanup_free char *platform = platform_format(&request->platforms[i]);
+			outcome->status = outcome->results[i].status;
+			return error_prefix(err, "%s", platform);
+		}
+		outcome->status = outcome->results[i].status;
+	}
+	return rc;
+}
+
+static int build(struct command_context *context, const struct build_flags *flags, struct build_request *request,
+		 struct build_progress_state *progress, struct build_outcome *outcome, struct error **err)
+{
+	struct build_options *options = &request->options;
 	size_t findings = 0;
 	int rc = build_lint(context->workshop, request, options->file, options->context, &findings, err);
 
 	if (rc == 0)
 		rc = build_progress_begin(progress, request->progress, flags->logfile, options, err);
-	if (rc < 0)
-		return rc;
-	/* Names are written last: here, when something is still to be changed. */
-	if (amends)
-		options->names = &none;
-	rc = build_run(context->workshop, options, result, err);
-	if (rc == 0 && amends)
-		rc = image_amend(context->workshop, &request->changes, &request->names, &result->image, err);
 	if (rc == 0)
-		build_report_say(options, result, request->progress == BUILD_PROGRESS_JSON);
+		rc = build_each(context, request, outcome, err);
+	if (rc == 0)
+		rc = build_outcome_list(context->workshop, request, outcome, err);
 	if (rc == 0 && findings && !options->quiet)
 		log_warn("the checks found %zu %s in the Dockerfile, building all the same (see --check)", findings,
 			 findings == 1 ? "thing" : "things");
 	return rc;
-}
-
-/* ---- results ------------------------------------------------------------------------------------------------------
- */
-
-/* *sent: the last digest under which the image went out. */
-static int write_outputs(struct command_context *context, const struct build_request *request,
-			 const struct image *image, bool pushes, struct digest *sent, struct error **err)
-{
-	struct export_options export = request->export;
-	const struct output_options options = {.names = &request->tags, .export = &export};
-	int rc = 0;
-
-	if (!pushes) /* archives and layouts have no place for signatures */
-		export.signing = NULL;
-	for (size_t i = 0; rc == 0 && i < request->output_count; i++) {
-		const struct output *output = &request->outputs[i];
-		struct digest digest;
-		if ((output->type == OUTPUT_REGISTRY) != pushes)
-			continue;
-		rc = output_write(context->workshop, output, image, &options, &digest, err);
-		if (rc == 0 && !digest_is_null(&digest))
-			*sent = digest;
-	}
-	for (size_t i = 0; rc == 0 && i < request->places.count; i++) {
-		const char *place = request->places.items[i];
-		if (text_has_prefix(place, "docker://") != pushes)
-			continue;
-		rc = export_image(context->workshop, image, place, &export, sent, err);
-		if (rc < 0)
-			return error_prefix(err, "--tag %s", place);
-	}
-	return rc;
-}
-
-static int write_caches(struct command_context *context, const struct build_request *request,
-			const struct build_result *result, struct error **err)
-{
-	int rc = 0;
-
-	for (size_t i = 0; rc == 0 && i < request->cache_to_count; i++) {
-		const struct cache_place *place = &request->cache_to[i];
-		if (place->kind != CACHE_INLINE) /* which is in the image */
-			rc = cache_export(context->workshop, place, &result->records[place->mode], &result->mounts,
-					  &request->options.registry, err);
-	}
-	return rc;
-}
-
-static int write_metadata(const char *path, const struct build_request *request, const struct build_result *result,
-			  const struct digest *sent, struct error **err)
-{
-	const struct image *image = &result->image;
-	const struct descriptor *manifest = &image->entry.manifest;
-	bool is_own = digest_is_null(sent) || digest_equal(sent, &manifest->digest);
-	char id[DIGEST_TEXT_SIZE], digest[DIGEST_TEXT_SIZE];
-	cleanup_json json_t *root = json_object();
-	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
-	cleanup_free char *names = strlist_join(&request->names, ",");
-
-	digest_format(&image->entry.id, id);
-	digest_format(is_own ? &manifest->digest : sent, digest);
-	json_set_string(root, "containerimage.config.digest", id);
-	json_set_string(root, "containerimage.digest", digest);
-	json_t *descriptor = json_object();
-	json_set_string(descriptor, "digest", digest);
-	json_set_string(descriptor, "mediaType", manifest_media_type(&image->manifest));
-	if (is_own) /* one that was packed on the way has another size */
-		json_set_i64(descriptor, "size", (int64_t)manifest->size);
-	json_set_take(root, "containerimage.descriptor", descriptor);
-	json_set_string_opt(root, "image.name", *names ? names : NULL);
-	json_set_take(root, "io.github.cooper.build", build_report_json(result));
-	json_format_pretty(root, 4, &text);
-	return result_file_write(path, buf_str(&text), err);
-}
-
-static int write_files(const struct build_flags *flags, const struct build_request *request,
-		       const struct build_result *result, const struct digest *sent, struct error **err)
-{
-	const struct image *image = &result->image;
-	char id[DIGEST_TEXT_SIZE], hex[DIGEST_HEX_SIZE];
-	int rc = 0;
-
-	if (flags->iidfile)
-		rc = result_file_write(flags->iidfile, digest_format(&image->entry.id, id), err);
-	if (rc == 0 && flags->iidfile_raw)
-		rc = result_file_write(flags->iidfile_raw, digest_hex(&image->entry.id, hex), err);
-	if (rc == 0 && flags->metadata_file)
-		rc = write_metadata(flags->metadata_file, request, result, sent, err);
-	return rc;
-}
-
-static void print_id(const struct build_request *request, const struct image *image)
-{
-	char hex[DIGEST_HEX_SIZE];
-
-	for (size_t i = 0; i < request->output_count; i++)
-		if (output_is_stdout(&request->outputs[i])) /* the archive is the result */
-			return;
-	printf("%s\n", digest_hex(&image->entry.id, hex));
-}
-
-static int finish(struct command_context *context, const struct build_flags *flags, const struct build_request *request,
-		  struct build_progress_state *progress, const struct build_result *result, struct error **err)
-{
-	const struct image *image = &result->image;
-	struct digest sent = {0};
-	int rc = write_outputs(context, request, image, /* pushes */ false, &sent, err);
-
-	if (rc < 0)
-		return rc;
-	int pushed = write_outputs(context, request, image, /* pushes */ true, &sent, err);
-	/* The image is there: what a failed push leaves undone is said, and does not take it back. */
-	if (pushed < 0)
-		pushed = push_failed(err);
-	if (write_caches(context, request, result, err) < 0)
-		pushed = push_failed(err);
-	rc = write_files(flags, request, result, &sent, err);
-	if (rc < 0)
-		return rc;
-	build_progress_end(progress);
-	print_id(request, image);
-	return pushed;
 }
 
 /* ---- the command --------------------------------------------------------------------------------------------------
@@ -244,27 +166,28 @@ static int finish(struct command_context *context, const struct build_flags *fla
 static int build_and_finish(struct command_context *context, const struct build_flags *flags,
 			    struct build_request *request, struct error **err)
 {
-	cleanup(build_result_done) struct build_result result = {0};
+	cleanup(build_outcome_done) struct build_outcome outcome = {0};
 	cleanup(registry_client_free) struct registry_client *client = NULL; /* one for all names */
 	cleanup_close int hold = store_hold(context->store, err);
 	request->export.client = &client;
+	build_outcome_init(&outcome, request);
 	/* Until all is pushed: the bars are part of it. */
 	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
-	int rc = hold < 0 ? hold : build(context, flags, request, &progress, &result, err);
+	int rc = hold < 0 ? hold : build(context, flags, request, &progress, &outcome, err);
 
 	if (rc < 0)
 		build_progress_end(&progress);
-	if (rc == -ECANCELED && result.status) {
+	if (rc == -ECANCELED && outcome.status) {
 		/* The status is the failed command's own; the error is said here, since main would say 125. */
 		fprintf(stderr, "cooper: %s\n", error_message(*err));
 		error_clear(err);
-		return result.status;
+		return outcome.status;
 	}
 	if (rc < 0)
 		return rc;
 	request->export.registry.transfer = request->options.registry.transfer;
 	request->export.registry.transfer_context = request->options.registry.transfer_context;
-	return finish(context, flags, request, &progress, &result, err);
+	return build_finish(context, flags, request, &progress, &outcome, err);
 }
 
 /* Also behind a build that failed: its steps have filled the cache. */
@@ -307,6 +230,9 @@ static int run(struct command_context *context, void *values, const struct strli
 		return rc;
 	request.options.context = sources;
 	request.options.file = file;
+	rc = build_request_take_platforms(&request, flags, context->workshop, err);
+	if (rc < 0)
+		return rc;
 	if (request.call != BUILD_CALL_BUILD)
 		return build_call(context->workshop, &request, file, sources, err);
 	rc = build_and_finish(context, flags, &request, err);
@@ -330,6 +256,13 @@ const struct command command_build = {
 		"caller's own; DIR alone is the same), type=tar,dest=FILE (owners kept; - is standard output), "
 		"type=oci,dest=FILE (tar=false: a directory), type=docker,dest=FILE, type=image,name=NAME,push=true, "
 		"type=registry. Images take compression=, compression-level= and annotation.KEY=VALUE.\n\n"
+		"With several platforms each is built by itself, through one cache, so that a stage FROM "
+		"--platform=$BUILDPLATFORM that declares no TARGET… argument is built once. The result is a list of "
+		"the images: its id is printed, --tag and --push mean it with all its images, type=oci writes it, "
+		"type=local makes a directory for each platform. Steps for another architecture are run by qemu's user "
+		"mode emulation (package qemu-user-static), which cooper registers in its own user namespace: nothing "
+		"has to be set up on the machine, from Linux 6.7 on. Below that the machine's own registration in "
+		"binfmt_misc is used.\n\n"
 		"--cache-to writes what the steps gave to where --cache-from of another machine finds it, and may be "
 		"repeated: type=registry,ref=NAME:TAG (an image manifest of its own, with mode=max of all stages, else "
 		"of the image's layers only), type=local,dest=DIR (read with src=DIR), type=inline (in the image "
@@ -371,7 +304,7 @@ const struct command command_build = {
 	.max_args = 1,
 	.options = {{&build_group, 0},
 		    {&build_image_group, 0},
-		    {&platform_group, offsetof(struct build_flags, platform)},
+		    {&build_platform_group, 0},
 		    {&pull_group, offsetof(struct build_flags, pull)},
 		    {&compression_group, offsetof(struct build_flags, compression)},
 		    {&sign_group, offsetof(struct build_flags, sign)},

@@ -16,6 +16,7 @@ struct image_source {
 struct image_sink {
 	const struct image_sink_ops *ops;
 	void *state;
+	bool unnamed;
 };
 
 struct image_source *image_source_new(const struct image_source_ops *ops, void *state)
@@ -71,10 +72,15 @@ int image_sink_has(struct image_sink *sink, const struct descriptor *const *blob
 	return sink->ops->has ? sink->ops->has(sink->state, blobs, count, from, has, err) : 0;
 }
 
+void image_sink_leave_unnamed(struct image_sink *sink)
+{
+	sink->unnamed = true;
+}
+
 int image_sink_manifest(struct image_sink *sink, const void *text, size_t size, const char *media_type, bool top,
 			struct error **err)
 {
-	return sink->ops->manifest(sink->state, text, size, media_type, top, err);
+	return sink->ops->manifest(sink->state, text, size, media_type, top && !sink->unnamed, err);
 }
 
 int image_sink_commit(struct image_sink *sink, struct error **err)

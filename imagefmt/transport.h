@@ -66,6 +66,8 @@ int image_sink_has(struct image_sink *sink, const struct descriptor *const *blob
 		   const struct reference *from, bool *has, struct error **err);
 int image_sink_manifest(struct image_sink *sink, const void *text, size_t size, const char *media_type, bool top,
 			struct error **err);
+/* From now on what comes as `top` goes by its digest only, too: no name of the place changes. For registries. */
+void image_sink_leave_unnamed(struct image_sink *sink);
 int image_sink_commit(struct image_sink *sink, struct error **err);
 /* Without a commit before it, what was sent is abandoned. */
 void image_sink_close(struct image_sink *sink);

@@ -38,3 +38,39 @@ platform_of() {
 	local ctr
 	ctr=$(cooper from "$@") && cooper unshare sh -c "cat \$(cooper mount $ctr)/platform" && cooper rm "$ctr" >/dev/null
 }
+
+# ---- Programs for arm64 ----
+
+# The list "base" in the store: busybox for amd64, and for arm64 nothing but one program. In both, /hello FILE writes the
+# machine's name into FILE (lib/arm64.py).
+make_base_list() {
+	local directory=$BATS_FILE_TMPDIR/arm64 ctr
+	# Once for all stores of a file: the layers are to be the same.
+	[ -e "$directory/script" ] || make_arch_programs "$directory" || return
+	ctr=$(cooper from scratch) && cooper copy "$ctr" "$directory/hello" /hello >/dev/null &&
+		cooper config --arch arm64 "$ctr" && cooper commit -q --rm "$ctr" base-arm64 >/dev/null &&
+		ctr=$(cooper from busybox) && cooper copy "$ctr" "$directory/script" /hello >/dev/null &&
+		cooper config --arch amd64 "$ctr" && cooper commit -q --rm "$ctr" base-amd64 >/dev/null &&
+		cooper manifest create --replace base base-amd64 base-arm64 >/dev/null
+}
+
+make_arch_programs() {
+	# shellcheck disable=SC2016 # $1 is the script's
+	mkdir -p "$1" && python3 "$LIB_DIRECTORY/arm64.py" "$1/hello" &&
+		printf '#!/bin/sh\nuname -m >"$1"\n' >"$1/script" && chmod 755 "$1/script"
+}
+
+# Where programs for arm64 cannot be run in a user namespace, what is missing is said.
+need_emulation() {
+	local release
+	[ "$(uname -m)" = x86_64 ] || skip "these images are for amd64 and arm64, and amd64 must be native"
+	command -v qemu-aarch64-static >/dev/null || command -v qemu-aarch64 >/dev/null || skip "qemu-user-static is not installed"
+	release=$(uname -r)
+	printf '6.7\n%s\n' "$release" | sort -V -C || skip "binfmt_misc in a user namespace needs Linux 6.7, this is $release"
+}
+
+# A file of a list's image:  file_of PLATFORM LIST PATH
+file_of() {
+	local ctr
+	ctr=$(cooper from --platform "$1" "$2") && cooper unshare sh -c "cat \$(cooper mount $ctr)$3" && cooper rm "$ctr" >/dev/null
+}
