@@ -1,0 +1,86 @@
+# What cooper gets, says and builds in pods as containerd makes them: tests/pods/all has run tests/pods/job in each row of
+# tests/pods/table.json; here its results are looked at.
+load lib/common
+
+setup_file() {
+	common_setup_file
+	export PODS=$BATS_TEST_DIRNAME/../pods MADE=${COOPER_TEST_CACHE:-/nowhere}/pods
+}
+
+setup() {
+	[ -d "$MADE/results" ] || skip "no pods were run (root and crun are needed: tests/pods/all)"
+}
+
+# rows FILTER: the names of the rows that jq's filter selects.
+rows() {
+	jq -r ".[] | select($1) | .name" "$PODS/table.json"
+}
+
+@test "in every kind of pod cooper info names the rung that the table says is possible" {
+	wrong=
+	for name in $(rows true); do
+		want=$(jq -r --arg name "$name" '.[] | select(.name == $name) | .rung' "$PODS/table.json")
+		have=$(jq -r .isolation.rung "$MADE/results/$name/info.json")
+		[ "$have" = "$want" ] || wrong+="$name: rung $have instead of $want"$'\n'
+	done
+	[ -z "$wrong" ] || fail "$wrong"
+	[ "$(rows true | wc -l)" -ge 20 ]
+}
+
+@test "in every kind of pod but the best cooper info says what would raise the rung" {
+	wrong=
+	for name in $(rows '.rung != "1"'); do
+		remedy=$(jq -r .isolation.remedy "$MADE/results/$name/info.json")
+		[ "${#remedy}" -gt 20 ] || wrong+="$name: '$remedy'"$'\n'
+		jq -e '[.isolation.probes[] | select(.result != "ok")] | length > 0 and all(.means != null)' \
+			"$MADE/results/$name/info.json" >/dev/null || wrong+="$name: probes"$'\n'
+	done
+	[ -z "$wrong" ] || fail "$wrong"
+	jq -r .isolation.remedy "$MADE/results/d4/info.json" | grep -q runAsUser
+	jq -r .isolation.remedy "$MADE/results/a/info.json" | grep -q seccomp
+	jq -r .isolation.remedy "$MADE/results/c/info.json" | grep -q allowPrivilegeEscalation
+	jq -r .isolation.remedy "$MADE/results/c2/info.json" | grep -q procMount
+}
+
+# The same Dockerfile on this machine with the user's own ids.
+build_here() {
+	cp -R "$PODS/context" "$BATS_TEST_TMPDIR/context"
+	printf hush >"$BATS_TEST_TMPDIR/token"
+	base=$(cooper pull -q "oci-archive:$MADE/busybox.tar")
+	cooper tag "$base" busybox
+	SOURCE_DATE_EPOCH=1700000000 cooper build -q --secret "id=token,src=$BATS_TEST_TMPDIR/token" \
+		-t built "$BATS_TEST_TMPDIR/context" 2>"$BATS_TEST_TMPDIR/log" || fail "$(cat "$BATS_TEST_TMPDIR/log")"
+}
+
+@test "every pod that can build builds the image that this machine builds: the same id" {
+	want=$(build_here)
+	[ "${#want}" -ge 64 ]
+	wrong=
+	for name in $(rows .builds); do
+		[ "$(cat "$MADE/results/$name/status")" = 0 ] ||
+			wrong+="$name: $(tail -n 5 "$MADE/results/$name/log")"$'\n'
+		have=$(cat "$MADE/results/$name/id" || true)
+		[ "$have" = "$want" ] || wrong+="$name: '$have' instead of '$want'"$'\n'
+	done
+	[ -z "$wrong" ] || fail "$wrong"
+	[ "$(rows .builds | wc -l)" -ge 12 ]
+}
+
+@test "what a pod has pushed is that image" {
+	want=$(build_here)
+	for name in c e2; do
+		run cooper pull -q "oci-archive:$MADE/results/$name/built.tar"
+		assert_succeeds
+		assert_output_is "$want"
+	done
+}
+
+@test "a pod that cannot build says so, and what forbids it; nothing is half built" {
+	wrong=
+	for name in $(rows '.builds | not'); do
+		[ "$(cat "$MADE/results/$name/status")" = 125 ] || wrong+="$name: status $(cat "$MADE/results/$name/status")"$'\n'
+		grep -qE 'seccomp|runAsUser|rung|level' "$MADE/results/$name/log" || wrong+="$name: $(cat "$MADE/results/$name/log")"$'\n'
+		[ ! -e "$MADE/results/$name/built.tar" ] || wrong+="$name: built.tar"$'\n'
+	done
+	[ -z "$wrong" ] || fail "$wrong"
+}
