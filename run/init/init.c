@@ -13,6 +13,7 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/futex.h>
 #include <linux/limits.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
@@ -175,12 +176,14 @@ static int search(char **argv, char **env)
 struct command {
 	const char *flags;
 	char **argv, **env;
+	unsigned is_alone; /* a futex(2): 1 once the init has closed its end of the channel */
 };
 
-/* Shares our memory, and writes to none of it but its stack. */
+/* Shares our memory, and writes to none of it but its stack. Executes nothing before the init has closed its end of the
+ * channel: the command could take it from there (pidfd_getfd(2)). */
 static __attribute__((noreturn)) void be_command(void *argument)
 {
-	const struct command *command = argument;
+	struct command *command = argument;
 	char **argv = command->argv;
 	kernel_signals none = 0;
 	struct init_report report = {.kind = INIT_REPORT_EXEC};
@@ -192,6 +195,8 @@ static __attribute__((noreturn)) void be_command(void *argument)
 	if (command->flags[0] == INIT_FLAG_TERMINAL)
 		call(__NR_ioctl, 0, TIOCSCTTY, 0, 0, 0);
 	call(__NR_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, SIGNALS_SIZE, 0);
+	while (!__atomic_load_n(&command->is_alone, __ATOMIC_ACQUIRE))
+		call(__NR_futex, (long)&command->is_alone, FUTEX_WAIT, 0, 0, 0);
 	report.code = argv[0][0] == '\0'   ? ENOENT
 		      : has_slash(argv[0]) ? execute(argv[0], argv, command->env)
 					   : search(argv, command->env);
@@ -199,9 +204,9 @@ static __attribute__((noreturn)) void be_command(void *argument)
 	leave(report.code == ENOENT || report.code == ENOTDIR ? 127 : 126);
 }
 
-/* Nothing is copied: the command's process has our memory until it executes. But we do not stand still meanwhile, as
- * for vfork(2): our end of the channel has to be closed before the command could take it from us (pidfd_getfd(2)). Its
- * stack lies below ours, and the rest of ours is far smaller than the gap. */
+/* Nothing is copied: the command's process has our memory until it executes. We do not stand still meanwhile, as for
+ * vfork(2): there is our end of the channel to close. Its stack lies below ours, and the rest of ours is far smaller
+ * than the gap. */
 static long start_command(struct command *command)
 {
 	unsigned long below = ((unsigned long)__builtin_frame_address(0) - STACK_GAP) & ~15UL;
@@ -259,6 +264,8 @@ __attribute__((noreturn, used)) void start(long *stack)
 		leave(126);
 	}
 	call(__NR_close, INIT_CHANNEL, 0, 0, 0, 0);
+	__atomic_store_n(&step.is_alone, 1, __ATOMIC_RELEASE);
+	call(__NR_futex, (long)&step.is_alone, FUTEX_WAKE, 1, 0, 0);
 	for (;;) {
 		long number = call(__NR_rt_sigtimedwait, (long)&all, 0, 0, SIGNALS_SIZE, 0);
 		if (number == SIGCHLD)
