@@ -247,7 +247,7 @@ int image_copy(struct workshop *w, const char *source, const struct strlist *des
 					    .client = from.client,
 					    .check_indexes = options->extent != COPY_ONE_PLATFORM};
 	/* What is in the store has come in through here, or was made here. */
-	if (rc == 0 && from.location.transport != TRANSPORT_STORE)
+	if (rc == 0 && from.location.transport != TRANSPORT_STORE && !options->insecure_policy)
 		rc = trust_source(&trust, &from.source, err);
 	if (rc == 0)
 		rc = image_source_manifest(from.source, /* want */ NULL, &from.top, &from.top_type, err);

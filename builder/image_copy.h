@@ -24,6 +24,7 @@ struct image_copy_options {
 	bool accept_uncompressed; /* of an OCI layout: layers that are not packed stay so */
 	bool preserve_digests;	  /* -EINVAL when a manifest would have to change */
 	bool remove_signatures;
+	bool insecure_policy; /* the trust policy is not asked */
 	struct registry_options source_registry;
 	const char *source_blob_folder, *destination_blob_folder; /* of oci:, shared ones; NULL */
 	const struct strlist *additional_tags;			  /* of docker-archive:; NULL */

@@ -47,7 +47,7 @@ static int copy_from_origin(struct copier *c, const struct digest *digest, const
 	const struct trust_options trust = {.location = &location, .client = client};
 	if (rc == 0)
 		rc = registry_source_open(client, origin, &source, err);
-	if (rc == 0)
+	if (rc == 0 && !c->options->insecure_policy)
 		rc = trust_source(&trust, &source, err);
 	if (rc == 0)
 		rc = image_source_manifest(source, digest, &text, &media_type, err);

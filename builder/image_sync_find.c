@@ -49,8 +49,11 @@ struct registry_options sync_registry(const struct sync_plan *plan, size_t acces
 	const struct sync_access *own = &plan->accesses[access];
 	struct registry_options options = *for_all;
 
-	if (own->credentials)
+	if (own->credentials) {
 		options.credentials = own->credentials;
+		options.username = options.registry_token = NULL;
+		options.anonymous = false;
+	}
 	if (own->cert_dir)
 		options.cert_dir = own->cert_dir;
 	if (own->has_tls_verify)

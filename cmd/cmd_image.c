@@ -2,11 +2,16 @@
  * cooper image: images where they are, without the store between. The group, and its small commands.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/parse.h"
 #include "builder/image_remove.h"
 #include "builder/image_tags.h"
 #include "cmd/image_flags.h"
@@ -18,6 +23,10 @@ static const struct option_spec source_end_rows[] = {
 	{"src-authfile", 0, OPTION_TEXT, END(authfile), "FILE", "credentials for the source are in this file"},
 	{"src-creds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", "credentials for the source"},
 	{"screds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", NULL},
+	{"src-username", 0, OPTION_TEXT, END(username), "NAME", "the user at the source, with --src-password"},
+	{"src-password", 0, OPTION_TEXT, END(password), "TEXT", "and the password; it is in the list of processes"},
+	{"src-registry-token", 0, OPTION_TEXT, END(registry_token), "TOKEN", "a bearer token for the source"},
+	{"src-no-creds", 0, OPTION_FLAG, END(no_creds), NULL, "use no credentials for the source"},
 	{"src-cert-dir", 0, OPTION_TEXT, END(cert_dir), "DIR", "certificates and keys for the source"},
 	{"src-tls-verify", 0, OPTION_OPTIONAL, END(tls_verify), "BOOL",
 	 "require HTTPS and valid certificates of the source", "true"},
@@ -28,6 +37,10 @@ static const struct option_spec destination_end_rows[] = {
 	{"dest-authfile", 0, OPTION_TEXT, END(authfile), "FILE", "credentials for the destination are in this file"},
 	{"dest-creds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", "credentials for the destination"},
 	{"dcreds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", NULL},
+	{"dest-username", 0, OPTION_TEXT, END(username), "NAME", "the user at the destination, with --dest-password"},
+	{"dest-password", 0, OPTION_TEXT, END(password), "TEXT", "and the password; it is in the list of processes"},
+	{"dest-registry-token", 0, OPTION_TEXT, END(registry_token), "TOKEN", "a bearer token for the destination"},
+	{"dest-no-creds", 0, OPTION_FLAG, END(no_creds), NULL, "use no credentials for the destination"},
 	{"dest-cert-dir", 0, OPTION_TEXT, END(cert_dir), "DIR", "certificates and keys for the destination"},
 	{"dest-tls-verify", 0, OPTION_OPTIONAL, END(tls_verify), "BOOL",
 	 "require HTTPS and valid certificates of the destination", "true"},
@@ -35,16 +48,45 @@ static const struct option_spec destination_end_rows[] = {
 const struct option_group destination_end_group = {"Destination options", destination_end_rows,
 						   ARRAY_COUNT(destination_end_rows)};
 
+/* Who we are is said in one way. */
+static int check_end(const struct end_flags *end, struct error **err)
+{
+	int ways = (end->creds != NULL) + (end->username != NULL) + (end->registry_token != NULL) + end->no_creds;
+
+	if (end->password && !end->username)
+		return error_set(err, EINVAL, "a password for a registry, but no user name");
+	if (ways > 1)
+		return error_set(err, EINVAL,
+				 "of --…-creds, --…-username, --…-registry-token and --…-no-creds only one can be "
+				 "given for an end");
+	if (end->username && !end->password && !isatty(STDIN_FILENO))
+		return error_set(err, EINVAL, "a user name '%s', but no password, and no terminal to ask for it",
+				 end->username);
+	return 0;
+}
+
 int end_flags_read(const struct end_flags *end, const struct registry_flags *both, bool quiet,
 		   struct registry_options *options, struct error **err)
 {
 	struct registry_flags flags = *both;
+	int rc = check_end(end, err);
+
+	if (rc < 0)
+		return rc;
+	bool is_said = end->creds || end->username || end->registry_token || end->no_creds;
 
 	flags.authfile = end->authfile ? end->authfile : both->authfile;
-	flags.creds = end->creds ? end->creds : both->creds;
+	flags.creds = is_said ? end->creds : both->creds;
 	flags.cert_dir = end->cert_dir ? end->cert_dir : both->cert_dir;
 	flags.tls_verify = end->tls_verify ? end->tls_verify : both->tls_verify;
-	return registry_flags_read(&flags, quiet, options, err);
+	rc = registry_flags_read(&flags, quiet, options, err);
+	if (rc < 0)
+		return rc;
+	options->username = end->username;
+	options->password = end->password;
+	options->registry_token = end->registry_token;
+	options->anonymous = end->no_creds;
+	return 0;
 }
 
 #define SKOPEO(member) offsetof(struct skopeo_flags, member)
@@ -53,8 +95,62 @@ static const struct option_spec skopeo_rows[] = {
 	{"override-os", 0, OPTION_TEXT, SKOPEO(override_os), "OS", "as --os"},
 	{"override-variant", 0, OPTION_TEXT, SKOPEO(override_variant), "VARIANT", "as --variant"},
 	{"retry-times", 0, OPTION_TEXT, SKOPEO(retry_times), "N", "as --retry"},
+	{"command-timeout", 0, OPTION_TEXT, SKOPEO(command_timeout), "TIME", "give up after this time (30s, 5m)"},
 };
 const struct option_group skopeo_group = {NULL, skopeo_rows, ARRAY_COUNT(skopeo_rows)};
+
+#define TRUST(member) offsetof(struct trust_flags, member)
+static const struct option_spec trust_rows[] = {
+	{"policy", 0, OPTION_TEXT, TRUST(policy), "FILE", "as --signature-policy: who is trusted"},
+	{"insecure-policy", 0, OPTION_FLAG, TRUST(insecure_policy), NULL, "accept any image, whatever the policy says"},
+	{"registries.d", 0, OPTION_TEXT, TRUST(registries_d), "DIR", "where signatures lie is said here"},
+};
+const struct option_group trust_group = {NULL, trust_rows, ARRAY_COUNT(trust_rows)};
+
+int trust_flags_read(const struct trust_flags *flags, bool *insecure, struct error **err)
+{
+	if (flags->policy && flags->insecure_policy)
+		return error_set(err, EINVAL, "--policy and --insecure-policy exclude each other");
+	if (flags->policy && access(flags->policy, R_OK) < 0)
+		return error_set_errno(err, "--policy %s", flags->policy);
+	if (flags->registries_d && access(flags->registries_d, R_OK | X_OK) < 0)
+		return error_set_errno(err, "--registries.d %s", flags->registries_d);
+	/* Read in one place below, like the variables themselves (cmd/main.c). */
+	if (flags->policy)
+		setenv("COOPER_SIGNATURE_POLICY", flags->policy, /* overwrite */ 1);
+	if (flags->registries_d)
+		setenv("COOPER_REGISTRIES_D", flags->registries_d, /* overwrite */ 1);
+	*insecure = flags->insecure_policy;
+	return 0;
+}
+
+/* What is left in tmp/ is swept by the next command (docs/store.md), as after any other end. */
+static void end_by_alarm(int signal)
+{
+	static const char text[] = "cooper: the time of --command-timeout is over\n";
+
+	(void)signal;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(IMAGE_FAILURE_STATUS);
+	_exit(IMAGE_FAILURE_STATUS);
+}
+
+static int start_alarm(const char *text, struct error **err)
+{
+	int64_t nanoseconds = 0;
+	int rc = text ? parse_duration(text, "--command-timeout", &nanoseconds, err) : 0;
+
+	if (rc < 0 || nanoseconds == 0) /* 0 is skopeo's "none" */
+		return rc;
+	if (nanoseconds < 0)
+		return error_set(err, EINVAL, "--command-timeout '%s': less than nothing", text);
+	int64_t milliseconds = nanoseconds / 1000000 + 1;
+	const struct itimerval timer = {
+		.it_value = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000}};
+	const struct sigaction action = {.sa_handler = end_by_alarm};
+	sigaction(SIGALRM, &action, NULL);
+	return setitimer(ITIMER_REAL, &timer, NULL) < 0 ? error_set_errno(err, "--command-timeout '%s'", text) : 0;
+}
 
 static void use_when_unset(const char **slot, const char *text)
 {
@@ -62,13 +158,14 @@ static void use_when_unset(const char **slot, const char *text)
 		*slot = text;
 }
 
-void skopeo_flags_apply(const struct skopeo_flags *flags, struct platform_flags *platform,
-			struct registry_flags *registry)
+int skopeo_flags_apply(const struct skopeo_flags *flags, struct platform_flags *platform,
+		       struct registry_flags *registry, struct error **err)
 {
 	use_when_unset(&platform->arch, flags->override_arch);
 	use_when_unset(&platform->os, flags->override_os);
 	use_when_unset(&platform->variant, flags->override_variant);
 	use_when_unset(&registry->retry, flags->retry_times);
+	return start_alarm(flags->command_timeout, err);
 }
 
 /* ---- tags ---- */
@@ -88,8 +185,9 @@ static int run_tags(struct command_context *context, void *values, const struct 
 	cleanup_free char *repository = NULL;
 	struct registry_options registry;
 
-	skopeo_flags_apply(&options->skopeo, &unused, &options->registry);
-	int rc = registry_flags_read(&options->registry, /* quiet */ true, &registry, err);
+	int rc = skopeo_flags_apply(&options->skopeo, &unused, &options->registry, err);
+	if (rc == 0)
+		rc = registry_flags_read(&options->registry, /* quiet */ true, &registry, err);
 	if (rc == 0)
 		rc = image_tags(context->workshop, args->items[0], &registry, &repository, &tags, err);
 	if (rc < 0)
@@ -144,8 +242,9 @@ static int run_delete(struct command_context *context, void *values, const struc
 	struct platform_flags unused = {0};
 	struct image_remove_options remove = {.tag_only = options->tag_only, .blob_folder = options->shared_blob_dir};
 
-	skopeo_flags_apply(&options->skopeo, &unused, &options->registry);
-	int rc = registry_flags_read(&options->registry, /* quiet */ true, &remove.registry, err);
+	int rc = skopeo_flags_apply(&options->skopeo, &unused, &options->registry, err);
+	if (rc == 0)
+		rc = registry_flags_read(&options->registry, /* quiet */ true, &remove.registry, err);
 	return rc < 0 ? rc : image_remove(context->workshop, args->items[0], &remove, err);
 }
 

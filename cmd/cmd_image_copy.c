@@ -17,6 +17,7 @@ struct copy_options {
 	const char *src_shared, *dest_shared;
 	struct strlist additional_tags;
 	struct skopeo_flags skopeo;
+	struct trust_flags trust;
 	struct platform_flags platform;
 	struct compression_flags compression;
 	struct end_flags source, destination;
@@ -132,8 +133,11 @@ static int run(struct command_context *context, void *values, const struct strli
 	char text[DIGEST_TEXT_SIZE];
 	bool asked = false;
 
-	skopeo_flags_apply(&options->skopeo, &options->platform, &options->registry);
-	int rc = read_flags(options, &copy, err);
+	int rc = skopeo_flags_apply(&options->skopeo, &options->platform, &options->registry, err);
+	if (rc == 0)
+		rc = trust_flags_read(&options->trust, &copy.insecure_policy, err);
+	if (rc == 0)
+		rc = read_flags(options, &copy, err);
 	if (rc == 0)
 		rc = sign_flags_read(&options->sign, context->now, &sign, err);
 	copy.export.signing = sign_request_wanted(&sign);
@@ -163,7 +167,7 @@ const struct command command_image_copy = {
 	.description = "Layers that need not change are copied as they are, those that the destination has are not, "
 		       "and between "
 		       "repositories of one registry they are mounted; on their way they lie in the store's tmp/, a "
-		       "few at a time. "
+		       "few at a time, unless they are files that can be sent from where they are. "
 		       "Uncompressed layers are compressed for registries and layouts. Of a list the image for this "
 		       "machine (or "
 		       "--platform) is copied, with --all the list with all of them.\n\nWith several destinations the "
@@ -177,6 +181,7 @@ const struct command command_image_copy = {
 	.max_args = SIZE_MAX,
 	.options = {{&group, 0},
 		    {&skopeo_group, offsetof(struct copy_options, skopeo)},
+		    {&trust_group, offsetof(struct copy_options, trust)},
 		    {&platform_group, offsetof(struct copy_options, platform)},
 		    {&compression_group, offsetof(struct copy_options, compression)},
 		    {&source_end_group, offsetof(struct copy_options, source)},

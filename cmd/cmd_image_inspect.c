@@ -174,8 +174,9 @@ static int run(struct command_context *context, void *values, const struct strli
 					  .blob_folder = options->shared_blob_dir};
 	bool asked = false;
 
-	skopeo_flags_apply(&options->skopeo, &options->platform, &options->registry);
-	int rc = options->raw && options->format ? error_set(err, EINVAL, "--raw and --format exclude each other") : 0;
+	int rc = skopeo_flags_apply(&options->skopeo, &options->platform, &options->registry, err);
+	if (rc == 0 && options->raw && options->format)
+		rc = error_set(err, EINVAL, "--raw and --format exclude each other");
 	if (rc == 0)
 		rc = registry_flags_read(&options->registry, /* quiet */ true, &examine.registry, err);
 	if (rc == 0)

@@ -7,12 +7,15 @@
 #include "base/log.h"
 #include "builder/image_sync.h"
 #include "cmd/image_flags.h"
+#include "cmd/sign_flags.h"
 #include "imagefmt/pack.h"
 
 struct sync_options {
 	const char *from, *to, *format, *append_suffix;
-	bool all, scoped, keep_going, dry_run, preserve_digests, quiet;
+	bool all, scoped, keep_going, dry_run, preserve_digests, quiet, remove_signatures;
 	struct skopeo_flags skopeo;
+	struct trust_flags trust;
+	struct sign_flags sign;
 	struct platform_flags platform;
 	struct end_flags source, destination;
 	struct registry_flags registry;
@@ -29,6 +32,7 @@ static const struct option_spec rows[] = {
 	{"dry-run", 0, OPTION_FLAG, SYNC(dry_run), NULL, "only tell what would be copied"},
 	{"format", 'f', OPTION_TEXT, SYNC(format), "FORMAT", "oci or v2s2; default: as they are"},
 	{"preserve-digests", 0, OPTION_FLAG, SYNC(preserve_digests), NULL, "fail when a manifest would have to change"},
+	{"remove-signatures", 0, OPTION_FLAG, SYNC(remove_signatures), NULL, "leave the images' signatures behind"},
 	{"quiet", 'q', OPTION_FLAG, SYNC(quiet), NULL, "no progress of blobs"},
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
@@ -69,6 +73,7 @@ static int read_flags(const struct sync_options *options, struct image_sync_opti
 	int rc = read_kinds(options, sync, err);
 
 	copy->extent = options->all ? COPY_ALL : COPY_ONE_PLATFORM;
+	copy->remove_signatures = options->remove_signatures;
 	copy->preserve_digests = options->preserve_digests;
 	copy->export.level = PACK_LEVEL_DEFAULT;
 	sync->scoped = options->scoped;
@@ -89,12 +94,19 @@ static int run(struct command_context *context, void *values, const struct strli
 {
 	struct sync_options *options = values;
 	cleanup(platform_done) struct platform platform = {0};
+	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct image_sync_options sync = {0};
 	size_t copied = 0;
 	bool asked = false;
 
-	skopeo_flags_apply(&options->skopeo, &options->platform, &options->registry);
-	int rc = read_flags(options, &sync, err);
+	int rc = skopeo_flags_apply(&options->skopeo, &options->platform, &options->registry, err);
+	if (rc == 0)
+		rc = trust_flags_read(&options->trust, &sync.copy.insecure_policy, err);
+	if (rc == 0)
+		rc = read_flags(options, &sync, err);
+	if (rc == 0)
+		rc = sign_flags_read(&options->sign, context->now, &sign, err);
+	sync.copy.export.signing = sign_request_wanted(&sign);
 	if (rc == 0)
 		rc = platform_flags_read(&options->platform, &platform, &asked, err);
 	if (rc == 0 && asked && options->all)
@@ -128,9 +140,11 @@ const struct command command_image_sync = {
 	.min_args = 2,
 	.options = {{&group, 0},
 		    {&skopeo_group, offsetof(struct sync_options, skopeo)},
+		    {&trust_group, offsetof(struct sync_options, trust)},
 		    {&platform_group, offsetof(struct sync_options, platform)},
 		    {&source_end_group, offsetof(struct sync_options, source)},
 		    {&destination_end_group, offsetof(struct sync_options, destination)},
+		    {&sign_group, offsetof(struct sync_options, sign)},
 		    {&registry_group, offsetof(struct sync_options, registry)}},
 	.options_size = sizeof(struct sync_options),
 	.failure_status = IMAGE_FAILURE_STATUS,

@@ -21,7 +21,8 @@ extern const struct command command_image_digest;
 
 /* How to talk to a registry at one end: what is said for this end (--src-creds, --dest-tls-verify …), else for both. */
 struct end_flags {
-	const char *authfile, *creds, *cert_dir, *tls_verify;
+	const char *authfile, *creds, *cert_dir, *tls_verify, *username, *password, *registry_token;
+	bool no_creds;
 };
 extern const struct option_group source_end_group, destination_end_group;
 int end_flags_read(const struct end_flags *end, const struct registry_flags *both, bool quiet,
@@ -29,11 +30,19 @@ int end_flags_read(const struct end_flags *end, const struct registry_flags *bot
 
 /* Old and skopeo's names for what platform_group and registry_group have under others. */
 struct skopeo_flags {
-	const char *override_arch, *override_os, *override_variant, *retry_times;
+	const char *override_arch, *override_os, *override_variant, *retry_times, *command_timeout;
 };
 extern const struct option_group skopeo_group;
-/* Puts them in where the others say nothing. */
-void skopeo_flags_apply(const struct skopeo_flags *flags, struct platform_flags *platform,
-			struct registry_flags *registry);
+/* Puts them in where the others say nothing; the time of --command-timeout begins. */
+int skopeo_flags_apply(const struct skopeo_flags *flags, struct platform_flags *platform,
+		       struct registry_flags *registry, struct error **err);
+
+/* Of the commands that fetch images: which are trusted, and where their signatures are. */
+struct trust_flags {
+	const char *policy, *registries_d;
+	bool insecure_policy;
+};
+extern const struct option_group trust_group;
+int trust_flags_read(const struct trust_flags *flags, bool *insecure, struct error **err);
 
 #endif

@@ -24,20 +24,21 @@
 static int parse_credentials(const struct registry_options *options, struct credentials *credentials,
 			     struct error **err)
 {
-	cleanup(buf_done) struct buf password = BUF_SECRET(PASSWORD_SIZE_MAX);
-	const char *text = options->credentials;
-	const char *colon = strchr(text, ':');
+	cleanup(buf_done) struct buf asked = BUF_SECRET(PASSWORD_SIZE_MAX);
+	const char *text = options->username ? options->username : options->credentials;
+	const char *colon = options->username ? NULL : strchr(text, ':');
+	const char *password = options->username ? options->password : colon ? colon + 1 : NULL;
 	size_t user = colon ? (size_t)(colon - text) : strlen(text);
 
 	if (user == 0)
 		return error_set(err, EINVAL, "--creds: no user name (use user:password)");
-	if (!colon && options->ask_password) {
-		int rc = options->ask_password(&password, err);
+	if (!password && options->ask_password) {
+		int rc = options->ask_password(&asked, err);
 		if (rc < 0)
 			return rc;
 	}
 	credentials->username = mem_strndup(text, user);
-	credentials->password = mem_strdup(colon ? colon + 1 : buf_str(&password));
+	credentials->password = mem_strdup(password ? password : buf_str(&asked));
 	return 0;
 }
 
@@ -64,11 +65,13 @@ int registry_client_new(const struct registry_options *options, struct registry_
 
 	if (options->retries > RETRIES_MAX)
 		return error_set(err, EINVAL, "--retry %d: more than %d", options->retries, RETRIES_MAX);
-	if (options->credentials) {
+	if (options->credentials || options->username) {
 		int rc = parse_credentials(options, &made->credentials, err);
 		if (rc < 0)
 			return rc;
 	}
+	made->credentials.registry_token = mem_strdup(options->registry_token);
+	made->anonymous = options->anonymous;
 	made->authfile = options->authfile && *options->authfile ? mem_strdup(options->authfile) : NULL;
 	made->tls_verify = options->tls_verify;
 	made->parallel = options->parallel > 0 ? (unsigned)options->parallel : PARALLEL_DEFAULT;

@@ -28,7 +28,12 @@ struct registry_transfer {
 struct registry_options {
 	const char *authfile;	 /* --authfile; a missing file is an error */
 	const char *credentials; /* --creds "user[:password]" */
-	/* Asks the user for the password that `credentials` lacks, into a secret buffer; NULL: it is "". */
+	/* The same in two words, for a name that has a colon. */
+	const char *username, *password;
+	const char *registry_token; /* instead: sent as it is where a token is asked for */
+	bool anonymous;		    /* whatever the files say */
+	/* Asks the user for the password that `credentials` or `username` lacks, into a secret buffer; NULL: it is "".
+	 */
 	int (*ask_password)(struct buf *password, struct error **err);
 	const char *cert_dir; /* --cert-dir */
 	enum tls_verify tls_verify;

@@ -22,6 +22,8 @@ struct registry_client {
 	void (*transfer)(const struct registry_transfer *transfer, void *context);
 	void *transfer_context;
 	struct http_transport *transport;
+	bool anonymous; /* no credentials at all */
+
 	struct endpoint **endpoints; /* each stays where it is: sessions point to them */
 	size_t endpoint_count;
 	struct token_cache tokens;

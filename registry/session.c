@@ -147,6 +147,12 @@ static int find_credentials(struct session *session, struct credentials *who, st
 {
 	const struct credentials *given = session->own.username ? &session->own : &session->client->credentials;
 
+	if (session->client->anonymous)
+		return 0;
+	if (given->registry_token && !session->is_mirror) {
+		who->registry_token = mem_strdup(given->registry_token);
+		return 0;
+	}
 	if (given->username && !session->is_mirror) {
 		who->username = mem_strdup(given->username);
 		who->password = mem_strdup(given->password);

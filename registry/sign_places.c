@@ -100,6 +100,10 @@ static int read_all(json_t *merged, struct error **err)
 {
 	cleanup_free char *config = env_config_home();
 	cleanup_free char *own = mem_printf("%s/containers/registries.d", config);
+	const char *named = env_get("REGISTRIES_D");
+
+	if (named)
+		return read_directory(named, merged, err);
 
 	if (access(own, F_OK) == 0)
 		return read_directory(own, merged, err);

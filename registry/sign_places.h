@@ -22,8 +22,9 @@ struct sign_places {
 void sign_places_done(struct sign_places *places);
 CLEANUP_FOR_VALUE(struct sign_places, sign_places_done)
 
-/* Reads ~/.config/containers/registries.d or, when that is not there, the system's. What nothing is said about lies
- * where all of containers' tools have it: ~/.local/share/containers/sigstore, /var/lib/containers/sigstore for root. */
+/* Reads $COOPER_REGISTRIES_D (which is also what --registries.d sets), ~/.config/containers/registries.d or, when that
+ * is not there, the system's. What nothing is said about lies where all of containers' tools have it:
+ * ~/.local/share/containers/sigstore, /var/lib/containers/sigstore for root. */
 int sign_places_find(const struct reference *ref, struct sign_places *places, struct error **err);
 
 /* Appends the signatures of a manifest under `base`; none is success. */
