@@ -15,12 +15,29 @@
 #include "registry/docker.h"
 #include "registry/sign_image.h"
 
-static int send_image(struct workshop *w, struct image_sink *sink, struct outgoing *out, struct digest *digest,
-		      struct error **err)
+/* The blobs: those that are being packed while they are, where the sink can. */
+static int send_blobs(struct workshop *w, struct image_sink *sink, const struct outgoing_wish *wish,
+		      struct outgoing *out, struct error **err)
 {
+	bool meanwhile = out->packing && image_sink_takes_feed(sink);
 	size_t count = 0;
+	int rc = meanwhile ? 0 : outgoing_end(out, wish, err);
+
+	if (rc < 0)
+		return rc;
 	cleanup_free const struct descriptor **blobs = outgoing_blobs(out, &count);
-	int rc = image_sink_send(sink, blobs, count, workshop_store(w), err);
+	if (!meanwhile)
+		return image_sink_send(sink, blobs, count, workshop_store(w), err);
+	rc = image_sink_send_feed(sink, blobs, count, packing_feed(out->packing), workshop_store(w), err);
+	if (rc == -EPIPE) /* the worker knows better why it has ended */
+		error_clear(err);
+	return rc < 0 && rc != -EPIPE ? rc : outgoing_end(out, wish, err);
+}
+
+static int send_image(struct workshop *w, struct image_sink *sink, const struct outgoing_wish *wish,
+		      struct outgoing *out, struct digest *digest, struct error **err)
+{
+	int rc = send_blobs(w, sink, wish, out, err);
 
 	if (rc >= 0)
 		rc = image_sink_manifest(sink, out->text.data, out->text.len, manifest_media_type(&out->manifest),
@@ -61,7 +78,7 @@ static int send_as_docker(struct workshop *w, const struct image *image, struct 
 	error_clear(err);
 	wish->format = FORMAT_DOCKER;
 	int rc = outgoing_prepare(w, image, wish, &out, err);
-	return rc < 0 ? rc : send_image(w, sink, &out, digest, err);
+	return rc < 0 ? rc : send_image(w, sink, wish, &out, digest, err);
 }
 
 static int name_in_store(struct workshop *w, const struct image *image, const char *text, struct digest *digest,
@@ -115,11 +132,11 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 	/* Opened first: a place that cannot be written to is told before an hour of compressing. */
 	rc = open_sink(w, &location, options, &client, &sink, err);
 	if (rc >= 0)
-		rc = outgoing_prepare(w, image, &wish, &out, err);
+		rc = outgoing_start(w, image, &wish, sink, &out, err);
 	if (rc >= 0 && location.transport == TRANSPORT_DOCKER)
 		blob_places_tell(workshop_store(w), &out.manifest, options->client ? *options->client : client);
 	if (rc >= 0)
-		rc = send_image(w, sink, &out, digest, err);
+		rc = send_image(w, sink, &wish, &out, digest, err);
 	if (rc == -EMEDIUMTYPE && options->format_fallback && wish.format == FORMAT_OCI)
 		rc = send_as_docker(w, image, sink, &wish, digest, err);
 	return rc;

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/parse.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/codec.h"
 #include "imagefmt/layer.h"
@@ -17,6 +16,9 @@
 
 void outgoing_done(struct outgoing *out)
 {
+	packing_free(out->packing);
+	free(out->pack);
+	free(out->wanted);
 	manifest_done(&out->manifest);
 	buf_done(&out->text);
 }
@@ -183,7 +185,7 @@ const struct descriptor **outgoing_blobs(const struct outgoing *out, size_t *cou
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->layer_count; i++)
-		if (!is_among(blobs, n, &m->layers[i].digest))
+		if (!(out->pack && out->pack[i]) && !is_among(blobs, n, &m->layers[i].digest))
 			blobs[n++] = &m->layers[i];
 	if (!is_among(blobs, n, &m->config.digest))
 		blobs[n++] = &m->config;
@@ -193,85 +195,100 @@ const struct descriptor **outgoing_blobs(const struct outgoing *out, size_t *cou
 
 /* ---- Images of the store ---- */
 
-struct pack_job {
-	const struct image_config *config;
-	const struct outgoing_wish *wish;
-	const bool *pack; /* for each layer: whether it is */
-};
-
-/* Packs, inside; answers with a line "index digest size" for each layer. */
-static int pack_task(struct workshop *w, void *context, struct buf *result, struct error **err)
+/* Who names a level does not want what was packed with another before. */
+static bool is_exact(const struct outgoing_wish *wish)
 {
-	const struct pack_job *job = context;
+	return wish->force || wish->level != PACK_LEVEL_DEFAULT;
+}
 
-	for (size_t i = 0; i < job->config->diff_id_count; i++) {
-		cleanup(layer_blob_done) struct layer_blob blob = {0};
-		char digest[DIGEST_TEXT_SIZE];
-		if (!job->pack[i])
+/* Layers that have been packed before: found without the user namespace. */
+static void leave_out_packed(struct store *store, const struct image_config *config, const struct outgoing_wish *wish,
+			     struct outgoing *out)
+{
+	struct descriptor blob = {0};
+
+	for (size_t i = 0; i < out->manifest.layer_count && i < config->diff_id_count; i++) {
+		if (!out->pack[i] ||
+		    !layer_find_blob(store, &config->diff_ids[i], wish->codec, wish->level, is_exact(wish), &blob))
 			continue;
-		/* Who names a level does not want what was packed with another before. */
-		bool exactly = job->wish->force || job->wish->level != PACK_LEVEL_DEFAULT;
-		int rc = layer_make_blob(workshop_store(w), &job->config->diff_ids[i], job->wish->codec,
-					 job->wish->level, exactly, &blob, err);
-		if (rc < 0)
-			return rc;
-		buf_printf(result, "%zu %s %llu\n", i, digest_format(&blob.digest, digest),
-			   (unsigned long long)blob.size);
+		out->pack[i] = false;
+		outgoing_set_layer(out, i, wish, &blob.digest, blob.size);
 	}
-	return 0;
 }
 
-static int take_packed(const char *line, const struct outgoing_wish *wish, struct outgoing *out, struct error **err)
-{
-	cleanup(strlist_done) struct strlist words = {0};
-	uint64_t index, size;
-	struct digest digest;
-
-	strlist_split(&words, line, ' ');
-	if (words.count != 3)
-		return error_set(err, EIO, "the worker's answer cannot be read");
-	int rc = parse_u64(words.items[0], out->manifest.layer_count - 1, "layer", &index, err);
-	if (rc >= 0)
-		rc = digest_parse(words.items[1], &digest, err);
-	if (rc >= 0)
-		rc = parse_u64(words.items[2], INT64_MAX, "size", &size, err);
-	if (rc >= 0)
-		outgoing_set_layer(out, index, wish, &digest, size);
-	return rc;
-}
-
-static int pack_layers(struct workshop *w, const struct image *image, const struct outgoing_wish *wish,
-		       struct outgoing *out, struct error **err)
+/* Layers whose blob has been there before, and is not kept: when the place has it, nothing need be packed. */
+static int leave_out_known(struct workshop *w, const struct image_config *config, const struct outgoing_wish *wish,
+			   struct image_sink *sink, struct outgoing *out, struct error **err)
 {
 	const struct manifest *m = &out->manifest;
-	cleanup_free bool *pack = mem_alloc((m->layer_count + 1) * sizeof(*pack));
-	struct pack_job job = {&image->config, wish, pack};
-	cleanup(buf_done) struct buf answer = BUF_INIT((size_t)1 << 20);
-	cleanup(strlist_done) struct strlist lines = {0};
-	bool any = false;
+	cleanup_free struct descriptor *known = mem_alloc((m->layer_count + 1) * sizeof(*known));
+	cleanup_free const struct descriptor **blobs = mem_alloc((m->layer_count + 1) * sizeof(*blobs));
+	cleanup_free size_t *layers = mem_alloc((m->layer_count + 1) * sizeof(*layers));
+	cleanup_free bool *has = mem_alloc((m->layer_count + 1) * sizeof(*has));
+	size_t count = 0;
 
-	int rc = outgoing_plan(out, wish, pack, &any, err);
-	for (size_t i = 0; rc >= 0 && i < m->layer_count; i++) {
-		pack[i] |= !blob_exists(workshop_store(w), &m->layers[i].digest, /* size */ NULL);
-		any |= pack[i];
+	for (size_t i = 0; i < m->layer_count && i < config->diff_id_count; i++) {
+		if (!out->pack[i] || !layer_recall_blob(workshop_store(w), &config->diff_ids[i], wish->codec,
+							wish->level, &known[count]))
+			continue;
+		blobs[count] = &known[count];
+		layers[count++] = i;
 	}
-	if (rc < 0 || !any)
-		return rc;
-	rc = workshop_idmap(w, /* map */ NULL, err);
-	if (rc >= 0)
-		rc = workshop_call(w, pack_task, &job, &answer, err);
-	if (rc < 0)
-		return rc;
-	strlist_split(&lines, buf_str(&answer), '\n');
-	for (size_t i = 0; rc >= 0 && i < lines.count; i++) {
-		if (*lines.items[i])
-			rc = take_packed(lines.items[i], wish, out, err);
+	int rc = count > 0 ? image_sink_has(sink, blobs, count, /* from */ NULL, has, err) : 0;
+	for (size_t j = 0; rc >= 0 && j < count; j++) {
+		if (!has[j])
+			continue;
+		out->pack[layers[j]] = false;
+		outgoing_set_layer(out, layers[j], wish, &known[j].digest, known[j].size);
 	}
 	return rc;
 }
 
-int outgoing_prepare(struct workshop *w, const struct image *image, const struct outgoing_wish *wish,
-		     struct outgoing *out, struct error **err)
+/* Also those that stand for the same layer twice are packed once. */
+static bool is_wanted_before(const struct outgoing *out, const struct image_config *config, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (out->pack[j] && digest_equal(&config->diff_ids[j], &config->diff_ids[i]))
+			return true;
+	return false;
+}
+
+static int start_packing(struct workshop *w, const struct image *image, const struct outgoing_wish *wish,
+			 struct image_sink *sink, struct outgoing *out, struct error **err)
+{
+	const struct image_config *config = &image->config;
+	const struct manifest *m = &out->manifest;
+	bool any = false;
+
+	out->pack = mem_alloc((m->layer_count + 1) * sizeof(*out->pack));
+	int rc = outgoing_plan(out, wish, out->pack, &any, err);
+	for (size_t i = 0; rc >= 0 && i < m->layer_count; i++)
+		out->pack[i] |= !blob_exists(workshop_store(w), &m->layers[i].digest, /* size */ NULL);
+	if (rc >= 0)
+		leave_out_packed(workshop_store(w), config, wish, out);
+	if (rc >= 0 && sink)
+		rc = leave_out_known(w, config, wish, sink, out, err);
+	if (rc < 0)
+		return rc;
+	out->wanted = mem_alloc((m->layer_count + 1) * sizeof(*out->wanted));
+	any = false;
+	for (size_t i = 0; i < config->diff_id_count && i < m->layer_count; i++) {
+		out->wanted[i] = out->pack[i] && !is_wanted_before(out, config, i);
+		any |= out->wanted[i];
+	}
+	out->order = (struct packing_order){
+		.diff_ids = config->diff_ids,
+		.wanted = out->wanted,
+		.count = m->layer_count,
+		.codec = wish->codec,
+		.level = wish->level,
+		.exactly = is_exact(wish),
+	};
+	return any ? packing_start(w, &out->order, &out->packing, err) : 0;
+}
+
+int outgoing_start(struct workshop *w, const struct image *image, const struct outgoing_wish *wish,
+		   struct image_sink *sink, struct outgoing *out, struct error **err)
 {
 	struct store *store = workshop_store(w);
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
@@ -280,8 +297,38 @@ int outgoing_prepare(struct workshop *w, const struct image *image, const struct
 	if (rc >= 0)
 		rc = outgoing_read(text.data, text.len, "manifest", out, err);
 	if (rc >= 0)
-		rc = pack_layers(w, image, wish, out, err);
-	if (rc >= 0)
 		rc = outgoing_set_format(out, wish->format, &image->config, store, err);
-	return rc < 0 ? rc : outgoing_finish(out, err);
+	return rc < 0 ? rc : start_packing(w, image, wish, sink, out, err);
+}
+
+/* A layer that was packed is now the blob of the feed that stands for it. */
+static void take_packed(struct outgoing *out, const struct outgoing_wish *wish)
+{
+	const struct blob_feed *feed = packing_feed(out->packing);
+
+	for (size_t i = 0; i < out->order.count; i++)
+		for (size_t j = 0; out->pack[i] && j < feed->count; j++)
+			if (digest_equal(&feed->blobs[j].diff_id, &out->order.diff_ids[i]))
+				outgoing_set_layer(out, i, wish, &feed->blobs[j].digest, feed->blobs[j].size);
+}
+
+int outgoing_end(struct outgoing *out, const struct outgoing_wish *wish, struct error **err)
+{
+	if (out->packing) {
+		int rc = packing_finish(out->packing, err);
+		if (rc < 0)
+			return rc;
+		take_packed(out, wish);
+		packing_free(take_ptr(&out->packing));
+	}
+	free(take_ptr(&out->pack));
+	return outgoing_finish(out, err);
+}
+
+int outgoing_prepare(struct workshop *w, const struct image *image, const struct outgoing_wish *wish,
+		     struct outgoing *out, struct error **err)
+{
+	int rc = outgoing_start(w, image, wish, /* sink */ NULL, out, err);
+
+	return rc < 0 ? rc : outgoing_end(out, wish, err);
 }

@@ -6,12 +6,19 @@
 #define COOPER_BUILDER_OUTGOING_H
 
 #include "builder/acquire.h"
+#include "builder/packing.h"
 #include "imagefmt/reference.h"
+#include "imagefmt/transport.h"
 
 struct outgoing {
 	struct manifest manifest;
 	struct buf text; /* of the manifest, as it will be sent */
 	bool changed;	 /* the text is to be made again of the struct */
+	/* Between outgoing_start() and outgoing_end(); for each layer: */
+	bool *pack;   /* it has no blob yet; NULL: all have */
+	bool *wanted; /* it is being packed, and not another that is the same */
+	struct packing_order order;
+	struct packing *packing; /* NULL: nothing is */
 };
 
 #define OUTGOING_INIT ((struct outgoing){.text = BUF_INIT(MANIFEST_SIZE_MAX)})
@@ -44,12 +51,18 @@ int outgoing_set_format(struct outgoing *out, enum image_format format, const st
 			struct store *store, struct error **err);
 /* The text, when something has changed. */
 int outgoing_finish(struct outgoing *out, struct error **err);
-/* All blobs that the manifest names, each once: layers first, then the configuration. The array is newly allocated, the
+/* All blobs that the manifest names, each once: layers first, without those that are being packed, then the
+ * configuration. The array is newly allocated, the
  * descriptors are the manifest's. */
 MUST_CHECK const struct descriptor **outgoing_blobs(const struct outgoing *out, size_t *count);
 
-/* All of the above for an image of the store, packing (in a worker) what has no blob yet. The caller holds the store.
- */
+/* All of the above for an image of the store, in two halves: a worker begins to pack what has no blob yet, and its feed
+ * (out->packing, if anything is packed) can be sent meanwhile. What `sink` (may be NULL) has already is not packed
+ * again. The caller holds the store; the image is borrowed until outgoing_end(). */
+int outgoing_start(struct workshop *w, const struct image *image, const struct outgoing_wish *wish,
+		   struct image_sink *sink, struct outgoing *out, struct error **err);
+int outgoing_end(struct outgoing *out, const struct outgoing_wish *wish, struct error **err);
+/* Both, for who sends afterwards. */
 int outgoing_prepare(struct workshop *w, const struct image *image, const struct outgoing_wish *wish,
 		     struct outgoing *out, struct error **err);
 

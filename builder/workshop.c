@@ -210,8 +210,10 @@ static int join(struct workshop *w, struct error **err)
 
 static int worker_enter(struct workshop *w, struct error **err)
 {
-	int rc = w->user_namespace >= 0 ? join(w, err) : userns_enter(&w->map, err);
+	int rc = 0;
 
+	if (!w->inside)
+		rc = w->user_namespace >= 0 ? join(w, err) : userns_enter(&w->map, err);
 	if (rc < 0)
 		return rc;
 	w->inside = true;
@@ -222,7 +224,7 @@ static int worker_enter(struct workshop *w, struct error **err)
 
 static void worker(struct workshop *w, workshop_task *task, void *context, int to)
 {
-	bool first = w->user_namespace < 0;
+	bool first = w->user_namespace < 0 && !w->inside;
 	cleanup(buf_done) struct buf result = BUF_INIT(RESULT_MAX);
 	cleanup_error struct error *error = NULL;
 	int fds[2] = {-1, -1};
@@ -289,9 +291,20 @@ static int read_worker(struct workshop *w, int from, struct answer *answer, stru
 	return 0;
 }
 
-static int call_outside(struct workshop *w, workshop_task *task, void *context, struct buf *result, struct error **err)
+struct workshop_job {
+	struct workshop *workshop;
+	pid_t pid;
+	int from;
+};
+
+int workshop_start(struct workshop *w, workshop_task *task, void *context, struct workshop_job **job,
+		   struct error **err)
 {
 	int pair[2];
+	int rc = workshop_idmap(w, /* map */ NULL, err);
+
+	if (rc < 0)
+		return rc;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set_errno(err, "make a pair of sockets");
 	cleanup_close int ours = pair[0];
@@ -305,14 +318,22 @@ static int call_outside(struct workshop *w, workshop_task *task, void *context, 
 		fd_close(ours);
 		worker(w, task, context, theirs);
 	}
-	fd_close(take_fd(&theirs));
+	struct workshop_job *made = mem_alloc(sizeof(*made));
+	*made = (struct workshop_job){.workshop = w, .pid = pid, .from = take_fd(&ours)};
+	*job = made;
+	return 0;
+}
 
+int workshop_finish(struct workshop_job *job, struct buf *result, struct error **err)
+{
+	cleanup_free struct workshop_job *owned = job;
+	cleanup_close int ours = take_fd(&job->from);
 	struct answer answer = {0};
 	cleanup(buf_done) struct buf message = BUF_INIT(MESSAGE_MAX + 1);
 	cleanup(buf_done) struct buf bytes = BUF_INIT(RESULT_MAX);
-	int said = read_worker(w, ours, &answer, &message, &bytes);
+	int said = read_worker(owned->workshop, ours, &answer, &message, &bytes);
 	int status = 0;
-	int rc = process_wait(pid, &status, err);
+	int rc = process_wait(owned->pid, &status, err);
 	if (rc < 0)
 		return rc;
 	if (said < 0)
@@ -325,6 +346,14 @@ static int call_outside(struct workshop *w, workshop_task *task, void *context, 
 	if (result)
 		buf_append(result, bytes.data, bytes.len);
 	return answer.code;
+}
+
+static int call_outside(struct workshop *w, workshop_task *task, void *context, struct buf *result, struct error **err)
+{
+	struct workshop_job *job = NULL;
+	int rc = workshop_start(w, task, context, &job, err);
+
+	return rc < 0 ? rc : workshop_finish(job, result, err);
 }
 
 int workshop_call(struct workshop *w, workshop_task *task, void *context, struct buf *result, struct error **err)

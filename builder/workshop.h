@@ -47,4 +47,12 @@ typedef int workshop_task(struct workshop *workshop, void *context, struct buf *
 int workshop_call(struct workshop *workshop, workshop_task *task, void *context, struct buf *result,
 		  struct error **err);
 
+/* The same in two halves, for who has something else to do meanwhile; here it is a process of its own in any case. A
+ * task that is to stop early must be told so by way of its context. */
+struct workshop_job;
+int workshop_start(struct workshop *workshop, workshop_task *task, void *context, struct workshop_job **job,
+		   struct error **err);
+/* Waits for it, and frees the job. */
+int workshop_finish(struct workshop_job *job, struct buf *result, struct error **err);
+
 #endif

@@ -10,6 +10,7 @@
 #ifndef COOPER_IMAGEFMT_LAYER_H
 #define COOPER_IMAGEFMT_LAYER_H
 
+#include "imagefmt/blob.h"
 #include "imagefmt/manifest.h"
 #include "imagefmt/pack.h"
 #include "imagefmt/store.h"
@@ -71,6 +72,16 @@ int layer_adopt_prepared(struct store *store, int dirfd, const char *made, const
  * tree and recorded. CODEC_NONE too makes a real blob. */
 int layer_make_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
 		    struct layer_blob *blob, struct error **err);
+/* The same; `watch` (may be NULL) sees it grow when it is packed now from the tree. */
+int layer_make_blob_watched(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
+			    const struct blob_watch *watch, struct layer_blob *blob, struct error **err);
+/* Digest and size of the blob that layer_make_blob() would only have to find. Needs no user namespace. */
+bool layer_find_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
+		     struct descriptor *blob);
+/* The same of the one that packing the layer's tree would give, when that has been done before: it need not be in the
+ * store any more. */
+bool layer_recall_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level,
+		       struct descriptor *blob);
 void layer_blob_done(struct layer_blob *blob);
 CLEANUP_FOR_VALUE(struct layer_blob, layer_blob_done)
 

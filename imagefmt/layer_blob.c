@@ -35,17 +35,22 @@ static const struct layer_blob *any_blob(struct store *store, const struct layer
 	return NULL;
 }
 
-static int pack_layer(struct store *store, const struct layer_record *record, int level,
-		      const struct codec_recipe *recipe, struct layer_blob *made, struct error **err)
+static int pack_layer(struct store *store, const struct layer_record *record, const struct codec_recipe *recipe,
+		      const struct blob_watch *watch, struct layer_blob *made, struct error **err)
 {
 	cleanup(owner_table_done) struct owner_table owners = {0};
+	cleanup(blob_writer_free) struct blob_writer *writer = NULL;
 	struct pack_result result;
 	struct pack_blob blob;
 	cleanup_close int fs = layer_open(store, &record->diff_id, err);
 	int rc = fs < 0 ? fs : layer_load_owners(store, &record->diff_id, &owners, err);
 
 	if (rc == 0)
-		rc = pack_to_blob(store, fs, &owners, recipe->codec, level, &record->diff_id, &result, &blob, err);
+		rc = blob_writer_new(store, /* want */ NULL, BLOB_SIZE_UNKNOWN, &writer, err);
+	if (rc < 0)
+		return rc;
+	blob_writer_watch(writer, watch);
+	rc = pack_into_blob(writer, fs, &owners, recipe, &record->diff_id, &result, &blob, err);
 	if (rc < 0)
 		return rc;
 	made->digest = blob.digest;
@@ -53,8 +58,8 @@ static int pack_layer(struct store *store, const struct layer_record *record, in
 	return 0;
 }
 
-static int make_blob(struct store *store, const struct layer_record *record, int level,
-		     const struct codec_recipe *recipe, struct layer_blob *made, struct error **err)
+static int make_blob(struct store *store, const struct layer_record *record, const struct codec_recipe *recipe,
+		     const struct blob_watch *watch, struct layer_blob *made, struct error **err)
 {
 	const struct layer_blob *other = any_blob(store, record);
 	char text[DIGEST_TEXT_SIZE];
@@ -63,7 +68,7 @@ static int make_blob(struct store *store, const struct layer_record *record, int
 	made->codec = recipe->codec;
 	made->made_by = mem_strdup(recipe->name);
 	if (record->recipe == PACK_RECIPE)
-		rc = pack_layer(store, record, level, recipe, made, err);
+		rc = pack_layer(store, record, recipe, watch, made, err);
 	else if (other != NULL)
 		rc = blob_transcode(store, &other->digest, other->codec, &record->diff_id, recipe, &made->digest,
 				    &made->size, err);
@@ -81,6 +86,47 @@ static bool add_blob(struct layer_record *record, const void *context)
 int layer_make_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
 		    struct layer_blob *blob, struct error **err)
 {
+	return layer_make_blob_watched(store, diff_id, codec, level, force, /* watch */ NULL, blob, err);
+}
+
+bool layer_find_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
+		     struct descriptor *blob)
+{
+	cleanup(layer_record_done) struct layer_record record = {0};
+	struct codec_recipe recipe;
+
+	if (layer_load_record(store, diff_id, &record, NULL) < 0 || codec_recipe_init(codec, level, &recipe, NULL) < 0)
+		return false;
+	const struct layer_blob *found = find_blob(store, &record, &recipe, force);
+	if (found == NULL)
+		return false;
+	blob->digest = found->digest;
+	blob->size = found->size;
+	return true;
+}
+
+bool layer_recall_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level,
+		       struct descriptor *blob)
+{
+	cleanup(layer_record_done) struct layer_record record = {0};
+	struct codec_recipe recipe;
+
+	if (layer_load_record(store, diff_id, &record, NULL) < 0 || record.recipe != PACK_RECIPE ||
+	    codec_recipe_init(codec, level, &recipe, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < record.blob_count; i++) {
+		if (record.blobs[i].codec != codec || strcmp(record.blobs[i].made_by, recipe.name) != 0)
+			continue;
+		blob->digest = record.blobs[i].digest;
+		blob->size = record.blobs[i].size;
+		return true;
+	}
+	return false;
+}
+
+int layer_make_blob_watched(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
+			    const struct blob_watch *watch, struct layer_blob *blob, struct error **err)
+{
 	cleanup(layer_record_done) struct layer_record record = {0};
 	cleanup(layer_blob_done) struct layer_blob made = {0};
 	struct codec_recipe recipe;
@@ -95,7 +141,7 @@ int layer_make_blob(struct store *store, const struct digest *diff_id, enum code
 		layer_blob_copy(blob, known);
 		return 0;
 	}
-	rc = make_blob(store, &record, level, &recipe, &made, err);
+	rc = make_blob(store, &record, &recipe, watch, &made, err);
 	if (rc == 0)
 		rc = layer_change_record(store, diff_id, add_blob, &made, err);
 	if (rc < 0)

@@ -486,20 +486,14 @@ static int write_to_blob(const void *data, size_t size, void *context, struct er
 	return blob_writer_write(context, data, size, err);
 }
 
-int pack_to_blob(struct store *store, int dirfd, const struct owner_table *owners, enum codec codec, int level,
-		 const struct digest *want, struct pack_result *result, struct pack_blob *blob, struct error **err)
+int pack_into_blob(struct blob_writer *writer, int dirfd, const struct owner_table *owners,
+		   const struct codec_recipe *recipe, const struct digest *want, struct pack_result *result,
+		   struct pack_blob *blob, struct error **err)
 {
-	cleanup(blob_writer_free) struct blob_writer *writer = NULL;
-	struct codec_recipe recipe;
+	struct pipeline_options options = {.recipe = recipe, .sink = write_to_blob, .context = writer};
 	struct pack_result packed;
-	int rc = codec_recipe_init(codec, level, &recipe, err);
+	int rc = pack(dirfd, owners, &options, &packed, err);
 
-	if (rc == 0)
-		rc = blob_writer_new(store, /* want */ NULL, BLOB_SIZE_UNKNOWN, &writer, err);
-	if (rc < 0)
-		return rc;
-	struct pipeline_options options = {.recipe = &recipe, .sink = write_to_blob, .context = writer};
-	rc = pack(dirfd, owners, &options, &packed, err);
 	if (rc < 0)
 		return rc;
 	if (want != NULL && !digest_equal(want, &packed.diff_id)) {
@@ -512,8 +506,20 @@ int pack_to_blob(struct store *store, int dirfd, const struct owner_table *owner
 	rc = blob_writer_commit(writer, &made.digest, &made.size, err);
 	if (rc < 0)
 		return rc;
-	memcpy(made.codec, recipe.name, sizeof(made.codec));
+	memcpy(made.codec, recipe->name, sizeof(made.codec));
 	*result = packed;
 	*blob = made;
 	return 0;
+}
+
+int pack_to_blob(struct store *store, int dirfd, const struct owner_table *owners, enum codec codec, int level,
+		 const struct digest *want, struct pack_result *result, struct pack_blob *blob, struct error **err)
+{
+	cleanup(blob_writer_free) struct blob_writer *writer = NULL;
+	struct codec_recipe recipe;
+	int rc = codec_recipe_init(codec, level, &recipe, err);
+
+	if (rc == 0)
+		rc = blob_writer_new(store, /* want */ NULL, BLOB_SIZE_UNKNOWN, &writer, err);
+	return rc < 0 ? rc : pack_into_blob(writer, dirfd, owners, &recipe, want, result, blob, err);
 }

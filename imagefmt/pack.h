@@ -15,6 +15,8 @@
 
 #include "base/error.h"
 #include "base/ownertable.h"
+#include "imagefmt/blob.h"
+#include "imagefmt/codec.h"
 #include "imagefmt/digest.h"
 #include "imagefmt/manifest.h"
 #include "imagefmt/store.h"
@@ -50,6 +52,10 @@ struct pack_blob {
  * with no blob left. */
 int pack_to_blob(struct store *store, int dirfd, const struct owner_table *owners, enum codec codec, int level,
 		 const struct digest *want, struct pack_result *result, struct pack_blob *blob, struct error **err);
+/* The same through a writer of the caller's, which is new, and then only good for freeing. */
+int pack_into_blob(struct blob_writer *writer, int dirfd, const struct owner_table *owners,
+		   const struct codec_recipe *recipe, const struct digest *want, struct pack_result *result,
+		   struct pack_blob *blob, struct error **err);
 
 struct normalise_options {
 	const int *lowers; /* the trees below, topmost first */

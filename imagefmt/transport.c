@@ -64,6 +64,17 @@ int image_sink_send(struct image_sink *sink, const struct descriptor *const *blo
 	return sink->ops->send(sink->state, blobs, count, store, err);
 }
 
+bool image_sink_takes_feed(const struct image_sink *sink)
+{
+	return sink->ops->send_feed && (!sink->ops->takes_feed || sink->ops->takes_feed(sink->state));
+}
+
+int image_sink_send_feed(struct image_sink *sink, const struct descriptor *const *blobs, size_t count,
+			 struct blob_feed *feed, struct store *store, struct error **err)
+{
+	return sink->ops->send_feed(sink->state, blobs, count, feed, store, err);
+}
+
 int image_sink_has(struct image_sink *sink, const struct descriptor *const *blobs, size_t count,
 		   const struct reference *from, bool *has, struct error **err)
 {

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "imagefmt/blob.h"
+#include "imagefmt/feed.h"
 #include "imagefmt/manifest.h"
 #include "imagefmt/reference.h"
 
@@ -36,6 +37,11 @@ struct image_sink_ops {
 	/* Puts blobs of the store there, those that are not there yet. */
 	int (*send)(void *state, const struct descriptor *const *blobs, size_t count, struct store *store,
 		    struct error **err);
+	/* NULL, or: the same, and beside them what is being made meanwhile; until the feed's end. */
+	int (*send_feed)(void *state, const struct descriptor *const *blobs, size_t count, struct blob_feed *feed,
+			 struct store *store, struct error **err);
+	/* For sinks in front of others: whether those do; NULL: yes. */
+	bool (*takes_feed)(const void *state);
 	/* NULL, or: which of the blobs need not be sent. */
 	int (*has)(void *state, const struct descriptor *const *blobs, size_t count, const struct reference *from,
 		   bool *has, struct error **err);
@@ -60,6 +66,10 @@ CLEANUP_FOR(struct image_source, image_source_close)
 
 int image_sink_send(struct image_sink *sink, const struct descriptor *const *blobs, size_t count, struct store *store,
 		    struct error **err);
+/* The same, and beside them the blobs of a feed while they are made. Only for sinks that take one. */
+int image_sink_send_feed(struct image_sink *sink, const struct descriptor *const *blobs, size_t count,
+			 struct blob_feed *feed, struct store *store, struct error **err);
+bool image_sink_takes_feed(const struct image_sink *sink);
 /* Sets has[i] where a blob is there already, or got there without being sent: mounted from the repository `from` (may
  * be NULL), when that is of the same registry and the blob is known to be in it. */
 int image_sink_has(struct image_sink *sink, const struct descriptor *const *blobs, size_t count,

@@ -57,9 +57,14 @@ static size_t read_body(char *into, size_t size, size_t count, void *context)
 {
 	struct exchange *x = context;
 	const struct http_body *body = &x->request->body;
-	uint64_t left = body->size - x->sent;
+	uint64_t there = body->growing ? body->growing->size - body->offset : body->size;
+	uint64_t left = there - x->sent;
 	size_t want = size * count < left ? size * count : (size_t)left;
 
+	if (want == 0 && body->growing && !body->growing->whole) {
+		x->paused = true;
+		return CURL_READFUNC_PAUSE;
+	}
 	if (want == 0)
 		return 0;
 	if (body->data) {
@@ -86,7 +91,10 @@ static int rewind_body(void *context, curl_off_t offset, int origin)
 {
 	struct exchange *x = context;
 
-	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > x->request->body.size)
+	const struct http_body *body = &x->request->body;
+	uint64_t there = body->growing ? body->growing->size - body->offset : body->size;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > there)
 		return CURL_SEEKFUNC_FAIL;
 	x->sent = (uint64_t)offset;
 	return CURL_SEEKFUNC_OK;
@@ -188,7 +196,8 @@ static void set_body(struct exchange *x)
 
 	if (x->request->body.present) {
 		curl->curl_easy_setopt(x->easy, CURLOPT_UPLOAD, 1L);
-		curl->curl_easy_setopt(x->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)x->request->body.size);
+		curl->curl_easy_setopt(x->easy, CURLOPT_INFILESIZE_LARGE,
+				       x->request->body.growing ? -1 : (curl_off_t)x->request->body.size);
 		curl->curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, read_body);
 		curl->curl_easy_setopt(x->easy, CURLOPT_READDATA, x);
 		curl->curl_easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, rewind_body);
@@ -267,6 +276,7 @@ static void reset_answer(struct exchange *x)
 	x->answer.url = mem_strdup(x->url);
 	x->sent = 0;
 	x->received = 0;
+	x->paused = false;
 	x->head_shown = false;
 	x->rc = 0;
 	error_clear(&x->error);

@@ -26,7 +26,15 @@ static int sink_send(void *state, const struct descriptor *const *blobs, size_t 
 {
 	struct docker_sink *sink = state;
 
-	return upload_blobs(sink->client, sink->session, blobs, count, store, err);
+	return upload_blobs(sink->client, sink->session, blobs, count, /* feed */ NULL, store, err);
+}
+
+static int sink_send_feed(void *state, const struct descriptor *const *blobs, size_t count, struct blob_feed *feed,
+			  struct store *store, struct error **err)
+{
+	struct docker_sink *sink = state;
+
+	return upload_blobs(sink->client, sink->session, blobs, count, feed, store, err);
 }
 
 /* From itself a repository can mount nothing. */
@@ -108,6 +116,7 @@ int registry_sink_open(struct registry_client *client, const struct reference *r
 		       struct error **err)
 {
 	static const struct image_sink_ops ops = {.send = sink_send,
+						  .send_feed = sink_send_feed,
 						  .has = sink_has,
 						  .manifest = sink_manifest,
 						  .commit = sink_commit,

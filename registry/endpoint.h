@@ -13,9 +13,10 @@
 
 /* How a registry takes large blobs, found out on the way. */
 struct upload_habits {
-	bool keeps_chunks; /* a second chunk was kept behind the first */
-	bool loses_chunks; /* only the first was: all bytes have to be in one request */
-	uint64_t body_max; /* after HTTP 413: so much is let through, or less; 0: no limit known */
+	bool keeps_chunks;    /* a second chunk was kept behind the first */
+	bool loses_chunks;    /* only the first was: all bytes have to be in one request */
+	bool refuses_streams; /* bodies without a length */
+	uint64_t body_max;    /* after HTTP 413: so much is let through, or less; 0: no limit known */
 };
 
 struct endpoint {

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/strlist.h"
+#include "imagefmt/feed.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,7 +52,9 @@ struct http_body {
 	int fd;
 	uint64_t offset; /* where it begins in the file */
 	uint64_t size;
-	bool present;				     /* an empty body is not the same as none */
+	const struct growing_blob *growing; /* instead of `size`: all that there will be behind `offset`, sent while it
+					     * grows, and so without a length (RFC 9112, 7.1) */
+	bool present;			    /* an empty body is not the same as none */
 	void (*moved)(uint64_t sent, void *context); /* told how much of it has gone out; NULL */
 	void *moved_context;
 };

@@ -127,6 +127,21 @@ static int signing_send(void *data, const struct descriptor *const *blobs, size_
 	return image_sink_send(state->inner, blobs, count, store, err);
 }
 
+static int signing_send_feed(void *data, const struct descriptor *const *blobs, size_t count, struct blob_feed *feed,
+			     struct store *store, struct error **err)
+{
+	struct signing_state *state = data;
+
+	return image_sink_send_feed(state->inner, blobs, count, feed, store, err);
+}
+
+static bool signing_takes_feed(const void *data)
+{
+	const struct signing_state *state = data;
+
+	return image_sink_takes_feed(state->inner);
+}
+
 static int signing_has(void *data, const struct descriptor *const *blobs, size_t count, const struct reference *from,
 		       bool *has, struct error **err)
 {
@@ -353,6 +368,8 @@ int signing_sink_from(const struct signing *signing, const struct signature_orig
 		      struct error **err)
 {
 	static const struct image_sink_ops ops = {.send = signing_send,
+						  .send_feed = signing_send_feed,
+						  .takes_feed = signing_takes_feed,
 						  .has = signing_has,
 						  .manifest = signing_manifest,
 						  .commit = signing_commit,

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -162,9 +163,14 @@ static void judge_ended(struct http_transport *transport)
 /* Whether an attempt has been standing still for too long: less than a byte a second. */
 static bool has_stalled(struct exchange *x, int64_t now)
 {
-	bool all_sent = x->request->body.present && x->sent == x->request->body.size;
+	const struct http_body *body = &x->request->body;
+	bool is_all = !body->growing || body->growing->whole;
+	uint64_t size = body->growing ? body->growing->size - body->offset : body->size;
+	bool all_sent = body->present && is_all && x->sent == size;
 	int64_t patience = x->transport->stall_ms * (all_sent ? ANSWER_STALLS : 1);
 
+	if (x->paused) /* it is we who keep it waiting */
+		x->window_ms = now;
 	if (x->state != EXCHANGE_ACTIVE || now - x->window_ms < patience)
 		return false;
 	bool stalled = x->window_moved < (uint64_t)(patience / 1000) + 1;
@@ -223,8 +229,8 @@ static bool has_finished(const struct http_transport *transport)
 	return false;
 }
 
-/* One turn: everything that can go on goes on, then it waits for more. */
-static int pump(struct http_transport *transport, struct error **err)
+/* One turn: everything that can go on goes on, then it waits for more, also on the `count` descriptors. */
+static int pump(struct http_transport *transport, struct curl_waitfd *others, unsigned count, struct error **err)
 {
 	int active = 0;
 	int rc = library_ready(transport, err);
@@ -238,7 +244,7 @@ static int pump(struct http_transport *transport, struct error **err)
 		end_stalled(transport);
 		tell_progress(transport);
 		if (!has_finished(transport))
-			code = transport->curl.curl_multi_poll(transport->multi, NULL, 0, (int)next, NULL);
+			code = transport->curl.curl_multi_poll(transport->multi, others, count, (int)next, NULL);
 	}
 	return code == CURLM_OK ? 0 : error_set(err, EIO, "libcurl: %s", transport->curl.curl_multi_strerror(code));
 }
@@ -275,21 +281,90 @@ static struct exchange *next_finished(struct http_transport *transport)
 	return NULL;
 }
 
-int http_transport_run(struct http_transport *transport, struct error **err)
+/* Bodies that have stopped for want of bytes: perhaps there are some now. */
+static void go_on_sending(struct http_transport *transport)
 {
-	while (!TAILQ_EMPTY(&transport->exchanges)) {
+	struct exchange *x = NULL;
+
+	TAILQ_FOREACH(x, &transport->exchanges, link)
+	{
+		if (!x->paused || !x->easy)
+			continue;
+		x->paused = false;
+		transport->curl.curl_easy_pause(x->easy, CURLPAUSE_CONT);
+	}
+}
+
+static bool has_keeper(struct http_watch *const *watches, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (watches[i]->fd >= 0 && watches[i]->keeps_loop)
+			return true;
+	return false;
+}
+
+static unsigned list_watched(struct http_watch *const *watches, size_t count, struct curl_waitfd *others)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (watches[i]->fd >= 0)
+			others[n++] = (struct curl_waitfd){.fd = watches[i]->fd, .events = CURL_WAIT_POLLIN};
+	return n;
+}
+
+/* Not curl's revents: another descriptor may have been closed since, and this one opened. */
+static bool is_readable(int fd)
+{
+	struct pollfd entry = {.fd = fd, .events = POLLIN};
+
+	return fd >= 0 && poll(&entry, 1, 0) > 0;
+}
+
+static int hear_watches(struct http_transport *transport, struct http_watch *const *watches, size_t count,
+			struct error **err)
+{
+	bool heard = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!is_readable(watches[i]->fd))
+			continue;
+		int rc = watches[i]->ready(watches[i]->context, err);
+		if (rc < 0)
+			return rc;
+		heard = true;
+	}
+	if (heard)
+		go_on_sending(transport);
+	return 0;
+}
+
+int http_transport_run_with(struct http_transport *transport, struct http_watch *const *watches, size_t count,
+			    struct error **err)
+{
+	struct curl_waitfd others[HTTP_WATCHES_MAX];
+
+	assert(count <= HTTP_WATCHES_MAX);
+	while (has_keeper(watches, count) || !TAILQ_EMPTY(&transport->exchanges)) {
 		struct exchange *x = next_finished(transport);
 		if (x) {
 			report(x);
 			continue;
 		}
-		int rc = pump(transport, err);
+		int rc = pump(transport, others, list_watched(watches, count, others), err);
+		if (rc >= 0)
+			rc = hear_watches(transport, watches, count, err);
 		if (rc < 0) {
 			http_transport_cancel(transport);
 			return rc;
 		}
 	}
 	return 0;
+}
+
+int http_transport_run(struct http_transport *transport, struct error **err)
+{
+	return http_transport_run_with(transport, /* watches */ NULL, 0, err);
 }
 
 int http_transport_perform(struct http_transport *transport, struct http_request *request, struct http_answer *answer,
@@ -299,7 +374,7 @@ int http_transport_perform(struct http_transport *transport, struct http_request
 	int rc = 0;
 
 	while (rc == 0 && x->state != EXCHANGE_FINISHED)
-		rc = pump(transport, err);
+		rc = pump(transport, /* others */ NULL, 0, err);
 	if (rc == 0) {
 		rc = x->rc;
 		if (rc < 0 && err)

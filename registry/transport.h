@@ -48,6 +48,18 @@ void http_transport_start(struct http_transport *transport, struct http_request 
 /* Runs the loop until no started request is left. Fails only when the loop itself does; all requests are then
  * forgotten. */
 int http_transport_run(struct http_transport *transport, struct error **err);
+/* Something else to wait for while requests run, besides what they wait for. */
+struct http_watch {
+	int fd;						 /* -1: nothing; may change in ready() */
+	bool keeps_loop;				 /* the loop goes on for its sake alone */
+	int (*ready)(void *context, struct error **err); /* fd is readable; a failure ends the loop */
+	void *context;
+};
+#define HTTP_WATCHES_MAX 2
+/* The same, until nothing is left either that keeps the loop. Bodies that grow (http_body.growing) go on after each
+ * ready(). Watches are borrowed for the call. */
+int http_transport_run_with(struct http_transport *transport, struct http_watch *const *watches, size_t count,
+			    struct error **err);
 /* Forgets all started requests without calling anybody: whoever started them frees them. */
 void http_transport_cancel(struct http_transport *transport);
 /* One request from start to answer. Others go on meanwhile, but are reported later, by http_transport_run(): so it may

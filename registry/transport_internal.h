@@ -32,6 +32,7 @@ struct exchange {
 	uint64_t sent;	   /* of the body, in this attempt */
 	uint64_t received; /* by the receiver, in this attempt */
 	bool head_shown;
+	bool paused; /* all of the growing body that is there has gone out */
 	struct http_answer answer;
 	int rc;
 	struct error *error;

@@ -4,6 +4,7 @@
 #include "registry/upload.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,10 +75,11 @@ void upload_find_sources(struct upload_job *job)
 	if (upload->only_look) /* which is told where */
 		return;
 	if (upload->store && !upload->searched) {
-		cleanup_free struct digest *wanted = mem_alloc(upload->count * sizeof(*wanted));
-		for (size_t i = 0; i < upload->count; i++)
+		size_t count = upload->count - upload->growing_count; /* the others are new */
+		cleanup_free struct digest *wanted = mem_alloc((count + 1) * sizeof(*wanted));
+		for (size_t i = 0; i < count; i++)
 			wanted[i] = upload->jobs[i].blob->digest;
-		known_blobs_from_store(upload->client, upload->store, session_domain(session), wanted, upload->count);
+		known_blobs_from_store(upload->client, upload->store, session_domain(session), wanted, count);
 	}
 	upload->searched = true;
 	known_blob_sources(upload->client, &job->blob->digest, session_domain(session), session_path(session),
@@ -95,6 +97,15 @@ void upload_refuse_source(struct upload *upload, const char *path)
 
 static void start_jobs(struct upload *upload);
 
+static void give_up(struct upload *upload, int rc, struct error **err)
+{
+	if (upload->rc < 0)
+		return;
+	upload->rc = rc;
+	upload->error = take_ptr(err);
+	upload->feed_watch.fd = -1; /* what is still being made is of no interest */
+}
+
 static void fail(struct upload_job *job, int rc, struct error **err)
 {
 	struct upload *upload = job->upload;
@@ -102,17 +113,15 @@ static void fail(struct upload_job *job, int rc, struct error **err)
 
 	if (upload->rc < 0)
 		return;
-	error_prefix(err, "blob %s", digest_format(&job->blob->digest, text));
-	upload->rc = rc;
-	upload->error = take_ptr(err);
+	error_prefix(err, "%s %s", job->growing ? "layer" : "blob", digest_format(upload_job_name(job), text));
+	give_up(upload, rc, err);
 }
 
-static void on_answer(void *context, int rc, struct http_answer *answer, struct error **err)
+/* What a step of a job has led to. */
+static void after_step(struct upload_job *job, int rc, struct error **err)
 {
-	struct upload_job *job = context;
 	struct upload *upload = job->upload;
 
-	rc = upload_job_go_on(job, rc, answer, err);
 	if (rc == 0)
 		return; /* the next step is under way */
 	upload_job_end(job);
@@ -125,6 +134,24 @@ static void on_answer(void *context, int rc, struct http_answer *answer, struct 
 	start_jobs(upload);
 }
 
+static void on_answer(void *context, int rc, struct http_answer *answer, struct error **err)
+{
+	struct upload_job *job = context;
+
+	after_step(job, upload_job_go_on(job, rc, answer, err), err);
+}
+
+/* A blob that was whole before its turn came is one as any other. */
+static int open_growing(struct upload_job *job, struct error **err)
+{
+	const struct growing_blob *growing = job->growing;
+
+	if (growing->whole)
+		job->growing = NULL;
+	job->fd = fcntl(growing->fd, F_DUPFD_CLOEXEC, 0);
+	return job->fd < 0 ? error_set_errno(err, "open what is being packed") : 0;
+}
+
 static int open_blob(struct upload_job *job, struct error **err)
 {
 	struct upload *upload = job->upload;
@@ -132,6 +159,9 @@ static int open_blob(struct upload_job *job, struct error **err)
 
 	if (upload->only_look)
 		return 0;
+	if (job->growing && job->growing->fd >= 0)
+		return open_growing(job, err);
+	job->growing = NULL; /* it lay in the store already */
 	job->fd = upload->store ? blob_open(upload->store, &job->blob->digest, &size, err)
 				: fd_from_memory("blob", upload->data, size, err);
 	if (job->fd < 0)
@@ -142,14 +172,30 @@ static int open_blob(struct upload_job *job, struct error **err)
 	return 0;
 }
 
+/* The next job that can begin. Those at the end wait until there is something of their blob. */
+static struct upload_job *next_job(struct upload *upload)
+{
+	while (upload->next < upload->count - upload->growing_count) {
+		struct upload_job *job = &upload->jobs[upload->next++];
+		if (!job->is_there)
+			return job;
+	}
+	for (size_t i = upload->next; i < upload->count; i++) {
+		struct upload_job *job = &upload->jobs[i];
+		if (!job->begun && (job->growing->whole || job->made.size >= UPLOAD_GROWING_MIN))
+			return job;
+	}
+	return NULL;
+}
+
 static void start_jobs(struct upload *upload)
 {
 	struct error *error = NULL;
 
-	while (upload->rc == 0 && upload->next < upload->count && upload->running < upload->client->parallel) {
-		struct upload_job *job = &upload->jobs[upload->next++];
-		if (job->is_there)
-			continue;
+	while (upload->rc == 0 && upload->running < upload->client->parallel) {
+		struct upload_job *job = next_job(upload);
+		if (!job)
+			break;
 		int rc = open_blob(job, &error);
 		if (rc == 0)
 			rc = upload_job_start(job, &error);
@@ -161,6 +207,56 @@ static void start_jobs(struct upload *upload)
 	}
 	error_free(error);
 }
+
+/* ---- What is made meanwhile ---- */
+
+static void add_growing(struct upload *upload, const struct growing_blob *growing)
+{
+	struct upload_job *job = &upload->jobs[upload->count++];
+
+	upload->growing_count++;
+	*job = (struct upload_job){.upload = upload, .growing = growing, .fd = -1};
+	job->blob = &job->made;
+	job->call = (struct session_call){.session = upload->session, .done = on_answer, .context = job};
+	http_request_init(&job->call.request, NULL, NULL, 0);
+}
+
+static int on_news(void *context, struct error **err)
+{
+	struct upload *upload = context;
+	int rc = upload->feed->take(upload->feed, err);
+
+	upload->feed_watch.fd = upload->feed->fd;
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < upload->count && upload->rc == 0; i++) {
+		struct error *error = NULL;
+		struct upload_job *job = &upload->jobs[i];
+		if (job->growing && !job->is_there)
+			after_step(job, upload_job_fed(job, &error), &error);
+		error_free(error);
+	}
+	start_jobs(upload);
+	return 0;
+}
+
+/* ^C: what is under way is dropped, and the registry is told. */
+static int on_interrupt(void *context, struct error **err)
+{
+	struct upload *upload = context;
+
+	(void)err;
+	if (interrupt_take(&upload->interrupt)) {
+		struct error *error = NULL;
+		give_up(upload, error_set(&error, EINTR, "interrupted"), &error);
+		http_transport_cancel(upload->client->transport);
+		upload->interrupt_watch.fd = -1;
+		error_free(error);
+	}
+	return 0;
+}
+
+/* ---- Together ---- */
 
 static struct upload_job *find_job(const struct upload *upload, const struct digest *digest)
 {
@@ -219,12 +315,18 @@ static bool is_answered(int rc)
 
 static int run(struct upload *upload, struct error **err)
 {
+	struct http_watch *const watches[] = {&upload->interrupt_watch, &upload->feed_watch};
 	int rc = session_ready(upload->session, err);
 
 	if (rc < 0)
 		return rc;
+	interrupt_hold(&upload->interrupt);
+	upload->interrupt_watch =
+		(struct http_watch){.fd = upload->interrupt.fd, .ready = on_interrupt, .context = upload};
+	upload->feed_watch = (struct http_watch){
+		.fd = upload->feed ? upload->feed->fd : -1, .keeps_loop = true, .ready = on_news, .context = upload};
 	start_jobs(upload);
-	rc = http_transport_run(upload->client->transport, err);
+	rc = http_transport_run_with(upload->client->transport, watches, ARRAY_COUNT(watches), err);
 	http_transport_cancel(upload->client->transport);
 	if (rc == 0 && upload->rc < 0) {
 		rc = upload->rc;
@@ -233,26 +335,35 @@ static int run(struct upload *upload, struct error **err)
 	}
 	for (size_t i = 0; i < upload->count; i++)
 		upload_job_end(&upload->jobs[i]);
-	if (is_answered(rc))
+	/* ^C at a terminal is for the worker as well, whose end may have been noticed first. */
+	bool interrupted = interrupt_take(&upload->interrupt);
+	interrupt_release(&upload->interrupt);
+	if (is_answered(rc) || interrupted)
 		cancel_sessions(upload);
+	interrupt_pass_on(&upload->interrupt);
 	return rc;
 }
 
 int upload_blobs(struct registry_client *client, struct session *session, const struct descriptor *const *blobs,
-		 size_t count, struct store *store, struct error **err)
+		 size_t count, struct blob_feed *feed, struct store *store, struct error **err)
 {
-	cleanup(upload_done) struct upload upload = {.client = client, .session = session, .store = store};
+	cleanup(upload_done) struct upload upload = {
+		.client = client, .session = session, .feed = feed, .store = store, .interrupt = INTERRUPT_INIT};
+	size_t growing = feed ? feed->count : 0;
 
-	upload.jobs = mem_alloc(count * sizeof(*upload.jobs));
+	upload.jobs = mem_alloc((count + growing) * sizeof(*upload.jobs));
 	for (size_t i = 0; i < count; i++)
 		add_job(&upload, blobs[i]);
+	for (size_t i = 0; i < growing; i++)
+		add_growing(&upload, &feed->blobs[i]);
 	return run(&upload, err);
 }
 
 int upload_look(struct registry_client *client, struct session *session, const struct descriptor *const *blobs,
 		size_t count, const char *from, bool *has, struct error **err)
 {
-	cleanup(upload_done) struct upload upload = {.client = client, .session = session, .only_look = true};
+	cleanup(upload_done) struct upload upload = {
+		.client = client, .session = session, .only_look = true, .interrupt = INTERRUPT_INIT};
 
 	upload.jobs = mem_alloc(count * sizeof(*upload.jobs));
 	for (size_t i = 0; i < count; i++)
@@ -272,7 +383,8 @@ int upload_look(struct registry_client *client, struct session *session, const s
 int upload_bytes(struct registry_client *client, struct session *session, const void *data, size_t size,
 		 struct digest *digest, struct error **err)
 {
-	cleanup(upload_done) struct upload upload = {.client = client, .session = session, .data = data};
+	cleanup(upload_done) struct upload upload = {
+		.client = client, .session = session, .data = data, .interrupt = INTERRUPT_INIT};
 	struct descriptor blob = {.size = size};
 	int rc = digest_of(data, size, &blob.digest, err);
 

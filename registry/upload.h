@@ -5,12 +5,14 @@
 #ifndef COOPER_REGISTRY_UPLOAD_H
 #define COOPER_REGISTRY_UPLOAD_H
 
+#include "imagefmt/feed.h"
 #include "imagefmt/manifest.h"
 #include "imagefmt/store.h"
 #include "registry/session.h"
 
+/* `feed` (may be NULL) has further blobs, which are being made meanwhile: they go while they grow. */
 int upload_blobs(struct registry_client *client, struct session *session, const struct descriptor *const *blobs,
-		 size_t count, struct store *store, struct error **err);
+		 size_t count, struct blob_feed *feed, struct store *store, struct error **err);
 /* Sets has[i] where a blob is there, or has been mounted from the repository `from` (NULL: do not try). What a
  * registry does not tell, or refuses, counts as "no". */
 int upload_look(struct registry_client *client, struct session *session, const struct descriptor *const *blobs,

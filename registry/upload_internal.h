@@ -12,14 +12,20 @@
  *	STATUS   GET the Location: where does it stand?   -> PATCH the rest, or PUT when all is there
  *	CHECK    HEAD the blob: the answer that was lost may have been "created"   -> done
  *
- * and from there, when neither helps, to a new POST. Every repetition counts against the retries of the client, until
+ * and from there, when neither helps, to a new POST. A blob that is still being made begins with POST, for HEAD needs
+ * its digest; it goes in one PATCH without a length, or, where it may become large and after a fault, in pieces of what
+ * is there, and waits where there is nothing left to send.
+ *
+ * Every repetition counts against the retries of the client, until
  * there are more bytes on the other side than there ever were.
  */
 #ifndef COOPER_REGISTRY_UPLOAD_INTERNAL_H
 #define COOPER_REGISTRY_UPLOAD_INTERNAL_H
 
+#include "imagefmt/feed.h"
 #include "imagefmt/manifest.h"
 #include "imagefmt/store.h"
+#include "registry/interrupt.h"
 #include "registry/session.h"
 
 enum upload_step { UPLOAD_HEAD, UPLOAD_MOUNT, UPLOAD_POST, UPLOAD_PATCH, UPLOAD_PUT, UPLOAD_STATUS, UPLOAD_CHECK };
@@ -28,7 +34,12 @@ struct upload;
 
 struct upload_job {
 	struct upload *upload;
-	const struct descriptor *blob;
+	const struct descriptor *blob;	    /* of one that grows: &made */
+	const struct growing_blob *growing; /* NULL: the blob is whole, or was when it began */
+	struct descriptor made;		    /* what is there of it; its digest once it is whole */
+	bool begun;
+	int (*resume)(struct upload_job *job, struct error **err); /* what it waits to do; NULL: it does not wait */
+	uint64_t wants;						   /* until there are so many bytes, or all */
 	enum upload_step step;
 	int fd;
 	char *location;		/* where the session goes on */
@@ -60,13 +71,18 @@ struct mount_source {
 struct upload {
 	struct registry_client *client;
 	struct session *session;
+	struct blob_feed *feed; /* or NULL; its blobs are the last jobs */
+	struct http_watch feed_watch;
+	struct interrupt interrupt;
+	struct http_watch interrupt_watch;
 	struct store *store; /* NULL: `data` is the only blob */
 	const void *data;
 	bool only_look; /* nothing is sent */
 	bool searched;	/* the store, for repositories to mount from */
 	struct upload_job *jobs;
 	size_t count;
-	size_t next; /* not started yet */
+	size_t growing_count; /* of those: the feed's, at the end */
+	size_t next;	      /* not started yet */
 	size_t running;
 	struct mount_source *sources;
 	size_t source_count;
@@ -79,10 +95,18 @@ struct upload {
 
 #define JOB_IS_DONE 1
 
+/* A blob that grows is sent before it is whole when it is at least so large: smaller ones gain nothing by it, and whose
+ * digest is known need perhaps not be sent at all. */
+#define UPLOAD_GROWING_MIN ((uint64_t)16 << 20)
+
 /* The first request. */
 int upload_job_start(struct upload_job *job, struct error **err);
 /* What an answer, or its failure, leads to: 0 and the next request is under way; JOB_IS_DONE; a failure. */
 int upload_job_go_on(struct upload_job *job, int rc, const struct http_answer *answer, struct error **err);
+/* There is more of a blob that grows: goes on if that was waited for. */
+int upload_job_fed(struct upload_job *job, struct error **err);
+/* What to call the blob: its digest, or its layer's as long as it has none. */
+const struct digest *upload_job_name(const struct upload_job *job);
 void upload_job_end(struct upload_job *job);
 
 /* ---- upload.c ---- */

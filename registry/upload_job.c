@@ -36,6 +36,54 @@ void upload_job_end(struct upload_job *job)
 	strlist_done(&job->sources);
 }
 
+const struct digest *upload_job_name(const struct upload_job *job)
+{
+	return job->growing ? &job->growing->diff_id : &job->blob->digest;
+}
+
+/* ---- Blobs that grow ---- */
+
+static bool is_whole(const struct upload_job *job)
+{
+	return !job->growing || job->growing->whole;
+}
+
+/* Does `then` when there are `size` bytes, or all. */
+static int wait_for(struct upload_job *job, uint64_t size, int (*then)(struct upload_job *job, struct error **err),
+		    struct error **err)
+{
+	if (is_whole(job) || job->blob->size >= size)
+		return then(job, err);
+	job->resume = then;
+	job->wants = size;
+	return 0;
+}
+
+int upload_job_fed(struct upload_job *job, struct error **err)
+{
+	job->made.size = job->growing->size;
+	if (job->growing->whole)
+		job->made.digest = job->growing->digest;
+	if (!job->resume || (!is_whole(job) && job->made.size < job->wants))
+		return 0;
+	int (*then)(struct upload_job *, struct error **) = job->resume;
+	job->resume = NULL;
+	return then(job, err);
+}
+
+/* Whether all of it may go in one request without a length. What may become large goes in pieces, as other large blobs
+ * do: a cut of the only request could cost everything. */
+static bool may_stream(const struct upload_job *job)
+{
+	const struct upload_habits *habits = session_upload_habits(job->upload->session);
+
+	if (is_whole(job) || job->sent > 0 || habits->refuses_streams)
+		return false;
+	if (job->monolithic || habits->loses_chunks)
+		return true;
+	return job->growing->expected <= LARGE_BLOB && job->chunk == 0 && habits->body_max == 0;
+}
+
 /* ---- Requests ---- */
 
 static void new_request(struct upload_job *job)
@@ -119,10 +167,12 @@ static void tell_sent(uint64_t sent, void *context)
 {
 	struct upload_job *job = context;
 	const struct registry_transfer transfer = {.is_upload = true,
-						   .digest = &job->blob->digest,
+						   .digest = upload_job_name(job),
 						   .done = job->call.request.body.offset + sent,
 						   .size = job->blob->size};
 
+	if (job->call.request.body.growing)
+		job->in_request = sent;
 	client_tell_transfer(job->upload->client, &transfer, &job->told_ms);
 }
 
@@ -130,7 +180,7 @@ static void tell_sent(uint64_t sent, void *context)
 static void add_bytes(struct upload_job *job, uint64_t size)
 {
 	struct http_request *request = &job->call.request;
-	bool is_chunk = job->sent > 0 || size < job->blob->size;
+	bool is_chunk = size > 0 && (job->sent > 0 || size < job->blob->size || !is_whole(job));
 
 	request->body = (struct http_body){.fd = job->fd,
 					   .offset = job->sent,
@@ -147,6 +197,15 @@ static void add_bytes(struct upload_job *job, uint64_t size)
 	/* After a cut the registry is asked first how much it has: not simply again. */
 	request->flags = HTTP_ONCE;
 	job->in_request = size;
+}
+
+/* All bytes, as they come. */
+static int send_stream(struct upload_job *job, struct error **err)
+{
+	new_request(job);
+	add_bytes(job, 0);
+	job->call.request.body.growing = job->growing;
+	return send_request(job, UPLOAD_PATCH, "PATCH", mem_strdup(job->location), err);
 }
 
 static int send_put(struct upload_job *job, struct error **err)
@@ -172,29 +231,36 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* How many of the bytes that are left go into the next request. */
+/* How many bytes go into the next request; of a blob that grows perhaps more than are there yet. */
 static uint64_t next_size(const struct upload_job *job)
 {
 	const struct upload_habits *habits = session_upload_habits(job->upload->session);
 	uint64_t left = job->blob->size - job->sent;
-	uint64_t size = left;
+	uint64_t size = is_whole(job) ? left : UINT64_MAX;
 
 	if (job->monolithic || habits->loses_chunks)
-		return left;
-	if (job->blob->size > LARGE_BLOB)
+		return size;
+	if (job->blob->size > LARGE_BLOB || !is_whole(job))
 		size = smaller(size, habits->keeps_chunks ? smaller(job->blob->size / 4, LARGE_CHUNK) : SMALLEST_CHUNK);
 	if (job->chunk > 0)
 		size = smaller(size, job->chunk);
 	if (habits->body_max > 0)
 		size = smaller(size, habits->body_max);
-	return size < job->chunk_min ? smaller(job->chunk_min, left) : size;
+	size = size < SMALLEST_CHUNK ? SMALLEST_CHUNK : size;
+	size = size < job->chunk_min ? job->chunk_min : size;
+	return is_whole(job) ? smaller(size, left) : size;
 }
 
 static int send_bytes(struct upload_job *job, struct error **err)
 {
+	if (may_stream(job))
+		return send_stream(job, err);
 	uint64_t size = next_size(job);
-	bool is_last = size == job->blob->size - job->sent;
+	uint64_t left = job->blob->size - job->sent;
+	bool is_last = size == left && is_whole(job);
 
+	if (size > left)
+		return wait_for(job, size == UINT64_MAX ? size : job->sent + size, send_bytes, err);
 	if (is_last && (job->monolithic || job->blob->size <= SINGLE_PUT_MAX || job->sent == job->blob->size))
 		return send_put(job, err);
 	new_request(job);
@@ -251,6 +317,13 @@ static int finish(struct upload_job *job)
 	const struct session *session = job->upload->session;
 
 	job->is_there = true;
+	if (job->growing) {
+		char name[DIGEST_TEXT_SIZE];
+		char layer[DIGEST_TEXT_SIZE];
+		cleanup_free char *size = format_size(job->blob->size);
+		client_tell(job->upload->client, "Copied blob %s (%s) of layer %s",
+			    digest_format(&job->blob->digest, name), size, digest_format(upload_job_name(job), layer));
+	}
 	known_blob_seen(job->upload->client, &job->blob->digest, session_domain(session), session_path(session));
 	return JOB_IS_DONE;
 }
@@ -270,7 +343,7 @@ static int spend_attempt(struct upload_job *job, int rc, const struct http_answe
 	cleanup_free char *why =
 		rc < 0 ? mem_strdup(err ? error_message(*err) : "") : mem_printf("HTTP %d", answer->status);
 	error_clear(err);
-	client_tell(job->upload->client, "Blob %s: %s, going on in %.1f s", digest_format(&job->blob->digest, text),
+	client_tell(job->upload->client, "Blob %s: %s, going on in %.1f s", digest_format(upload_job_name(job), text),
 		    why, (double)wait / 1000);
 	return 0;
 }
@@ -300,6 +373,31 @@ static bool found_other_bytes(const struct http_answer *answer)
 		http_answer_has_code(answer, "BLOB_UPLOAD_INVALID"));
 }
 
+/* Not every registry, and not every proxy in front of one, takes a body whose length is not told. */
+static bool dislikes_stream(const struct upload_job *job, const struct http_answer *answer)
+{
+	int status = answer->status;
+
+	return job->call.request.body.growing &&
+	       (status == 411 || status == 413 || status == 400 || status == 405 || status == 415 || status == 501);
+}
+
+/* All that was sent is lost. Next time less is at stake. */
+static int start_anew(struct upload_job *job, struct error **err)
+{
+	if (job->in_request > SMALLEST_CHUNK) {
+		uint64_t size = job->chunk > 0 ? job->chunk / 4 : CAREFUL_CHUNK;
+		job->chunk = size < SMALLEST_CHUNK ? SMALLEST_CHUNK : size;
+	}
+	return send_post(job, err);
+}
+
+/* The session is gone; perhaps because it is done, when all has been sent. */
+static int look_or_start_anew(struct upload_job *job, struct error **err)
+{
+	return is_whole(job) ? send_head(job, UPLOAD_CHECK, err) : start_anew(job, err);
+}
+
 /* PATCH or PUT failed. When that may pass: what does the registry have? */
 static int recover(struct upload_job *job, int rc, const struct http_answer *answer, struct error **err)
 {
@@ -307,6 +405,12 @@ static int recover(struct upload_job *job, int rc, const struct http_answer *ans
 	bool range_is_wrong = rc == 0 && answer->status == 416;
 	bool may_pass = rc < 0 ? http_transport_is_temporary(rc) : http_status_is_temporary(answer->status);
 
+	if (rc == 0 && dislikes_stream(job, answer)) {
+		log_debug("HTTP %d for a body without a length, sending it when it is whole", answer->status);
+		session_upload_habits(job->upload->session)->refuses_streams = true;
+		job->was_refused = true;
+		return wait_for(job, UINT64_MAX, send_status, err);
+	}
 	if (rc == 0 && answer->status == 413)
 		return make_smaller(job, answer, err);
 	if (rc == 0 && found_other_bytes(answer) && !job->restarted) {
@@ -319,17 +423,7 @@ static int recover(struct upload_job *job, int rc, const struct http_answer *ans
 	int spent = spend_attempt(job, rc, answer, err);
 	if (spent < 0)
 		return spent;
-	return session_is_lost ? send_head(job, UPLOAD_CHECK, err) : send_status(job, err);
-}
-
-/* All that was sent is lost. Next time less is at stake. */
-static int start_anew(struct upload_job *job, struct error **err)
-{
-	if (job->in_request > SMALLEST_CHUNK) {
-		uint64_t size = job->chunk > 0 ? job->chunk / 4 : CAREFUL_CHUNK;
-		job->chunk = size < SMALLEST_CHUNK ? SMALLEST_CHUNK : size;
-	}
-	return send_post(job, err);
+	return session_is_lost ? look_or_start_anew(job, err) : send_status(job, err);
 }
 
 static void note_progress(struct upload_job *job)
@@ -358,6 +452,19 @@ static int after_head(struct upload_job *job, const struct http_answer *answer, 
 	return send_mount(job, err);
 }
 
+static void tell_begun(struct upload_job *job)
+{
+	char text[DIGEST_TEXT_SIZE];
+	cleanup_free char *size = format_size(job->blob->size);
+
+	if (!job->told && job->growing)
+		client_tell(job->upload->client, "Copying layer %s while it is packed",
+			    digest_format(upload_job_name(job), text));
+	else if (!job->told)
+		client_tell(job->upload->client, "Copying blob %s (%s)", digest_format(&job->blob->digest, text), size);
+	job->told = true;
+}
+
 static int open_session(struct upload_job *job, const struct http_answer *answer, struct error **err)
 {
 	const char *least = http_answer_header(answer, "OCI-Chunk-Min-Length");
@@ -369,11 +476,7 @@ static int open_session(struct upload_job *job, const struct http_answer *answer
 		return JOB_IS_DONE; /* the session is abandoned */
 	if (!least || parse_u64(least, INT64_MAX, "OCI-Chunk-Min-Length", &job->chunk_min, NULL) < 0)
 		job->chunk_min = 0;
-	char text[DIGEST_TEXT_SIZE];
-	cleanup_free char *size = format_size(job->blob->size);
-	if (!job->told)
-		client_tell(job->upload->client, "Copying blob %s (%s)", digest_format(&job->blob->digest, text), size);
-	job->told = true;
+	tell_begun(job);
 	return send_bytes(job, err);
 }
 
@@ -442,7 +545,7 @@ static int after_put(struct upload_job *job, const struct http_answer *answer, s
 static int after_status(struct upload_job *job, const struct http_answer *answer, struct error **err)
 {
 	if (!http_answer_is_success(answer))
-		return send_head(job, UPLOAD_CHECK, err);
+		return look_or_start_anew(job, err);
 	uint64_t kept = answered_range(answer, 0);
 	/* "0-0" is written for no byte as well as for one. After a refusal it is none, and the session is still good;
 	 * after a cut nothing is lost by starting anew. */
@@ -505,5 +608,6 @@ int upload_job_go_on(struct upload_job *job, int rc, const struct http_answer *a
 
 int upload_job_start(struct upload_job *job, struct error **err)
 {
-	return send_head(job, UPLOAD_HEAD, err);
+	job->begun = true;
+	return is_whole(job) ? send_head(job, UPLOAD_HEAD, err) : send_post(job, err);
 }

@@ -1,0 +1,231 @@
+/*
+ * The two ends of a packing. The worker's is pack_task(), which ends by itself when nobody listens any more; ours is a
+ * blob_feed. Between them is a socket that keeps messages apart; the first of each blob carries its file.
+ */
+#include "builder/packing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "imagefmt/layer.h"
+
+/* What the worker says of a blob. */
+struct news {
+	size_t index; /* in the feed */
+	uint64_t size;
+	bool whole;
+	struct digest digest; /* when whole */
+};
+
+struct packing {
+	struct blob_feed feed; /* first: what take() gets is the packing */
+	const struct packing_order *order;
+	struct workshop_job *job; /* NULL once it is finished */
+	int to;			  /* the worker's end, in the worker */
+};
+
+/* ---- The worker's end ---- */
+
+struct teller {
+	int to;
+	size_t index;
+	bool has_file; /* the other side has it */
+	bool told_whole;
+};
+
+static int send_news(struct teller *teller, const struct news *news, int fd, struct error **err)
+{
+	struct iovec data = {.iov_base = (void *)news, .iov_len = sizeof(*news)};
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+	ssize_t sent;
+
+	if (fd >= 0) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+		control.header = (struct cmsghdr){
+			.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+	}
+	do {
+		sent = sendmsg(teller->to, &message, MSG_NOSIGNAL);
+	} while (sent < 0 && errno == EINTR);
+	return sent < 0 ? error_set_errno(err, "tell how far the packing has got") : 0;
+}
+
+static int tell_grown(void *context, int fd, uint64_t size, struct error **err)
+{
+	struct teller *teller = context;
+	const struct news news = {.index = teller->index, .size = size};
+	int rc = send_news(teller, &news, teller->has_file ? -1 : fd, err);
+
+	teller->has_file = true;
+	return rc;
+}
+
+static int tell_whole(void *context, const struct digest *digest, uint64_t size, struct error **err)
+{
+	struct teller *teller = context;
+	const struct news news = {.index = teller->index, .size = size, .whole = true, .digest = *digest};
+
+	teller->told_whole = true;
+	return send_news(teller, &news, /* fd */ -1, err);
+}
+
+static int pack_task(struct workshop *w, void *context, struct buf *result, struct error **err)
+{
+	const struct packing *packing = context;
+	const struct packing_order *order = packing->order;
+	struct teller teller = {.to = packing->to};
+	const struct blob_watch watch = {.grown = tell_grown, .whole = tell_whole, .context = &teller};
+	int rc = 0;
+
+	(void)result;
+	fd_close(packing->feed.fd); /* the other end: it must end with the parent */
+	for (size_t i = 0; rc == 0 && i < order->count; i++) {
+		cleanup(layer_blob_done) struct layer_blob blob = {0};
+		if (!order->wanted[i])
+			continue;
+		teller.has_file = teller.told_whole = false;
+		rc = layer_make_blob_watched(workshop_store(w), &order->diff_ids[i], order->codec, order->level,
+					     order->exactly, &watch, &blob, err);
+		if (rc == 0 && !teller.told_whole) /* it was there, or came out of another blob */
+			rc = tell_whole(&teller, &blob.digest, blob.size, err);
+		teller.index++;
+	}
+	return rc;
+}
+
+/* ---- Our end ---- */
+
+/* The news and the file that came with it (-1: none); 0 at the end. */
+static ssize_t receive_news(int from, struct news *news, int *fd)
+{
+	struct iovec data = {.iov_base = news, .iov_len = sizeof(*news)};
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	ssize_t got;
+
+	*fd = -1;
+	do {
+		got = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
+	} while (got < 0 && errno == EINTR);
+	const struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(header), sizeof(int));
+	return got;
+}
+
+static int end_of_news(struct blob_feed *feed, struct error **err)
+{
+	fd_close(take_fd(&feed->fd));
+	for (size_t i = 0; i < feed->count; i++)
+		if (!feed->blobs[i].whole)
+			return error_set(err, EPIPE, "the worker that packs layers has ended early");
+	return 0;
+}
+
+static int take_news(struct blob_feed *feed, struct error **err)
+{
+	struct news news = {0};
+	int file = -1;
+	ssize_t got = receive_news(feed->fd, &news, &file);
+	cleanup_close int fd = file;
+
+	if (got < 0)
+		return error_set_errno(err, "hear how far the packing has got");
+	if (got == 0)
+		return end_of_news(feed, err);
+	if (got != sizeof(news) || news.index >= feed->count)
+		return error_set(err, EIO, "the worker's news cannot be read");
+	struct growing_blob *blob = &feed->blobs[news.index];
+	if (fd >= 0 && blob->fd < 0)
+		blob->fd = take_fd(&fd);
+	blob->size = news.size;
+	blob->whole = news.whole;
+	blob->digest = news.digest;
+	return 0;
+}
+
+static void expect(struct workshop *w, const struct digest *diff_id, struct growing_blob *blob)
+{
+	cleanup(layer_record_done) struct layer_record record = {0};
+
+	*blob = (struct growing_blob){.diff_id = *diff_id, .fd = -1};
+	/* A layer that has none is for the worker to complain about. */
+	if (layer_load_record(workshop_store(w), diff_id, &record, NULL) == 0)
+		blob->expected = record.size;
+}
+
+int packing_start(struct workshop *w, const struct packing_order *order, struct packing **packing, struct error **err)
+{
+	cleanup(packing_free) struct packing *made = mem_alloc(sizeof(*made));
+	int pair[2];
+
+	made->feed = (struct blob_feed){.fd = -1, .take = take_news};
+	made->order = order;
+	made->to = -1;
+	made->feed.blobs = mem_alloc((order->count + 1) * sizeof(*made->feed.blobs));
+	for (size_t i = 0; i < order->count; i++)
+		if (order->wanted[i])
+			expect(w, &order->diff_ids[i], &made->feed.blobs[made->feed.count++]);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set_errno(err, "make a pair of sockets");
+	made->feed.fd = pair[0];
+	made->to = pair[1];
+	int rc = workshop_start(w, pack_task, made, &made->job, err);
+	if (rc < 0)
+		return rc;
+	fd_close(take_fd(&made->to)); /* so that its end is the end */
+	*packing = take_ptr(&made);
+	return 0;
+}
+
+struct blob_feed *packing_feed(struct packing *packing)
+{
+	return &packing->feed;
+}
+
+int packing_finish(struct packing *packing, struct error **err)
+{
+	struct error *lost = NULL;
+	int told = 0;
+
+	while (told == 0 && packing->feed.fd >= 0)
+		told = packing->feed.take(&packing->feed, &lost);
+	fd_close(take_fd(&packing->feed.fd));
+	cleanup_error struct error *early = lost;
+	/* What the worker says itself is the better reason. */
+	int rc = workshop_finish(take_ptr(&packing->job), /* result */ NULL, err);
+	if (rc == 0 && told < 0)
+		rc = error_set(err, -told, "%s", error_message(early));
+	for (size_t i = 0; rc == 0 && i < packing->feed.count; i++)
+		if (!packing->feed.blobs[i].whole)
+			rc = error_set(err, EIO, "the worker has not packed all layers");
+	return rc;
+}
+
+void packing_free(struct packing *packing)
+{
+	if (!packing)
+		return;
+	fd_close(take_fd(&packing->feed.fd));
+	fd_close(packing->to);
+	if (packing->job) /* whose words nobody needs: it is we who gave up */
+		workshop_finish(packing->job, /* result */ NULL, NULL);
+	for (size_t i = 0; i < packing->feed.count; i++)
+		fd_close(packing->feed.blobs[i].fd);
+	free(packing->feed.blobs);
+	free(packing);
+}

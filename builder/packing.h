@@ -1,0 +1,39 @@
+/*
+ * Layers that are packed by a worker in the user namespace while we, outside of it, send what it has made so far: the
+ * worker writes the blob of the store as ever, and passes on the descriptor of the file and word of how far it has got.
+ * So what is sent can be read again after a fault, memory does not grow with the layer, and a later push finds the blob
+ * in the store.
+ *
+ *	rc = packing_start(w, &job, &packing, err);
+ *	rc = image_sink_send_feed(sink, ..., packing_feed(packing), ...);
+ *	rc = packing_finish(packing, err);
+ */
+#ifndef COOPER_BUILDER_PACKING_H
+#define COOPER_BUILDER_PACKING_H
+
+#include "builder/workshop.h"
+#include "imagefmt/config.h"
+#include "imagefmt/feed.h"
+
+struct packing_order {
+	const struct digest *diff_ids; /* of all layers */
+	const bool *wanted;	       /* which of them */
+	size_t count;
+	enum codec codec;
+	int level;
+	bool exactly; /* a blob that was packed in another way does not serve */
+};
+
+struct packing;
+
+/* The order is borrowed until the packing is freed. The layers are packed one after the other, in their order. */
+int packing_start(struct workshop *w, const struct packing_order *order, struct packing **packing, struct error **err);
+/* Its blobs are those that are wanted, in their order; borrowed. */
+struct blob_feed *packing_feed(struct packing *packing);
+/* Takes all news that is left and waits for the worker: then all blobs are in the store. */
+int packing_finish(struct packing *packing, struct error **err);
+/* Without packing_finish() before it, the worker stops at the next block. */
+void packing_free(struct packing *packing);
+CLEANUP_FOR(struct packing, packing_free)
+
+#endif
