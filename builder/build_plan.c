@@ -327,6 +327,19 @@ static int parse_from_platform(const struct instruction_from *from, const char *
 	return rc < 0 ? error_prefix(err, "failed to parse platform %s", written) : 0;
 }
 
+/* Of a FROM that failed with `rc`: a variable that is not there may be an argument that was mistyped. */
+static int suggest_argument(const struct planner *p, const struct strlist *unset, int rc, struct error **err)
+{
+	const struct strlist *args = &p->options->globals->args;
+	cleanup(strlist_done) struct strlist names = {0};
+
+	if (unset->count == 0)
+		return rc;
+	for (size_t i = 0; i < args->count; i++)
+		strlist_take(&names, mem_strndup(args->items[i], strcspn(args->items[i], "=")));
+	return suggest_hint(err, unset->items[0], (const char *const *)names.items, names.count);
+}
+
 /* Finds the base; *config is an image's, *base a stage. */
 static int find_base(struct planner *p, struct plan_stage *stage, const struct image_config **config,
 		     const struct plan_stage **base, struct error **err)
@@ -336,16 +349,15 @@ static int find_base(struct planner *p, struct plan_stage *stage, const struct i
 	const struct instruction *written = stage->written->from;
 	cleanup(instruction_free) struct instruction *from = NULL;
 	cleanup(platform_done) struct platform platform = {0};
+	cleanup(strlist_done) struct strlist unset = {0};
 
-	int rc = instruction_expand(written, &scope, /* unset */ NULL, &from, err);
+	int rc = instruction_expand(written, &scope, &unset, &from, err);
 	if (rc < 0)
-		return rc;
-	if (!*from->from.image)
-		return error_set(err, EINVAL, "base name (%s) should not be blank", written->from.image);
+		return suggest_argument(p, &unset, rc, err);
 	stage->base_text = mem_strdup(from->from.image);
 	rc = parse_from_platform(&from->from, written->from.platform, &platform, err);
 	if (rc < 0)
-		return rc;
+		return suggest_argument(p, &unset, rc, err);
 	const struct stage *earlier = dockerfile_stage(p->options->file, stage->base_text, stage->written->index);
 	if (earlier)
 		rc = use_stage(p, earlier, &stage->base, config, err);

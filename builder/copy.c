@@ -174,27 +174,54 @@ static struct source *add_source(struct sources *sources, const char *path)
 	return source;
 }
 
-/* How much of a path --parents leaves away: what stands before "/./", or nothing. */
-static size_t pivot_length(const char *directory, const char *text)
+/* How many directories of a path --parents leaves away: those before "/./", or none. A pattern there stands for as many
+ * as it has parts. */
+static size_t pivot_depth(const char *directory, const char *text)
 {
+	cleanup(strlist_done) struct strlist parts = {0};
 	const char *pivot = strstr(text, "/./");
+	size_t depth = 0;
 
-	if (!pivot)
-		return text[0] == '/' ? 0 : strcmp(directory, "/") == 0 ? 0 : strlen(directory);
-	cleanup_free char *before = mem_strndup(text, (size_t)(pivot - text));
+	if (!pivot && text[0] == '/')
+		return 0;
+	cleanup_free char *before = mem_strndup(text, pivot ? (size_t)(pivot - text) : 0);
 	cleanup_free char *whole = mem_printf("%s/%s", text[0] == '/' ? "" : directory, before);
 	cleanup_free char *clean = rootpath_clean(whole);
-	return strcmp(clean, "/") == 0 ? 0 : strlen(clean);
+	strlist_split(&parts, clean, '/');
+	for (size_t i = 0; i < parts.count; i++)
+		depth += *parts.items[i] != '\0';
+	return depth;
+}
+
+static const char *behind_parts(const char *path, size_t count)
+{
+	for (; count > 0 && *path; count--)
+		path += 1 + strcspn(path + 1, "/");
+	return path;
+}
+
+/* The pattern of a source, absolute and clean. "**" crosses directories only behind the pivot of --parents; on the
+ * command line, everywhere. */
+static char *source_pattern(const struct copy_job *job, const char *directory, const char *text)
+{
+	cleanup_free char *whole = mem_printf("%s/%s", text[0] == '/' ? "" : directory, text);
+	char *pivot = job->options->parents ? strstr(whole, "/./") : NULL;
+
+	if (job->options->root && !job->options->parents)
+		copy_join_stars(whole);
+	if (!pivot)
+		return rootpath_clean(whole);
+	*pivot = '\0';
+	copy_join_stars(whole);
+	cleanup_free char *joined = mem_printf("%s/%s", whole, pivot + strlen("/./"));
+	return rootpath_clean(joined);
 }
 
 static int expand_source(struct copy_job *job, const char *directory, const char *text, struct sources *sources,
 			 struct error **err)
 {
 	cleanup(strlist_done) struct strlist paths = {0};
-	cleanup_free char *whole = mem_printf("%s/%s", text[0] == '/' ? "" : directory, text);
-	cleanup_free char *pattern = rootpath_clean(whole);
-	if (job->options->root && !job->options->parents)
-		copy_join_stars(pattern);
+	cleanup_free char *pattern = source_pattern(job, directory, text);
 	int rc = copy_expand(job->source_root, pattern, &paths, err);
 
 	if (rc < 0)
@@ -207,7 +234,7 @@ static int expand_source(struct copy_job *job, const char *directory, const char
 			continue;
 		struct source *source = add_source(sources, paths.items[i]);
 		if (job->options->parents)
-			source->kept = source->path + pivot_length(directory, text);
+			source->kept = behind_parts(source->path, pivot_depth(directory, text));
 	}
 	return 0;
 }

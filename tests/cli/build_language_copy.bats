@@ -216,6 +216,9 @@ copies_each() {
 		COPY --parents p/**/y /o/ => test -e /o/p/a/deep/y && test ! -e /o/p/a/x
 		COPY --parents **/x /o/ => test -e /o/p/a/x && test -e /o/p/b/x
 		COPY --parents p/none* /o/ => test ! -e /o/p/a
+		COPY --parents p/longer*/./x p/[a-b]*/./x /o/ => test -e /o/x && test ! -e /o/p
+		COPY --parents p/*/./deep/** /o/ => test "$(cat /o/deep/y)" = 2 && test ! -e /o/p
+		COPY --parents p/**/./x /o/ => test "$(cat /o/x)" = 3 && test ! -e /o/a
 		COPY --from=base --parents /was/file ./ => test -e /w/was/file
 	EOF
 	printf 'FROM busybox\nCOPY --parents p/none /x/\n' | dockerfile

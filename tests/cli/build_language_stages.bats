@@ -185,6 +185,8 @@ setup() {
 @test "a base that is nothing" {
 	printf 'ARG E=\nFROM ${E}\n' | dockerfile
 	refuses 'base name (${E}) should not be blank'
+	printf 'ARG BASE_IMAGE=busybox\nFROM ${BASEIMAGE}\n' | dockerfile
+	refuses 'base name (${BASEIMAGE}) should not be blank (did you mean BASE_IMAGE?)'
 	printf 'FROM busybox:\n' | dockerfile
 	refuses "busybox:"
 	printf 'FROM Upper/Case\n' | dockerfile
@@ -206,6 +208,11 @@ setup() {
 	has_config "image['architecture'] == '$other'"
 	printf 'FROM --platform=not/a/real/plat/form busybox\n' | dockerfile
 	refuses "platform"
+	printf 'FROM --platform=$BULIDPLATFORM busybox\n' | dockerfile
+	refuses 'empty platform value from expression $BULIDPLATFORM (did you mean BUILDPLATFORM?)'
+	printf 'ARG MY_ARCH=amd64\nFROM --platform=linux/${MYARCH} busybox\n' | dockerfile
+	refuses "did you mean MY_ARCH?"
+	[[ $stderr == *"Dockerfile:2"* ]]
 }
 
 @test "--build-context takes the place of a stage, of an image, and of --from" {
