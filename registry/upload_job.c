@@ -77,7 +77,9 @@ static bool may_stream(const struct upload_job *job)
 {
 	const struct upload_habits *habits = session_upload_habits(job->upload->session);
 
-	if (is_whole(job) || job->sent > 0 || habits->refuses_streams)
+	if (!job->growing || job->sent > 0 || habits->refuses_streams)
+		return false;
+	if (is_whole(job) && job->in_request > 0) /* what is sent again has a length by now */
 		return false;
 	if (job->monolithic || habits->loses_chunks)
 		return true;
