@@ -1,5 +1,5 @@
 /*
- * Garbage: what nothing that has a name leads to. Marks go from oci/index.json through indexes, manifests and
+ * Garbage: what nothing that has a name leads to. Marks go from the table of images through indexes, manifests and
  * configurations to layers, and from the containers' layers (given by the caller); then all blobs and layers without
  * a mark are removed. The store is held alone meanwhile, so nothing that is on its way to a name can be swept.
  */

@@ -1,8 +1,8 @@
 /*
- * The images of the store and their names: oci/index.json, one entry per image and name, as the OCI layout has it
- * (org.opencontainers.image.ref.name holds the full name). Beside it stand, in annotations of cooper's own, the image
- * id (the digest of its configuration) and the time of creation, so that listing opens no other file. Changes happen
- * under one short lock; readers take none and see the old table or the new one.
+ * The images of the store and their names, a small file for each image and a link for each name (images_internal.h):
+ * what a command costs does not depend on how many there are. Beside the manifest's descriptor stand, in annotations of
+ * cooper's own, the image id (the digest of its configuration) and the time of creation, so that listing opens nothing
+ * else. Changes happen under one short lock; who looks for one image takes none.
  */
 #ifndef COOPER_IMAGEFMT_IMAGES_H
 #define COOPER_IMAGEFMT_IMAGES_H

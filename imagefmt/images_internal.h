@@ -1,17 +1,66 @@
 /*
- * The table of images as images.c and collect.c share it, and the name's annotation as layouts have it.
+ * The table of images as it lies on disk, shared by images.c, images_change.c and collect.c.
+ *
+ *	images/by-id/<ab>/<hex>		the rows of one image: an OCI index, with one entry for each of its names, or
+ *					one without a name
+ *	images/by-name/<sha256 of it>	a symlink that holds the id of the image that has the name
+ *
+ * Nothing here is read or written whole, so that no command gets slower with what else is in the store. A name counts
+ * when both say so: its link leads to the image, and the image has a row with the name. So every change has one rename
+ * (or unlink) that makes it true, whatever comes before and after it:
+ *
+ *	a new name		row, then link
+ *	a name that moves	the old image gets a row without a name, the new one a row with it; then the link; then
+ *				the old row goes
+ *	a name that goes	its row becomes one without a name; then the link goes
+ *	an image that goes	its rows; then the links
+ *
+ * Readers take no lock. Whoever finds a link whose image has no such row looks at the link once more: it may have
+ * moved.
  */
 #ifndef COOPER_IMAGEFMT_IMAGES_INTERNAL_H
 #define COOPER_IMAGEFMT_IMAGES_INTERNAL_H
 
-#include "imagefmt/manifest.h"
-#include "imagefmt/store.h"
+#include "imagefmt/images.h"
 
 #define REF_NAME_ANNOTATION "org.opencontainers.image.ref.name"
 
-/* oci/index.json, all of it, entries of other programs included. */
-int images_load_table(struct store *store, struct image_index *table, struct error **err);
-/* The name of an entry, borrowed, or NULL. */
+/* ---- images_table.c: rows and links ---- */
+
+/* Descriptor of images/. What an earlier version has kept in oci/index.json is brought here first. -ENOENT when the
+ * store never had an image. */
+MUST_CHECK int images_table_open(struct store *store, struct error **err);
+/* The same for who changes it: made when missing, and locked until *lock is closed. */
+MUST_CHECK int images_table_edit(struct store *store, int *lock, struct error **err);
+
+/* The rows of an image that count. -ENOENT without any. */
+int images_rows_load(int table, const struct digest *id, struct image_index *rows, struct error **err);
+/* Only what frees space may use the store's reserve. */
+enum table_change { TABLE_GROWS, TABLE_SHRINKS };
+/* Replaces them, on disk when this returns; none: the image goes. */
+int images_rows_save(struct store *store, int table, const struct digest *id, const struct image_index *rows,
+		     enum table_change change, struct error **err);
+
+/* The image that has the name; false when none has. */
+bool images_name_find(int table, const char *name, struct digest *id);
+int images_name_set(struct store *store, int table, const char *name, const struct digest *id, struct error **err);
+/* Unless another image has it by now. */
+int images_name_unset(int table, const char *name, const struct digest *id, struct error **err);
+
+/* Calls `visit` for each image whose id begins with these hex digits ("" for all). A visitor that returns another value
+ * than 0 ends it. */
+typedef int images_visit(const struct digest *id, const struct image_index *rows, void *context, struct error **err);
+int images_each(int table, const char *prefix, images_visit *visit, void *context, struct error **err);
+
+/* The name of a row, borrowed, or NULL. */
 const char *images_name_of(const struct descriptor *d);
+int64_t images_created_of(const struct descriptor *d);
+void images_annotate(struct descriptor *d, const struct digest *id, int64_t created, const char *name);
+void images_row_remove(struct image_index *rows, size_t at);
+
+/* ---- images.c ---- */
+
+/* All rows of all images, and the entries that other programs have put into oci/index.json. */
+int images_load_table(struct store *store, struct image_index *table, struct error **err);
 
 #endif

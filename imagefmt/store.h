@@ -1,7 +1,8 @@
 /*
  * The store on disk (docs/store.md): who is where, and who may touch what while others work.
  *
- *	oci/          an OCI layout: blobs/sha256/…, index.json
+ *	oci/          an OCI layout: blobs/sha256/…
+ *	images/       the table of images, see images_internal.h
  *	layers/       unpacked layers, see layer.h
  *	containers/   working containers, kept by builder/
  *	cache/        derived things that may go at any time (compiled seccomp programs, build cache)

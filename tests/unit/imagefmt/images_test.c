@@ -7,6 +7,7 @@
 
 #include "base/atomicfile.h"
 #include "imagefmt/blob.h"
+#include "imagefmt/images_internal.h"
 
 /* An image without layers whose configuration differs by `author`. */
 static void make_image(struct store *store, const char *author, struct descriptor *manifest, struct digest *id)
@@ -225,6 +226,86 @@ static void a_damaged_table_is_an_error_and_is_left_alone(void **state)
 	assert_string_equal(buf_str(&text), "{");
 }
 
+/* What versions before the folder `images` had in oci/index.json. */
+static void the_table_of_an_earlier_version_is_taken_over(void **state)
+{
+	struct tempstore *t = *state;
+	const char *before =
+		"{\"manifests\":[{\"annotations\":{\"io.github.cooper.created\":\"5\",\"io.github.cooper.image.id\":"
+		"\"sha256:1111111111111111111111111111111111111111111111111111111111111111\","
+		"\"org.opencontainers.image.ref.name\":\"localhost/a:1\"},\"digest\":\"sha256:"
+		"2222222222222222222222222222222222222222222222222222222222222222\",\"mediaType\":"
+		"\"application/vnd.oci.image.manifest.v1+json\",\"size\":1},"
+		"{\"digest\":\"sha256:3333333333333333333333333333333333333333333333333333333333333333\","
+		"\"mediaType\":\"a/b\",\"size\":1,\"strange\":true}],\"schemaVersion\":2}";
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
+	int oci = store_folder(t->store, STORE_OCI, NULL);
+	assert_int_equal(atomic_file_write(oci, "index.json", 0600, before, strlen(before), 0, NULL), 0);
+	assert_int_equal(images_find(t->store, "a:1", &entry, NULL), 0);
+	assert_int_equal(entry.created, 5);
+	assert_int_equal(entry.id.bytes[31], 0x11);
+	assert_int_equal(entry.manifest.digest.bytes[0], 0x22);
+	/* Not a second time, and not what was never ours. */
+	assert_int_equal(images_untag(t->store, "localhost/a:1", NULL), 0);
+	tempstore_reopen(t);
+	assert_int_equal(images_find(t->store, "a:1", &entry, NULL), -ENOENT);
+	assert_int_equal(fd_read_file(store_folder(t->store, STORE_OCI, NULL), "index.json", &text, NULL), 0);
+	assert_non_null(strstr(buf_str(&text), "strange"));
+	assert_null(strstr(buf_str(&text), "localhost/a:1"));
+}
+
+/* Killed between row and link, or between link and row: the one is nothing without the other. */
+static void a_change_that_was_cut_off_is_made_or_is_not(void **state)
+{
+	struct tempstore *t = *state;
+	cleanup(image_list_done) struct image_list list = {0};
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	cleanup_close int lock = -1;
+	struct digest a = add_image(t->store, "a", 1, "localhost/a:1");
+	struct digest b = add_image(t->store, "b", 2, "localhost/b:1");
+	cleanup_close int table = images_table_edit(t->store, &lock, NULL);
+	assert_true(table >= 0);
+	/* b's link is gone, its row is there: as before the name was given. */
+	assert_int_equal(images_name_unset(table, "localhost/b:1", &b, NULL), 0);
+	/* A link to an image that has no such row: as before a name was moved back. */
+	assert_int_equal(images_name_set(t->store, table, "localhost/c:1", &a, NULL), 0);
+	fd_close(take_fd(&lock));
+	assert_int_equal(images_find(t->store, "b:1", &entry, NULL), -ENOENT);
+	assert_int_equal(images_find(t->store, "c:1", &entry, NULL), -ENOENT);
+	assert_int_equal(images_list(t->store, &list, NULL), 0);
+	assert_int_equal(list.count, 1);
+	assert_true(digest_equal(&list.items[0].id, &a));
+	assert_int_equal(list.items[0].names.count, 1);
+	/* And what is left over is in nobody's way. */
+	add_image(t->store, "b", 2, "localhost/b:1");
+	assert_found(t->store, "b:1", &b);
+	add_image(t->store, "b", 2, "localhost/c:1");
+	assert_found(t->store, "c:1", &b);
+}
+
+static void an_image_is_found_among_many(void **state)
+{
+	struct tempstore *t = *state;
+	cleanup(image_list_done) struct image_list list = {0};
+	struct digest ids[300];
+	for (int i = 0; i < 300; i++) {
+		cleanup_free char *name = mem_printf("localhost/many%d:1", i);
+		ids[i] = add_image(t->store, name, i, name);
+	}
+	for (int i = 0; i < 300; i += 37) {
+		cleanup_free char *name = mem_printf("many%d:1", i);
+		char text[DIGEST_TEXT_SIZE];
+		assert_found(t->store, name, &ids[i]);
+		digest_format(&ids[i], text);
+		text[strlen("sha256:") + 16] = '\0';
+		assert_found(t->store, text, &ids[i]);
+	}
+	assert_int_equal(images_list(t->store, &list, NULL), 0);
+	assert_int_equal(list.count, 300);
+	assert_true(digest_equal(&list.items[0].id, &ids[299]));
+}
+
 #define WRITERS 10
 
 static void ten_processes_that_add_at_once_lose_nothing(void **state)
@@ -269,6 +350,9 @@ int main(void)
 		test_with_store(entries_of_other_programs_are_kept),
 		test_with_store(an_image_is_loaded_and_checked),
 		test_with_store(a_damaged_table_is_an_error_and_is_left_alone),
+		test_with_store(the_table_of_an_earlier_version_is_taken_over),
+		test_with_store(a_change_that_was_cut_off_is_made_or_is_not),
+		test_with_store(an_image_is_found_among_many),
 		test_with_store(ten_processes_that_add_at_once_lose_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
