@@ -1,5 +1,5 @@
-# Every image that cooper writes is taken, with the same files, by each of skopeo, umoci, podman and containerd that knows
-# its format and compression.
+# Every image that cooper writes is taken, with the same files, by each of skopeo, umoci, podman, containerd and dockerd
+# that knows its format and compression.
 load lib/common
 load lib/consumers
 
@@ -68,6 +68,26 @@ skopeo_from_registry() {
 @test "containerd, from a registry" {
 	skip_unless containerd ctr
 	each_in_registry containerd_from_registry
+}
+
+# What Debian's dockerd reads; it knows no zstd.
+dockerd_from_registry() {
+	[ "$1" != oci-zstd ] || return 0
+	tree_by_dockerd "$REGISTRY/tricky:$1" >"$BATS_TEST_TMPDIR/out"
+	same_tree "$BATS_TEST_TMPDIR/out" "dockerd, $1"
+}
+
+@test "dockerd, from a registry and from an archive" {
+	skip_unless dockerd
+	[ -d /etc/docker ] || skip "there is no /etc/docker"
+	each_in_registry dockerd_from_registry
+	cd "$BATS_TEST_TMPDIR"
+	cooper push -q tricky docker-archive:docker.tar:example.org/tricky:1
+	tree_by_dockerd --load "$PWD/docker.tar" >out
+	same_tree out "dockerd, archive"
+	cooper image copy -q "$TLS" "docker://$REGISTRY/tricky:oci-gzip" docker-archive:copied.tar:example.org/tricky:2
+	tree_by_dockerd --load "$PWD/copied.tar" >out
+	same_tree out "dockerd, archive of a copy"
 }
 
 @test "umoci, from a layout" {

@@ -74,6 +74,42 @@ tree_by_containerd() {
 	return "$status"
 }
 
+# tree_by_dockerd NAME-IN-A-REGISTRY | tree_by_dockerd --load FILE: a daemon of the test's own, root only in the user
+# namespace. It writes to /run and /etc/docker, so these are its own as well.
+tree_by_dockerd() {
+	local own status=0
+	own=$(mktemp -d /tmp/d.XXXXXX)
+	cooper unshare bash -ec '
+		own=$1 list=$2
+		shift 2
+		mount -t tmpfs none /run
+		mount -t tmpfs none /etc/docker
+		unset XDG_RUNTIME_DIR
+		dockerd --rootless --data-root "$own/data" --exec-root "$own/exec" --pidfile "$own/pid" -H "unix://$own/socket" \
+			--iptables=false --ip6tables=false --bridge=none --storage-driver vfs --insecure-registry 127.0.0.0/8 \
+			>"$own/log" 2>&1 3>&- &
+		daemon=$!
+		trap "kill $daemon 2>/dev/null; wait $daemon || true" EXIT
+		ask() { curl -sS --unix-socket "$own/socket" "$@"; }
+		for i in $(seq 300); do
+			! ask -f http://docker/_ping >/dev/null 2>&1 || break
+			kill -0 "$daemon" 2>/dev/null || { cat "$own/log" >&2; exit 1; }
+			sleep 0.05
+		done
+		if [ "$1" = --load ]; then
+			ask -X POST -H "Content-Type: application/x-tar" --data-binary "@$2" http://docker/images/load >"$own/answer"
+		else
+			ask -X POST "http://docker/images/create?fromImage=${1%:*}&tag=${1##*:}" >"$own/answer"
+		fi
+		if grep -E "\"error(Detail)?\"" "$own/answer" >&2; then exit 1; fi
+		# The layer on which no other stands; with vfs its directory is the whole tree.
+		layers=$own/data/image/vfs/layerdb/sha256
+		top=$(cd "$layers" && for id in *; do grep -qx "sha256:$id" -- */parent 2>/dev/null || printf "%s\n" "$id"; done)
+		python3 "$list" "$own/data/vfs/dir/$(cat "$layers/$top/cache-id")"' dockerd "$own" "$TREE_LIST" "$@" || status=$?
+	cooper unshare rm -rf "$own"
+	return "$status"
+}
+
 # skopeo makes no trees, but it unpacks: then each layer must have the digest that the configuration names.
 # skopeo_takes PLACE
 skopeo_takes() {
