@@ -326,17 +326,17 @@ static bool sysctl_is_ours(const char *text, const struct run_spec *spec, bool *
 	static const char *const uts[] = {"kernel.hostname=", "kernel.domainname="};
 
 	if (text_has_prefix(text, "net.") || text_has_prefix(text, "net/")) {
-		*ours = spec->network != RUN_NETWORK_HOST;
+		*ours = spec->network != RUN_NETWORK_HOST && !spec->translated;
 		return true;
 	}
 	for (size_t i = 0; i < ARRAY_COUNT(ipc); i++)
 		if (text_has_prefix(text, ipc[i])) {
-			*ours = !(spec->share & RUN_SHARE_IPC);
+			*ours = !(spec->share & RUN_SHARE_IPC) && !spec->translated;
 			return true;
 		}
 	for (size_t i = 0; i < ARRAY_COUNT(uts); i++)
 		if (text_has_prefix(text, uts[i])) {
-			*ours = !(spec->share & RUN_SHARE_UTS);
+			*ours = !(spec->share & RUN_SHARE_UTS) && !spec->translated;
 			return true;
 		}
 	return false;
@@ -490,7 +490,7 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 		.seccomp = BUF_INIT(BUF_MAX_DEFAULT),
 		.secrets = SECRET_ROOM_INIT(w),
 	};
-	struct run_spec spec = {0};
+	struct run_spec spec = {.translated = workshop_is_translated(w)};
 
 	if (!options->argv || options->argv->count == 0)
 		return error_set(err, EINVAL, "command must be specified");
@@ -515,7 +515,6 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 	if (rc < 0)
 		return rc;
 	spec.owners = &step.owners;
-	spec.translated = workshop_is_translated(w);
 	if (!spec.translated)
 		add_places(&step, &spec);
 	bool read_only = spec.root.read_only;
