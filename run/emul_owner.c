@@ -57,7 +57,8 @@ static void answer_chown(struct emulation *e, const struct trap *trap, int fd, u
 	cleanup_close int target = fd;
 	const struct task *task = target < 0 ? NULL : emul_task(e, trap);
 
-	if (task)
+	/* It may have been opened by the number of who is gone, and be another's. */
+	if (task && supervisor_still_waits(&e->supervisor, trap))
 		emul_return(answer, change_owner(e, task->credentials, target, (uint32_t)uid, (uint32_t)gid));
 }
 

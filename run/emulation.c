@@ -252,12 +252,21 @@ struct task *emul_task(struct emulation *e, const struct trap *trap)
 	return tasks_find(e->tasks, trap->tid);
 }
 
-/* Without a table of threads nothing is kept. */
+/* The caller's memory; `own` where nothing is kept, for want of a table of threads. */
+static struct taskmem *memory_of(struct emulation *e, const struct trap *trap, struct taskmem *own)
+{
+	struct task *task = e->tasks ? emul_task(e, trap) : NULL;
+	struct taskmem *mem = task ? &task->mem : own;
+
+	mem->listener = e->supervisor.listener;
+	mem->call = trap->id;
+	return mem;
+}
+
 static int move(struct emulation *e, const struct trap *trap, uint64_t address, void *in, const void *out, size_t size)
 {
 	struct taskmem own = TASKMEM_INIT;
-	struct task *task = e->tasks ? emul_task(e, trap) : NULL;
-	struct taskmem *mem = task ? &task->mem : &own;
+	struct taskmem *mem = memory_of(e, trap, &own);
 	int rc = in ? taskmem_read(mem, trap->tid, address, in, size)
 		    : taskmem_write(mem, trap->tid, address, out, size);
 
@@ -278,8 +287,7 @@ int emul_write(struct emulation *e, const struct trap *trap, uint64_t address, c
 ssize_t emul_read_text(struct emulation *e, const struct trap *trap, uint64_t address, char *text, size_t size)
 {
 	struct taskmem own = TASKMEM_INIT;
-	struct task *task = e->tasks ? emul_task(e, trap) : NULL;
-	ssize_t length = taskmem_read_string(task ? &task->mem : &own, trap->tid, address, text, size);
+	ssize_t length = taskmem_read_string(memory_of(e, trap, &own), trap->tid, address, text, size);
 
 	taskmem_drop(&own);
 	return length;

@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -27,7 +29,13 @@ static int open_mem(struct taskmem *mem, pid_t tid)
 
 	taskmem_drop(mem);
 	mem->fd = open(path, O_RDWR | O_CLOEXEC);
-	return mem->fd < 0 ? (errno == ENOENT ? -ESRCH : -errno) : 0;
+	if (mem->fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	if (mem->listener >= 0 && ioctl(mem->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &mem->call) < 0) {
+		taskmem_drop(mem);
+		return -ESRCH;
+	}
+	return 0;
 }
 
 enum direction { FROM_TASK, TO_TASK };

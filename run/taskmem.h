@@ -3,8 +3,9 @@
  * refused where that is. The descriptor is kept from call to call; it belongs to the address space that the thread had
  * when it was opened, so it is dropped at exec (tasks.h), and opened again when it reads nothing (that space is gone).
  *
- * Addresses are the step's: hostile. Nothing here reads more than it is told to. Whoever acts on what was read asks
- * supervisor_still_waits() first.
+ * Addresses are the step's: hostile. Nothing here reads more than it is told to. A thread that is killed while it is
+ * answered gives its number away; so what is opened by the number counts only when the call still waits then, and
+ * nothing is read from, nor written to, the memory of who got it since.
  */
 #ifndef COOPER_RUN_TASKMEM_H
 #define COOPER_RUN_TASKMEM_H
@@ -14,9 +15,11 @@
 #include <sys/types.h>
 
 struct taskmem {
-	int fd; /* -1: not open */
+	int fd;	       /* -1: not open */
+	int listener;  /* borrowed, and the call that is answered; -1: the thread is known to wait otherwise */
+	uint64_t call; /* struct trap's id */
 };
-#define TASKMEM_INIT ((struct taskmem){.fd = -1})
+#define TASKMEM_INIT ((struct taskmem){.fd = -1, .listener = -1})
 
 void taskmem_drop(struct taskmem *mem);
 /* All of it, or -EFAULT; -ESRCH when the thread has ended. */
