@@ -118,6 +118,29 @@ void owner_table_add_all(struct owner_table *table, const struct owner_table *fr
 			owner_table_put(table, &from->slots[i].key, &from->slots[i].record);
 }
 
+/* ---- The tree ---- */
+
+int owner_table_bind(struct owner_table *table, int tree, struct error **err)
+{
+	/* Of a directory nothing is kept here but this. */
+	static const struct owner_record nothing = {0};
+	struct owner_key key;
+
+	if (table->count == 0)
+		return 0;
+	int rc = owner_key_of(tree, "", &key, err);
+	if (rc == 0 && !owner_table_find(table, &key))
+		owner_table_put(table, &key, &nothing);
+	return rc;
+}
+
+bool owner_table_is_of(const struct owner_table *table, int tree)
+{
+	struct owner_key key;
+
+	return table->count == 0 || (owner_key_of(tree, "", &key, NULL) == 0 && owner_table_find(table, &key));
+}
+
 /* ---- The file ---- */
 
 static void read_slot(const struct stored_slot *stored, struct owner_key *key, struct owner_record *record)

@@ -4,9 +4,10 @@
  * The file itself is then an ordinary one of ours (a device: an empty regular file).
  *
  * A record belongs to an inode, known by its number and time of birth, so that a rename keeps it and who gets the
- * number later does not inherit it. One table belongs to one tree, whose inodes are on one file system; it lies beside
- * the tree (containers/<id>/owners for `upper`, layers/<name>/owners for `fs`), goes where the tree goes, and is never
- * shown to a step.
+ * number later does not inherit it. A copy of the whole (`cp -a` of a store) has other inodes, and its table speaks of
+ * nothing: that is noticed by the tree itself, which stands in the table, too. One table belongs to one tree, whose
+ * inodes are on one file system; it lies beside the tree (containers/<id>/owners for `upper`, layers/<name>/owners for
+ * `fs`), goes where the tree goes, and is never shown to a step.
  */
 #ifndef COOPER_BASE_OWNERTABLE_H
 #define COOPER_BASE_OWNERTABLE_H
@@ -46,6 +47,11 @@ const struct owner_record *owner_table_find(const struct owner_table *table, con
 void owner_table_put(struct owner_table *table, const struct owner_key *key, const struct owner_record *record);
 void owner_table_remove(struct owner_table *table, const struct owner_key *key);
 void owner_table_add_all(struct owner_table *table, const struct owner_table *from);
+
+/* Before it is saved: `tree` is what it belongs to. An empty table is not changed. */
+int owner_table_bind(struct owner_table *table, int tree, struct error **err);
+/* False when it was saved for another tree, of which this one may be a copy. An empty one is anybody's. */
+bool owner_table_is_of(const struct owner_table *table, int tree);
 
 /* dirfd/name; a missing file is an empty table. -EINVAL for a damaged one. What is there is added to *table. */
 int owner_table_load(int dirfd, const char *name, struct owner_table *table, struct error **err);

@@ -135,9 +135,9 @@ static int open_layers(struct build *build, const struct plan_input *input, stru
 	root->keep_owner = true;
 	if (view.config.diff_id_count == 0)
 		return error_set(err, ENOENT, "there are no files in it");
-	rc = records_load_image(build->w, &view, &root->owners, err);
+	rc = rootfs_open_image(build->w, &view, &root->rootfs, err);
 	if (rc >= 0)
-		rc = rootfs_open_image(build->w, &view, &root->rootfs, err);
+		rc = records_load_image(build->w, &view, root->rootfs, &root->owners, err);
 	if (rc >= 0)
 		root->fd = rootfs_fd(root->rootfs);
 	return rc;

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/owner.h"
 #include "base/tree.h"
 #include "builder/cache_mounts.h"
 #include "builder/blob_places.h"
@@ -241,9 +242,14 @@ static int unpack_mount(struct workshop *w, const struct mount_job *job, int dir
 		return rc;
 	if (!digest_equal(&result.diff_id, job->diff_id))
 		return error_set(err, EBADMSG, "it holds something else than it says");
-	if (fchown(dir, mount->uid, mount->gid) < 0 || fchmod(dir, mount->mode ? mount->mode : 0755) < 0)
-		return error_set_errno(err, "set the owner and mode of its directory");
-	return 0;
+	const struct owner_record owner = {.uid = mount->uid, .gid = mount->gid};
+	if (options.single_id)
+		rc = owner.uid || owner.gid ? owner_set(dir, &owner, err) : 0;
+	else if (fchown(dir, mount->uid, mount->gid) < 0)
+		rc = error_set_errno(err, "set the owner of its directory");
+	if (rc >= 0 && fchmod(dir, mount->mode ? mount->mode : 0755) < 0)
+		rc = error_set_errno(err, "set the mode of its directory");
+	return rc < 0 ? rc : 0;
 }
 
 /* Inside. Whole in tmp/ first, so that nobody sees half of it. */

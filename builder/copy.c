@@ -66,8 +66,8 @@ static int open_from_name(struct workshop *w, const struct container *target, co
 	struct acquire_options acquire = {.policy = PULL_MISSING, .registry = options->registry};
 	int rc = acquire_image(w, options->from, &acquire, &image, err);
 	if (rc >= 0)
-		rc = records_load_image(w, &image, &from->records.owners, err);
-	return rc < 0 ? rc : rootfs_open_image(w, &image, &from->rootfs, err);
+		rc = rootfs_open_image(w, &image, &from->rootfs, err);
+	return rc < 0 ? rc : records_load_image(w, &image, from->rootfs, &from->records.owners, err);
 }
 
 int copy_from_open(struct workshop *w, const struct container *target, const struct copy_options *options,

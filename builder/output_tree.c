@@ -60,7 +60,7 @@ static int tar_task(struct workshop *w, void *context, struct buf *result, struc
 	int rc = open_root(w, output->image, &rootfs, &empty, err);
 
 	if (rc >= 0)
-		rc = records_load_image(w, output->image, &owners, err);
+		rc = records_load_image(w, output->image, rootfs, &owners, err);
 	if (rc < 0)
 		return rc;
 	return pack_tree(rootfs ? rootfs_fd(rootfs) : empty, &owners, stream_fd_sink, &output->fd, &packed, err);

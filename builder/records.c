@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
 #include "builder/rootcopy.h"
+#include "builder/rootfs.h"
 #include "imagefmt/layer.h"
 
 #define NOTES "records"
@@ -25,10 +27,9 @@ void records_done(struct records *records)
 	*records = (struct records)RECORDS_INIT;
 }
 
-static int open_lowers(struct workshop *w, const struct container *c, struct records *records, struct error **err)
+static int open_lowers(struct workshop *w, const struct image_config *config, struct records *records,
+		       struct error **err)
 {
-	const struct image_config *config = &c->config;
-
 	records->lowers = mem_grow(NULL, config->diff_id_count + 1, sizeof(*records->lowers));
 	for (size_t i = config->diff_id_count; i-- > 0;) {
 		int fd = layer_open(workshop_store(w), &config->diff_ids[i], err);
@@ -44,7 +45,7 @@ int records_open(struct workshop *w, const struct container *c, struct records *
 	cleanup(records_done) struct records opened = RECORDS_INIT;
 
 	opened.trusted = store_has_single_id(workshop_store(w));
-	int rc = open_lowers(w, c, &opened, err);
+	int rc = open_lowers(w, &c->config, &opened, err);
 	if (rc < 0)
 		return rc;
 	cleanup_close int dir = container_open_dir(w, c, err);
@@ -93,10 +94,28 @@ static int translate_layers(struct workshop *w, const struct container *c, int d
 			    struct error **err)
 {
 	cleanup(records_done) struct records layers = RECORDS_INIT;
-	int rc = open_lowers(w, c, &layers, err);
+	int rc = open_lowers(w, &c->config, &layers, err);
 	cleanup_close int copy = rc < 0 ? rc : fd_open_dir(dir, ROOTCOPY, err);
 
 	return copy < 0 ? copy : records_translate(layers.lowers, layers.lower_count, owners, copy, owners, err);
+}
+
+/* What was made in the container itself. */
+static int load_own(const struct container *c, int dir, struct owner_table *owners, struct error **err)
+{
+	cleanup(owner_table_done) struct owner_table own = {0};
+	cleanup_close int upper = fd_open_dir(dir, "upper", NULL);
+	int rc = owner_table_load(dir, OWNER_TABLE_FILE, &own, err);
+
+	if (rc < 0)
+		return rc;
+	if (upper >= 0 && !owner_table_is_of(&own, upper))
+		log_warn("the store was copied by something that does not keep inodes: what container '%s' knows of "
+			 "the owners of its links, FIFOs and devices is lost, they are root's and plain files now",
+			 c->name);
+	if (own.count)
+		owner_table_add_all(owners, &own);
+	return 0;
 }
 
 int records_load_owners(struct workshop *w, const struct container *c, struct owner_table *owners, struct error **err)
@@ -112,17 +131,31 @@ int records_load_owners(struct workshop *w, const struct container *c, struct ow
 	if (rc >= 0 && owners->count && rootcopy_exists(dir))
 		rc = translate_layers(w, c, dir, owners, err);
 	if (rc >= 0)
-		rc = owner_table_load(dir, OWNER_TABLE_FILE, owners, err);
+		rc = load_own(c, dir, owners, err);
 	owners->has_changed = false;
 	return rc < 0 ? error_prefix(err, "container '%s'", c->name) : 0;
 }
 
-int records_load_image(struct workshop *w, const struct image *image, struct owner_table *owners, struct error **err)
+/* What the layers say of things of which `rootfs` has copies. */
+static int translate_image(struct workshop *w, const struct image *image, const struct rootfs *rootfs,
+			   struct owner_table *owners, struct error **err)
+{
+	cleanup(records_done) struct records layers = RECORDS_INIT;
+	int rc = open_lowers(w, &image->config, &layers, err);
+
+	return rc < 0 ? rc
+		      : records_translate(layers.lowers, layers.lower_count, owners, rootfs_fd(rootfs), owners, err);
+}
+
+int records_load_image(struct workshop *w, const struct image *image, const struct rootfs *rootfs,
+		       struct owner_table *owners, struct error **err)
 {
 	int rc = 0;
 
 	for (size_t i = 0; rc >= 0 && i < image->config.diff_id_count && store_has_single_id(workshop_store(w)); i++)
 		rc = layer_load_owners(workshop_store(w), &image->config.diff_ids[i], owners, err);
+	if (rc >= 0 && rootfs && owners->count && rootfs_is_copied(rootfs))
+		rc = translate_image(w, image, rootfs, owners, err);
 	return rc;
 }
 
@@ -132,7 +165,9 @@ int records_save_owners(struct workshop *w, const struct container *c, struct ow
 
 	if (!owners->has_changed)
 		return 0;
-	return dir < 0 ? dir : owner_table_save(dir, OWNER_TABLE_FILE, owners, err);
+	cleanup_close int upper = dir < 0 ? dir : fd_open_dir(dir, "upper", err);
+	int rc = upper < 0 ? upper : owner_table_bind(owners, upper, err);
+	return rc < 0 ? rc : owner_table_save(dir, OWNER_TABLE_FILE, owners, err);
 }
 
 struct translation {
@@ -192,5 +227,7 @@ int records_follow_copy(int dir, struct owner_table *owners, struct error **err)
 		return 0;
 	cleanup_close int copy = fd_open_dir(dir, ROOTCOPY, err);
 	cleanup_close int upper = copy < 0 ? copy : fd_open_dir(dir, "upper", err);
+	/* `upper` is another directory than the one they were saved for. */
+	owners->has_changed = true;
 	return upper < 0 ? upper : records_translate(&copy, 1, owners, upper, owners, err);
 }

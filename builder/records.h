@@ -9,6 +9,8 @@
 #include "builder/container.h"
 #include "imagefmt/vouch.h"
 
+struct rootfs;
+
 struct records {
 	struct vouchers vouchers; /* points to `lowers` */
 	int *lowers;		  /* the container's layers, topmost first */
@@ -31,8 +33,9 @@ const struct vouchers *records_vouchers(const struct records *records);
 /* The records alone. Where ids are mapped only the container's own: those of layers are of devices, and in their trees.
  */
 int records_load_owners(struct workshop *w, const struct container *c, struct owner_table *owners, struct error **err);
-/* Those of an image's layers. */
-int records_load_image(struct workshop *w, const struct image *image, struct owner_table *owners, struct error **err);
+/* Those of an image's layers, for what is seen in its root: `rootfs` is rootfs_open_image()'s; NULL: its layers. */
+int records_load_image(struct workshop *w, const struct image *image, const struct rootfs *rootfs,
+		       struct owner_table *owners, struct error **err);
 /* Puts what has changed beside the container's upper directory. */
 int records_save_owners(struct workshop *w, const struct container *c, struct owner_table *owners, struct error **err);
 /* For a tree that was copied from others (topmost first): the records that `owners` has of things in them, under the

@@ -211,11 +211,17 @@ struct rootfs {
 	int mount;   /* a mount that is attached nowhere and goes with this descriptor; -1: none was needed */
 	int scratch; /* where `work` lies, or -1 */
 	char *work;  /* removed in the end */
+	bool is_copied;
 };
 
 int rootfs_fd(const struct rootfs *rootfs)
 {
 	return rootfs->root;
+}
+
+bool rootfs_is_copied(const struct rootfs *rootfs)
+{
+	return rootfs->is_copied;
 }
 
 void rootfs_close(struct rootfs *rootfs)
@@ -271,6 +277,7 @@ static int copy_aside(struct workshop *w, struct rootfs *rootfs, const struct ro
 	rootfs->scratch = fd_open_dir(tmp, ".", err);
 	if (rootfs->scratch < 0)
 		return rootfs->scratch;
+	rootfs->is_copied = true;
 	rootfs->root = fd_open_dir(tmp, rootfs->work, err);
 	return rootfs->root < 0 ? rootfs->root : rootcopy_merge(layers->lowers, layers->lower_count, rootfs->root, err);
 }

@@ -37,6 +37,8 @@ int rootfs_open(struct workshop *w, const struct container *c, struct rootfs **r
 /* The same for an image, read-only (COPY --from, mount --mount from=). */
 int rootfs_open_image(struct workshop *w, const struct image *image, struct rootfs **rootfs, struct error **err);
 int rootfs_fd(const struct rootfs *rootfs); /* borrowed directory descriptor */
+/* The layers were copied for it: what is known of them by inode is not known of this. */
+bool rootfs_is_copied(const struct rootfs *rootfs);
 void rootfs_close(struct rootfs *rootfs);
 CLEANUP_FOR(struct rootfs, rootfs_close)
 

@@ -276,6 +276,18 @@ int layer_load_owners_of(struct store *store, const char *name, struct owner_tab
 	return rc < 0 ? error_prefix(err, "layer %.12s…", name) : 0;
 }
 
+bool layer_is_copy(struct store *store, const char *name)
+{
+	cleanup(owner_table_done) struct owner_table owners = {0};
+	cleanup_free char *path = mem_printf("%s/" OWNER_TABLE_FILE, name);
+
+	/* Most layers have none. */
+	if (faccessat(store_folder(store, STORE_LAYERS, NULL), path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	cleanup_close int fs = layer_open_tree(store, name, NULL);
+	return fs >= 0 && (layer_load_owners_of(store, name, &owners, NULL) < 0 || !owner_table_is_of(&owners, fs));
+}
+
 int layer_load_owners(struct store *store, const struct digest *diff_id, struct owner_table *owners, struct error **err)
 {
 	char hex[DIGEST_HEX_SIZE];
@@ -301,7 +313,7 @@ int layer_open(struct store *store, const struct digest *diff_id, struct error *
 		return rc;
 	if (!record.id_map)
 		rc = layer_record_load(store_folder(store, STORE_LAYERS, NULL), name, &record, NULL);
-	if (rc < 0 || !layer_is_trusted(store, &record)) {
+	if (rc < 0 || !layer_is_trusted(store, &record) || layer_is_copy(store, name)) {
 		cleanup_close int lock = layer_lock(store, diff_id, err);
 		rc = lock < 0 ? lock : layer_check(store, diff_id, name, err);
 		if (rc < 0)

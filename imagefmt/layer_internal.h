@@ -25,6 +25,8 @@ int layer_find(struct store *store, const struct digest *diff_id, char **name, s
 /* The same, for who would make it: with -ENOENT too *name is set, to where the layer belongs. */
 int layer_place(struct store *store, const struct digest *diff_id, char **name, struct error **err);
 /* Adds the records beside the tree of layers/<name>. */
+/* Its records were saved for another tree (base/ownertable.h): somebody has copied the store. */
+bool layer_is_copy(struct store *store, const char *name);
 int layer_load_owners_of(struct store *store, const char *name, struct owner_table *owners, struct error **err);
 /* The tree of layers/<name>, whatever it is worth. */
 MUST_CHECK int layer_open_tree(struct store *store, const char *name, struct error **err);

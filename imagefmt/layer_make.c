@@ -90,8 +90,10 @@ static int save_owners(int fs, struct owner_table *owners, struct error **err)
 
 	if (owners->count == 0)
 		return 0;
-	return dir < 0 ? error_set_errno(err, "open the layer's directory")
-		       : owner_table_save(dir, OWNER_TABLE_FILE, owners, err);
+	if (dir < 0)
+		return error_set_errno(err, "open the layer's directory");
+	int rc = owner_table_bind(owners, fs, err);
+	return rc < 0 ? rc : owner_table_save(dir, OWNER_TABLE_FILE, owners, err);
 }
 
 /* What the bytes are: some label gzip as plain tar, or zstd as gzip. */
@@ -190,6 +192,16 @@ static bool is_whole(struct store *store, const char *name, const struct layer_r
 	       digest_equal(&packed.diff_id, &record->diff_id);
 }
 
+/* The records of a whole tree are right, whatever tree they were saved for. */
+static int bind_owners(struct store *store, const char *name, struct error **err)
+{
+	cleanup(owner_table_done) struct owner_table owners = {0};
+	cleanup_close int fs = layer_open_tree(store, name, err);
+	int rc = fs < 0 ? fs : layer_load_owners_of(store, name, &owners, err);
+
+	return rc < 0 || owner_table_is_of(&owners, fs) ? rc : save_owners(fs, &owners, err);
+}
+
 /* Makes the tree again from the first of its blobs that gives it. */
 static int restore(struct store *store, const struct digest *diff_id, const char *name,
 		   const struct layer_record *record, struct error **err)
@@ -228,10 +240,13 @@ int layer_check(struct store *store, const struct digest *diff_id, const char *n
 	/* A record that was cut off says nothing; then there is no blob to know either. */
 	if (layer_record_load(layers, name, &record, NULL) < 0)
 		record.boot_id = mem_strdup("");
-	else if (layer_is_trusted(store, &record))
+	else if (layer_is_trusted(store, &record) && !layer_is_copy(store, name))
 		return 0; /* somebody was faster */
 	if (!is_whole(store, name, &record))
 		return restore(store, diff_id, name, &record, err);
+	int rc = bind_owners(store, name, err);
+	if (rc < 0)
+		return rc;
 	record.durable = true; /* what was read after the start is on disk */
 	return layer_record_save(layers, name, &record, err);
 }

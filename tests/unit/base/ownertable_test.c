@@ -69,6 +69,25 @@ static void comes_back_from_its_file(void **state)
 	assert_int_equal(faccessat(dir.fd, "owners", F_OK, 0), -1);
 }
 
+static void is_of_the_tree_that_it_was_saved_for_and_not_of_a_copy(void **state)
+{
+	cleanup(scratch_done) struct scratch tree = scratch_make();
+	cleanup(scratch_done) struct scratch copy = scratch_make();
+	cleanup(owner_table_done) struct owner_table table = {0};
+	const struct owner_key key = key_of(7);
+
+	assert_int_equal(owner_table_bind(&table, tree.fd, NULL), 0);
+	assert_int_equal(table.count, 0);
+	assert_true(owner_table_is_of(&table, copy.fd));
+	owner_table_put(&table, &key, &(struct owner_record){.uid = 33});
+	assert_false(owner_table_is_of(&table, tree.fd));
+	assert_int_equal(owner_table_bind(&table, tree.fd, NULL), 0);
+	assert_int_equal(owner_table_bind(&table, tree.fd, NULL), 0);
+	assert_int_equal(table.count, 2);
+	assert_true(owner_table_is_of(&table, tree.fd));
+	assert_false(owner_table_is_of(&table, copy.fd));
+}
+
 static void refuses_a_damaged_file(void **state)
 {
 	cleanup(scratch_done) struct scratch dir = scratch_make();
@@ -105,6 +124,7 @@ int main(void)
 		cmocka_unit_test(finds_what_was_put_and_not_what_was_removed),
 		cmocka_unit_test(does_not_give_the_record_to_who_gets_the_number_later),
 		cmocka_unit_test(comes_back_from_its_file),
+		cmocka_unit_test(is_of_the_tree_that_it_was_saved_for_and_not_of_a_copy),
 		cmocka_unit_test(refuses_a_damaged_file),
 		cmocka_unit_test(tells_a_link_from_what_it_points_at),
 	};
