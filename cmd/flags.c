@@ -61,6 +61,18 @@ static int read_milliseconds(const char *text, const char *what, int64_t *millis
 	return rc;
 }
 
+/* Some proxies let nobody through whom they do not know (skopeo#1553). */
+static int read_user_agent(const char **agent, struct error **err)
+{
+	const char *text = env_get("USER_AGENT");
+
+	for (const char *c = text; c && *c; c++)
+		if (*c < ' ' || *c > '~')
+			return error_set(err, EINVAL, "COOPER_USER_AGENT: only printable ASCII can stand in a header");
+	*agent = text;
+	return 0;
+}
+
 int registry_flags_read(const struct registry_flags *flags, bool quiet, struct registry_options *options,
 			struct error **err)
 {
@@ -95,6 +107,8 @@ int registry_flags_read(const struct registry_flags *flags, bool quiet, struct r
 		rc = read_milliseconds(flags->max_wait, "--max-wait", &read.max_wait_ms, err);
 	if (rc == 0)
 		rc = read_milliseconds(env_get("STALL_TIMEOUT"), "COOPER_STALL_TIMEOUT", &read.stall_ms, err);
+	if (rc == 0)
+		rc = read_user_agent(&read.user_agent, err);
 	if (rc == 0)
 		*options = read;
 	return rc;

@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/process.h"
 
-#define HELPER_TIMEOUT_MS 30000
+#define HELPER_TIMEOUT_MS 30000 /* unless COOPER_HELPER_TIMEOUT says otherwise */
+#define HELPER_TIMEOUT_MAX_MS ((int64_t)24 * 3600 * 1000)
 #define HELPER_ANSWER_MAX ((size_t)1 << 20)
 #define HUB_KEY "https://index.docker.io/v1/" /* the name under which docker itself stores docker.io */
 
@@ -25,24 +28,45 @@ static int check_name(const char *name, struct error **err)
 	return 0;
 }
 
+/* One that has to ask somebody, or a cloud, may need longer than most. */
+static int read_timeout(int *milliseconds, struct error **err)
+{
+	const char *text = env_get("HELPER_TIMEOUT");
+	int64_t nanoseconds = 0;
+
+	*milliseconds = HELPER_TIMEOUT_MS;
+	if (!text)
+		return 0;
+	int rc = parse_duration(text, "COOPER_HELPER_TIMEOUT", &nanoseconds, err);
+	if (rc < 0)
+		return rc;
+	if (nanoseconds < 1000000 || nanoseconds / 1000000 > HELPER_TIMEOUT_MAX_MS)
+		return error_set(err, EINVAL, "COOPER_HELPER_TIMEOUT '%s': from 1ms to 24h", text);
+	*milliseconds = (int)(nanoseconds / 1000000);
+	return 0;
+}
+
 static int run_helper(const char *name, const char *verb, const struct buf *input, struct buf *output,
 		      struct process_result *result, struct error **err)
 {
 	cleanup(buf_done) struct buf errors = BUF_INIT(HELPER_ANSWER_MAX);
+	int timeout_ms = 0;
 	int rc = check_name(name, err);
 
+	if (rc == 0)
+		rc = read_timeout(&timeout_ms, err);
 	if (rc < 0)
 		return rc;
 	cleanup_free char *program = mem_printf("docker-credential-%s", name);
 	char *argv[] = {program, (char *)verb, NULL};
 	struct process_spec spec = {.program = program, .argv = argv};
 	trace(AUTH, "%s %s", program, verb);
-	rc = process_run(&spec, input->data, input->len, output, &errors, HELPER_TIMEOUT_MS, result, err);
+	rc = process_run(&spec, input->data, input->len, output, &errors, timeout_ms, result, err);
 	if (rc < 0)
 		return error_prefix(err, "credential helper");
 	if (result->timed_out)
-		return error_set(err, ETIMEDOUT, "%s %s: no answer within %d s", program, verb,
-				 HELPER_TIMEOUT_MS / 1000);
+		return error_set(err, ETIMEDOUT, "%s %s: no answer within %.3g s (see COOPER_HELPER_TIMEOUT)", program,
+				 verb, timeout_ms / 1000.0);
 	if (output->overflow)
 		return error_set(err, EFBIG, "%s %s: answer too large", program, verb);
 	/* Helpers put their complaint on stdout; some use stderr. Neither holds a secret after a failure. */

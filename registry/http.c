@@ -24,8 +24,7 @@ void http_answer_done(struct http_answer *answer)
 	*answer = (struct http_answer){0};
 }
 
-/* The value of "Name: value" when the name is this one. */
-static const char *header_value(const char *line, const char *name)
+const char *http_header_value(const char *line, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -37,7 +36,7 @@ static const char *header_value(const char *line, const char *name)
 const char *http_answer_header(const struct http_answer *answer, const char *name)
 {
 	for (size_t i = 0; i < answer->headers.count; i++) {
-		const char *value = header_value(answer->headers.items[i], name);
+		const char *value = http_header_value(answer->headers.items[i], name);
 		if (value)
 			return value;
 	}
@@ -88,7 +87,7 @@ void http_request_done(struct http_request *request)
 void http_request_set_header(struct http_request *request, const char *name, const char *value)
 {
 	for (size_t i = request->headers.count; i > 0; i--)
-		if (header_value(request->headers.items[i - 1], name))
+		if (http_header_value(request->headers.items[i - 1], name))
 			strlist_remove(&request->headers, i - 1);
 	if (value)
 		strlist_printf(&request->headers, "%s: %s", name, value);

@@ -28,6 +28,8 @@ struct http_answer {
 
 void http_answer_done(struct http_answer *answer);
 CLEANUP_FOR_VALUE(struct http_answer, http_answer_done)
+/* The value of the line "Name: value" when the name is this one (any case), else NULL; borrowed. */
+const char *http_header_value(const char *line, const char *name);
 /* The first header of that name (any case), borrowed; NULL when there is none. */
 const char *http_answer_header(const struct http_answer *answer, const char *name);
 /* Content-Length; false when it is missing or no number. */

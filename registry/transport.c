@@ -92,6 +92,7 @@ void http_transport_free(struct http_transport *transport)
 		free(transport->hosts[i]);
 	}
 	free(transport->hosts);
+	strlist_done(&transport->warnings);
 	free(transport->user_agent);
 	free(transport->cert_dir);
 	free(transport);

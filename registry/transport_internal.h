@@ -53,8 +53,9 @@ struct http_transport {
 	struct exchange_queue exchanges;
 	struct host **hosts;
 	size_t host_count;
-	uint64_t moved;	 /* bytes of bodies, both ways, of all attempts */
-	int64_t told_ms; /* when somebody was last told how it goes */
+	struct strlist warnings; /* that have been told */
+	uint64_t moved;		 /* bytes of bodies, both ways, of all attempts */
+	int64_t told_ms;	 /* when somebody was last told how it goes */
 	char *user_agent;
 	char *cert_dir;
 	enum tls_verify tls_verify;

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "registry/url.h"
+#include "registry/warning.h"
 
 #define REDIRECTS_MAX 10
 #define PROGRESS_WORTH_A_RETRY ((uint64_t)1 << 20)
@@ -211,6 +212,7 @@ static void judge_answer(struct exchange *x)
 {
 	int rc = 0;
 
+	warnings_tell(&x->answer, &x->transport->warnings);
 	if (http_status_is_temporary(x->answer.status) || has_expired(x)) {
 		cleanup_free char *why = mem_printf("HTTP %d", x->answer.status);
 		if (exchange_retry(x, why))

@@ -166,3 +166,18 @@ helper() {
 	assert_fails_with 120 401
 	assert_output_has "credential-helpers of registries.conf: "
 }
+
+@test "a helper that does not answer is not waited for longer than it may take" {
+	double_does '{"auth": "token"}'
+	helper slow <<-'EOS'
+	#!/bin/sh
+	cat >/dev/null
+	sleep 30
+	EOS
+	printf '{"credHelpers":{"%s":"slow"}}' "$DOUBLE" >"$BATS_TEST_TMPDIR/auth.json"
+	local push=(cooper push --tls-verify=false --authfile "$BATS_TEST_TMPDIR/auth.json" small "$DOUBLE/slow:1")
+	COOPER_HELPER_TIMEOUT=300ms run timeout 20 "${push[@]}"
+	assert_fails_with 120 "docker-credential-slow get: no answer within 0.3 s"
+	COOPER_HELPER_TIMEOUT=soon run "${push[@]}"
+	assert_fails_with 125 "COOPER_HELPER_TIMEOUT 'soon'"
+}

@@ -146,3 +146,25 @@ start_nginx() {
 	run cooper push --cert-dir "$BATS_TEST_TMPDIR/nothing" small "$DOUBLE/x:1"
 	assert_fails_with 120 "$BATS_TEST_TMPDIR/nothing"
 }
+
+@test "who we are can be set, for proxies that let only some through" {
+	start_double
+	make_image agent 1000
+	cooper push -q --tls-verify=false agent "$DOUBLE/agent:1"
+	[[ $(double_log 'map(.agent) | unique | join(" ")') == cooper/[0-9]* ]]
+	double_does '{}'
+	COOPER_USER_AGENT="skopeo/1.22 (a test)" cooper push -q --tls-verify=false agent "$DOUBLE/agent:2"
+	[ "$(double_log 'map(.agent) | unique | join(" ")')" = "skopeo/1.22 (a test)" ]
+	COOPER_USER_AGENT=$'a\nHost: b' run cooper push -q --tls-verify=false agent "$DOUBLE/agent:3"
+	assert_fails_with 125 "COOPER_USER_AGENT: only printable ASCII"
+}
+
+@test "what a registry wants its users to know is said once" {
+	start_double
+	make_image warned 1000
+	double_does '{"warnings": ["299 - \"this \\\"tag\\\" ends \u001b[31msoon\"", "199 - \"not this\"", "299 - \"unfinished"]}'
+	run cooper push --tls-verify=false warned "$DOUBLE/warned:1"
+	assert_succeeds
+	[ "$(grep -c "$DOUBLE says: this \"tag\" ends ?\[31msoon; going on" <<<"$output")" -eq 1 ]
+	[ "$(grep -c "says: " <<<"$output")" -eq 1 ]
+}
