@@ -397,8 +397,11 @@ int build_jobs_run(struct build *build, struct error **err)
 {
 	cleanup(buf_done) struct buf result = BUF_INIT(BUF_MAX_DEFAULT);
 	/* Who is inside already works on the same memory and has nothing to be told but how it went. */
+	int rc = workshop_idmap(build->w, /* map */ NULL, err);
+	if (rc < 0)
+		return rc;
 	bool is_own = !workshop_is_inside(build->w);
-	int rc = workshop_call(build->w, work, build, &result, err);
+	rc = workshop_call(build->w, work, build, &result, err);
 
 	if (rc < 0 || is_own)
 		return rc < 0 ? rc : read_result(build, &result, err);

@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "run/translate.h"
 #include "run/userns.h"
 
 #define RESULT_MAX ((size_t)1 << 20)
@@ -100,6 +101,40 @@ bool workshop_is_translated(const struct workshop *w)
 	return w->translated;
 }
 
+/* Will the kernel give a user namespace with one of mounts? Asked in a child, and only where a refusal is likely: with
+ * ids to map and without no_new_privs nearly every machine does, and says why when it does not. */
+static int try_namespaces(const struct workshop *w)
+{
+	if (w->map.kind != IDMAP_SINGLE && geteuid() != 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return 0;
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0)
+		_exit(unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? errno : 0);
+	return pid < 0 || process_wait(pid, &status, NULL) < 0 ? 0 : status;
+}
+
+/* Where nobody has said how, and there are no namespaces, there is still the root that needs none. */
+static void fall_to_translation(struct workshop *w)
+{
+	const char *isolation = w->isolation;
+	bool may_choose = !isolation || !*isolation || strcmp(isolation, "auto") == 0 ||
+			  strcmp(isolation, "oci") == 0 || strcmp(isolation, "rootless") == 0 ||
+			  strcmp(isolation, "chroot") == 0;
+	int code = w->inside || w->translated || !may_choose ? 0 : try_namespaces(w);
+
+	if (code == 0 || translation_check(/* err */ NULL) < 0)
+		return;
+	log_warn("the kernel gives no user namespace here (%s); steps run in a root without namespaces instead, "
+		 "isolation "
+		 "level 4 (see cooper info)",
+		 strerror(code));
+	idmap_done(&w->map);
+	idmap_own(&w->map);
+	w->translated = w->inside = true;
+}
+
 static void tell_store(struct workshop *w)
 {
 	cleanup_free char *plain = idmap_format(&w->map);
@@ -118,6 +153,7 @@ int workshop_idmap(struct workshop *w, const struct idmap **map, struct error **
 		if (rc < 0)
 			return rc;
 		w->has_map = true;
+		fall_to_translation(w);
 		tell_store(w);
 	}
 	if (map)

@@ -36,6 +36,7 @@
 #include "run/orphans.h"
 #include "run/relay.h"
 #include "run/sources.h"
+#include "run/supervisor.h"
 #include "run/translate.h"
 #include "run/tty.h"
 #include "run/userns.h"

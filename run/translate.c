@@ -193,5 +193,6 @@ int translation_start(struct translation *t, int listener, struct credentials *c
 	task->fs = task_fs_new(cwd, /* root */ -1, t->spec->umask ? t->spec->umask : 022);
 	supervisor_take(&e->supervisor, take_fd(&fd));
 	supervisor_arm(&e->supervisor);
+	trace_release(t);
 	return 0;
 }

@@ -25,10 +25,11 @@
 #ifndef COOPER_RUN_TRANSLATE_H
 #define COOPER_RUN_TRANSLATE_H
 
-#include "run/credentials.h"
+#include "base/buf.h"
 #include "run/spec.h"
-#include "run/supervisor.h"
 
+struct credentials;
+struct supervisor;
 struct translation;
 
 /* 0, or -ENOTSUP with what is missing: an architecture that the tracer does not know, a kernel before 5.19. */

@@ -65,6 +65,7 @@ struct translation {
 	bool has_ended;
 	int status;
 	struct rusage usage;
+	bool is_waiting;       /* its exec has stopped, and waits for translation_start() */
 	bool is_armed;	       /* its init runs: what it executes now is the step's */
 	struct traced *traced; /* translate_trace.c */
 	pid_t self;
@@ -152,6 +153,7 @@ void trace_let_others_go(struct translation *t, pid_t tid);
 /* A process of ours that is not the step's. */
 void trace_add_helper(struct translation *t, pid_t pid);
 void trace_new(struct translation *t);
+void trace_release(struct translation *t);
 void trace_free(struct translation *t);
 void exec_plan_free(struct exec_plan *plan);
 CLEANUP_FOR(struct exec_plan, exec_plan_free)

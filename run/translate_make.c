@@ -142,6 +142,8 @@ static int copy_file(struct translation *t, int from, const struct stat *st, con
 	int rc = fd_copy(from, to, /* copied */ NULL, NULL);
 	if (rc >= 0)
 		rc = copy_attributes(from, to);
+	if (rc >= 0 && geteuid() == 0 && fchown(to, st->st_uid, st->st_gid) < 0)
+		rc = -errno;
 	if (rc >= 0 && (fchmod(to, st->st_mode & 07777) < 0 || futimens(to, times) < 0))
 		rc = -errno;
 	return rc;

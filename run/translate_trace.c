@@ -482,13 +482,15 @@ static void hear(struct translation *t, pid_t tid, int status)
 		hear_end(t, tid, status);
 		return;
 	}
-	/* Not ours to judge before it is known who it is. */
-	if (!t->emulation.tasks) {
-		go_on(tid, 0);
-		return;
-	}
 	int signal_number = WSTOPSIG(status);
 	unsigned event = (unsigned)status >> 16;
+	/* The first process, before its message has come that says who it is: its exec waits for that. */
+	if (!t->emulation.tasks) {
+		t->is_waiting = event == PTRACE_EVENT_SECCOMP;
+		if (!t->is_waiting)
+			go_on(tid, event == 0 ? signal_number : 0);
+		return;
+	}
 	if (signal_number == SYSCALL_STOP) {
 		hear_exit(t, tid);
 		return;
@@ -564,6 +566,13 @@ void translation_wait(struct translation *t)
 		if (!(is_ours ? hear_of(t, info.si_pid) : hear_of_all(t)))
 			return;
 	}
+}
+
+void trace_release(struct translation *t)
+{
+	if (t->is_waiting)
+		go_on(t->first, 0);
+	t->is_waiting = false;
 }
 
 bool translation_has_ended(const struct translation *t, int *status, struct rusage *usage)
