@@ -258,7 +258,8 @@ static struct taskmem *memory_of(struct emulation *e, const struct trap *trap, s
 	struct task *task = e->tasks ? emul_task(e, trap) : NULL;
 	struct taskmem *mem = task ? &task->mem : own;
 
-	mem->listener = e->supervisor.listener;
+	/* Without a call to answer it stands before its tracer, and cannot end. */
+	mem->listener = trap->id ? e->supervisor.listener : -1;
 	mem->call = trap->id;
 	return mem;
 }
