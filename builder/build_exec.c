@@ -32,16 +32,19 @@ static int add_devices(struct run_job *job, struct error **err)
 	const struct strlist *devices = &job->step->instruction->run.devices;
 
 	for (size_t i = 0; i < devices->count; i++) {
-		const char *text = devices->items[i];
-		size_t length = strcspn(text, ",");
-		cleanup_free char *name = mem_strndup(text, length);
+		cleanup(device_request_done) struct device_request device = {0};
+		int rc = device_request_parse(devices->items[i], &device, err);
+		if (rc < 0)
+			return rc;
+		const char *name = device.name;
 		bool is_known = name[0] == '/';
-		int rc = is_known || !cdi_is_name(name) ? 0 : cdi_find(name, &is_known, err);
+		if (!is_known && cdi_is_name(name))
+			rc = cdi_find(name, &is_known, err);
 		if (rc < 0)
 			return rc;
 		if (is_known)
 			strlist_append(&job->settings.devices, name);
-		else if (strstr(text, ",required"))
+		else if (device.required)
 			return error_set(err, ENOENT, "--device %s: no such device is known on this machine", name);
 		else
 			log_warn("--device %s: no such device is known on this machine, going on without it", name);

@@ -69,6 +69,17 @@ struct instruction_command {
 enum file_mount_type { FILE_MOUNT_BIND, FILE_MOUNT_CACHE, FILE_MOUNT_TMPFS, FILE_MOUNT_SECRET, FILE_MOUNT_SSH };
 enum cache_sharing { CACHE_SHARED, CACHE_PRIVATE, CACHE_LOCKED };
 
+/* "vendor.com/class=name,required", "name=…" of --device. */
+struct device_request {
+	char *name;
+	bool required;
+};
+
+void device_request_done(struct device_request *device);
+CLEANUP_FOR_VALUE(struct device_request, device_request_done)
+/* -EINVAL for what is no CSV, an unknown key, no name. */
+int device_request_parse(const char *text, struct device_request *device, struct error **err);
+
 /* RUN --mount=…. Keys whose values hold a variable are not set until instruction_expand(). */
 struct file_mount {
 	enum file_mount_type type;
@@ -109,7 +120,7 @@ struct instruction_run {
 	size_t mount_count;
 	char *network;		/* "default", "none", "host"; NULL */
 	char *security;		/* "sandbox", "insecure"; NULL */
-	struct strlist devices; /* CDI names, perhaps with ",required" */
+	struct strlist devices; /* the values of --device */
 };
 
 /* COPY and ADD */

@@ -149,6 +149,20 @@ static int read_mounts(const struct parse *parse, struct instruction_run *run, s
 	return rc;
 }
 
+static int read_devices(const struct parse *parse, struct instruction_run *run, struct error **err)
+{
+	int rc = 0;
+
+	flags_list(&parse->statement->flags, "device", &run->devices);
+	for (size_t i = 0; rc == 0 && i < run->devices.count; i++) {
+		cleanup(device_request_done) struct device_request device = {0};
+		rc = device_request_parse(run->devices.items[i], &device, err);
+		if (rc < 0)
+			blame(parse, run->devices.items[i]);
+	}
+	return rc;
+}
+
 static int parse_run(const struct parse *parse, struct instruction_run *run, struct error **err)
 {
 	static const struct flag_spec flags[] = {{"mount", FLAG_TYPE_LIST},
@@ -165,11 +179,12 @@ static int parse_run(const struct parse *parse, struct instruction_run *run, str
 		rc = check_word(parse, "security", securities, ARRAY_COUNT(securities), err);
 	if (rc == 0)
 		rc = read_mounts(parse, run, err);
+	if (rc == 0)
+		rc = read_devices(parse, run, err);
 	if (rc < 0)
 		return rc;
 	run->network = mem_strdup(flag_text(parse, "network"));
 	run->security = mem_strdup(flag_text(parse, "security"));
-	flags_list(&parse->statement->flags, "device", &run->devices);
 	read_command(parse->statement, &run->command);
 	if (run->command.is_exec && run->command.words.count == 0)
 		return error_set(err, EINVAL, "RUN [] has no command");
@@ -483,8 +498,8 @@ static int parse_onbuild(const struct parse *parse, char **argument, struct erro
 		rc = check_trigger(parse, &trigger, err);
 	if (rc < 0)
 		return rc;
-	*argument = parse->heredocs ? with_bodies(parse->statement->rest, parse->heredocs)
-				    : mem_strdup(parse->statement->rest);
+	cleanup_free char *line = mem_printf("%s%s", parse->statement->rest, parse->statement->tail);
+	*argument = parse->heredocs ? with_bodies(line, parse->heredocs) : mem_strdup(line);
 	return 0;
 }
 

@@ -242,6 +242,8 @@ int file_mount_parse(const char *text, const struct expand_scope *scope, struct 
 	struct reading reading = {.mount = &made};
 	const struct mount_scope mount_scope = {.scope = scope, .unset = unset, .values = values};
 
+	if (!*text)
+		return error_set(err, EINVAL, "--mount says nothing");
 	int rc = parse_csv(text, "--mount", &fields, err);
 	for (size_t i = 0; rc == 0 && i < fields.count && !reading.is_type_later; i++)
 		rc = read_field(&reading, fields.items[i], &mount_scope, err);

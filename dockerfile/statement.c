@@ -17,6 +17,7 @@ void statement_done(struct statement *statement)
 	mem_replace(&statement->text, NULL);
 	mem_replace(&statement->keyword, NULL);
 	mem_replace(&statement->rest, NULL);
+	mem_replace(&statement->tail, NULL);
 	strlist_done(&statement->flags);
 	strlist_done(&statement->words);
 }
@@ -47,6 +48,8 @@ int json_words(const char *text, struct strlist *words, struct error **err)
 
 /* ---- Flags ---- */
 
+#define FLAG_BLANKS "\n" BLANKS
+
 /* One flag from *at on: quotes and backslashes as in a shell, both removed. */
 static char *read_flag(const char **at)
 {
@@ -61,7 +64,7 @@ static char *read_flag(const char **at)
 			buf_append_char(&flag, *++p);
 		} else if (quote ? *p == quote : *p == '\'' || *p == '"') {
 			quote = quote ? '\0' : *p;
-		} else if (!quote && strchr("\t\n\v\f\r ", *p)) {
+		} else if (!quote && strchr(FLAG_BLANKS, *p)) {
 			break;
 		} else {
 			buf_append_char(&flag, *p);
@@ -71,10 +74,11 @@ static char *read_flag(const char **at)
 	return buf_take(&flag);
 }
 
-/* Takes the flags off the front of `text`. */
+/* Takes the flags off the front of `text`. A blank that is not of ASCII, before which BuildKit sees no flag, belongs to
+ * the words. */
 static const char *read_flags(const char *text, struct strlist *flags)
 {
-	for (text = skip_space(text); strncmp(text, "--", 2) == 0; text = skip_space(text)) {
+	for (text += strspn(text, FLAG_BLANKS); strncmp(text, "--", 2) == 0; text += strspn(text, FLAG_BLANKS)) {
 		cleanup_free char *flag = read_flag(&text);
 		if (strcmp(flag, "--") == 0)
 			break;
@@ -295,6 +299,7 @@ static bool may_be_json(enum instruction_kind kind)
 int statement_parse(const char *line, struct statement *statement, struct error **err)
 {
 	statement->text = trim_space(line);
+	statement->tail = mem_strdup(skip_space(line) + strlen(statement->text));
 	size_t size = strcspn(statement->text, BLANKS);
 	statement->keyword = mem_strndup(statement->text, size);
 	statement->rest = trim_space(read_flags(statement->text + size, &statement->flags));

@@ -11,6 +11,7 @@ struct statement {
 	char *keyword; /* as written */
 	struct strlist flags;
 	char *rest;	      /* "" when there is nothing */
+	char *tail;	      /* the blanks behind the whole, which only ONBUILD keeps */
 	bool is_json;	      /* the rest is a list in JSON */
 	struct strlist words; /* then: what it holds */
 };

@@ -47,6 +47,12 @@ setup() {
 	[[ $stderr == *"warning: --device vendor.com/gadget=nine"* ]]
 	printf 'FROM busybox\nRUN --device=vendor.com/gadget=nine,required true\n' | dockerfile
 	refuses "--device vendor.com/gadget=nine: no such device is known"
+	printf 'FROM busybox\nRUN --device=name=vendor.com/gadget=nine,required=true true\n' | dockerfile
+	refuses "--device vendor.com/gadget=nine: no such device is known"
+	printf 'FROM busybox\nRUN --device=vendor.com/gadget=nine,requierd true\n' | dockerfile
+	refuses "did you mean required?"
+	[[ $stderr == *"Dockerfile:2"* ]]
+	printf 'FROM busybox\nRUN --device=vendor.com/gadget=nine,required true\n' | dockerfile
 	echo '{"kind":' >"$BATS_TEST_TMPDIR/run/broken.json"
 	refuses "run/broken.json"
 }

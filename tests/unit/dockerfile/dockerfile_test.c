@@ -272,6 +272,20 @@ static void reads_flags_before_the_arguments(void **state)
 	assert_string_equal(run->command.words.items[0], "--not-a-flag");
 }
 
+/* What stands behind a blank that is not of ASCII is a word, whatever it looks like. */
+static void takes_flags_behind_plain_blanks_only(void **state)
+{
+	cleanup(dockerfile_free) struct dockerfile *file =
+		parsed("FROM x\nCOPY \t --link a b\nCOPY \u00a0--link a b\nONBUILD RUN a \t\nONBUILD RUN b \\\n");
+	struct instruction **list = file->stages[0].instructions;
+
+	assert_true(list[0]->copy.link);
+	assert_false(list[1]->copy.link);
+	assert_string_equal(list[1]->copy.sources.items[0], "--link");
+	assert_string_equal(list[2]->argument, "RUN a \t");
+	assert_string_equal(list[3]->argument, "RUN b ");
+}
+
 static void refuses_wrong_instructions(void **state)
 {
 	static const struct line_example examples[] = {
@@ -303,6 +317,14 @@ static void refuses_wrong_instructions(void **state)
 		{"RUN --mount=type=secret,source=a,id=b a", "both source and id can't be set"},
 		{"RUN --mount=type=cache,target=/x,uid=x a", "invalid value x for uid"},
 		{"RUN --mount=target a", "invalid field 'target' must be a key=value pair"},
+		{"RUN --mount= type=bind,target=/x a", "--mount says nothing"},
+		{"RUN --device= a", "--device says nothing"},
+		{"RUN --device=required a", "--device has no name"},
+		{"RUN --device=v.com/c=d,requierd a",
+		 "invalid field 'requierd' must be a key=value pair (did you mean"},
+		{"RUN --device=v.com/c=d,nmae=e a", "unexpected key 'nmae' in 'nmae=e' (did you mean name?)"},
+		{"RUN --device=v.com/c=d,name=e a", "device name already set to v.com/c=d"},
+		{"RUN --device=v.com/c=d,required=maybe a", "invalid value for required: maybe"},
 		{"RUN --mount=type=ssh,env=A a", "unexpected key 'env'"},
 		{"RUN []", "has no command"},
 		{"RUN [\"a\", 1]", "arrays must be comprised of strings only"},
@@ -566,6 +588,7 @@ int main(void)
 		cmocka_unit_test(reads_directives_at_the_top_only),
 		cmocka_unit_test(a_backtick_continues_lines_and_protects_in_words),
 		cmocka_unit_test(reads_flags_before_the_arguments),
+		cmocka_unit_test(takes_flags_behind_plain_blanks_only),
 		cmocka_unit_test(refuses_wrong_instructions),
 		cmocka_unit_test(json_is_a_list_and_the_rest_is_for_the_shell),
 		cmocka_unit_test(env_has_two_forms),
