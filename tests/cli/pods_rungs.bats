@@ -75,6 +75,24 @@ build_here() {
 	done
 }
 
+# What it tries: tests/pods/context/attack.sh.
+@test "a step reaches no process, memory, variable, descriptor or file of its pod, at any rung" {
+	wrong=
+	for name in $(rows .builds); do
+		log=$MADE/results/$name/attack.log
+		grep -q '^the attack is over' "$log" || wrong+="$name: $(tail -n 5 "$log")"$'\n'
+		! grep -q LEAK "$log" || wrong+="$name: $(grep LEAK "$log")"$'\n'
+		! grep -q treasure "$log" || wrong+="$name: treasures in the log"$'\n'
+		grep -q '^the neighbour lives' "$log" || wrong+="$name: the neighbour is dead"$'\n'
+	done
+	for name in $(rows '.rung == "1" or .rung == "2"'); do
+		! grep -q known: "$MADE/results/$name/attack.log" || wrong+="$name: sees others"$'\n'
+	done
+	[ -z "$wrong" ] || fail "$wrong"
+	# The attack is real: where processes are shared, it has seen some.
+	grep -q known: "$MADE/results/c/attack.log"
+}
+
 @test "a pod that cannot build says so, and what forbids it; nothing is half built" {
 	wrong=
 	for name in $(rows '.builds | not'); do
