@@ -25,6 +25,8 @@ void build_result_done(struct build_result *result)
 	}
 	free(result->reports);
 	cache_mounts_done(&result->mounts);
+	materials_done(&result->materials);
+	strlist_done(&result->build_args);
 	for (size_t i = 0; i < ARRAY_COUNT(result->records); i++)
 		cache_records_done(&result->records[i]);
 	*result = (struct build_result){0};
@@ -256,6 +258,17 @@ static void gather_reports(const struct build *build, struct build_result *resul
 	}
 	result->images_ms = build->images_ms;
 	result->spent_ms = clock_ms() - build->began_ms;
+}
+
+/* Proxies may have passwords in them, and change nothing about the result. */
+static void gather_args(const struct build *build, struct strlist *args)
+{
+	for (size_t i = 0; i < build->globals.given.count; i++) {
+		const char *text = build->globals.given.items[i];
+		cleanup_free char *key = mem_strndup(text, strcspn(text, "="));
+		if (!strlist_env_get(&build->globals.proxies, key))
+			strlist_append(args, text);
+	}
 }
 
 /* ---- the cache for others -------------------------------------------------------------------------------------------
@@ -680,6 +693,8 @@ int build_run(struct workshop *w, const struct build_options *options, struct bu
 	gather_reports(&build, &made);
 	find_definitions(&build);
 	gather_records(&build, &made);
+	materials_gather(&build, &made.materials);
+	gather_args(&build, &made.build_args);
 	for (size_t i = 0; options->names && i < options->names->count; i++)
 		build_say(&build, "COMMIT %s", options->names->items[i]);
 	*result = made;

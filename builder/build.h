@@ -13,6 +13,7 @@
 #include "builder/cache_place.h"
 #include "builder/cache_records.h"
 #include "builder/context.h"
+#include "builder/materials.h"
 #include "builder/secret.h"
 #include "builder/settings.h"
 #include "dockerfile/dockerfile.h"
@@ -97,6 +98,8 @@ struct build_result {
 	int status; /* of a RUN that failed: the command's own, 0 otherwise */
 	/* What was made and what was taken from the cache, for cache_export(). */
 	struct cache_records records[CACHE_MODES];
+	struct materials materials;
+	struct strlist build_args;  /* "K=V" as given, without proxies */
 	struct cache_mounts mounts; /* of options->cache_mounts: those that the build's steps name */
 };
 void build_result_done(struct build_result *result);

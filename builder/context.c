@@ -177,9 +177,20 @@ void build_context_close(struct build_context *context)
 	ignore_rules_done(&context->rules);
 	buf_done(&context->text);
 	free(context->where);
+	free(context->commit);
 	free(context->directory);
 	free(context->temporary);
 	free(context);
+}
+
+const char *build_context_origin(const struct build_context *context)
+{
+	return context->is_remote ? context->where : NULL;
+}
+
+const char *build_context_commit(const struct build_context *context)
+{
+	return context->commit;
 }
 
 bool build_context_is_lasting(const struct build_context *context)

@@ -30,6 +30,11 @@ CLEANUP_FOR(struct build_context, build_context_close)
 int build_context_fd(const struct build_context *context);
 /* True for a directory of the user's, which the next build will find again. */
 bool build_context_is_lasting(const struct build_context *context);
+/* Where it came from, for people and documents, without passwords; NULL for the user's own directory and for what came
+ * on standard input. Borrowed. */
+const char *build_context_origin(const struct build_context *context);
+/* The commit of a git repository, all digits of it; NULL for other kinds. Borrowed. */
+const char *build_context_commit(const struct build_context *context);
 /* What its ignore file excludes; NULL when there is none. Borrowed. */
 const struct ignore_rules *build_context_ignore(const struct build_context *context);
 /* Reads a Dockerfile. `path`: as the user's shell sees it, else inside the context (an own directory's; for any other

@@ -10,6 +10,8 @@ struct build_context {
 	struct workshop *w;
 	const struct registry_options *registry; /* borrowed; NULL */
 	char *where;				 /* for errors, without passwords */
+	bool is_remote;				 /* `where` is an address */
+	char *commit;				 /* of a git repository; NULL */
 	char *directory;			 /* path of the user's own directory; NULL for every other kind */
 	int root;				 /* -1: there are no files */
 	char *temporary;			 /* its name in store_tmp(), removed in the end; NULL */

@@ -25,9 +25,10 @@ int context_open_git(struct build_context *context, const char *text, struct err
 		return error_prefix(err, "build context");
 	mem_replace(&context->where, NULL);
 	context->where = git_address_format(&address);
+	context->is_remote = true;
 	rc = context_make_temporary(context, &path, err);
 	if (rc == 0)
-		rc = git_checkout(&address, context->root, path, /* commit */ NULL, err);
+		rc = git_checkout(&address, context->root, path, &context->commit, err);
 	if (rc < 0 || !address.subdir)
 		return rc < 0 ? error_prefix(err, "build context") : 0;
 	/* A link of that name leads, as everywhere in a context, to what is inside of the repository. */
@@ -71,6 +72,7 @@ int context_open_url(struct build_context *context, const char *url, struct erro
 
 	mem_replace(&context->where, NULL);
 	context->where = url_redact(url);
+	context->is_remote = true;
 	int rc = download(context, url, &file, err);
 	return rc < 0 ? error_prefix(err, "build context") : context_take_stream(context, file, err);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/parse.h"
@@ -14,15 +15,22 @@
 #include "cmd/build_report.h"
 #include "imagefmt/index.h"
 
+/* A single image becomes a list, too, when something is stated about it there. */
+static bool is_in_index(const struct build_request *request)
+{
+	return attest_is_wanted(&request->attest) && request->attest.storage == ATTEST_IN_INDEX;
+}
+
 void build_outcome_init(struct build_outcome *outcome, const struct build_request *request)
 {
 	size_t count = request->platform_count ? request->platform_count : 1;
 
 	*outcome = (struct build_outcome){
 		.results = mem_alloc(count * sizeof(*outcome->results)),
+		.attestations = mem_alloc(count * sizeof(*outcome->attestations)),
 		.images = mem_alloc(count * sizeof(*outcome->images)),
 		.count = count,
-		.is_list = count > 1,
+		.is_list = count > 1 || is_in_index(request),
 	};
 	for (size_t i = 0; i < count; i++)
 		outcome->images[i] = &outcome->results[i].image;
@@ -33,6 +41,7 @@ void build_outcome_done(struct build_outcome *outcome)
 	for (size_t i = 0; i < outcome->count; i++)
 		build_result_done(&outcome->results[i]);
 	free(outcome->results);
+	free(outcome->attestations);
 	free(outcome->images);
 	image_entry_done(&outcome->list);
 	*outcome = (struct build_outcome){0};
@@ -52,14 +61,43 @@ static int write_list(struct workshop *w, const struct build_request *request, s
 		manifest_list_entry_of(outcome->images[i], &entry);
 		image_index_append(&index, &entry);
 	}
+	/* Behind all that can be run: who knows nothing of them finds an image first. */
+	for (size_t i = 0; i < outcome->count && is_in_index(request); i++) {
+		cleanup(descriptor_done) struct descriptor entry = {0};
+		int rc = attest_write_entry(w, outcome->images[i], &outcome->attestations[i], &entry, err);
+		if (rc < 0)
+			return rc;
+		image_index_append(&index, &entry);
+	}
 	return manifest_list_write(w, &index, &request->names, &outcome->list, err);
+}
+
+/* The image's own name is the list's where there is one. */
+static int attest(struct workshop *w, const struct build_request *request, struct build_outcome *outcome,
+		  struct error **err)
+{
+	static const struct strlist none = {0};
+	const struct strlist *names = outcome->is_list ? &none : &request->names;
+	const char *name = request->names.count ? request->names.items[0] : request->manifest;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < outcome->count; i++) {
+		struct build_result *result = &outcome->results[i];
+		rc = attest_pack_image(w, &request->export, names, &result->image, err);
+		if (rc == 0)
+			rc = attest_make(w, &request->attest, &request->options, result, name,
+					 &outcome->attestations[i], err);
+	}
+	return rc;
 }
 
 int build_outcome_list(struct workshop *w, const struct build_request *request, struct build_outcome *outcome,
 		       struct error **err)
 {
-	int rc = 0;
+	int rc = attest_is_wanted(&request->attest) ? attest(w, request, outcome, err) : 0;
 
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; rc == 0 && request->manifest && i < outcome->count; i++)
 		rc = manifest_list_add_image(w, request->manifest, outcome->images[i], /* changes */ NULL,
 					     &outcome->list, err);
@@ -105,6 +143,55 @@ static int write_outputs(struct command_context *context, const struct build_req
 		if (rc < 0)
 			return error_prefix(err, "--tag %s", place);
 	}
+	return rc;
+}
+
+/* ---- referrers ----------------------------------------------------------------------------------------------------
+ */
+
+static int push_to(struct workshop *w, const struct build_request *request, const struct build_outcome *outcome,
+		   const char *place, struct error **err)
+{
+	struct registry_client **client = request->export.client;
+	cleanup(reference_done) struct reference ref = {0};
+	int rc = reference_parse(place, &ref, err);
+
+	/* As where the image went. */
+	if (rc == 0)
+		reference_set_docker_domain(&ref);
+	if (rc == 0 && !*client)
+		rc = registry_client_new(&request->export.registry, client, err);
+	for (size_t i = 0; rc == 0 && i < outcome->count; i++)
+		rc = attest_push_referrers(w, outcome->images[i], &outcome->attestations[i], *client, &ref, err);
+	return rc < 0 ? error_prefix(err, "%s", place) : 0;
+}
+
+/* Behind the images that they speak of, to each registry that these went to. */
+static int push_referrers(struct workshop *w, const struct build_request *request, const struct build_outcome *outcome,
+			  struct error **err)
+{
+	static const char docker[] = "docker://";
+	cleanup(strlist_done) struct strlist places = {0};
+	int rc = 0;
+
+	if (!attest_is_wanted(&request->attest) || request->attest.storage != ATTEST_AS_REFERRERS)
+		return 0;
+	for (size_t i = 0; i < request->output_count; i++) {
+		const struct output *output = &request->outputs[i];
+		if (output->type != OUTPUT_REGISTRY)
+			continue;
+		if (output->names.count)
+			strlist_append_all(&places, &output->names);
+		else if (request->tags.count)
+			strlist_append_all(&places, &request->tags);
+		else if (request->manifest)
+			strlist_append(&places, request->manifest);
+	}
+	for (size_t i = 0; i < request->places.count; i++)
+		if (text_has_prefix(request->places.items[i], docker))
+			strlist_append(&places, request->places.items[i] + strlen(docker));
+	for (size_t i = 0; rc == 0 && i < places.count; i++)
+		rc = push_to(w, request, outcome, places.items[i], err);
 	return rc;
 }
 
@@ -155,7 +242,7 @@ static const struct descriptor *outcome_manifest(const struct build_outcome *out
 	return outcome->is_list ? &outcome->list.manifest : &outcome->images[0]->entry.manifest;
 }
 
-static void add_reports(const struct build_request *request, const struct build_outcome *outcome, json_t *root)
+static void add_reports(const struct build_outcome *outcome, json_t *root)
 {
 	json_t *platforms = json_object();
 
@@ -165,7 +252,7 @@ static void add_reports(const struct build_request *request, const struct build_
 		return;
 	}
 	for (size_t i = 0; i < outcome->count; i++) {
-		cleanup_free char *platform = platform_format(&request->platforms[i]);
+		cleanup_free char *platform = platform_format(&outcome->images[i]->config.platform);
 		json_set_take(platforms, platform, build_report_json(&outcome->results[i]));
 	}
 	json_set_take(root, "io.github.cooper.builds", platforms);
@@ -194,7 +281,7 @@ static int write_metadata(const char *path, const struct build_request *request,
 		json_set_i64(descriptor, "size", (int64_t)manifest->size);
 	json_set_take(root, "containerimage.descriptor", descriptor);
 	json_set_string_opt(root, "image.name", *names ? names : NULL);
-	add_reports(request, outcome, root);
+	add_reports(outcome, root);
 	json_format_pretty(root, 4, &text);
 	return result_file_write(path, buf_str(&text), err);
 }
@@ -233,6 +320,8 @@ int build_finish(struct command_context *context, const struct build_flags *flag
 	if (rc < 0)
 		return rc;
 	int pushed = write_outputs(context, request, outcome, /* pushes */ true, &sent, err);
+	if (pushed == 0)
+		pushed = push_referrers(context->workshop, request, outcome, err);
 	/* The image is there: what a failed push leaves undone is said, and does not take it back. */
 	if (pushed < 0)
 		pushed = push_failed(err);

@@ -11,7 +11,8 @@
 
 struct build_outcome {
 	struct build_result *results; /* one for each platform; one alone where none was named */
-	const struct image **images;  /* of the results, once they are all there */
+	struct attestations *attestations;
+	const struct image **images; /* of the results, once they are all there */
 	size_t count;
 	int status;		 /* of a RUN that failed */
 	bool is_list;		 /* what was asked for is the list of them: */
@@ -23,7 +24,8 @@ void build_outcome_init(struct build_outcome *outcome, const struct build_reques
 void build_outcome_done(struct build_outcome *outcome);
 CLEANUP_FOR_VALUE(struct build_outcome, build_outcome_done)
 
-/* Once all platforms are built: makes the list, and puts the images into that of --manifest. */
+/* Once all platforms are built: makes what is stated about them, the list, and puts the images into that of
+ * --manifest. */
 int build_outcome_list(struct workshop *w, const struct build_request *request, struct build_outcome *outcome,
 		       struct error **err);
 

@@ -4,8 +4,10 @@
 #include "cmd/build_flags.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/env.h"
@@ -76,9 +78,13 @@ static const struct option_spec build_rows[] = {
 	 "behind the build, take away from the cache until it holds no more (see prune)"},
 	{"manifest", 0, OPTION_TEXT, BUILD(manifest), "LIST",
 	 "put what is built into this list of images, which is made when there is none"},
-	{"attest", 0, OPTION_LIST, BUILD(attest), "KIND", NULL},
-	{"provenance", 0, OPTION_OPTIONAL, BUILD(provenance), "MODE", NULL, "true"},
-	{"sbom", 0, OPTION_OPTIONAL, BUILD(sbom), "MODE", NULL, "true"},
+	{"provenance", 0, OPTION_OPTIONAL, BUILD(provenance), "MODE",
+	 "state how the image was made: min, or max with the values of build arguments", "min"},
+	{"sbom", 0, OPTION_OPTIONAL, BUILD(sbom), "BOOL", "state what the image's package databases list", "true"},
+	{"attest", 0, OPTION_LIST, BUILD(attest), "type=TYPE,…", "the same: type=provenance,mode=MODE or type=sbom"},
+	{"attest-storage", 0, OPTION_TEXT, BUILD(attest_storage), "WHERE",
+	 "where statements go: referrers (default; with --push) or index"},
+	{"builder-id", 0, OPTION_TEXT, BUILD(builder_id), "URI", "who builds, for the provenance"},
 	{"save-stages", 0, OPTION_OPTIONAL, BUILD(save_stages), "BOOL", NULL, "true"},
 	{"stage-labels", 0, OPTION_OPTIONAL, BUILD(stage_labels), "BOOL", NULL, "true"},
 	{"source-policy-file", 0, OPTION_TEXT, BUILD(source_policy_file), "FILE", NULL},
@@ -160,6 +166,7 @@ void build_request_done(struct build_request *request)
 		platform_done(&request->platforms[i]);
 	free(request->platforms);
 	free(request->manifest);
+	free(request->builder_id);
 	sign_request_done(&request->sign);
 	*request = (struct build_request){0};
 }
@@ -184,8 +191,6 @@ static int refuse(const struct build_flags *flags, struct error **err)
 		return error_set(err, EINVAL,
 				 "--userns-uid-map and its kin: steps run under the id map of this user, which is made "
 				 "of /etc/subuid and /etc/subgid (leave the option out)");
-	if (flags->attest.count)
-		return error_set(err, EINVAL, "--attest: attestations are not made (leave the option out)");
 	return 0;
 }
 
@@ -197,8 +202,6 @@ static int check_constants(const struct build_flags *flags, struct error **err)
 		bool value;
 		const char *why;
 	} constants[] = {
-		{"--provenance", flags->provenance, false, "attestations are not made"},
-		{"--sbom", flags->sbom, false, "attestations are not made"},
 		{"--save-stages", flags->save_stages, false,
 		 "stages do not become images of their own (build each with --target and --tag)"},
 		{"--stage-labels", flags->stage_labels, false, "stages do not become images of their own"},
@@ -212,12 +215,10 @@ static int check_constants(const struct build_flags *flags, struct error **err)
 
 	for (size_t i = 0; i < ARRAY_COUNT(constants); i++) {
 		bool on = constants[i].value;
-		/* "--provenance=mode=max" is no truth value. */
-		bool is_mode = constants[i].text && strchr(constants[i].text, '=');
-		int rc = is_mode ? 0 : read_bool(constants[i].text, constants[i].name, &on, err);
+		int rc = read_bool(constants[i].text, constants[i].name, &on, err);
 		if (rc < 0)
 			return rc;
-		if (is_mode || on != constants[i].value)
+		if (on != constants[i].value)
 			return error_set(err, EINVAL, "%s=%s: %s", constants[i].name, constants[i].text,
 					 constants[i].why);
 	}
@@ -632,6 +633,174 @@ int build_request_take_platforms(struct build_request *request, const struct bui
 	return check_several(request, flags, err);
 }
 
+/* ---- attestations -------------------------------------------------------------------------------------------------
+ */
+
+static int take_mode(const char *mode, const char *option, struct build_request *request, struct error **err)
+{
+	request->attest.is_max = strcmp(mode, "max") == 0;
+	request->attest.provenance = true;
+	if (!request->attest.is_max && strcmp(mode, "min") != 0)
+		return error_set(err, EINVAL, "%s: the mode '%s' is neither min nor max", option, mode);
+	return 0;
+}
+
+/* "min", "max", a truth value, or buildx's "mode=max,builder-id=URI". */
+static int read_provenance(const char *text, struct build_request *request, struct error **err)
+{
+	cleanup(strlist_done) struct strlist fields = {0};
+	bool on = false;
+
+	if (parse_bool(text, "--provenance", &on, NULL) == 0) {
+		request->attest.provenance = on;
+		return 0;
+	}
+	int rc = parse_csv(text, "--provenance", &fields, err);
+	for (size_t i = 0; rc == 0 && i < fields.count; i++) {
+		const char *field = fields.items[i];
+		if (text_has_prefix(field, "builder-id="))
+			mem_replace(&request->builder_id, field + strlen("builder-id="));
+		else if (text_has_prefix(field, "mode="))
+			rc = take_mode(field + strlen("mode="), "--provenance", request, err);
+		else
+			rc = take_mode(field, "--provenance", request, err);
+	}
+	return rc;
+}
+
+static int read_attest_field(const char *field, struct build_request *request, bool *on, struct error **err)
+{
+	static const char *const prefixes[] = {"type=", "mode=", "builder-id=", "disabled="};
+	size_t kind = 0;
+	bool disabled = false;
+
+	while (kind < ARRAY_COUNT(prefixes) && !text_has_prefix(field, prefixes[kind]))
+		kind++;
+	const char *value = kind < ARRAY_COUNT(prefixes) ? field + strlen(prefixes[kind]) : "";
+	int rc = 0;
+	switch (kind) {
+	case 0:
+		return 0;
+	case 1:
+		return take_mode(value, "--attest", request, err);
+	case 2:
+		mem_replace(&request->builder_id, value);
+		return 0;
+	case 3:
+		rc = parse_bool(value, "--attest disabled", &disabled, err);
+		*on = !disabled;
+		return rc;
+	default:
+		return error_set(err, EINVAL, "--attest: '%s' is not known (type, mode, builder-id and disabled are)",
+				 field);
+	}
+}
+
+static int read_attest(const char *text, struct build_request *request, struct error **err)
+{
+	cleanup(strlist_done) struct strlist fields = {0};
+	const char *type = NULL;
+	bool on = true;
+	int rc = parse_csv(text, "--attest", &fields, err);
+
+	for (size_t i = 0; rc == 0 && i < fields.count; i++) {
+		rc = read_attest_field(fields.items[i], request, &on, err);
+		if (text_has_prefix(fields.items[i], "type="))
+			type = fields.items[i] + strlen("type=");
+	}
+	if (rc < 0)
+		return rc;
+	if (type && strcmp(type, "provenance") == 0)
+		request->attest.provenance = on;
+	else if (type && strcmp(type, "sbom") == 0)
+		request->attest.sbom = on;
+	else
+		return error_set(err, EINVAL, "--attest '%s': use type=provenance or type=sbom", text);
+	return 0;
+}
+
+static bool pushes(const struct build_request *request)
+{
+	for (size_t i = 0; i < request->output_count; i++)
+		if (request->outputs[i].type == OUTPUT_REGISTRY)
+			return true;
+	for (size_t i = 0; i < request->places.count; i++)
+		if (text_has_prefix(request->places.items[i], "docker://"))
+			return true;
+	return false;
+}
+
+/* What statements are about must be what arrives, and they must have a place. */
+static int check_attestations(const struct build_request *request, struct error **err)
+{
+	for (size_t i = 0; i < request->output_count; i++) {
+		const struct output *output = &request->outputs[i];
+		int rc = request->attest.storage == ATTEST_IN_INDEX ? output_check_list(output, err) : 0;
+		if (rc < 0)
+			return rc;
+		if (output->has_codec || output->docker_media_types)
+			return error_set(
+				err, EINVAL,
+				"attestations speak of one manifest: an --output with a compression or media types "
+				"of its own would make another (use --compression-format)");
+	}
+	if (request->options.format == FORMAT_DOCKER)
+		return error_set(err, EINVAL, "attestations go with OCI's format (leave --format docker out)");
+	if (request->attest.storage == ATTEST_IN_INDEX && request->manifest)
+		return error_set(
+			err, EINVAL,
+			"--attest-storage=index makes a list of its own; with --manifest attestations are referrers");
+	if (request->attest.storage == ATTEST_AS_REFERRERS && !pushes(request))
+		return error_set(
+			err, EINVAL,
+			"attestations as referrers go with images that are pushed (see --push; or put them into the "
+			"image's index with --attest-storage=index)");
+	return 0;
+}
+
+static void make_invocation_id(char id[37])
+{
+	unsigned char bytes[16] = {0};
+	char hex[2 * sizeof(bytes) + 1];
+
+	(void)!getrandom(bytes, sizeof(bytes), 0);
+	bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40); /* RFC 9562, version 4 */
+	bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
+	format_hex(bytes, sizeof(bytes), hex);
+	snprintf(id, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+}
+
+static int read_attestations(const struct command_context *context, const struct build_flags *flags,
+			     struct build_request *request, struct error **err)
+{
+	struct attest_options *attest = &request->attest;
+	int rc = flags->provenance ? read_provenance(flags->provenance, request, err) : 0;
+
+	if (rc == 0)
+		rc = read_bool(flags->sbom, "--sbom", &attest->sbom, err);
+	for (size_t i = 0; rc == 0 && i < flags->attest.count; i++)
+		rc = read_attest(flags->attest.items[i], request, err);
+	if (rc < 0)
+		return rc;
+	if (flags->attest_storage && strcmp(flags->attest_storage, "index") == 0)
+		attest->storage = ATTEST_IN_INDEX;
+	else if (flags->attest_storage && strcmp(flags->attest_storage, "referrers") != 0)
+		return error_set(err, EINVAL, "--attest-storage '%s': use referrers or index", flags->attest_storage);
+	if (flags->builder_id)
+		mem_replace(&request->builder_id, flags->builder_id);
+	if (!attest_is_wanted(attest)) {
+		if (flags->attest_storage || request->builder_id)
+			return error_set(err, EINVAL,
+					 "--attest-storage and --builder-id go with --provenance or --sbom");
+		return 0;
+	}
+	make_invocation_id(request->invocation_id);
+	attest->builder_id = request->builder_id;
+	attest->invocation_id = request->invocation_id;
+	attest->started = context->now;
+	return check_attestations(request, err);
+}
+
 static int read_rooms_below(const struct build_flags *flags, struct build_request *request, bool quiet,
 			    struct error **err)
 {
@@ -652,17 +821,6 @@ static int read_rooms_below(const struct build_flags *flags, struct build_reques
 	request->export.registry = options->registry;
 	options->settings = &request->settings;
 	return rc;
-}
-
-static bool pushes(const struct build_request *request)
-{
-	for (size_t i = 0; i < request->output_count; i++)
-		if (request->outputs[i].type == OUTPUT_REGISTRY)
-			return true;
-	for (size_t i = 0; i < request->places.count; i++)
-		if (text_has_prefix(request->places.items[i], "docker://"))
-			return true;
-	return false;
 }
 
 /* Before the build, which may take an hour: the passphrase is wrong now or never. */
@@ -709,6 +867,8 @@ int build_flags_read(const struct command_context *context, const struct build_f
 		rc = read_rooms_below(flags, request, request->progress == BUILD_PROGRESS_QUIET, err);
 	if (rc == 0)
 		rc = read_signing(context, flags, request, err);
+	if (rc == 0)
+		rc = read_attestations(context, flags, request, err);
 	if (rc < 0)
 		return rc;
 	options->no_cache = flags->no_cache;

@@ -6,6 +6,7 @@
 #define COOPER_CMD_BUILD_FLAGS_H
 
 #include "builder/amend.h"
+#include "builder/attest.h"
 #include "builder/build.h"
 #include "builder/cache_prune.h"
 #include "builder/output.h"
@@ -18,8 +19,8 @@ struct build_flags {
 	const char *created_annotation, *identity_label, *omit_history;
 	const char *cache_max_used, *cache_mounts, *save_stages, *stage_labels, *source_policy_file, *userns_uid_map,
 		*userns_gid_map, *userns_uid_map_user, *userns_gid_map_group;
-	const char *skip_unused_stages, *compat_volumes, *provenance, *sbom, *inherit_labels, *inherit_annotations,
-		*manifest;
+	const char *skip_unused_stages, *compat_volumes, *provenance, *sbom, *attest_storage, *builder_id,
+		*inherit_labels, *inherit_annotations, *manifest;
 	bool no_cache, explain, pass_stdin, quiet, squash, squash_all, push, push_by_digest, load, check, all_platforms,
 		debug;
 	struct strlist files, tags, build_args, build_arg_files, build_contexts, secrets, ssh, labels, annotations,
@@ -64,6 +65,9 @@ struct build_request {
 	struct settings settings;
 	struct platform *platforms; /* to build for; none: this machine's alone */
 	size_t platform_count;
+	struct attest_options attest;
+	char *builder_id; /* what attest points to; NULL */
+	char invocation_id[37];
 	char *manifest; /* --manifest, a full name; NULL */
 	struct export_options export;
 	struct sign_request sign; /* what export points to */

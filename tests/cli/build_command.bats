@@ -258,8 +258,8 @@ assert outline["secrets"][0] == {**outline["secrets"][0], "name": "token", "requ
 	cooper build -q --rm --force-rm=true --compress --provenance=false --sbom=false --load --progress=plain \
 		--skip-unused-stages=true --pull=never ctx
 	local option
-	for option in --cache-to=type=gha --cache-from=type=gha --attest=type=sbom \
-		--provenance=mode=max --sbom=true --skip-unused-stages=false --compat-volumes; do
+	for option in --cache-to=type=gha --cache-from=type=gha --attest=type=vex \
+		--provenance=mode=most --skip-unused-stages=false --compat-volumes; do
 		run -125 cooper build "$option" ctx
 		assert_output_has "${option%%=*}"
 	done
