@@ -7,7 +7,8 @@ SIZE=6000000
 setup_file() {
 	common_setup_file
 	make_image big "$SIZE"
-	start_double
+	# What all of them send is packed once.
+	cooper push -q --compression-format gzip big "oci:$BATS_FILE_TMPDIR/packed"
 }
 
 teardown_file() {
@@ -45,7 +46,7 @@ faults() {
 		'"do": "reset", "at": 0' \
 		'"do": "reset", "at": 1' \
 		'"do": "lost"' \
-		'"do": "stall", "at": 0, "seconds": 4'
+		'"do": "stall", "at": 0, "seconds": 2'
 }
 
 faults_in_bodies() {
@@ -57,7 +58,7 @@ faults_in_bodies() {
 faults_in_answers() {
 	printf '%s\n' \
 		'"do": "truncate", "at": 3000000' '"do": "truncate", "at": 1' '"do": "flip"' \
-		'"do": "stall", "at": 5000000, "seconds": 4' '"do": "body", "text": "<html>what?</html>"' \
+		'"do": "stall", "at": 5000000, "seconds": 2' '"do": "body", "text": "<html>what?</html>"' \
 		'"do": "redirect", "to": "http://127.0.0.1:1/"'
 }
 
@@ -91,66 +92,98 @@ pull_survives() {
 	remove_store "$COOPER_ROOT" "$COOPER_RUNROOT"
 }
 
-# How many faults there were, so that none of the loops is empty.
-counted=0
+# ---- Several at once: each with a double of its own ----
+
+prepare_push() {
+	start_double
+}
+
+prepare_pull() {
+	start_double && cooper push -q "${quick[@]}" big "$DOUBLE/to/pull:1"
+}
+
+# each FUNCTION ARGUMENT... < FAULTS: with each fault behind the first of the arguments
 each() {
 	local function=$1 request=$2 fault
 	shift 2
 	while read -r fault; do
 		"$function" "$request" "$fault" "$@" || return
-		counted=$((counted + 1))
+		echo x >>"$counter"
 	done
 }
 
+# in_background PREPARE FUNCTION ARGUMENT... < FAULTS
+in_background() {
+	local prepare=$1
+	counter=$BATS_TEST_TMPDIR/count.${#workers[@]}
+	shift
+	# What a background job reads is /dev/null unless it is told otherwise.
+	{ "$prepare" && each "$@"; } <&0 >"$BATS_TEST_TMPDIR/output.${#workers[@]}" 2>&1 3>&- &
+	workers+=($!)
+}
+
+# all_survive COUNT: how many faults there were, so that none of the loops is empty
+all_survive() {
+	local worker failed=0 counted
+	for worker in "${workers[@]}"; do
+		wait "$worker" || failed=1
+	done
+	[ "$failed" -eq 0 ] || cat "$BATS_TEST_TMPDIR"/output.* || return
+	[ "$failed" -eq 0 ] || return
+	counted=$(cat "$BATS_TEST_TMPDIR"/count.* | wc -l)
+	[ "$counted" -eq "$1" ] || fail "$counted faults, not $1"
+}
+
+workers=()
+
 @test "push: any answer that may pass, at any request" {
 	while read -r request; do
-		each push_survives "$request" < <(faults) || return
+		in_background prepare_push push_survives "$request" < <(faults)
 	done < <(push_requests)
-	[ "$counted" -eq 84 ]
 	# Who reads everything before he says no, and keeps none of it, gets it twice.
-	push_survives 'PATCH uploads/upload' '"do": "status", "status": 503' $((SIZE * 205 / 100))
+	in_background prepare_push push_survives 'PATCH uploads/upload' $((SIZE * 205 / 100)) <<<'"do": "status", "status": 503'
+	all_survive 85
 }
 
 @test "push: cut anywhere in the bytes, what is there is not sent again" {
-	each push_survives 'PATCH uploads/upload' < <(faults_in_bodies)
-	[ "$counted" -eq 4 ]
+	in_background prepare_push push_survives 'PATCH uploads/upload' < <(faults_in_bodies)
+	all_survive 4
 }
 
 @test "pull: any answer that may pass, at any request" {
-	double_does '{}'
-	cooper push -q "${quick[@]}" big "$DOUBLE/to/pull:1"
 	while read -r request; do
-		each pull_survives "$request" < <(faults) || return
+		in_background prepare_pull pull_survives "$request" < <(faults)
 	done < <(pull_requests)
-	[ "$counted" -eq 42 ]
+	all_survive 42
 }
 
 @test "pull: cut, stopped or spoiled anywhere in the bytes" {
-	double_does '{}'
-	cooper push -q "${quick[@]}" big "$DOUBLE/to/pull:1"
-	each pull_survives 'GET blobs/sha256' < <(faults_in_bodies) || return
+	in_background prepare_pull pull_survives 'GET blobs/sha256' < <(faults_in_bodies)
 	# A wrong byte is seen at the end only: everything comes twice, and the second time is right.
-	each pull_survives 'GET blobs/sha256' $((SIZE * 2 + SIZE / 5)) < <(faults_in_answers | grep -v redirect) || return
-	each pull_survives 'GET manifests/' < <(faults_in_answers | grep -v redirect)
-	[ "$counted" -eq 14 ]
+	in_background prepare_pull pull_survives 'GET blobs/sha256' $((SIZE * 2 + SIZE / 5)) \
+		< <(faults_in_answers | grep -v redirect)
+	in_background prepare_pull pull_survives 'GET manifests/' < <(faults_in_answers | grep -v redirect)
+	all_survive 14
+}
+
+# asks_survives CONFIGURATION FAULT: a push with "@" in the configuration being the fault
+asks_survives() {
+	local config=${1//@/$2} moved
+	double_does "{$config}"
+	run timeout 60 cooper push "${quick[@]}" --creds "tester:s3cret pass" big "$DOUBLE/q$RANDOM/x$RANDOM:1"
+	[ "$status" -eq 0 ] || fail "$config" || return
+	[ "$(double_log 'map(select(.fault != null)) | length')" -gt 0 ] || fail "$config: no such request" || return
+	moved=$(double_received)
+	[ "$moved" -le "$(push_budget)" ] || fail "$config: $moved bytes"
 }
 
 @test "the token server, and the questions after a fault, fail as well" {
-	local tokens='"auth": "token"' cut='{"method": "PATCH", "path": "uploads/", "do": "reset", "at": 3000000}'
-	local fault moved login=(--creds "tester:s3cret pass")
-	while read -r fault; do
-		for config in "$tokens, \"faults\": [{\"method\": \"GET\", \"path\": \"^/token\", $fault}]" \
-			"\"faults\": [$cut, {\"method\": \"GET\", \"path\": \"uploads/\", $fault}]" \
-			"\"keep_partial\": false, \"faults\": [{\"method\": \"PUT\", \"path\": \"digest\", \"do\": \"lost\"},
-				{\"method\": \"HEAD\", \"path\": \"blobs/\", \"nth\": 4, $fault}]"; do
-			double_does "{$config}"
-			run timeout 60 cooper push "${quick[@]}" "${login[@]}" big "$DOUBLE/q$RANDOM/x$RANDOM:1"
-			[ "$status" -eq 0 ] || fail "$config" || return
-			[ "$(double_log 'map(select(.fault != null)) | length')" -gt 0 ] || fail "$config: no such request" || return
-			moved=$(double_received)
-			[ "$moved" -le "$(push_budget)" ] || fail "$config: $moved bytes" || return
-			counted=$((counted + 1))
-		done
-	done < <(faults | grep -v 'status": 4[029]')
-	[ "$counted" -eq 30 ]
+	local config cut='{"method": "PATCH", "path": "uploads/", "do": "reset", "at": 3000000}'
+	for config in '"auth": "token", "faults": [{"method": "GET", "path": "^/token", @}]' \
+		"\"faults\": [$cut, {\"method\": \"GET\", \"path\": \"uploads/\", @}]" \
+		'"keep_partial": false, "faults": [{"method": "PUT", "path": "digest", "do": "lost"},
+			{"method": "HEAD", "path": "blobs/", "nth": 4, @}]'; do
+		in_background prepare_push asks_survives "$config" < <(faults | grep -v 'status": 4[029]')
+	done
+	all_survive 30
 }
