@@ -4,11 +4,14 @@
 #include "builder/image_copy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/parse.h"
+#include "base/tree.h"
 #include "builder/image_copy_internal.h"
 #include "builder/manifest_list.h"
 #include "builder/store_place.h"
@@ -124,6 +127,7 @@ struct copy_source {
 	struct digest top_digest;
 	char *top_type;	       /* NULL */
 	struct store *scratch; /* NULL until needed */
+	char *scratch_root;    /* of --tmpdir: ours to remove; NULL */
 	bool several;	       /* destinations follow that want the same blobs */
 };
 
@@ -134,16 +138,39 @@ static void copy_source_done(struct copy_source *from)
 	free(from->top_type);
 	registry_client_free(from->client);
 	store_close(from->scratch);
+	if (from->scratch_root && tree_remove(AT_FDCWD, from->scratch_root, NULL) < 0)
+		log_warn("'%s' is left behind", from->scratch_root);
+	free(from->scratch_root);
 	image_entry_done(&from->stored);
 	location_done(&from->location);
 }
 CLEANUP_FOR_VALUE(struct copy_source, copy_source_done)
 
+/* A scratch store where the user wants it; the store's own is swept also when we are killed, this is not. */
+static int open_scratch_at(const char *directory, struct copy_source *from, struct error **err)
+{
+	cleanup_free char *whole = realpath(directory, NULL);
+	cleanup_free char *path = whole ? mem_printf("%s/cooper-XXXXXX", whole) : NULL;
+
+	if (!path || !mkdtemp(path))
+		return error_set_errno(err, "--tmpdir '%s'", directory);
+	from->scratch_root = take_ptr(&path);
+	const struct store_options options = {
+		.root = from->scratch_root, .runroot = from->scratch_root, .scratch = true};
+	return store_open(&options, &from->scratch, err);
+}
+
+static int open_scratch(struct workshop *w, const char *directory, struct copy_source *from, struct error **err)
+{
+	return directory ? open_scratch_at(directory, from, err)
+			 : store_open_scratch(workshop_store(w), &from->scratch, err);
+}
+
 /* With the user's store at one end, blobs are where they belong already. */
 static int choose_work(struct workshop *w, struct copy_source *from, struct copier *copier, struct error **err)
 {
 	bool in_store = copier->from == TRANSPORT_STORE || copier->to == TRANSPORT_STORE;
-	int rc = in_store || from->scratch ? 0 : store_open_scratch(workshop_store(w), &from->scratch, err);
+	int rc = in_store || from->scratch ? 0 : open_scratch(w, copier->options->tmpdir, from, err);
 
 	/* A registry checks what it gets, so that a file which changes meanwhile does no harm there. */
 	if (rc == 0 && !in_store && !from->several && copier->to == TRANSPORT_DOCKER)
@@ -231,8 +258,9 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 	return rc < 0 ? error_prefix(err, "copy to %s", destination) : 0;
 }
 
-int image_copy(struct workshop *w, const char *source, const struct strlist *destinations,
-	       const struct image_copy_options *options, struct digest *digest, struct error **err)
+static int copy_to_all(struct workshop *w, const char *source, const struct strlist *destinations,
+		       const struct image_copy_options *options, struct strlist *told, struct digest *digest,
+		       struct error **err)
 {
 	cleanup_close int hold = store_hold(workshop_store(w), err);
 	cleanup(copy_source_done) struct copy_source from = {.top = BUF_INIT(MANIFEST_SIZE_MAX),
@@ -255,7 +283,43 @@ int image_copy(struct workshop *w, const char *source, const struct strlist *des
 		rc = digest_of(buf_str(&from.top), from.top.len, &from.top_digest, err);
 	if (rc < 0)
 		return error_prefix(err, "copy %s", source);
-	for (size_t i = 0; rc == 0 && i < destinations->count; i++)
+	for (size_t i = 0; rc == 0 && i < destinations->count; i++) {
 		rc = copy_to(w, &from, destinations->items[i], options, digest, err);
+		strlist_clear(told);
+	}
+	return rc;
+}
+
+/* Between registries a blob comes and goes; for who reads along that is one thing. */
+struct once {
+	struct strlist told;
+	void (*progress)(const char *line, void *context);
+	void *context;
+};
+
+static void tell_once(const char *line, void *context)
+{
+	struct once *once = context;
+
+	if (strlist_contains(&once->told, line))
+		return;
+	if (text_has_prefix(line, "Copying blob "))
+		strlist_append(&once->told, line);
+	once->progress(line, once->context);
+}
+
+int image_copy(struct workshop *w, const char *source, const struct strlist *destinations,
+	       const struct image_copy_options *options, struct digest *digest, struct error **err)
+{
+	struct once once = {.progress = options->source_registry.progress,
+			    .context = options->source_registry.progress_context};
+	struct image_copy_options telling = *options;
+
+	if (once.progress && once.progress == options->export.registry.progress) {
+		telling.source_registry.progress = telling.export.registry.progress = tell_once;
+		telling.source_registry.progress_context = telling.export.registry.progress_context = &once;
+	}
+	int rc = copy_to_all(w, source, destinations, &telling, &once.told, digest, err);
+	strlist_done(&once.told);
 	return rc;
 }

@@ -28,6 +28,7 @@ struct image_copy_options {
 	struct registry_options source_registry;
 	const char *source_blob_folder, *destination_blob_folder; /* of oci:, shared ones; NULL */
 	const struct strlist *additional_tags;			  /* of docker-archive:; NULL */
+	const char *tmpdir;					  /* for blobs on their way; NULL: the store's */
 	size_t parallel;					  /* blobs at once; 0 = 4 */
 };
 

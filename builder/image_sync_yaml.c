@@ -7,6 +7,8 @@
  *	    redis: ["7", "sha256:…"]
  *	  images-by-tag-regex:
  *	    nginx: ^1\.2[0-9]$		# POSIX extended, not Go's: no \d
+ *	  images-by-semver:
+ *	    alpine: ">= 3.12, < 4"	# image_semver.h
  *	  credentials: {username: me, password: secret}
  *	  tls-verify: true
  *	  cert-dir: /home/me/certs
@@ -20,6 +22,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/yaml.h"
+#include "builder/image_semver.h"
 
 #define FILE_SIZE_MAX ((size_t)4 << 20)
 
@@ -60,7 +63,8 @@ static int read_access(const struct json_place *registry, struct sync_access *ac
 
 static int check_keys(const struct json_place *registry, struct error **err)
 {
-	static const char *const known[] = {"images", "images-by-tag-regex", "credentials", "tls-verify", "cert-dir"};
+	static const char *const known[] = {"images",	   "images-by-tag-regex", "images-by-semver",
+					    "credentials", "tls-verify",	  "cert-dir"};
 	const char *key;
 	json_t *value;
 
@@ -71,9 +75,6 @@ static int check_keys(const struct json_place *registry, struct error **err)
 		size_t i = 0;
 		while (i < ARRAY_COUNT(known) && strcmp(known[i], key) != 0)
 			i++;
-		if (strcmp(key, "images-by-semver") == 0)
-			return json_error(registry, err,
-					  "images-by-semver cannot be done here: use images-by-tag-regex");
 		if (i == ARRAY_COUNT(known))
 			return json_error(registry, err, "unknown key '%s'", key);
 	}
@@ -131,6 +132,24 @@ static int add_matching(struct yaml_registry *r, const char *image, struct json_
 	return rc;
 }
 
+static int add_versions(struct yaml_registry *r, const char *image, struct json_place at, struct error **err)
+{
+	cleanup(strlist_done) struct strlist tags = {0};
+	cleanup_free char *range = NULL;
+	cleanup_error struct error *why = NULL;
+	int rc = json_get_string(at, &range, err);
+
+	if (rc < 0)
+		return rc;
+	if (!range || semver_check_range(range, &why) < 0)
+		return json_error(&at, err, "%s", range ? error_message(why) : "no range of versions");
+	rc = find_tags(r, image, &tags, err);
+	for (size_t i = 0; rc == 0 && i < tags.count; i++)
+		if (semver_is_in(tags.items[i], range))
+			add_image(r, image, tags.items[i]);
+	return rc;
+}
+
 typedef int add_images(struct yaml_registry *r, const char *image, struct json_place at, struct error **err);
 
 static int add_all(struct yaml_registry *r, struct json_place images, add_images *add, struct error **err)
@@ -163,7 +182,9 @@ static int read_registry(struct workshop *w, const struct json_place *at, const 
 		return rc;
 	r.options = sync_registry(plan, r.access, &options->copy.source_registry);
 	rc = add_all(&r, json_field(at, "images"), add_listed, err);
-	return rc < 0 ? rc : add_all(&r, json_field(at, "images-by-tag-regex"), add_matching, err);
+	if (rc == 0)
+		rc = add_all(&r, json_field(at, "images-by-tag-regex"), add_matching, err);
+	return rc < 0 ? rc : add_all(&r, json_field(at, "images-by-semver"), add_versions, err);
 }
 
 int sync_find_yaml(struct workshop *w, const char *file, const struct image_sync_options *options,

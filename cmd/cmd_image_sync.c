@@ -11,7 +11,7 @@
 #include "imagefmt/pack.h"
 
 struct sync_options {
-	const char *from, *to, *format, *append_suffix;
+	const char *from, *to, *format, *append_suffix, *tmpdir;
 	bool all, scoped, keep_going, dry_run, preserve_digests, quiet, remove_signatures;
 	struct skopeo_flags skopeo;
 	struct trust_flags trust;
@@ -32,6 +32,7 @@ static const struct option_spec rows[] = {
 	{"dry-run", 0, OPTION_FLAG, SYNC(dry_run), NULL, "only tell what would be copied"},
 	{"format", 'f', OPTION_TEXT, SYNC(format), "FORMAT", "oci or v2s2; default: as they are"},
 	{"preserve-digests", 0, OPTION_FLAG, SYNC(preserve_digests), NULL, "fail when a manifest would have to change"},
+	{"tmpdir", 0, OPTION_TEXT, SYNC(tmpdir), "DIR", "where blobs lie on their way (default: in the store)"},
 	{"remove-signatures", 0, OPTION_FLAG, SYNC(remove_signatures), NULL, "leave the images' signatures behind"},
 	{"quiet", 'q', OPTION_FLAG, SYNC(quiet), NULL, "no progress of blobs"},
 };
@@ -73,6 +74,7 @@ static int read_flags(const struct sync_options *options, struct image_sync_opti
 	int rc = read_kinds(options, sync, err);
 
 	copy->extent = options->all ? COPY_ALL : COPY_ONE_PLATFORM;
+	copy->tmpdir = options->tmpdir;
 	copy->remove_signatures = options->remove_signatures;
 	copy->preserve_digests = options->preserve_digests;
 	copy->export.level = PACK_LEVEL_DEFAULT;
@@ -131,7 +133,8 @@ const struct command command_image_sync = {
 		"registry "
 		"and a path in it, with dir a directory.\n\nA YAML file has for each registry the keys images (a list "
 		"of tags "
-		"or digests for each image, an empty one for all), images-by-tag-regex (POSIX extended), credentials "
+		"or digests for each image, an empty one for all), images-by-tag-regex (POSIX extended), "
+		"images-by-semver (a range such as \">= 1.2, < 2\"), credentials "
 		"(username, password), tls-verify and cert-dir.",
 	.examples = "  cooper image sync --src docker --dest dir --scoped quay.io/me/app /media/usb\n"
 		    "  cooper image sync --src dir --dest docker /media/usb registry.example.org/mirror\n"

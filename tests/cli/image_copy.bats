@@ -1,5 +1,6 @@
 # Images copied from any place to any other, as people use skopeo for.
 load lib/common
+load lib/double
 load lib/multiarch
 
 setup_file() {
@@ -75,6 +76,18 @@ digest_of() {
 	assert_output_has "mounted from src/app"
 	run ! grep '"\(PATCH\|PUT\) /v2/mounted/blobs' "$REGISTRY_LOG"
 	[ "$(grep -c '"GET /v2/src/app/blobs' "$REGISTRY_LOG" || true)" = "$before" ]
+}
+
+@test "a blob that comes from one registry and goes to another is told once" {
+	start_double
+	fresh_store empty
+	run cooper image copy "$TLS" "$SOURCE" "docker://$DOUBLE/told:1"
+	stop_doubles
+	assert_succeeds
+	[ "$(grep -c "^Copying blob" <<<"$output")" -ge 2 ]
+	[ -z "$(grep "^Copying blob" <<<"$output" | sort | uniq -d)" ]
+	assert_output_has "Writing manifest"
+	remove_store "$COOPER_ROOT"
 }
 
 @test "blobs that the destination has are not fetched" {
@@ -153,7 +166,7 @@ digest_of() {
 	cooper image copy -q --all here oci:built:list
 	[ "$(platform_of --platform linux/arm64 oci:built:list)" = arm64 ]
 	cooper image copy -q --all --preserve-digests here dir:same
-	[ "$(digest_of dir:same)" = "$(cooper inspect --type manifest here >/dev/null && skopeo inspect --raw "oci:$COOPER_ROOT/oci:localhost/here:latest" | sha256sum | cut -d' ' -f1)" ]
+	[ "$(digest_of dir:same)" = "$(cooper image inspect --raw here | sha256sum | cut -d' ' -f1)" ]
 }
 
 @test "credentials of both ends" {

@@ -102,6 +102,22 @@ teardown_file() {
 	remove_store "$COOPER_ROOT"
 }
 
+@test "--tmpdir: blobs lie there on their way, and not when they have arrived" {
+	cd "$BATS_TEST_TMPDIR"
+	fresh_store empty
+	double_does '{}'
+	mkdir way
+	cooper image copy -q "$TLS" --tmpdir way "docker://$DOUBLE/guarded:1" oci:there:x
+	[ -z "$(ls way)" ]
+	run cooper image copy -q "$TLS" --tmpdir nosuch "docker://$DOUBLE/guarded:1" oci:elsewhere:x
+	assert_fails_with 2 "--tmpdir 'nosuch'"
+	chmod 555 way
+	run cooper image copy -q "$TLS" --tmpdir way "docker://$DOUBLE/guarded:1" oci:elsewhere:x
+	assert_fails_with 1 "--tmpdir 'way'"
+	chmod 755 way
+	remove_store "$COOPER_ROOT"
+}
+
 @test "sync signs what it copies, and takes signatures along or not" {
 	cd "$BATS_TEST_TMPDIR"
 	double_does '{}'

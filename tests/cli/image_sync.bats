@@ -63,10 +63,15 @@ tags() {
 		      - "$digest"
 		  images-by-tag-regex:
 		    other: ^v2\.[0-9]$
+		  images-by-semver:
+		    versions: ">= 1.2, < 2 || ~3.1"
 		  tls-verify: false
 	EOF
+	for tag in 1.1.9 1.2.0 v1.10 2.0.0 3.1.4 3.2.0 1.9-rc1 latest; do
+		cooper image copy -q "$TLS" app-amd64 "docker://$REGISTRY/versions:$tag"
+	done
 	cooper image sync --dest-tls-verify=false --src yaml --dest dir "$BATS_TEST_TMPDIR/sync.yml" "$BATS_TEST_TMPDIR/y"
-	[ "$(cd "$BATS_TEST_TMPDIR/y" && echo *)" = "app:1 app:plain other:v1.0 other:v2.0 other@$digest" ]
+	[ "$(cd "$BATS_TEST_TMPDIR/y" && echo *)" = "app:1 app:plain other:v1.0 other:v2.0 other@$digest versions:1.2.0 versions:3.1.4 versions:v1.10" ]
 }
 
 @test "YAML that is wrong is named by its place" {
@@ -74,9 +79,9 @@ tags() {
 	printf 'reg.example.org:\n  imagse: {}\n' >key.yml
 	run cooper image sync --src yaml --dest dir key.yml out
 	assert_fails_with 1 "imagse"
-	printf 'reg.example.org:\n  images-by-semver: {a: ">= 1"}\n' >semver.yml
+	printf 'reg.example.org:\n  images-by-semver: {a: ">= one"}\n' >semver.yml
 	run cooper image sync --src yaml --dest dir semver.yml out
-	assert_fails_with 1 "images-by-semver"
+	assert_fails_with 1 "images-by-semver.a: '>= one' is no range of versions"
 	printf 'reg.example.org:\n  images-by-tag-regex: {a: "["}\n' >regex.yml
 	run cooper image sync --src yaml --dest dir regex.yml out
 	assert_fails_with 1 "regular expression"
