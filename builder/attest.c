@@ -20,10 +20,10 @@
 #define INDEX_ARTIFACT_TYPE "application/vnd.docker.attestation.manifest.v1+json"
 #define PREDICATE_ANNOTATION "in-toto.io/predicate-type"
 
-	/* ---- the image ---- */
+/* ---- the image ---- */
 
-	int attest_pack_image(struct workshop *w, const struct export_options *export, const struct strlist *names,
-			      struct image *image, struct error **err)
+int attest_pack_image(struct workshop *w, const struct export_options *export, const struct strlist *names,
+		      struct image *image, struct error **err)
 {
 	struct store *store = workshop_store(w);
 	cleanup(outgoing_done) struct outgoing out = OUTGOING_INIT;
