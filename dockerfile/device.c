@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "base/parse.h"
-#include "dockerfile/instruction.h"
+#include "dockerfile/statement_internal.h"
 
 void device_request_done(struct device_request *device)
 {
@@ -19,7 +19,7 @@ static int read_required(const char *value, bool *required, struct error **err)
 		*required = true;
 		return 0;
 	}
-	if (parse_bool(value, "required", required, /* err */ NULL) < 0)
+	if (!read_truth(value, required))
 		return error_set(err, EINVAL, "invalid value for required: %s", value);
 	return 0;
 }

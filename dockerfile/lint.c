@@ -11,6 +11,7 @@
 #include "dockerfile/character_internal.h"
 #include "dockerfile/lint_internal.h"
 #include "dockerfile/reach_internal.h"
+#include "dockerfile/statement_internal.h"
 
 #define PAGE(name) "https://docs.docker.com/go/dockerfile/rule/" name "/"
 
@@ -125,7 +126,7 @@ static int read_option(const char *option, struct lint_config *config, struct er
 		error_set(err, EINVAL, "invalid check option '%s'", key);
 		return suggest_hint(err, key, keys, ARRAY_COUNT(keys));
 	}
-	if (parse_bool(value, "error", &config->error, NULL) < 0)
+	if (!read_truth(value, &config->error))
 		return error_set(err, EINVAL, "invalid check option: error '%s' is neither true nor false", value);
 	return 0;
 }

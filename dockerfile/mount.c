@@ -63,7 +63,7 @@ static int wrong_type(const char *key, const struct file_mount *mount, struct er
 
 static int read_flag(const char *key, const char *value, bool *flag, struct error **err)
 {
-	if (parse_bool(value, key, flag, /* err */ NULL) < 0)
+	if (!read_truth(value, flag))
 		return error_set(err, EINVAL, "invalid value for %s: %s", key, value);
 	return 0;
 }

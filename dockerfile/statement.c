@@ -195,6 +195,20 @@ void flags_list(const struct strlist *flags, const char *name, struct strlist *v
 	}
 }
 
+bool read_truth(const char *text, bool *value)
+{
+	static const char *const words[] = {"true",  "True",  "TRUE",  "t", "T", "1",
+					    "false", "False", "FALSE", "f", "F", "0"};
+
+	for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*value = i < ARRAY_COUNT(words) / 2;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* ---- Words ---- */
 
 /* Appends the character at *at and moves behind it. */

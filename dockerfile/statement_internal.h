@@ -52,6 +52,10 @@ void flags_list(const struct strlist *flags, const char *name, struct strlist *v
 int instruction_from_statement(const struct statement *statement, const struct heredocs *heredocs, char escape,
 			       struct instruction **instruction, char **culprit, struct error **err);
 
+/* What Go takes for a truth value: "true", "True", "TRUE", "t", "T", "1", and so on for false; false for anything else.
+ */
+bool read_truth(const char *text, bool *value);
+
 /* --mount's value. With LATER, values that hold a '$' are left out, and what depends on them is not checked. */
 enum mount_values { MOUNT_VALUES_NOW, MOUNT_VALUES_LATER };
 int file_mount_parse(const char *text, const struct expand_scope *scope, struct strlist *unset,

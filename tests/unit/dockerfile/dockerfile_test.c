@@ -318,6 +318,8 @@ static void refuses_wrong_instructions(void **state)
 		{"RUN --mount=type=cache,target=/x,uid=x a", "invalid value x for uid"},
 		{"RUN --mount=target a", "invalid field 'target' must be a key=value pair"},
 		{"RUN --mount= type=bind,target=/x a", "--mount says nothing"},
+		{"RUN --mount=type=bind,target=/x,rw=yes a", "invalid value for rw: yes"},
+		{"RUN --mount=type=ssh,required=tRUE a", "invalid value for required: tRUE"},
 		{"RUN --device= a", "--device says nothing"},
 		{"RUN --device=required a", "--device has no name"},
 		{"RUN --device=v.com/c=d,requierd a",
