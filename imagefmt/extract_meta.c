@@ -86,8 +86,10 @@ int extract_set_owner(struct extractor *x, const struct extract_place *place, co
 	if (!x->chown_all && x->euid == 0 && entry->uid == x->euid && entry->gid == x->egid)
 		return 0;
 	/* Without a user namespace what is root's is ours, and nothing else can be given away. */
-	if (x->options.single_id && x->euid != 0)
-		return entry->uid || entry->gid ? record_owner(x, place, entry, err) : 0;
+	if (x->euid != 0 && entry->uid == 0 && entry->gid == 0)
+		return 0;
+	if (x->euid != 0 && x->options.single_id)
+		return record_owner(x, place, entry, err);
 	int rc = place->fd >= 0 ? fchown(place->fd, entry->uid, entry->gid)
 				: fchownat(place->dirfd, place->leaf, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW);
 	if (rc == 0)
