@@ -83,7 +83,7 @@ referrers() {
 	run cooper image copy -q "$TLS" "docker://$REGISTRY/app:1" dir:carried
 	assert_succeeds
 	assert_output_has "no place for sigstore bundles, leaving 1 out"
-	[ "$(ls carried/signature-* | wc -l)" -eq 2 ]
+	[ "$(find carried -name "signature-*" | wc -l)" -eq 2 ]
 	cooper image copy -q "$TLS" dir:carried "docker://$REGISTRY/back:1"
 	gpg_policy good ", $NAMED"
 	accepted back:1
