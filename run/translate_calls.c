@@ -77,10 +77,17 @@
 		.count = 6                                                                            \
 	}
 
+/* What only names a thing is opened where it is used. */
+#define OPEN(name, n, function)                                                                                  \
+	{                                                                                                        \
+		.arch = NATIVE, .number = SYS_##name, .when = {.arg = (n), .mask = O_PATH}, .action = TRAP_STOP, \
+		.handle = (function), .handles_rest = true                                                       \
+	}
+
 static const struct trap_entry entries[] = {
 /* Files by path. */
 #ifdef SYS_open
-	ANSWER(open, tr_open),
+	OPEN(open, 1, tr_open),
 	ANSWER(creat, tr_creat),
 	ANSWER(stat, tr_stat),
 	ANSWER(lstat, tr_lstat),
@@ -100,7 +107,7 @@ static const struct trap_entry entries[] = {
 	ANSWER(utimes, tr_utimes),
 	ANSWER(futimesat, tr_futimesat),
 #endif
-	ANSWER(openat, tr_openat),
+	OPEN(openat, 2, tr_openat),
 	ANSWER(openat2, tr_openat2),
 	ANSWER(fstat, tr_fstat),
 	ANSWER(newfstatat, tr_fstatat),
@@ -367,9 +374,9 @@ static const struct trap_entry entries[] = {
 	ALLOW(getsockname),
 	ALLOW(getpeername),
 	ALLOW(recvfrom),
-	ALLOW(sendmsg),
+	TRACE(sendmsg),
 	ALLOW(recvmsg),
-	ALLOW(sendmmsg),
+	TRACE(sendmmsg),
 	ALLOW(recvmmsg),
 	ALLOW(shutdown),
 	ALLOW(setsockopt),

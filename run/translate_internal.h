@@ -79,6 +79,9 @@ void view_close(struct translation *t);
 /* -ENOENT, -ENOTDIR, -ELOOP, -EACCES, … as the kernel would say. */
 int view_find(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned flags,
 	      struct spot *spot);
+/* The same for a thread that has stopped before its tracer. */
+int view_find_at(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned flags,
+		 struct spot *spot);
 int view_find_text(struct translation *t, const struct trap *trap, int dirfd, const char *path, unsigned flags,
 		   struct spot *spot);
 /* The step's name of what this descriptor of ours holds; false: it is nothing of the step's tree. */
@@ -148,7 +151,7 @@ void translate_call_done(struct translation *t, pid_t tid, struct trace_regs *re
 /* Is it a call that waits for an answer of ours? */
 bool translation_answers(int number);
 /* Whoever shares the caller's memory stands still while the kernel reads what we have written there. */
-int trace_hold_others(struct translation *t, pid_t tid);
+bool trace_hold_others(struct translation *t, pid_t tid); /* true when there is somebody */
 void trace_let_others_go(struct translation *t, pid_t tid);
 /* A process of ours that is not the step's. */
 void trace_add_helper(struct translation *t, pid_t pid);

@@ -237,9 +237,10 @@ static bool wait_for_stop(struct traced_thread *thread)
 	return false;
 }
 
-int trace_hold_others(struct translation *t, pid_t tid)
+bool trace_hold_others(struct translation *t, pid_t tid)
 {
 	const struct task *caller = tasks_known(t->emulation.tasks, tid);
+	bool holds = false;
 
 	for (size_t i = 0; caller && i < BUCKETS; i++) {
 		for (struct traced_thread *at = t->traced->buckets[i]; at; at = at->next) {
@@ -250,10 +251,10 @@ int trace_hold_others(struct translation *t, pid_t tid)
 			if (task->tgid != caller->tgid && !task->shares_memory && !caller->shares_memory)
 				continue;
 			if (ptrace(PTRACE_INTERRUPT, at->tid, NULL, NULL) == 0)
-				wait_for_stop(at);
+				holds |= wait_for_stop(at);
 		}
 	}
-	return 0;
+	return holds;
 }
 
 static void hear(struct translation *t, pid_t tid, int status);
@@ -486,7 +487,9 @@ static void hear(struct translation *t, pid_t tid, int status)
 	unsigned event = (unsigned)status >> 16;
 	/* The first process, before its message has come that says who it is: its exec waits for that. */
 	if (!t->emulation.tasks) {
-		t->is_waiting = event == PTRACE_EVENT_SECCOMP;
+		struct trace_regs regs;
+		t->is_waiting = event == PTRACE_EVENT_SECCOMP && trace_read_regs(tid, &regs) == 0 &&
+				regs.number == SYS_execveat;
 		if (!t->is_waiting)
 			go_on(tid, event == 0 ? signal_number : 0);
 		return;

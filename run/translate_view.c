@@ -506,15 +506,20 @@ int view_find_text(struct translation *t, const struct trap *trap, int dirfd, co
 	return 0;
 }
 
-int view_find(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned flags,
-	      struct spot *spot)
+int view_find_at(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned flags,
+		 struct spot *spot)
 {
 	char path[PATH_MAX];
 	ssize_t length = emul_read_text(&t->emulation, trap, address, path, sizeof(path));
 
-	if (length < 0)
-		return (int)length;
-	int rc = view_find_text(t, trap, dirfd, path, flags, spot);
+	return length < 0 ? (int)length : view_find_text(t, trap, dirfd, path, flags, spot);
+}
+
+int view_find(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned flags,
+	      struct spot *spot)
+{
+	int rc = view_find_at(t, trap, dirfd, address, flags, spot);
+
 	/* What was opened below /proc was the caller's only if it still waits. */
 	if (rc == 0 && dirfd != AT_FDCWD && !supervisor_still_waits(&t->emulation.supervisor, trap))
 		return -ESRCH;
