@@ -14,6 +14,7 @@
 #include "base/process.h"
 #include "builder/rootfs.h"
 #include "builder/session.h"
+#include "builder/session_server.h"
 #include "cmd/command.h"
 
 struct unshare_options {
@@ -101,6 +102,28 @@ static int run_and_wait(char *const *argv, struct error **err)
 	return rc < 0 ? rc : status;
 }
 
+static int run_program(struct command_context *context, const struct unshare_options *options, char *const *argv,
+		       struct error **err)
+{
+	cleanup_error struct error *why = NULL;
+	struct session_server *server = NULL;
+	pid_t pid = -1;
+	int status = 0;
+
+	fflush(stdout);
+	/* With one id: beside a process of ours, which shows owners as they are recorded. */
+	if (session_server_is_needed(context->workshop) &&
+	    session_server_start(context->workshop, &server, &pid, &why) < 0)
+		log_warn("%s; in this session all files show the one id that there is", error_message(why));
+	if (server && pid == 0)
+		_exit(become(argv, err));
+	if (server) {
+		int rc = session_server_serve(server, &status, err);
+		return rc < 0 ? rc : status;
+	}
+	return options->mounts.count == 0 ? become(argv, err) : run_and_wait(argv, err);
+}
+
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
 	const struct unshare_options *options = values;
@@ -114,9 +137,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (rc < 0)
 		return rc;
 	export_environment(context);
-	if (options->mounts.count == 0)
-		return become(argv, err);
-	rc = run_and_wait(argv, err);
+	rc = run_program(context, options, argv, err);
 	umount_containers(context, &options->mounts);
 	return rc;
 }
@@ -133,7 +154,7 @@ const struct command command_unshare = {
 		       "A script may start with the line: #!/usr/bin/env -S cooper unshare sh",
 	.examples = "  cooper unshare sh -c 'cp app $(cooper mount ctr)/usr/bin/'\n  cooper unshare --mount ROOT=ctr "
 		    "sh -c 'ls $ROOT'",
-	.needs = NEEDS_STORE | NEEDS_WORKER,
+	.needs = NEEDS_STORE | NEEDS_WORKER | STAYS_IN_SESSION,
 	.order = OPTIONS_UNTIL_COMMAND,
 	.command_after = 0,
 	.max_args = SIZE_MAX,

@@ -12,8 +12,9 @@
 #define EXIT_PUSH_FAILED 120 /* everything is there, only a push to a registry failed */
 
 enum command_needs {
-	NEEDS_STORE = 1,  /* the workshop is open */
-	NEEDS_WORKER = 2, /* and this process is inside the user namespace */
+	NEEDS_STORE = 1,      /* the workshop is open */
+	NEEDS_WORKER = 2,     /* and this process is inside the user namespace */
+	STAYS_IN_SESSION = 4, /* it is not given to the session's process (builder/session_server.h) */
 };
 
 /* What main.c provides. */

@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "builder/session_server.h"
 
 struct global_options {
 	const char *root, *runroot, *log_level, *isolation, *min_rung, *registries_conf, *signature_policy;
@@ -185,6 +186,9 @@ static int run_command(const struct command *command, const struct global_option
 {
 	struct command_context context = {.now = time(NULL)};
 	int rc = check_argument_count(command, args, err);
+	if (rc == 0 && command->needs & (NEEDS_STORE | NEEDS_WORKER) && !(command->needs & STAYS_IN_SESSION) &&
+	    session_is_served())
+		return session_ask(err);
 	if (rc == 0)
 		rc = set_configuration_files(globals, err);
 	if (rc == 0 && (command->needs & (NEEDS_STORE | NEEDS_WORKER)))

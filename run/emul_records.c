@@ -21,15 +21,47 @@ static bool carries_attributes(mode_t mode)
 	return S_ISREG(mode) || S_ISDIR(mode);
 }
 
+/* Is it in the tree that the table belongs to, and not in what is mounted over it? */
+static bool is_in_tree(const struct emulation *e, int fd)
+{
+	struct statx st;
+
+	return e->root_mount != 0 && statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) == 0 &&
+	       st.stx_mnt_id == e->root_mount;
+}
+
+/* Where the record of what fd holds is kept; false: it ends with the step. */
+static bool find_place(const struct emulation *e, int fd, char path[PATH_MAX], struct emulation_place *place)
+{
+	char proc[FD_PROC_PATH_SIZE];
+
+	if (!e->options.find_place && !is_in_tree(e, fd))
+		return false;
+	/* The path is the mount's own where it is another namespace's: nothing of the mounts above it is ours. */
+	ssize_t length = readlink(fd_proc_path(fd, proc), path, PATH_MAX - 1);
+	path[length > 0 ? length : 0] = '\0';
+	if (e->options.find_place)
+		return e->options.find_place(e->options.place_context, path, place);
+	*place = (struct emulation_place){.owners = e->options.owners, .upper = e->options.upper, .path = path};
+	return true;
+}
+
 static const struct owner_record *find_aside(const struct emulation *e, int fd)
 {
+	char path[PATH_MAX];
+	struct emulation_place place;
 	struct owner_key key;
+	struct stat st;
+	const struct owner_record *found = NULL;
 
-	if (e->options.owners->count == 0 && e->kept.count == 0)
+	if (!e->options.find_place && e->options.owners->count == 0 && e->kept.count == 0)
 		return NULL;
 	if (owner_key_of(fd, "", &key, NULL) < 0)
 		return NULL;
-	const struct owner_record *found = owner_table_find(e->options.owners, &key);
+	if (!e->options.find_place)
+		found = owner_table_find(e->options.owners, &key);
+	else if (fstat(fd, &st) == 0 && !carries_attributes(st.st_mode) && find_place(e, fd, path, &place))
+		found = owner_table_find(place.owners, &key);
 	return found ? found : owner_table_find(&e->kept, &key);
 }
 
@@ -61,27 +93,13 @@ static bool is_nothing(const struct owner_record *record)
 	return record->uid == 0 && record->gid == 0 && record->mode == 0;
 }
 
-/* Is it in the tree that the table belongs to, and not in what is mounted over it? */
-static bool is_in_tree(const struct emulation *e, int fd)
-{
-	struct statx st;
-
-	return e->root_mount != 0 && statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) == 0 &&
-	       st.stx_mnt_id == e->root_mount;
-}
-
 /* The same thing as it lies in the upper directory: an overlay shows a file that it has copied up under the number that
- * it had below. The path is the mount's own, for nothing of the mounts above it is ours. */
-static int find_in_upper(const struct emulation *e, int fd, struct owner_key *key)
+ * it had below. */
+static int find_in_upper(const struct emulation_place *place, struct owner_key *key)
 {
-	char proc[FD_PROC_PATH_SIZE];
-	char path[PATH_MAX];
-	ssize_t length = readlink(fd_proc_path(fd, proc), path, sizeof(path) - 1);
-
-	if (length <= 0 || e->options.upper < 0)
+	if (place->path[0] == '\0' || place->upper < 0)
 		return -ENOENT;
-	path[length] = '\0';
-	cleanup_close int there = rootpath_open(e->options.upper, path, O_PATH | O_NOFOLLOW, 0, NULL);
+	cleanup_close int there = rootpath_open(place->upper, place->path, O_PATH | O_NOFOLLOW, 0, NULL);
 	return there < 0 ? there : owner_key_of(there, "", key, NULL);
 }
 
@@ -95,18 +113,20 @@ static void put_aside(struct owner_table *table, const struct owner_key *key, co
 
 int emul_record_set_aside(struct emulation *e, int fd, const struct owner_record *record)
 {
+	char path[PATH_MAX];
+	struct emulation_place place;
 	struct owner_key shown, stored;
 	int rc = owner_key_of(fd, "", &shown, NULL);
 
 	if (rc < 0)
 		return rc;
-	if (!is_in_tree(e, fd)) {
+	if (!find_place(e, fd, path, &place)) {
 		put_aside(&e->kept, &shown, record);
 		return 0;
 	}
-	put_aside(e->options.owners, &shown, record);
-	if (find_in_upper(e, fd, &stored) == 0)
-		put_aside(e->options.owners, &stored, record);
+	put_aside(place.owners, &shown, record);
+	if (find_in_upper(&place, &stored) == 0)
+		put_aside(place.owners, &stored, record);
 	return 0;
 }
 

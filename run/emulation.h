@@ -20,11 +20,26 @@ enum emulation_scope {
 	EMULATE_IDS_AND_MOVES, /* the same where lower layers have records of links and FIFOs, which must be followed */
 };
 
+/* A tree that has a table of records beside it, and where in it a file is. */
+struct emulation_place {
+	struct owner_table *owners;
+	int upper;	  /* the tree, as it lies on disk; -1: unknown */
+	const char *path; /* in it */
+};
+/* Which tree a file is in, by its path as we see it; false: none that keeps records. What it gives is borrowed until
+ * it is called again. */
+typedef bool emulation_find_place(void *context, const char *path, struct emulation_place *place);
+
 struct emulation_options {
 	enum emulation_scope scope;
 	struct owner_table *owners; /* borrowed: what the step's tree has, and what is added. NULL: kept for the step */
 	int upper;		    /* the tree that `owners` belongs to, as it lies on disk; -1: unknown */
 	bool may_change_root;	    /* the step can make mount namespaces: its root is looked up at each call */
+	/* Instead of `owners` and `upper`, for what runs in no container but among several (emulated.h). Elsewhere
+	 * files and directories keep their records, too, as they would keep a real owner; those of links and FIFOs end
+	 * with it. NULL: there is one tree, the step's. */
+	emulation_find_place *find_place;
+	void *place_context;
 };
 
 struct emulation;
