@@ -47,7 +47,8 @@ static void answer_change_fd(struct translation *t, const struct trap *trap, int
 			     struct answer *answer)
 {
 	cleanup(spot_done) struct spot spot = SPOT_INIT;
-	int rc = fd < 0 ? -EBADF : view_find_text(t, trap, fd, "", VIEW_EMPTY, &spot);
+	/* One that only names a thing is no way to change it (open(2), O_PATH). */
+	int rc = fd < 0 || emul_fd_is_path(trap, fd) ? -EBADF : view_find_text(t, trap, fd, "", VIEW_EMPTY, &spot);
 
 	if (rc == 0 && !supervisor_still_waits(&t->emulation.supervisor, trap))
 		rc = -ESRCH;

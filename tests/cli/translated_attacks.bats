@@ -1,0 +1,82 @@
+# What a step in a translated root tries against its builder and the host, and that it sees the calls as everywhere.
+load lib/common
+
+setup_file() {
+	common_setup_file
+	use_busybox
+}
+
+compile() {
+	gcc -O1 -static -pthread -o "$BATS_TEST_TMPDIR/$1" "$BATS_TEST_DIRNAME/../programs/$1.c" || skip "no static C library"
+}
+
+# Sockets of the host's that a step must not reach: listen DIRECTORY NAME
+listen() {
+	python3 - "$1" "$2" <<-'END' >"$1/ready" 3>&- &
+		import signal, socket, sys
+		stream, datagram, abstract = (socket.socket(socket.AF_UNIX, kind)
+		                              for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_STREAM))
+		stream.bind(sys.argv[1] + "/stream"), stream.listen(9)
+		datagram.bind(sys.argv[1] + "/datagram")
+		abstract.bind("\0" + sys.argv[2]), abstract.listen(9)
+		print("ready", flush=True)
+		signal.pause()
+	END
+	listener=$!
+	until [ -s "$1/ready" ]; do sleep 0.1; done
+}
+
+@test "no attack on the builder, the host's files or its sockets succeeds, and what a step may do it can" {
+	compile attacks
+	room=$(mktemp -d /tmp/cooper-host.XXXXXX)
+	printf 'a SECRET\n' >"$room/secret"
+	listen "$room" "cooper-test-$$"
+	ctr=$(cooper from busybox)
+	# The shell becomes cooper, so that its number is known.
+	run sh -c "exec cooper run --isolation translated -v '$BATS_TEST_TMPDIR/attacks:/attacks:ro' $ctr -- \
+		/attacks \$\$ '$room/secret' '$room/stream' '$room/datagram' 'cooper-test-$$'"
+	kill "$listener"
+	rm -r "$room"
+	[ "$status" -eq 0 ] || fail "$output"
+}
+
+@test "a program sees the same of owners, ids and capabilities as in a root with namespaces, call by call" {
+	compile conformance
+	for kind in full translated; do
+		export COOPER_ISOLATION=$kind
+		ctr=$(cooper from busybox)
+		cooper run -v "$BATS_TEST_TMPDIR/conformance:/conformance:ro" "$ctr" -- sh -c 'mkdir /t; /conformance /t' \
+			>"$BATS_TEST_TMPDIR/$kind.out"
+	done
+	# The i386 ABI comes last, and is refused in a translated root.
+	for kind in full translated; do
+		sed '/^chown32/,$d' "$BATS_TEST_TMPDIR/$kind.out" >"$BATS_TEST_TMPDIR/$kind.native"
+	done
+	diff "$BATS_TEST_TMPDIR/full.native" "$BATS_TEST_TMPDIR/translated.native"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/translated.native")" -gt 400 ]
+}
+
+@test "an image built in a translated root has the layers of one built with namespaces" {
+	mkdir "$BATS_TEST_TMPDIR/context"
+	echo data >"$BATS_TEST_TMPDIR/context/file"
+	printf hush >"$BATS_TEST_TMPDIR/token"
+	cat >"$BATS_TEST_TMPDIR/context/Dockerfile" <<-'END'
+		FROM busybox AS first
+		COPY --chown=7:8 file /opt/f
+		RUN mkdir -p /d/e && echo a >/d/a && chown -R 12:13 /d && chmod 4755 /d/a && ln -s a /d/l && mkfifo /d/p && \
+			rm /bin/wget && mknod /d/null c 1 3 && chmod 0400 /d/e && ln /d/a /d/hard && echo x >/s && chmod 0 /s
+		RUN rm -r /d/e && mv /d/a /d/b && echo more >>/etc/passwd && chown 5 /bin/busybox
+		FROM first
+		COPY --from=first /d /copy
+		USER app
+		WORKDIR /home/app/w
+		RUN --mount=type=cache,target=/cache,uid=1000 --mount=type=secret,id=token,uid=1000 \
+			cat /run/secrets/token && touch /cache/kept mine
+	END
+	for kind in full translated; do
+		export COOPER_ISOLATION=$kind
+		SOURCE_DATE_EPOCH=1700000000 cooper build -q --rewrite-timestamp --no-cache \
+			--secret "id=token,src=$BATS_TEST_TMPDIR/token" -t "$kind" "$BATS_TEST_TMPDIR/context" >"$BATS_TEST_TMPDIR/$kind.id"
+	done
+	diff "$BATS_TEST_TMPDIR/full.id" "$BATS_TEST_TMPDIR/translated.id"
+}

@@ -1,0 +1,293 @@
+/*
+ * What a step tries against the one who builds it, and what it may do itself. Run as root of a step:
+ *
+ *	attacks BUILDER-PID SECRET-FILE STREAM-SOCKET DATAGRAM-SOCKET ABSTRACT-NAME
+ *
+ * The files and sockets are the host's. Every line of output that begins with BREACH is an attack that has succeeded,
+ * with WRONG something that should have worked; the status is the number of both.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define LOADER_DESCRIPTOR 1000
+#define ROUNDS 2000
+
+static int failures;
+
+static void must_fail(const char *what, long result)
+{
+	if (result < 0)
+		return;
+	printf("BREACH %s: %ld\n", what, result);
+	failures++;
+}
+
+static void must(const char *what, int holds)
+{
+	if (holds)
+		return;
+	printf("WRONG %s: %s\n", what, strerror(errno));
+	failures++;
+}
+
+/* ---- The builder's process ---- */
+
+static void attack_process(int pid)
+{
+	static const char *const files[] = {"mem", "environ", "maps", "cmdline", "fd",	 "root",
+					    "cwd", "exe",     "task", "status",	 "auxv", ""};
+	char path[64];
+	char memory[8];
+	struct stat st;
+	struct iovec here = {memory, sizeof(memory)}, there = {(void *)0x400000, sizeof(memory)};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", pid, files[i]);
+		must_fail(path, open(path, O_RDONLY));
+		must_fail(path, lstat(path, &st));
+		must_fail(path, chdir(path));
+	}
+	snprintf(path, sizeof(path), "/proc/self/../%d/environ", pid);
+	must_fail(path, open(path, O_RDONLY));
+	int proc = open("/proc", O_RDONLY | O_DIRECTORY);
+	snprintf(path, sizeof(path), "%d/environ", pid);
+	must_fail("open from /proc", openat(proc, path, O_RDONLY));
+	must_fail("kill", kill(pid, SIGTERM));
+	must_fail("tgkill", syscall(SYS_tgkill, pid, pid, SIGKILL));
+	int handle = (int)syscall(SYS_pidfd_open, pid, 0);
+	must_fail("pidfd_send_signal", syscall(SYS_pidfd_send_signal, handle, SIGKILL, NULL, 0));
+	must_fail("pidfd_getfd", syscall(SYS_pidfd_getfd, handle, 0, 0));
+	must_fail("ptrace", ptrace(PTRACE_ATTACH, pid, NULL, NULL));
+	must_fail("seize", ptrace(PTRACE_SEIZE, pid, NULL, NULL));
+	must_fail("process_vm_readv", process_vm_readv(pid, &here, 1, &there, 1, 0));
+}
+
+/* ---- Files of the host ---- */
+
+static long open_by_i386(const char *path)
+{
+	long result = -1;
+#ifdef __x86_64__
+	char *low =
+		mmap((void *)0x10000000, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	strcpy(low, path);
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "a"(5), "b"(low), "c"(0), "d"(0)
+			 : "memory", "r8", "r9", "r10", "r11");
+#endif
+	return result;
+}
+
+static void attack_files(const char *secret)
+{
+	char path[4096];
+	char *argv[] = {"x", NULL};
+	struct stat st;
+
+	must_fail("the file", open(secret, O_RDONLY));
+	must_fail("O_PATH", open(secret, O_PATH));
+	must_fail("above the root",
+		  open((snprintf(path, sizeof(path), "/../../../../../../..%s", secret), path), O_RDONLY));
+	must("symlink", symlink(secret, "/absolute") == 0 && symlink("../../../../../../../../..", "/relative") == 0);
+	must_fail("a link to it", open("/absolute", O_RDONLY));
+	must_fail("stat through a link", stat("/absolute", &st));
+	must_fail("a link upwards", open((snprintf(path, sizeof(path), "/relative%s", secret), path), O_RDONLY));
+	must_fail("the call's i386 form", open_by_i386(secret));
+	must_fail("the call's x32 form", syscall(0x40000000 | 2, secret, O_RDONLY));
+	must_fail("exec", syscall(SYS_execveat, LOADER_DESCRIPTOR, secret, argv, NULL, 0));
+	must_fail("io_uring", syscall(SYS_io_uring_setup, 4, path));
+	must_fail("open_by_handle_at", syscall(SYS_open_by_handle_at, AT_FDCWD, path, O_RDONLY));
+	must_fail("unshare", unshare(CLONE_NEWUSER));
+	mkdir("/jail", 0755);
+	if (chroot("/jail") == 0 && chdir("../../../../../../../..") == 0)
+		must_fail("out of a chroot", open(secret + 1, O_RDONLY));
+}
+
+/* ---- What it is started with ---- */
+
+static void attack_loader(void)
+{
+	char byte = 0;
+
+	must_fail("close", close(LOADER_DESCRIPTOR));
+	must_fail("dup2", dup2(0, LOADER_DESCRIPTOR));
+	must_fail("close-on-exec", fcntl(LOADER_DESCRIPTOR, F_SETFD, FD_CLOEXEC));
+	must_fail("write", write(LOADER_DESCRIPTOR, &byte, 1));
+	must_fail("truncate", ftruncate(LOADER_DESCRIPTOR, 0));
+	must_fail("ask", openat(-4242, &byte, 1));
+	must("close_range", syscall(SYS_close_range, 3, ~0U, 0) == 0);
+}
+
+/* ---- Sockets of the host ---- */
+
+static void attack_sockets(char **names)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct iovec byte = {"x", 1};
+	struct msghdr message = {
+		.msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = &byte, .msg_iovlen = 1};
+	int stream = socket(AF_UNIX, SOCK_STREAM, 0), datagram = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", names[0]);
+	must_fail("connect", connect(stream, (void *)&address, sizeof(address)));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", names[1]);
+	must_fail("sendto", sendto(datagram, "x", 1, 0, (void *)&address, sizeof(address)));
+	must_fail("sendmsg", sendmsg(datagram, &message, 0));
+	memset(address.sun_path, 0, sizeof(address.sun_path));
+	snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "%s", names[2]);
+	must_fail("abstract",
+		  connect(stream, (void *)&address, (socklen_t)(sizeof(sa_family_t) + 1 + strlen(names[2]))));
+}
+
+/* ---- A path that changes while it is used ---- */
+
+static volatile int is_over;
+static char shared[4096];
+
+static void *change_path(void *secret)
+{
+	while (!is_over) {
+		strcpy(shared, "/etc/passwd");
+		strcpy(shared, secret);
+	}
+	return NULL;
+}
+
+static void race(char *secret, const char *socket_name)
+{
+	struct sockaddr_un *address = (void *)(shared + 2048);
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, change_path, secret);
+	for (int i = 0; i < ROUNDS; i++) {
+		char text[64] = "";
+		int fd = open(shared, O_RDONLY);
+		if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strstr(text, "SECRET"))
+			must_fail("race of open", fd);
+		if (fd >= 0)
+			close(fd);
+	}
+	for (int i = 0; i < ROUNDS / 20; i++) {
+		int stream = socket(AF_UNIX, SOCK_STREAM, 0);
+		address->sun_family = AF_UNIX;
+		strcpy(address->sun_path, i % 2 ? socket_name : "/tmp/none");
+		must_fail("race of connect", connect(stream, (void *)address, sizeof(*address)));
+		close(stream);
+	}
+	is_over = 1;
+	pthread_join(thread, NULL);
+}
+
+/* ---- What must work ---- */
+
+static void count(int number)
+{
+}
+
+/* Every call exactly once, however often a signal comes. */
+static void be_interrupted(void)
+{
+	const struct sigaction action = {.sa_handler = count};
+	struct itimerval often = {{0, 200}, {0, 200}}, never = {{0, 0}, {0, 0}};
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (int i = 0; i < ROUNDS; i++) {
+		must("mkdir", mkdir("/tmp/once", 0755) == 0);
+		must("rmdir", rmdir("/tmp/once") == 0);
+		int fd = open("/tmp/file", O_CREAT | O_EXCL | O_RDWR, 0600);
+		must("open", fd >= 0 && close(fd) == 0);
+		must("unlink", unlink("/tmp/file") == 0);
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+}
+
+static void use_sockets(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/tmp/socket"};
+	int server = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct stat st;
+
+	must("bind", bind(server, (void *)&address, sizeof(address)) == 0 && listen(server, 1) == 0);
+	must("a socket", stat("/tmp/socket", &st) == 0 && S_ISSOCK(st.st_mode));
+	must("connect", connect(client, (void *)&address, sizeof(address)) == 0);
+	unlink("/tmp/socket");
+}
+
+static void use_files(void)
+{
+	char path[64], events[512], value[8];
+	struct stat st;
+
+	int fd = open("/tmp", O_TMPFILE | O_RDWR, 0640);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	must("O_TMPFILE", fd >= 0 && linkat(AT_FDCWD, path, AT_FDCWD, "/tmp/one", AT_SYMLINK_FOLLOW) == 0);
+	close(open("/tmp/two", O_CREAT | O_WRONLY, 0600));
+	must("exchange", renameat2(AT_FDCWD, "/tmp/one", AT_FDCWD, "/tmp/two", RENAME_EXCHANGE) == 0);
+	int watch = inotify_init();
+	must("inotify", inotify_add_watch(watch, "/tmp", IN_CREATE) >= 0);
+	close(open("/tmp/three", O_CREAT | O_WRONLY, 0600));
+	must("an event", read(watch, events, sizeof(events)) > 0);
+	must("an attribute", setxattr("/tmp/one", "user.overlay.opaque", "y", 1, 0) == 0 &&
+				     getxattr("/tmp/one", "user.overlay.opaque", value, sizeof(value)) == 1);
+	must_fail("an attribute of the builder's", setxattr("/tmp/one", "user.cooper.o", "y", 1, 0));
+	must("symlink", symlink("one", "/tmp/link") == 0);
+	int link = open("/tmp/link", O_PATH | O_NOFOLLOW);
+	must("O_PATH", fstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+	int lock = open("/tmp/one", O_RDWR);
+	struct flock whole = {.l_type = F_WRLCK};
+	must("a lock", fcntl(lock, F_SETLK, &whole) == 0);
+	must("size", ftruncate(lock, 4096) == 0);
+	char *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, lock, 0);
+	memory[0] = 'm';
+	must("a mapping", pread(lock, value, 1, 0) == 1 && value[0] == 'm');
+}
+
+static void use_programs(void)
+{
+	char *argv[] = {"true", NULL};
+	int status = -1;
+	pid_t pid;
+
+	must("posix_spawn", posix_spawnp(&pid, "true", NULL, NULL, argv, environ) == 0);
+	must("its status", waitpid(pid, &status, 0) == pid && status == 0);
+	must_fail("a program that is not there", posix_spawnp(&pid, "nosuch", NULL, NULL, argv, environ) ? -1 : 0);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 6)
+		return 125;
+	use_sockets();
+	use_files();
+	use_programs();
+	be_interrupted();
+	attack_process(atoi(argv[1]));
+	attack_sockets(argv + 3);
+	race(argv[2], argv[3]);
+	attack_loader();
+	attack_files(argv[2]);
+	return failures > 100 ? 100 : failures;
+}
