@@ -17,6 +17,7 @@
 #include "base/ovlmark.h"
 #include "base/parse.h"
 #include "base/rootpath.h"
+#include "base/tree.h"
 #include "builder/archive_library.h"
 
 #define BLOCK_SIZE ((size_t)128 << 10)
@@ -237,10 +238,22 @@ static int unpack_file(const struct unpacking *u, const char *path, const struct
 	return 0;
 }
 
+/* As tar and Docker have it, an entry takes the place of what is of another kind: a file that of a directory with all
+ * that is in it, a directory that of a file. A link to a directory is one. */
+static int make_room(const struct unpacking *u, const char *path, bool for_directory, struct error **err)
+{
+	cleanup_free char *leaf = NULL;
+	struct stat st;
+
+	if (rootpath_stat(u->job->root, path, /* follow */ for_directory, &st, NULL) < 0 ||
+	    S_ISDIR(st.st_mode) == for_directory)
+		return 0;
+	cleanup_close int parent = rootpath_open_parent(u->job->root, path, /* create */ false, &leaf, err);
+	return parent < 0 ? parent : tree_remove(parent, leaf, err);
+}
+
 static int unpack_directory(struct unpacking *u, const char *path, const struct copy_entry *entry, struct error **err)
 {
-	if (strcmp(path, u->destination) == 0) /* "./": the destination keeps what it is */
-		return 0;
 	int rc = copy_place_directory(u->job, path, entry, err);
 	if (rc < 0)
 		return rc;
@@ -265,8 +278,12 @@ static int unpack_entry(struct unpacking *u, struct error **err)
 	if (rc < 0)
 		return rc;
 	cleanup_free char *path = place_of(u, name);
-	if (is_excluded(u, path))
+	/* "./", or no name at all: the destination keeps what it is. */
+	if (is_excluded(u, path) || strcmp(path, u->destination) == 0)
 		return 0;
+	rc = make_room(u, path, !hardlink && S_ISDIR(entry.st.st_mode), err);
+	if (rc < 0)
+		return rc;
 	if (hardlink) {
 		cleanup_free char *existing = place_of(u, hardlink);
 		content = mem_printf("link %s", hardlink);

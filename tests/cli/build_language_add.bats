@@ -104,6 +104,35 @@ make_repository() {
 	build
 }
 
+@test "an entry of an archive takes the place of what is of another kind" {
+	skip_unless python3
+	python3 - <<-'EOF'
+		import tarfile, io
+		t = tarfile.open("kinds.tar", "w")
+		def add(name, data=b"new", **k):
+		    i = tarfile.TarInfo(name); i.size = len(data) if not k else 0; i.mode = 0o755
+		    for a, b in k.items(): setattr(i, a, b)
+		    t.addfile(i, io.BytesIO(data) if not k else None)
+		add("")
+		add("was-directory")
+		add("was-full")
+		add("was-file", type=tarfile.DIRTYPE)
+		add("was-file/inside")
+		add("through-link", type=tarfile.DIRTYPE)
+		add("through-link/inside")
+		t.close()
+	EOF
+	dockerfile <<-'EOF'
+		FROM busybox
+		RUN mkdir -p /x/was-directory /x/was-full/a/b /x/real && echo old >/x/was-full/a/f && echo old >/x/was-file && ln -s real /x/through-link
+		ADD kinds.tar /x/
+		RUN test "$(cat /x/was-directory /x/was-full /x/was-file/inside /x/real/inside)" = newnewnewnew && test -L /x/through-link
+	EOF
+	build
+	printf 'FROM busybox\nRUN mkdir -p /x/one\nADD one /x/\n' | dockerfile
+	refuses "cannot put a file in the place of the directory '/x/one'"
+}
+
 @test "a download: name, mode, time, not unpacked" {
 	dockerfile <<-'EOF'
 		FROM busybox
