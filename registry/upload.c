@@ -310,7 +310,7 @@ static void cancel_sessions(struct upload *upload)
 /* True when the other side is still there to be told that we give up. */
 static bool is_answered(int rc)
 {
-	return rc == 0 || rc == -EACCES || rc == -EREMOTEIO || rc == -ENOENT;
+	return rc == 0 || rc == -EACCES || rc == -EREMOTEIO || rc == -ENOENT || rc == -EPIPE; /* the feed's end */
 }
 
 static int run(struct upload *upload, struct error **err)

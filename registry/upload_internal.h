@@ -1,5 +1,6 @@
 /*
- * A batch of uploads (upload.c), and one of them on its way through the steps of the protocol (upload_job.c):
+ * A batch of uploads (upload.c), and one of them on its way through the steps of the protocol (upload_job.c judges the
+ * answers, upload_send.c makes the requests):
  *
  *	HEAD     is it there?                          -> done
  *	MOUNT    POST ?mount=&from=, another repository -> done, or a Location as from POST
@@ -16,8 +17,8 @@
  * its digest; it goes in one PATCH without a length, or, where it may become large and after a fault, in pieces of what
  * is there, and waits where there is nothing left to send.
  *
- * Every repetition counts against the retries of the client, until
- * there are more bytes on the other side than there ever were.
+ * Every repetition counts against the retries of the client, until there are more bytes on the other side than there
+ * ever were.
  */
 #ifndef COOPER_REGISTRY_UPLOAD_INTERNAL_H
 #define COOPER_REGISTRY_UPLOAD_INTERNAL_H
@@ -108,6 +109,25 @@ int upload_job_fed(struct upload_job *job, struct error **err);
 /* What to call the blob: its digest, or its layer's as long as it has none. */
 const struct digest *upload_job_name(const struct upload_job *job);
 void upload_job_end(struct upload_job *job);
+
+/* ---- upload_send.c: each starts one request, unless it says otherwise; results as above ---- */
+
+#define UPLOAD_CHUNK_CAREFUL ((uint64_t)16 << 20) /* after a session was lost with all that it had, or a 413 */
+/* What the narrowest of proxies lets through; also what a trial of chunks costs. */
+#define UPLOAD_CHUNK_SMALLEST ((uint64_t)1 << 20)
+
+bool upload_job_is_whole(const struct upload_job *job);
+/* Calls `then` when there are `size` bytes of the blob, or all of it: perhaps at once. */
+int upload_wait_for(struct upload_job *job, uint64_t size, int (*then)(struct upload_job *job, struct error **err),
+		    struct error **err);
+/* UPLOAD_HEAD or UPLOAD_CHECK. Only of a whole blob. */
+int upload_send_head(struct upload_job *job, enum upload_step step, struct error **err);
+int upload_send_post(struct upload_job *job, struct error **err);
+/* From the next repository to mount from; when there is none (left), as upload_send_post(). */
+int upload_send_mount(struct upload_job *job, struct error **err);
+/* As many of the bytes that the registry lacks as shall go at once, by PATCH or PUT; waits when they are not there. */
+int upload_send_bytes(struct upload_job *job, struct error **err);
+int upload_send_status(struct upload_job *job, struct error **err);
 
 /* ---- upload.c ---- */
 

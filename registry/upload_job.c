@@ -15,16 +15,6 @@
 #include "registry/upload.h"
 #include "registry/url.h"
 
-#define ANSWER_MAX ((size_t)64 << 10)
-#define MIB ((uint64_t)1 << 20)
-#define SINGLE_PUT_MAX (4 * MIB) /* blobs up to this size save the PATCH */
-/* Layers larger than this go in pieces where the registry keeps them, so that a cut costs at most a quarter of what was
- * to be sent: docker-registry 2 forgets the bytes of a PATCH that was not answered. */
-#define LARGE_BLOB (64 * MIB)
-#define LARGE_CHUNK (64 * MIB)
-#define CAREFUL_CHUNK (16 * MIB) /* after a session was lost with all that it had, or a body was too large */
-#define SMALLEST_CHUNK (1 * MIB) /* what the narrowest of proxies lets through; also what a trial of chunks costs */
-
 void upload_job_end(struct upload_job *job)
 {
 	if (job->location && !job->is_there)
@@ -39,241 +29,6 @@ void upload_job_end(struct upload_job *job)
 const struct digest *upload_job_name(const struct upload_job *job)
 {
 	return job->growing ? &job->growing->diff_id : &job->blob->digest;
-}
-
-/* ---- Blobs that grow ---- */
-
-static bool is_whole(const struct upload_job *job)
-{
-	return !job->growing || job->growing->whole;
-}
-
-/* Does `then` when there are `size` bytes, or all. */
-static int wait_for(struct upload_job *job, uint64_t size, int (*then)(struct upload_job *job, struct error **err),
-		    struct error **err)
-{
-	if (is_whole(job) || job->blob->size >= size)
-		return then(job, err);
-	job->resume = then;
-	job->wants = size;
-	return 0;
-}
-
-int upload_job_fed(struct upload_job *job, struct error **err)
-{
-	job->made.size = job->growing->size;
-	if (job->growing->whole)
-		job->made.digest = job->growing->digest;
-	if (!job->resume || (!is_whole(job) && job->made.size < job->wants))
-		return 0;
-	int (*then)(struct upload_job *, struct error **) = job->resume;
-	job->resume = NULL;
-	return then(job, err);
-}
-
-/* Whether all of it may go in one request without a length. What may become large goes in pieces, as other large blobs
- * do: a cut of the only request could cost everything. */
-static bool may_stream(const struct upload_job *job)
-{
-	const struct upload_habits *habits = session_upload_habits(job->upload->session);
-
-	if (!job->growing || job->sent > 0 || habits->refuses_streams)
-		return false;
-	if (is_whole(job) && job->in_request > 0) /* what is sent again has a length by now */
-		return false;
-	if (job->monolithic || habits->loses_chunks)
-		return true;
-	return job->growing->expected <= LARGE_BLOB && job->chunk == 0 && habits->body_max == 0;
-}
-
-/* ---- Requests ---- */
-
-static void new_request(struct upload_job *job)
-{
-	http_request_done(&job->call.request);
-	http_request_init(&job->call.request, NULL, NULL, ANSWER_MAX);
-}
-
-static int send_request(struct upload_job *job, enum upload_step step, const char *method, char *url,
-			struct error **err)
-{
-	struct http_request *request = &job->call.request;
-
-	job->step = step;
-	request->method = method;
-	free(request->url);
-	request->url = url;
-	request->answer_max = ANSWER_MAX;
-	request->delay_ms = job->delay_ms;
-	job->delay_ms = 0;
-	return session_start(&job->call, err);
-}
-
-static int send_head(struct upload_job *job, enum upload_step step, struct error **err)
-{
-	char text[DIGEST_TEXT_SIZE];
-
-	new_request(job);
-	job->call.session = job->upload->session;
-	return send_request(job, step, "HEAD",
-			    session_url(job->upload->session, "blobs/%s", digest_format(&job->blob->digest, text)),
-			    err);
-}
-
-static void add_empty_body(struct upload_job *job)
-{
-	job->call.request.body = (struct http_body){.data = "", .fd = -1, .present = true};
-}
-
-static int send_post(struct upload_job *job, struct error **err)
-{
-	new_request(job);
-	job->sent = 0;
-	job->call.session = job->upload->session;
-	add_empty_body(job);
-	return send_request(job, UPLOAD_POST, "POST", session_url(job->upload->session, "blobs/uploads/"), err);
-}
-
-/* The next repository to mount from; when there is none (left), a session for sending. */
-static int send_mount(struct upload_job *job, struct error **err)
-{
-	while (job->sources.count > 0) {
-		struct mount_source *source = upload_mount_source(job->upload, job->sources.items[0]);
-		cleanup(buf_done) struct buf query = BUF_INIT(URL_SIZE_MAX);
-		char text[DIGEST_TEXT_SIZE];
-		if (!source) {
-			strlist_remove(&job->sources, 0);
-			continue;
-		}
-		new_request(job);
-		add_empty_body(job);
-		job->call.session = source->session;
-		buf_append_str(&query, "mount=");
-		url_escape(&query, digest_format(&job->blob->digest, text));
-		buf_append_str(&query, "&from=");
-		url_escape(&query, source->path);
-		int rc = send_request(job, UPLOAD_MOUNT, "POST",
-				      session_url(job->upload->session, "blobs/uploads/?%s", buf_str(&query)), err);
-		if (rc != -EACCES)
-			return rc;
-		/* No token with that scope: a mount saves time, and is worth no failure. */
-		log_debug("mount from %s: %s", source->path, err ? error_message(*err) : "refused");
-		error_clear(err);
-		source->refused = true;
-	}
-	return job->upload->only_look ? JOB_IS_DONE : send_post(job, err);
-}
-
-/* `sent` of the request's bytes have gone out. */
-static void tell_sent(uint64_t sent, void *context)
-{
-	struct upload_job *job = context;
-	const struct registry_transfer transfer = {.is_upload = true,
-						   .digest = upload_job_name(job),
-						   .done = job->call.request.body.offset + sent,
-						   .size = job->blob->size};
-
-	if (job->call.request.body.growing)
-		job->in_request = sent;
-	client_tell_transfer(job->upload->client, &transfer, &job->told_ms);
-}
-
-/* The next `size` bytes of the file. */
-static void add_bytes(struct upload_job *job, uint64_t size)
-{
-	struct http_request *request = &job->call.request;
-	bool is_chunk = size > 0 && (job->sent > 0 || size < job->blob->size || !is_whole(job));
-
-	request->body = (struct http_body){.fd = job->fd,
-					   .offset = job->sent,
-					   .size = size,
-					   .present = true,
-					   .moved = tell_sent,
-					   .moved_context = job};
-	http_request_set_header(request, "Content-Type", "application/octet-stream");
-	if (is_chunk) {
-		cleanup_free char *range = mem_printf("%llu-%llu", (unsigned long long)job->sent,
-						      (unsigned long long)(job->sent + size - 1));
-		http_request_set_header(request, "Content-Range", range);
-	}
-	/* After a cut the registry is asked first how much it has: not simply again. */
-	request->flags = HTTP_ONCE;
-	job->in_request = size;
-}
-
-/* All bytes, as they come. */
-static int send_stream(struct upload_job *job, struct error **err)
-{
-	new_request(job);
-	add_bytes(job, 0);
-	job->call.request.body.growing = job->growing;
-	return send_request(job, UPLOAD_PATCH, "PATCH", mem_strdup(job->location), err);
-}
-
-static int send_put(struct upload_job *job, struct error **err)
-{
-	cleanup(buf_done) struct buf query = BUF_INIT(URL_SIZE_MAX);
-	char text[DIGEST_TEXT_SIZE];
-
-	new_request(job);
-	if (job->sent < job->blob->size) {
-		add_bytes(job, job->blob->size - job->sent);
-	} else {
-		add_empty_body(job);
-		job->call.request.flags = HTTP_ONCE;
-		job->in_request = 0;
-	}
-	buf_append_str(&query, "digest=");
-	url_escape(&query, digest_format(&job->blob->digest, text));
-	return send_request(job, UPLOAD_PUT, "PUT", url_add_query(job->location, buf_str(&query)), err);
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-/* How many bytes go into the next request; of a blob that grows perhaps more than are there yet. */
-static uint64_t next_size(const struct upload_job *job)
-{
-	const struct upload_habits *habits = session_upload_habits(job->upload->session);
-	uint64_t left = job->blob->size - job->sent;
-	uint64_t size = is_whole(job) ? left : UINT64_MAX;
-
-	if (job->monolithic || habits->loses_chunks)
-		return size;
-	if (job->blob->size > LARGE_BLOB || !is_whole(job))
-		size = smaller(size, habits->keeps_chunks ? smaller(job->blob->size / 4, LARGE_CHUNK) : SMALLEST_CHUNK);
-	if (job->chunk > 0)
-		size = smaller(size, job->chunk);
-	if (habits->body_max > 0)
-		size = smaller(size, habits->body_max);
-	size = size < SMALLEST_CHUNK ? SMALLEST_CHUNK : size;
-	size = size < job->chunk_min ? job->chunk_min : size;
-	return is_whole(job) ? smaller(size, left) : size;
-}
-
-static int send_bytes(struct upload_job *job, struct error **err)
-{
-	if (may_stream(job))
-		return send_stream(job, err);
-	uint64_t size = next_size(job);
-	uint64_t left = job->blob->size - job->sent;
-	bool is_last = size == left && is_whole(job);
-
-	if (size > left)
-		return wait_for(job, size == UINT64_MAX ? size : job->sent + size, send_bytes, err);
-	if (is_last && (job->monolithic || job->blob->size <= SINGLE_PUT_MAX || job->sent == job->blob->size))
-		return send_put(job, err);
-	new_request(job);
-	add_bytes(job, size);
-	return send_request(job, UPLOAD_PATCH, "PATCH", mem_strdup(job->location), err);
-}
-
-static int send_status(struct upload_job *job, struct error **err)
-{
-	new_request(job);
-	return send_request(job, UPLOAD_STATUS, "GET", mem_strdup(job->location), err);
 }
 
 /* ---- What answers say ---- */
@@ -355,16 +110,16 @@ static int spend_attempt(struct upload_job *job, int rc, const struct http_answe
 static int make_smaller(struct upload_job *job, const struct http_answer *answer, struct error **err)
 {
 	struct upload_habits *habits = session_upload_habits(job->upload->session);
-	uint64_t size = job->in_request > 4 * CAREFUL_CHUNK ? CAREFUL_CHUNK : job->in_request / 4;
+	uint64_t size = job->in_request > 4 * UPLOAD_CHUNK_CAREFUL ? UPLOAD_CHUNK_CAREFUL : job->in_request / 4;
 
-	size = size < SMALLEST_CHUNK ? SMALLEST_CHUNK : size;
-	if (job->in_request <= SMALLEST_CHUNK || job->in_request <= job->chunk_min || habits->loses_chunks)
+	size = size < UPLOAD_CHUNK_SMALLEST ? UPLOAD_CHUNK_SMALLEST : size;
+	if (job->in_request <= UPLOAD_CHUNK_SMALLEST || job->in_request <= job->chunk_min || habits->loses_chunks)
 		return http_answer_error(job->call.request.method, answer, err);
 	log_debug("HTTP 413 for %llu bytes, sending %llu at once", (unsigned long long)job->in_request,
 		  (unsigned long long)size);
 	habits->body_max = size;
 	job->monolithic = false;
-	return send_bytes(job, err);
+	return upload_send_bytes(job, err);
 }
 
 /* The registry has counted or hashed other bytes than those that were sent. */
@@ -387,17 +142,17 @@ static bool dislikes_stream(const struct upload_job *job, const struct http_answ
 /* All that was sent is lost. Next time less is at stake. */
 static int start_anew(struct upload_job *job, struct error **err)
 {
-	if (job->in_request > SMALLEST_CHUNK) {
-		uint64_t size = job->chunk > 0 ? job->chunk / 4 : CAREFUL_CHUNK;
-		job->chunk = size < SMALLEST_CHUNK ? SMALLEST_CHUNK : size;
+	if (job->in_request > UPLOAD_CHUNK_SMALLEST) {
+		uint64_t size = job->chunk > 0 ? job->chunk / 4 : UPLOAD_CHUNK_CAREFUL;
+		job->chunk = size < UPLOAD_CHUNK_SMALLEST ? UPLOAD_CHUNK_SMALLEST : size;
 	}
-	return send_post(job, err);
+	return upload_send_post(job, err);
 }
 
 /* The session is gone; perhaps because it is done, when all has been sent. */
 static int look_or_start_anew(struct upload_job *job, struct error **err)
 {
-	return is_whole(job) ? send_head(job, UPLOAD_CHECK, err) : start_anew(job, err);
+	return upload_job_is_whole(job) ? upload_send_head(job, UPLOAD_CHECK, err) : start_anew(job, err);
 }
 
 /* PATCH or PUT failed. When that may pass: what does the registry have? */
@@ -411,13 +166,13 @@ static int recover(struct upload_job *job, int rc, const struct http_answer *ans
 		log_debug("HTTP %d for a body without a length, sending it when it is whole", answer->status);
 		session_upload_habits(job->upload->session)->refuses_streams = true;
 		job->was_refused = true;
-		return wait_for(job, UINT64_MAX, send_status, err);
+		return upload_wait_for(job, UINT64_MAX, upload_send_status, err);
 	}
 	if (rc == 0 && answer->status == 413)
 		return make_smaller(job, answer, err);
 	if (rc == 0 && found_other_bytes(answer) && !job->restarted) {
 		job->restarted = true;
-		return send_post(job, err);
+		return upload_send_post(job, err);
 	}
 	if (!may_pass && !session_is_lost && !range_is_wrong)
 		return rc < 0 ? rc : session_refused(job->upload->session, job->call.request.method, answer, err);
@@ -425,7 +180,7 @@ static int recover(struct upload_job *job, int rc, const struct http_answer *ans
 	int spent = spend_attempt(job, rc, answer, err);
 	if (spent < 0)
 		return spent;
-	return session_is_lost ? look_or_start_anew(job, err) : send_status(job, err);
+	return session_is_lost ? look_or_start_anew(job, err) : upload_send_status(job, err);
 }
 
 static void note_progress(struct upload_job *job)
@@ -451,7 +206,7 @@ static int after_head(struct upload_job *job, const struct http_answer *answer, 
 	/* Any other answer (404, 403, 405, also 401) is no reason not to try; if the POST is refused too, its answer
 	 * has the registry's words, which that to a HEAD cannot have. */
 	upload_find_sources(job);
-	return send_mount(job, err);
+	return upload_send_mount(job, err);
 }
 
 static void tell_begun(struct upload_job *job)
@@ -479,7 +234,7 @@ static int open_session(struct upload_job *job, const struct http_answer *answer
 	if (!least || parse_u64(least, INT64_MAX, "OCI-Chunk-Min-Length", &job->chunk_min, NULL) < 0)
 		job->chunk_min = 0;
 	tell_begun(job);
-	return send_bytes(job, err);
+	return upload_send_bytes(job, err);
 }
 
 static int after_mount(struct upload_job *job, const struct http_answer *answer, struct error **err)
@@ -498,7 +253,7 @@ static int after_mount(struct upload_job *job, const struct http_answer *answer,
 	if (answer->status == 401 || answer->status == 403)
 		upload_refuse_source(job->upload, job->sources.items[0]);
 	strlist_remove(&job->sources, 0);
-	return send_mount(job, err);
+	return upload_send_mount(job, err);
 }
 
 static int after_post(struct upload_job *job, const struct http_answer *answer, struct error **err)
@@ -515,11 +270,11 @@ static int after_patch(struct upload_job *job, const struct http_answer *answer,
 {
 	struct upload_habits *habits = session_upload_habits(job->upload->session);
 	uint64_t expected = job->sent + job->in_request;
-	bool is_whole = job->in_request == job->blob->size;
+	bool in_one = job->in_request == job->blob->size;
 
 	if (!http_answer_is_success(answer))
 		return recover(job, 0, answer, err);
-	uint64_t kept = answered_range(answer, is_whole ? expected : 0);
+	uint64_t kept = answered_range(answer, in_one ? expected : 0);
 	int rc = take_location(job, answer, err);
 	if (rc < 0)
 		return rc;
@@ -527,7 +282,7 @@ static int after_patch(struct upload_job *job, const struct http_answer *answer,
 		habits->keeps_chunks |= job->sent > 0;
 		job->sent = expected;
 		note_progress(job);
-		return send_bytes(job, err);
+		return upload_send_bytes(job, err);
 	}
 	if (job->monolithic || habits->body_max > 0)
 		return error_set(err, EREMOTEIO, "the registry keeps %llu of %llu bytes", (unsigned long long)kept,
@@ -536,7 +291,7 @@ static int after_patch(struct upload_job *job, const struct http_answer *answer,
 		  (unsigned long long)expected);
 	habits->loses_chunks = true;
 	job->monolithic = true;
-	return send_post(job, err);
+	return upload_send_post(job, err);
 }
 
 static int after_put(struct upload_job *job, const struct http_answer *answer, struct error **err)
@@ -562,10 +317,10 @@ static int after_status(struct upload_job *job, const struct http_answer *answer
 	}
 	/* What is kept of a cut body is a chunk; who loses those gets all of it again. */
 	if (kept > 0 && kept < job->blob->size && session_upload_habits(job->upload->session)->loses_chunks)
-		return send_post(job, err);
+		return upload_send_post(job, err);
 	job->sent = kept;
 	note_progress(job);
-	return send_bytes(job, err);
+	return upload_send_bytes(job, err);
 }
 
 static int after_check(struct upload_job *job, const struct http_answer *answer, struct error **err)
@@ -603,7 +358,7 @@ int upload_job_go_on(struct upload_job *job, int rc, const struct http_answer *a
 	if (job->step == UPLOAD_MOUNT && rc == -EACCES) {
 		error_clear(err);
 		upload_refuse_source(job->upload, job->sources.items[0]);
-		return send_mount(job, err);
+		return upload_send_mount(job, err);
 	}
 	return rc;
 }
@@ -611,5 +366,5 @@ int upload_job_go_on(struct upload_job *job, int rc, const struct http_answer *a
 int upload_job_start(struct upload_job *job, struct error **err)
 {
 	job->begun = true;
-	return is_whole(job) ? send_head(job, UPLOAD_HEAD, err) : send_post(job, err);
+	return upload_job_is_whole(job) ? upload_send_head(job, UPLOAD_HEAD, err) : upload_send_post(job, err);
 }

@@ -184,6 +184,18 @@ fault_on() {
 	[ -z "$(find "$COOPER_ROOT/tmp" -type f -size +0)" ]
 }
 
+@test "what the packing fails at is what the push fails at; the upload is given up, and no blob is left" {
+	forget_blobs
+	double_does '{}'
+	# 30 MB of a file are all that it may write.
+	run bash -c 'ulimit -f 30000 && exec "$@"' - "${push[@]}" large "$DOUBLE/full:1"
+	assert_fails_with 120 "file too large"
+	[ "$(double_log 'map(select(.method == "PUT")) | map(select(.path | test("manifests"))) | length')" -eq 0 ]
+	[ "$(double_log 'map(select(.method == "DELETE" and .status == 204)) | length')" -eq 1 ]
+	[ -z "$(find "$COOPER_ROOT/oci/blobs" -type f -size +4M)" ]
+	push_survives large "$LARGE" '{}'
+}
+
 @test "^C gives the upload up at the registry, too, and ends as ^C does" {
 	forget_blobs
 	double_does '{"faults": [{"method": "PATCH", "path": "uploads/", "do": "stall", "at": 1000000, "seconds": 20}]}'

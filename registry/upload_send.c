@@ -1,0 +1,255 @@
+/*
+ * The requests of an upload: what goes into the next one, and, of a blob that grows, when it can go.
+ */
+#include "registry/upload_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "registry/client_internal.h"
+#include "registry/url.h"
+
+#define ANSWER_MAX ((size_t)64 << 10)
+#define SINGLE_PUT_MAX ((uint64_t)4 << 20) /* blobs up to this size save the PATCH */
+/* Layers larger than this go in pieces where the registry keeps them, so that a cut costs at most a quarter of what was
+ * to be sent: docker-registry 2 forgets the bytes of a PATCH that was not answered. */
+#define LARGE_BLOB ((uint64_t)64 << 20)
+#define LARGE_CHUNK ((uint64_t)64 << 20)
+
+/* ---- Blobs that grow ---- */
+
+bool upload_job_is_whole(const struct upload_job *job)
+{
+	return !job->growing || job->growing->whole;
+}
+
+/* Does `then` when there are `size` bytes, or all. */
+int upload_wait_for(struct upload_job *job, uint64_t size, int (*then)(struct upload_job *job, struct error **err),
+		    struct error **err)
+{
+	if (upload_job_is_whole(job) || job->blob->size >= size)
+		return then(job, err);
+	job->resume = then;
+	job->wants = size;
+	return 0;
+}
+
+int upload_job_fed(struct upload_job *job, struct error **err)
+{
+	job->made.size = job->growing->size;
+	if (job->growing->whole)
+		job->made.digest = job->growing->digest;
+	if (!job->resume || (!upload_job_is_whole(job) && job->made.size < job->wants))
+		return 0;
+	int (*then)(struct upload_job *, struct error **) = job->resume;
+	job->resume = NULL;
+	return then(job, err);
+}
+
+/* Whether all of it may go in one request without a length. What may become large goes in pieces, as other large blobs
+ * do: a cut of the only request could cost everything. */
+static bool may_stream(const struct upload_job *job)
+{
+	const struct upload_habits *habits = session_upload_habits(job->upload->session);
+
+	if (!job->growing || job->sent > 0 || habits->refuses_streams)
+		return false;
+	if (upload_job_is_whole(job) && job->in_request > 0) /* what is sent again has a length by now */
+		return false;
+	if (job->monolithic || habits->loses_chunks)
+		return true;
+	return job->growing->expected <= LARGE_BLOB && job->chunk == 0 && habits->body_max == 0;
+}
+
+/* ---- Requests ---- */
+
+static void new_request(struct upload_job *job)
+{
+	http_request_done(&job->call.request);
+	http_request_init(&job->call.request, NULL, NULL, ANSWER_MAX);
+}
+
+static int send_request(struct upload_job *job, enum upload_step step, const char *method, char *url,
+			struct error **err)
+{
+	struct http_request *request = &job->call.request;
+
+	job->step = step;
+	request->method = method;
+	free(request->url);
+	request->url = url;
+	request->answer_max = ANSWER_MAX;
+	request->delay_ms = job->delay_ms;
+	job->delay_ms = 0;
+	return session_start(&job->call, err);
+}
+
+int upload_send_head(struct upload_job *job, enum upload_step step, struct error **err)
+{
+	char text[DIGEST_TEXT_SIZE];
+
+	new_request(job);
+	job->call.session = job->upload->session;
+	return send_request(job, step, "HEAD",
+			    session_url(job->upload->session, "blobs/%s", digest_format(&job->blob->digest, text)),
+			    err);
+}
+
+static void add_empty_body(struct upload_job *job)
+{
+	job->call.request.body = (struct http_body){.data = "", .fd = -1, .present = true};
+}
+
+int upload_send_post(struct upload_job *job, struct error **err)
+{
+	new_request(job);
+	job->sent = 0;
+	job->call.session = job->upload->session;
+	add_empty_body(job);
+	return send_request(job, UPLOAD_POST, "POST", session_url(job->upload->session, "blobs/uploads/"), err);
+}
+
+/* The next repository to mount from; when there is none (left), a session for sending. */
+int upload_send_mount(struct upload_job *job, struct error **err)
+{
+	while (job->sources.count > 0) {
+		struct mount_source *source = upload_mount_source(job->upload, job->sources.items[0]);
+		cleanup(buf_done) struct buf query = BUF_INIT(URL_SIZE_MAX);
+		char text[DIGEST_TEXT_SIZE];
+		if (!source) {
+			strlist_remove(&job->sources, 0);
+			continue;
+		}
+		new_request(job);
+		add_empty_body(job);
+		job->call.session = source->session;
+		buf_append_str(&query, "mount=");
+		url_escape(&query, digest_format(&job->blob->digest, text));
+		buf_append_str(&query, "&from=");
+		url_escape(&query, source->path);
+		int rc = send_request(job, UPLOAD_MOUNT, "POST",
+				      session_url(job->upload->session, "blobs/uploads/?%s", buf_str(&query)), err);
+		if (rc != -EACCES)
+			return rc;
+		/* No token with that scope: a mount saves time, and is worth no failure. */
+		log_debug("mount from %s: %s", source->path, err ? error_message(*err) : "refused");
+		error_clear(err);
+		source->refused = true;
+	}
+	return job->upload->only_look ? JOB_IS_DONE : upload_send_post(job, err);
+}
+
+/* `sent` of the request's bytes have gone out. */
+static void tell_sent(uint64_t sent, void *context)
+{
+	struct upload_job *job = context;
+	const struct registry_transfer transfer = {.is_upload = true,
+						   .digest = upload_job_name(job),
+						   .done = job->call.request.body.offset + sent,
+						   .size = job->blob->size};
+
+	if (job->call.request.body.growing)
+		job->in_request = sent;
+	client_tell_transfer(job->upload->client, &transfer, &job->told_ms);
+}
+
+/* The next `size` bytes of the file. */
+static void add_bytes(struct upload_job *job, uint64_t size)
+{
+	struct http_request *request = &job->call.request;
+	bool is_chunk = size > 0 && (job->sent > 0 || size < job->blob->size || !upload_job_is_whole(job));
+
+	request->body = (struct http_body){.fd = job->fd,
+					   .offset = job->sent,
+					   .size = size,
+					   .present = true,
+					   .moved = tell_sent,
+					   .moved_context = job};
+	http_request_set_header(request, "Content-Type", "application/octet-stream");
+	if (is_chunk) {
+		cleanup_free char *range = mem_printf("%llu-%llu", (unsigned long long)job->sent,
+						      (unsigned long long)(job->sent + size - 1));
+		http_request_set_header(request, "Content-Range", range);
+	}
+	/* After a cut the registry is asked first how much it has: not simply again. */
+	request->flags = HTTP_ONCE;
+	job->in_request = size;
+}
+
+/* All bytes, as they come. */
+static int send_stream(struct upload_job *job, struct error **err)
+{
+	new_request(job);
+	add_bytes(job, 0);
+	job->call.request.body.growing = job->growing;
+	return send_request(job, UPLOAD_PATCH, "PATCH", mem_strdup(job->location), err);
+}
+
+static int send_put(struct upload_job *job, struct error **err)
+{
+	cleanup(buf_done) struct buf query = BUF_INIT(URL_SIZE_MAX);
+	char text[DIGEST_TEXT_SIZE];
+
+	new_request(job);
+	if (job->sent < job->blob->size) {
+		add_bytes(job, job->blob->size - job->sent);
+	} else {
+		add_empty_body(job);
+		job->call.request.flags = HTTP_ONCE;
+		job->in_request = 0;
+	}
+	buf_append_str(&query, "digest=");
+	url_escape(&query, digest_format(&job->blob->digest, text));
+	return send_request(job, UPLOAD_PUT, "PUT", url_add_query(job->location, buf_str(&query)), err);
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How many bytes go into the next request; of a blob that grows perhaps more than are there yet. */
+static uint64_t next_size(const struct upload_job *job)
+{
+	const struct upload_habits *habits = session_upload_habits(job->upload->session);
+	uint64_t left = job->blob->size - job->sent;
+	uint64_t size = upload_job_is_whole(job) ? left : UINT64_MAX;
+
+	if (job->monolithic || habits->loses_chunks)
+		return size;
+	if (job->blob->size > LARGE_BLOB || !upload_job_is_whole(job))
+		size = smaller(size, habits->keeps_chunks ? smaller(job->blob->size / 4, LARGE_CHUNK)
+							  : UPLOAD_CHUNK_SMALLEST);
+	if (job->chunk > 0)
+		size = smaller(size, job->chunk);
+	if (habits->body_max > 0)
+		size = smaller(size, habits->body_max);
+	size = size < UPLOAD_CHUNK_SMALLEST ? UPLOAD_CHUNK_SMALLEST : size;
+	size = size < job->chunk_min ? job->chunk_min : size;
+	return upload_job_is_whole(job) ? smaller(size, left) : size;
+}
+
+int upload_send_bytes(struct upload_job *job, struct error **err)
+{
+	if (may_stream(job))
+		return send_stream(job, err);
+	uint64_t size = next_size(job);
+	uint64_t left = job->blob->size - job->sent;
+	bool is_last = size == left && upload_job_is_whole(job);
+
+	if (size > left)
+		return upload_wait_for(job, size == UINT64_MAX ? size : job->sent + size, upload_send_bytes, err);
+	if (is_last && (job->monolithic || job->blob->size <= SINGLE_PUT_MAX || job->sent == job->blob->size))
+		return send_put(job, err);
+	new_request(job);
+	add_bytes(job, size);
+	return send_request(job, UPLOAD_PATCH, "PATCH", mem_strdup(job->location), err);
+}
+
+int upload_send_status(struct upload_job *job, struct error **err)
+{
+	new_request(job);
+	return send_request(job, UPLOAD_STATUS, "GET", mem_strdup(job->location), err);
+}
