@@ -389,6 +389,11 @@ static char *choose_remedy(const struct ladder *ladder, const struct idmap *map)
 	if (root_stands_in_the_way(ladder))
 		return mem_strdup("run as a user other than root, who may map himself without CAP_SETFCAP (Kubernetes: "
 				  "runAsUser: 1000)");
+	/* A filter is around us, as around every container: it is asked before any sysctl is. */
+	if (ladder->probes[PROBE_USERNS].code == EPERM && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == SECCOMP_MODE_FILTER)
+		return mem_strdup("the container's seccomp profile forbids user namespaces: give it cooper's "
+				  "(contrib/seccomp/cooper.json; Kubernetes: seccompProfile of the type Localhost, "
+				  "docs/kubernetes.md)");
 	return mem_strdup("allow user namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
 			  "kernel.apparmor_restrict_unprivileged_userns; in a container a seccomp profile that has "
 			  "unshare, clone, mount and pivot_root");
