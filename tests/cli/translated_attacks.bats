@@ -1,8 +1,10 @@
 # What a step in a translated root tries against its builder and the host, and that it sees the calls as everywhere.
 load lib/common
 
-setup_file() {
-	common_setup_file
+# One store for each kind: a layer lies in it as the ids of its user are.
+enter() {
+	export COOPER_ISOLATION=$1
+	fresh_store "$BATS_TEST_NUMBER-$1"
 	use_busybox
 }
 
@@ -31,9 +33,10 @@ listen() {
 	room=$(mktemp -d /tmp/cooper-host.XXXXXX)
 	printf 'a SECRET\n' >"$room/secret"
 	listen "$room" "cooper-test-$$"
+	enter translated
 	ctr=$(cooper from busybox)
 	# The shell becomes cooper, so that its number is known.
-	run sh -c "exec cooper run --isolation translated -v '$BATS_TEST_TMPDIR/attacks:/attacks:ro' $ctr -- \
+	run sh -c "exec cooper run -v '$BATS_TEST_TMPDIR/attacks:/attacks:ro' $ctr -- \
 		/attacks \$\$ '$room/secret' '$room/stream' '$room/datagram' 'cooper-test-$$'"
 	kill "$listener"
 	rm -r "$room"
@@ -43,7 +46,7 @@ listen() {
 @test "a program sees the same of owners, ids and capabilities as in a root with namespaces, call by call" {
 	compile conformance
 	for kind in full translated; do
-		export COOPER_ISOLATION=$kind
+		enter "$kind"
 		ctr=$(cooper from busybox)
 		cooper run -v "$BATS_TEST_TMPDIR/conformance:/conformance:ro" "$ctr" -- sh -c 'mkdir /t; /conformance /t' \
 			>"$BATS_TEST_TMPDIR/$kind.out"
@@ -74,7 +77,7 @@ listen() {
 			cat /run/secrets/token && touch /cache/kept mine
 	END
 	for kind in full translated; do
-		export COOPER_ISOLATION=$kind
+		enter "$kind"
 		SOURCE_DATE_EPOCH=1700000000 cooper build -q --rewrite-timestamp --no-cache \
 			--secret "id=token,src=$BATS_TEST_TMPDIR/token" -t "$kind" "$BATS_TEST_TMPDIR/context" >"$BATS_TEST_TMPDIR/$kind.id"
 	done
