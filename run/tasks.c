@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +30,62 @@ struct tasks {
 	pid_t self;
 	struct credentials *initial;
 	bool is_special; /* somebody has had other credentials than these */
+	bool is_told;	 /* of every birth and death: nobody's number is another's */
 	pid_t recent[RECENT];
 	size_t next_recent;
 };
+
+/* ---- What /proc says ---- */
+
+/* The number behind "name:" in the text of /proc/TID/status. */
+static bool read_field(const char *text, const char *name, pid_t *value)
+{
+	const char *at = strstr(text, name);
+
+	return at && sscanf(at + strlen(name), "%d", value) == 1;
+}
+
+static ssize_t read_proc(const char *path, char *text, size_t size)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : fd_read_full(fd, text, size - 1, NULL);
+
+	if (got >= 0)
+		text[got] = '\0';
+	return got;
+}
+
+static bool read_parents(pid_t tid, pid_t *tgid, pid_t *parent)
+{
+	cleanup_free char *path = mem_printf("/proc/%d/status", tid);
+	cleanup_free char *text = mem_alloc(STATUS_SIZE);
+
+	return read_proc(path, text, STATUS_SIZE) > 0 && read_field(text, "\nTgid:", tgid) &&
+	       read_field(text, "\nPPid:", parent);
+}
+
+static ino_t inode_in_proc(pid_t tid)
+{
+	cleanup_free char *path = mem_printf("/proc/%d", tid);
+	struct stat st;
+
+	return stat(path, &st) < 0 ? 0 : st.st_ino;
+}
+
+/* proc_pid_stat(5): the 22nd field, the 20th behind the name in brackets, which may hold anything. */
+static uint64_t time_of_start(pid_t tid)
+{
+	cleanup_free char *path = mem_printf("/proc/%d/stat", tid);
+	cleanup_free char *text = mem_alloc(STATUS_SIZE);
+	uint64_t ticks = 0;
+
+	if (read_proc(path, text, STATUS_SIZE) <= 0)
+		return 0;
+	const char *at = strrchr(text, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, "%" SCNu64, &ticks) == 1 ? ticks : 0;
+}
 
 /* ---- The table ---- */
 
@@ -104,6 +158,10 @@ static struct task *add(struct tasks *tasks, pid_t tid, pid_t tgid, struct crede
 	task->tgid = tgid;
 	task->credentials = credentials_share(credentials);
 	task->mem = TASKMEM_INIT;
+	if (!tasks->is_told) {
+		task->proc_inode = inode_in_proc(tid);
+		task->started = time_of_start(tid);
+	}
 	*place = task;
 	return task;
 }
@@ -119,44 +177,30 @@ static void forget(struct tasks *tasks, pid_t tid)
 	task_free(task);
 }
 
-/* ---- What /proc says ---- */
-
-/* The number behind "name:" in the text of /proc/TID/status. */
-static bool read_field(const char *text, const char *name, pid_t *value)
-{
-	const char *at = strstr(text, name);
-
-	return at && sscanf(at + strlen(name), "%d", value) == 1;
-}
-
-static ssize_t read_proc(const char *path, char *text, size_t size)
-{
-	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : fd_read_full(fd, text, size - 1, NULL);
-
-	if (got >= 0)
-		text[got] = '\0';
-	return got;
-}
-
-static bool read_parents(pid_t tid, pid_t *tgid, pid_t *parent)
-{
-	cleanup_free char *path = mem_printf("/proc/%d/status", tid);
-	cleanup_free char *text = mem_alloc(STATUS_SIZE);
-
-	return read_proc(path, text, STATUS_SIZE) > 0 && read_field(text, "\nTgid:", tgid) &&
-	       read_field(text, "\nPPid:", parent);
-}
-
 /* ---- Meeting ---- */
+
+/* Is it the thread that was met? Asked only where it could be believed to be somebody that it is not. */
+static bool is_still_the_same(const struct tasks *tasks, struct task *task)
+{
+	if (!tasks->is_special || tasks->is_told)
+		return true;
+	ino_t inode = inode_in_proc(task->tid);
+	if (inode == task->proc_inode)
+		return true;
+	if (time_of_start(task->tid) != task->started)
+		return false;
+	task->proc_inode = inode; /* it had been forgotten there */
+	return true;
+}
 
 static struct task *meet(struct tasks *tasks, pid_t tid, unsigned depth)
 {
 	struct task *known = *find_place(tasks, tid);
 	pid_t tgid, parent;
 
-	if (known)
+	if (known && is_still_the_same(tasks, known))
 		return known;
+	forget(tasks, tid);
 	if (!read_parents(tid, &tgid, &parent))
 		return NULL;
 	pid_t creator = tgid != tid ? tgid : parent;
@@ -353,6 +397,7 @@ void tasks_born(struct tasks *tasks, pid_t creator, pid_t tid, bool is_thread, b
 
 	if (!from)
 		return;
+	tasks->is_told = true;
 	forget(tasks, tid); /* a number that is used again */
 	struct task *task = add(tasks, tid, is_thread ? from->tgid : tid, from->credentials);
 	task->fs = from->fs;

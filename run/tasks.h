@@ -5,6 +5,8 @@
  * fork is trapped: the creator is looked up then (a thread's is its process, a process's is its parent), and whoever is
  * about to change or to end, tasks_settle() first gives what it has to all of its children that were not met yet.
  * So a child that outlives its parent, or asks first after its parent has changed, still gets what its parent was.
+ * One that is killed ends without a call. Who gets its number later is told from it by the time of its start, and met
+ * anew.
  *
  * Descriptors below /proc/TID are kept for the threads that asked last; the others open them again.
  */
@@ -36,6 +38,9 @@ struct task_image {
 struct task {
 	pid_t tid;
 	pid_t tgid; /* of its process */
+	/* As /proc knows it: the inode is the same for as long as it is remembered there, the start always. */
+	ino_t proc_inode;
+	uint64_t started; /* in ticks since the machine's start; 0: it was gone */
 	struct credentials *credentials;
 	struct task_fs *fs;	  /* NULL: the kernel's is right */
 	struct task_image *image; /* NULL: the kernel's is right */

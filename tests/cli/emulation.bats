@@ -229,3 +229,26 @@ for layer in json.load(open('$BATS_TEST_TMPDIR/out/manifest.json'))['layers'][-2
 	assert_output_has "moved 5 6"
 	assert_output_has "fifo2 7 8"
 }
+
+@test "who gets the number of a killed process is not taken for it" {
+	enter_alone
+	mkdir -m 777 "$BATS_TEST_TMPDIR/shared"
+	cat >"$BATS_TEST_TMPDIR/script" <<-'END'
+		set -e
+		cooper run -v "$1:/shared" "$(cooper from busybox)" sh -c '
+			su app -c "id -u >/shared/first; exec sleep 777" &
+			while [ ! -e /shared/go ]; do sleep 0.1; done
+			for n in $(seq 40); do sh -c "id -u"; done >/shared/later' &
+		while [ ! -s "$1/first" ]; do sleep 0.1; done
+		victim=
+		while [ -z "$victim" ]; do victim=$(pgrep -f "^sleep 777") || sleep 0.1; done
+		kill -KILL "$victim"
+		while kill -0 "$victim" 2>/dev/null; do sleep 0.1; done
+		echo $((victim - 8)) >/proc/sys/kernel/ns_last_pid
+		touch "$1/go"
+		wait
+	END
+	run unshare --map-root-user --pid --fork --mount-proc bash "$BATS_TEST_TMPDIR/script" "$BATS_TEST_TMPDIR/shared"
+	[ "$(cat "$BATS_TEST_TMPDIR/shared/first")" = 1000 ]
+	[ "$(sort -u "$BATS_TEST_TMPDIR/shared/later")" = 0 ]
+}
