@@ -136,9 +136,7 @@ static int finish(struct build *build, struct stage_run *run, int upper, struct 
 		.vouchers = records_vouchers(&records),
 		.owners = &records.owners,
 	};
-	rc = pack_normalise(upper, &normalise, err);
-	if (rc >= 0)
-		rc = pack_tree(upper, &records.owners, /* sink */ NULL, /* context */ NULL, packed, err);
+	rc = pack_finish(upper, &normalise, packed, err);
 	return rc < 0 ? rc : records_save_owners(build->w, &run->c, &records.owners, err);
 }
 

@@ -60,8 +60,7 @@ static int finish_container(const struct commit *job, int tree, enum standing st
 		.vouchers = records_vouchers(&records),
 		.owners = owners,
 	};
-	rc = pack_normalise(tree, &normalise, err);
-	return rc < 0 ? rc : pack_tree(tree, owners, /* sink */ NULL, /* context */ NULL, packed, err);
+	return pack_finish(tree, &normalise, packed, err);
 }
 
 /* The upper directory itself: the records beside it are moved with it. */

@@ -98,8 +98,9 @@ int images_list(struct store *store, struct image_list *list, struct error **err
 	cleanup_close int table = -1;
 	int rc = open_table(store, &table, err);
 	if (rc == 0) {
-		cleanup_close int still = hold_still(store);
+		int still = hold_still(store);
 		rc = images_each(table, "", add_to_list, &found, err);
+		fd_close(still);
 	}
 	if (rc < 0)
 		return rc;
@@ -134,8 +135,10 @@ int images_load_table(struct store *store, struct image_index *table, struct err
 		return error_prefix(err, "store '%s'", store_root(store));
 	if (fd < 0)
 		return 0;
-	cleanup_close int still = hold_still(store);
-	return images_each(fd, "", add_rows, table, err);
+	int still = hold_still(store);
+	rc = images_each(fd, "", add_rows, table, err);
+	fd_close(still);
+	return rc;
 }
 
 /* ---- Finding ---- */

@@ -25,6 +25,7 @@
 #include "imagefmt/dirlist.h"
 #include "imagefmt/layerroot.h"
 #include "imagefmt/layerxattr.h"
+#include "imagefmt/normalise.h"
 #include "imagefmt/pipeline.h"
 #include "imagefmt/tar.h"
 #include "imagefmt/tarread.h"
@@ -40,6 +41,7 @@
 struct packer {
 	struct pipeline *pipeline;
 	const struct owner_table *owners; /* borrowed; may be NULL */
+	struct normaliser *normaliser;	  /* puts things in order before they are read; NULL: they are */
 	uint64_t entries;
 	struct buf path; /* of the entry at hand, relative, without '/' behind it */
 	struct buf header;
@@ -208,6 +210,12 @@ static int read_owner_aside(const struct packer *p, int dirfd, const char *name,
 
 /* ---- entries ---- */
 
+/* The directory whose children are read, as far as putting them in order is concerned. */
+struct parent {
+	bool merges;	   /* things of lower layers can be seen in it */
+	bool has_lost_one; /* something was taken out of it */
+};
+
 static int put_device(struct packer *p, const struct stat *st, struct error **err)
 {
 	struct tar_entry entry = entry_of(p, st, S_ISCHR(st->st_mode) ? TAR_CHARDEV : TAR_BLOCKDEV);
@@ -287,10 +295,13 @@ static int put_file(struct packer *p, int dirfd, const char *name, struct error 
 		return fail_errno(p, "stat", err);
 	if (!S_ISREG(st.st_mode))
 		return changed_meanwhile(p, err);
+	int rc = p->normaliser ? normalise_file(p->normaliser, fd, &st, err) : 0;
+	if (rc < 0)
+		return rc;
 	owner_see(&st);
 	const char *first = seen_before(p, &st);
 	uint64_t size = (uint64_t)st.st_size;
-	int rc = read_marks(p, fd, &st, &marks, err);
+	rc = read_marks(p, fd, &st, &marks, err);
 	if (rc < 0)
 		return rc;
 	if (first != NULL)
@@ -323,12 +334,20 @@ static int put_whiteout(struct packer *p, size_t name_at)
 	return put_entry(p, &(struct tar_entry){.path = path, .type = TAR_FILE});
 }
 
-static int put_other(struct packer *p, int dirfd, const char *name, size_t name_at, struct error **err)
+static int put_other(struct packer *p, int dirfd, const char *name, size_t name_at, struct parent *parent,
+		     struct error **err)
 {
 	struct stat st;
+	bool removed = false;
+	int rc = 0;
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_errno(p, "stat", err);
+	if (p->normaliser)
+		rc = normalise_other(p->normaliser, dirfd, name, &st, parent->merges, &removed, err);
+	parent->has_lost_one |= removed;
+	if (rc < 0 || removed)
+		return rc;
 	p->xattr_count = 0; /* user.* is for files and directories; the kernel keeps none that we want on others */
 	if (ovlmark_is_whiteout(&st))
 		return put_whiteout(p, name_at);
@@ -337,7 +356,7 @@ static int put_other(struct packer *p, int dirfd, const char *name, size_t name_
 		return 0;
 	}
 	owner_see(&st);
-	int rc = read_owner_aside(p, dirfd, name, &st, err);
+	rc = read_owner_aside(p, dirfd, name, &st, err);
 	if (rc < 0)
 		return rc;
 	const char *first = seen_before(p, &st);
@@ -374,11 +393,13 @@ static int put_root(struct packer *p, int fd, struct error **err)
 	return rc;
 }
 
-static int put_children(struct packer *p, int dirfd, struct error **err);
+static int put_children(struct packer *p, int dirfd, struct parent *parent, struct error **err);
 
-static int put_directory(struct packer *p, int dirfd, const char *name, struct error **err)
+/* `merges` is of the directory that holds it. */
+static int put_directory(struct packer *p, int dirfd, const char *name, bool merges, struct error **err)
 {
 	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct parent self = {.merges = merges};
 	struct marks marks;
 	struct stat st;
 
@@ -386,21 +407,28 @@ static int put_directory(struct packer *p, int dirfd, const char *name, struct e
 		return fail_errno(p, "open", err);
 	if (fstat(fd, &st) < 0)
 		return fail_errno(p, "stat", err);
-	owner_see(&st);
-	int rc = read_marks(p, fd, &st, &marks, err);
+	int rc = p->normaliser ? normalise_dir(p->normaliser, fd, &st, &self.merges, err) : 0;
+	if (rc < 0)
+		return rc;
+	struct stat seen = st;
+	owner_see(&seen);
+	rc = read_marks(p, fd, &seen, &marks, err);
 	if (rc < 0)
 		return rc;
 	buf_append_char(&p->path, '/');
-	struct tar_entry entry = entry_of(p, &st, TAR_DIRECTORY);
+	struct tar_entry entry = entry_of(p, &seen, TAR_DIRECTORY);
 	rc = put_entry(p, &entry);
 	if (rc == 0 && marks.is_opaque) {
 		cleanup_free char *path = mem_printf("%s" LAYER_WHITEOUT_OPAQUE, buf_str(&p->path));
 		rc = put_entry(p, &(struct tar_entry){.path = path, .type = TAR_FILE});
 	}
-	return rc < 0 ? rc : put_children(p, fd, err);
+	if (rc == 0)
+		rc = put_children(p, fd, &self, err);
+	return rc == 0 && self.has_lost_one ? normalise_time_again(p->normaliser, fd, &st, err) : rc;
 }
 
-static int put_child(struct packer *p, int dirfd, const struct dir_name *child, size_t name_at, struct error **err)
+static int put_child(struct packer *p, int dirfd, const struct dir_name *child, size_t name_at, struct parent *parent,
+		     struct error **err)
 {
 	unsigned char type = child->type;
 	struct stat st;
@@ -418,12 +446,12 @@ static int put_child(struct packer *p, int dirfd, const struct dir_name *child, 
 	if (type == DT_REG)
 		return put_file(p, dirfd, child->name, err);
 	if (type == DT_DIR)
-		return put_directory(p, dirfd, child->name, err);
-	return put_other(p, dirfd, child->name, name_at, err);
+		return put_directory(p, dirfd, child->name, parent->merges, err);
+	return put_other(p, dirfd, child->name, name_at, parent, err);
 }
 
 /* p->path is the directory's, with '/' behind it, or "" for the root; it is the same again afterwards. */
-static int put_children(struct packer *p, int dirfd, struct error **err)
+static int put_children(struct packer *p, int dirfd, struct parent *parent, struct error **err)
 {
 	cleanup(dir_list_done) struct dir_list list = {0};
 	size_t name_at = p->path.len;
@@ -438,7 +466,7 @@ static int put_children(struct packer *p, int dirfd, struct error **err)
 		if (p->path.overflow)
 			return error_set(err, ENAMETOOLONG, "the path '%.100s…' is longer than %d bytes",
 					 buf_str(&p->path), TAR_PATH_MAX);
-		rc = put_child(p, dirfd, &list.names[i], name_at, err);
+		rc = put_child(p, dirfd, &list.names[i], name_at, parent, err);
 		p->path.len = name_at;
 		if (p->path.data != NULL)
 			p->path.data[name_at] = '\0';
@@ -446,22 +474,53 @@ static int put_children(struct packer *p, int dirfd, struct error **err)
 	return rc;
 }
 
-static int pack(int dirfd, const struct owner_table *owners, const struct pipeline_options *options,
-		struct pack_result *result, struct error **err)
+/* All that is below the root, which is put in order itself before and after that. */
+static int put_tree(struct packer *p, int root, const struct normalise_options *normalise, struct error **err)
+{
+	cleanup(normaliser_done) struct normaliser n = {0};
+	struct parent self = {0};
+	struct stat st;
+
+	if (normalise == NULL)
+		return put_children(p, root, &self, err);
+	if (fstat(root, &st) < 0)
+		return error_set_errno(err, "stat the upper directory");
+	normaliser_init(&n, root, normalise, &p->path);
+	p->normaliser = &n;
+	self.merges = normalise->lower_count > 0;
+	int rc = normalise_root(&n, root, &st, err);
+	if (rc == 0)
+		rc = put_children(p, root, &self, err);
+	if (rc == 0 && self.has_lost_one)
+		rc = normalise_time_again(&n, root, &st, err);
+	if (rc == 0)
+		normaliser_keep_owners(&n);
+	p->normaliser = NULL;
+	return rc;
+}
+
+struct pack_job {
+	int dirfd;
+	const struct owner_table *owners;
+	const struct normalise_options *normalise; /* NULL: it is in order */
+};
+
+static int pack(const struct pack_job *job, const struct pipeline_options *options, struct pack_result *result,
+		struct error **err)
 {
 	static const char zeros[2 * TAR_BLOCK];
 	cleanup(pipeline_free) struct pipeline *pipeline = NULL;
 	cleanup(packer_done) struct packer p = {0};
 	/* Its own open file: the caller's may stand anywhere in the directory. */
-	cleanup_close int root = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int root = openat(job->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (root < 0)
 		return error_set_errno(err, "open the layer's tree");
 	int rc = pipeline_new(options, &pipeline, err);
 	if (rc < 0)
 		return rc;
-	packer_init(&p, pipeline, owners);
-	rc = put_children(&p, root, err);
+	packer_init(&p, pipeline, job->owners);
+	rc = put_tree(&p, root, job->normalise, err);
 	if (rc < 0 && rc != BROKEN)
 		return rc;
 	if (rc == 0)
@@ -474,11 +533,19 @@ static int pack(int dirfd, const struct owner_table *owners, const struct pipeli
 	return 0;
 }
 
+int pack_finish(int upper, const struct normalise_options *options, struct pack_result *result, struct error **err)
+{
+	const struct pack_job job = {.dirfd = upper, .owners = options->owners, .normalise = options};
+
+	return pack(&job, &(struct pipeline_options){0}, result, err);
+}
+
 int pack_tree(int dirfd, const struct owner_table *owners, pack_sink *sink, void *context, struct pack_result *result,
 	      struct error **err)
 {
-	return pack(dirfd, owners, &(struct pipeline_options){.plain_sink = sink, .plain_context = context}, result,
-		    err);
+	const struct pack_job job = {.dirfd = dirfd, .owners = owners};
+
+	return pack(&job, &(struct pipeline_options){.plain_sink = sink, .plain_context = context}, result, err);
 }
 
 static int write_to_blob(const void *data, size_t size, void *context, struct error **err)
@@ -492,7 +559,7 @@ int pack_into_blob(struct blob_writer *writer, int dirfd, const struct owner_tab
 {
 	struct pipeline_options options = {.recipe = recipe, .sink = write_to_blob, .context = writer};
 	struct pack_result packed;
-	int rc = pack(dirfd, owners, &options, &packed, err);
+	int rc = pack(&(struct pack_job){.dirfd = dirfd, .owners = owners}, &options, &packed, err);
 
 	if (rc < 0)
 		return rc;

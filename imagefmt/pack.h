@@ -68,9 +68,10 @@ struct normalise_options {
 	struct owner_table *owners;
 };
 
-/* What a finished upper directory needs before it is a layer: opaque marks on directories that no lower layer has are
- * removed, attributes of overlayfs' bookkeeping and records that nobody vouches for dropped, mtimes past `clamp_mtime`
- * set to it; and it is marked whether it says something of its root. */
-int pack_normalise(int upper, const struct normalise_options *options, struct error **err);
+/* What a finished upper directory needs before it is a layer, and its digest, in one walk: opaque marks on directories
+ * that no lower layer has are removed, attributes of overlayfs' bookkeeping and records that nobody vouches for
+ * dropped, mtimes past `clamp_mtime` set to it; and it is marked whether it says something of its root. What failed can
+ * be done again. */
+int pack_finish(int upper, const struct normalise_options *options, struct pack_result *result, struct error **err);
 
 #endif

@@ -20,8 +20,7 @@ static char *make_upper(struct tempstore *t, const char *text, struct pack_resul
 	cleanup_close int out = openat(fd, "etc/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	assert_int_equal(fd_write_all(out, text, strlen(text), NULL), 0);
 	assert_int_equal(fchmod(fd, 0755), 0);
-	assert_int_equal(pack_normalise(fd, &(struct normalise_options){.clamp_mtime = 1700000000}, NULL), 0);
-	assert_int_equal(pack_tree(fd, /* owners */ NULL, NULL, NULL, packed, NULL), 0);
+	assert_int_equal(pack_finish(fd, &(struct normalise_options){.clamp_mtime = 1700000000}, packed, NULL), 0);
 	return name;
 }
 
@@ -103,9 +102,8 @@ static void the_root_of_a_layer_that_says_something_of_it_is_kept(void **state)
 	struct stat st;
 
 	assert_int_equal(fchmod(fd, 0711), 0);
-	assert_int_equal(pack_normalise(fd, &(struct normalise_options){.clamp_mtime = 1700000000}, NULL), 0);
+	assert_int_equal(pack_finish(fd, &(struct normalise_options){.clamp_mtime = 1700000000}, &packed, NULL), 0);
 	assert_true(layer_root_is_said(fd));
-	assert_int_equal(pack_tree(fd, /* owners */ NULL, NULL, NULL, &packed, NULL), 0);
 	assert_int_equal(packed.entries, plain.entries + 1);
 	assert_int_equal(layer_adopt(t->store, name, /* owners */ NULL, &packed, NULL), 0);
 	cleanup_free char *path = layer_tree_path(t->store, &packed.diff_id);

@@ -211,7 +211,7 @@ static void records_beside_the_tree_come_out_as_headers(void **state)
 	cleanup(buf_done) struct buf bytes = BUF_INIT(1 << 20);
 	cleanup(owner_table_done) struct owner_table owners = {0};
 	struct owner_key link, device, gone = {.ino = 1};
-	struct pack_result result;
+	struct pack_result result, finished;
 
 	if (!has_user_xattrs(t))
 		skip();
@@ -222,11 +222,12 @@ static void records_beside_the_tree_come_out_as_headers(void **state)
 	owner_table_put(&owners, &device, &(struct owner_record){.mode = S_IFBLK, .major = 8, .minor = 1});
 	owner_table_put(&owners, &link, &(struct owner_record){.uid = 5, .gid = 6});
 	owner_table_put(&owners, &gone, &(struct owner_record){.uid = 7});
-	assert_int_equal(
-		pack_normalise(t->root, &(struct normalise_options){.clamp_mtime = -1, .owners = &owners}, NULL), 0);
+	const struct normalise_options options = {.clamp_mtime = -1, .owners = &owners};
+	assert_int_equal(pack_finish(t->root, &options, &finished, NULL), 0);
 	/* The device has its record in the tree now, and what is not in the tree is nobody's any more. */
 	assert_int_equal(owners.count, 1);
 	assert_int_equal(pack_tree(t->root, &owners, append_to_buf, &bytes, &result, NULL), 0);
+	assert_true(digest_equal(&result.diff_id, &finished.diff_id));
 	struct stream_memory memory = {.data = bytes.data, .size = bytes.len};
 	cleanup(tar_reader_free) struct tar_reader *reader = NULL;
 	const struct tar_entry *entry;
@@ -340,7 +341,11 @@ static void the_kernels_opaque_marks_go_where_nothing_is_below(void **state)
 	assert_int_equal(mknodat(t->root, "closed", S_IFSOCK, 0), 0);
 	make_file(t->root, "new/late", "x", 0644);
 	const struct normalise_options options = {.lowers = lowers, .lower_count = 2, .clamp_mtime = 1500000000};
-	assert_int_equal(pack_normalise(t->root, &options, NULL), 0);
+	struct pack_result finished;
+	assert_int_equal(pack_finish(t->root, &options, &finished, NULL), 0);
+	/* What was read on the way is what is there now. */
+	const struct digest after = tartree_digest(t->root);
+	assert_true(digest_equal(&after, &finished.diff_id));
 	for (size_t i = 0; i < 3; i++) {
 		cleanup_close int fd = fd_open_dir(t->root, names[i], NULL);
 		assert_int_equal(ovlmark_is_opaque(fd), i == 0);
