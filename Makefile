@@ -183,6 +183,12 @@ bench: ## measure cooper beside the peers that are installed
 	+@$(MAKE) --no-print-directory MODE=release
 	@tests/bench/run build/release/cooper
 
+.PHONY: bench-quick bench-publish
+bench-quick: ## the same in some minutes: smaller layers, fewer runs and points
+	+@$(MAKE) --no-print-directory bench BENCH_QUICK=1
+bench-publish: ## bench-quick, and puts table and plots into README.md and docs/plots
+	+@$(MAKE) --no-print-directory bench BENCH_QUICK=1 BENCH_PUBLISH=1
+
 .PHONY: stats
 stats: ## sizes of folders, files and functions
 	@FOLDERS='$(FOLDERS)' tests/stats

@@ -1,30 +1,68 @@
 # shellcheck shell=bash disable=SC2016,SC2034,SC2154
-# The cases. A row is "name|needs|title"; needs are "large" (a layer of BENCH_LARGE_MIB) and "registry". A case `x` is
+# The cases. A row is "name|needs|title"; needs are "large" (a layer of BENCH_LARGE_MIB), "many" (BENCH_FILES small
+# files), "slow" (fewer runs), "registry" and "network". A case `x` is
 #   x_command   puts the arguments of what is measured into `argv`; where it happens inside the tool's own user
 #               namespace, `around` has the arguments of the command that leads there
 #   x_before    prepares one run, x_after tidies up: neither is measured
-# Each gets the name of the tool. cooper and Buildah have the same words, so a case says them once. The container
-# 'bench', made of the image 'base', is there already.
+#   x_tools     prints the tools that can do it at all (else cooper and Buildah)
+#   x_limit     prints a shell command that does the same with what the machine has, or the least part of it: it takes
+#               its turns as the tool "limit"
+# Each gets the name of the tool. cooper, Buildah and podman have the same words where they have the command, so a case
+# says them once. The container 'bench' (of cooper and Buildah), made of the image 'base', is there already.
 
 cases=(
 	'version||`version`'
 	'run||`run CTR true`'
+	'run-private||the same with a network of its own'
 	'inside||`run CTR true` inside `unshare`'
 	'from||`from` a local image'
+	'config||`config --label`'
+	'copy||`copy` of one small file'
 	'commit||`commit` of one small file'
+	'rm||`rm` of a container'
+	'rmi||`rmi` of an image'
 	'images||`images`'
+	'build-run|slow|`build` of 20 RUN'
+	'build-run-cached|slow|the same, all cached'
+	'build-copy|slow|`build` of 20 COPY'
+	'build-copy-cached|slow|the same, all cached'
+	'build-stages|slow|`build` of 4 stages that do not wait for each other, each sleeping 0.2 s'
+	'build-apt|slow network|`build` that installs 12 Debian packages'
+	'context|many|`build` with a context of %FILES% files'
+	'context-cached|many|the same, cached'
+	'context-ignored|large|cached `build`, %LARGE% of the context are ignored'
+	'many-copy|many|`copy` of %FILES% files'
+	'many-commit|many|`commit` of %FILES% files'
+	'many-blob|many|`commit` of %FILES% files to a layout, gzip'
+	'many-push|many registry|`push` of %FILES% files, gzip'
+	'many-push-zstd|many registry|the same, zstd'
+	'many-pull|many registry|`pull` of %FILES% files, gzip'
+	'many-pull-zstd|many registry|the same, zstd'
 	'large-commit|large|`commit` of a %LARGE% layer'
-	'large-push|large registry|`push` of it, packed and sent'
-	'large-pull|large registry|`pull` of it'
+	'large-push|large registry|`push` of it, packed and sent, gzip'
+	'large-push-zstd|large registry|the same, zstd'
+	'large-pull|large registry|`pull` of it, gzip'
+	'large-pull-zstd|large registry|the same, zstd'
 )
 cases=("${cases[@]//%LARGE%/$((BENCH_LARGE_MIB)) MiB}")
+cases=("${cases[@]//%FILES%/$((BENCH_FILES))}")
 
+# ---- Small commands ----
+
+version_tools() {
+	echo "$all_tools"
+}
 version_command() {
 	argv=(version)
+	[ "$1" != umoci ] || argv=(--version)
 }
 
 run_command() {
 	argv=(run bench -- true)
+}
+
+run-private_command() {
+	argv=(run --network none bench -- true)
 }
 
 inside_command() {
@@ -39,6 +77,14 @@ from_after() {
 	tool "$1" rm another
 }
 
+config_command() {
+	argv=(config --label "a=b" bench)
+}
+
+copy_command() {
+	argv=(copy --quiet bench "$scratch/small" /small)
+}
+
 commit_before() {
 	tool "$1" from --name changed base && tool "$1" copy --quiet changed "$scratch/small" /small
 }
@@ -50,54 +96,235 @@ commit_after() {
 	tool "$1" rm changed && tool "$1" rmi small
 }
 
+rm_before() {
+	tool "$1" from --name another base
+}
+rm_command() {
+	argv=(rm another)
+}
+
+rmi_before() {
+	commit_before "$1" && tool "$1" commit --quiet changed small && tool "$1" rm changed
+}
+rmi_command() {
+	argv=(rmi small)
+}
+
+images_tools() {
+	echo "cooper buildah podman docker"
+}
 images_command() {
 	argv=(images)
 }
 
-# From nothing each time: a layer that was packed once need not be packed again.
-make_large_container() {
-	forget_large "$1"
-	tool "$1" from --name heavy scratch && tool "$1" copy --quiet heavy "$scratch/large" /large
+# ---- Builds ----
+
+builders="cooper buildah podman docker buildctl"
+
+# build DIRECTORY [OPTION...]: the arguments, into argv.
+build() {
+	local where=$1
+	shift
+	case $tool in
+	buildctl)
+		argv=(build --progress plain --frontend dockerfile.v0 --local "context=$where" --local "dockerfile=$where")
+		[[ " $* " != *" --no-cache "* ]] || argv+=(--no-cache)
+		;;
+	buildah) argv=(build --layers --quiet --tag built "$@" "$where") ;;
+	podman) argv=(build --isolation "$podman_isolation" --quiet --tag built "$@" "$where") ;;
+	*) argv=(build --quiet --tag built "$@" "$where") ;;
+	esac
 }
-forget_large() {
+
+# recipe NAME: a directory with the Dockerfile that stdin has.
+recipe() {
+	mkdir -p "$scratch/$1"
+	cat >"$scratch/$1/Dockerfile"
+}
+
+# Once, so that what follows is all cached.
+built_before() {
+	[ ! -e "$scratch/$2/.built-$1" ] || return 0
+	local tool=$1 argv=()
+	build "$scratch/$2"
+	tool "$1" "${argv[@]}" && touch "$scratch/.built-$2-$1"
+}
+
+build-run_tools() { echo "$builders"; }
+build-run_before() {
+	{ echo "FROM $base" && for n in $(seq 20); do echo "RUN true $n"; done; } | recipe twenty-run
+}
+build-run_command() { build "$scratch/twenty-run" --no-cache; }
+
+build-run-cached_tools() { echo "$builders"; }
+build-run-cached_before() { build-run_before && built_before "$1" twenty-run; }
+build-run-cached_command() { build "$scratch/twenty-run"; }
+
+build-copy_tools() { echo "$builders"; }
+build-copy_before() {
+	{ echo "FROM $base" && for n in $(seq 20); do echo "COPY small /small-$n"; done; } | recipe twenty-copy
+	cp small twenty-copy/
+}
+build-copy_command() { build "$scratch/twenty-copy" --no-cache; }
+
+build-copy-cached_tools() { echo "$builders"; }
+build-copy-cached_before() { build-copy_before && built_before "$1" twenty-copy; }
+build-copy-cached_command() { build "$scratch/twenty-copy"; }
+
+build-stages_tools() { echo "$builders"; }
+build-stages_before() {
+	{
+		for n in 1 2 3 4; do printf 'FROM %s AS s%s\nRUN sleep 0.2 && echo %s >/out\n' "$base" "$n" "$n"; done
+		printf 'FROM %s\n' "$base"
+		for n in 1 2 3 4; do echo "COPY --from=s$n /out /out$n"; done
+	} | recipe four-stages
+}
+build-stages_command() {
+	build "$scratch/four-stages" --no-cache
+	[ "$tool" != cooper ] || argv+=(--jobs 4)
+	case $tool in buildah | podman) argv+=(--jobs 4) ;; esac
+}
+
+# Packages with many files and many fsyncs; the list stays the same so that versions can be compared.
+build-apt_tools() { echo "$builders"; }
+build-apt_before() {
+	printf '%s\n' 'FROM docker.io/library/debian:12' 'RUN apt-get update && apt-get install -y --no-install-recommends' \
+		| sed '$s/$/ build-essential ca-certificates curl git python3 perl zlib1g-dev libssl-dev cmake ninja-build vim-tiny jq/' |
+		recipe apt
+}
+build-apt_command() { build "$scratch/apt" --no-cache; }
+
+context_tools() { echo "$builders"; }
+context_before() {
+	make_files
+	[ -e files/Dockerfile ] || printf 'FROM %s\nCOPY . /all\n' "$base" >files/Dockerfile
+	touch files/.changed && printf '%s' "$RANDOM$RANDOM" >files/.changed
+}
+context_command() { build "$scratch/files"; }
+context_limit() { echo "tar -C '$scratch/files' -c . | cat >/dev/null"; }
+
+context-cached_tools() { echo "$builders"; }
+context-cached_before() {
+	make_files
+	[ -e "$scratch/.context-$1" ] && return 0
+	[ -e files/Dockerfile ] || printf 'FROM %s\nCOPY . /all\n' "$base" >files/Dockerfile
+	local tool=$1 argv=()
+	build "$scratch/files"
+	[ "$1" = limit ] || tool "$1" "${argv[@]}"
+	sleep 3 # what has changed a moment ago is read again, as git's index has it
+	[ "$1" = limit ] || tool "$1" "${argv[@]}"
+	touch "$scratch/.context-$1"
+}
+context-cached_command() { build "$scratch/files"; }
+context-cached_limit() { echo "find '$scratch/files' -newer / -size +1000000"; }
+
+context-ignored_tools() { echo "$builders"; }
+context-ignored_before() {
+	printf 'FROM %s\nCOPY . /all\n' "$base" | recipe ignored
+	ln -f large ignored/large && echo large >ignored/.dockerignore && cp small ignored/
+	built_before "$1" ignored
+}
+context-ignored_command() { build "$scratch/ignored"; }
+
+# ---- Many small files ----
+
+# From nothing each time: a layer that was packed once need not be packed again.
+make_container() {
+	forget "$1" "$2"
+	tool "$1" from --name heavy scratch && tool "$1" copy --quiet heavy "$scratch/$2" "/$2"
+}
+forget() {
 	tool "$1" rm heavy || true
-	tool "$1" rmi --force large || true
-	tool "$1" rmi --force "127.0.0.1:${port:-0}/bench/large" || true
+	tool "$1" rmi --force "$2" || true
+	tool "$1" rmi --force "127.0.0.1:${port:-0}/bench/$2" || true
 	[ "$1" != cooper ] || tool cooper prune --force || true
 }
-
-large-commit_before() {
-	make_large_container "$1"
-}
-large-commit_command() {
-	argv=(commit --quiet heavy large)
-}
-large-commit_after() {
-	forget_large "$1"
+make_image() {
+	make_container "$1" "$2" && tool "$1" commit --quiet heavy "$2"
 }
 
-large-push_before() {
-	rm -rf "$scratch/registry/docker"
-	make_large_container "$1" && tool "$1" commit --quiet heavy large
+many-copy_before() {
+	make_files && forget "$1" files && tool "$1" from --name heavy scratch
 }
-large-push_command() {
-	argv=(push --quiet --tls-verify=false large "127.0.0.1:$port/bench/large")
+many-copy_command() { argv=(copy --quiet heavy "$scratch/files" /files); }
+many-copy_after() { forget "$1" files; }
+many-copy_limit() { echo "rm -rf '$scratch/copied'; cp -a '$scratch/files' '$scratch/copied'"; }
+
+many-commit_before() { make_files && make_container "$1" files; }
+many-commit_command() { argv=(commit --quiet heavy files); }
+many-commit_after() { forget "$1" files; }
+many-commit_limit() { echo "tar -C '$scratch/files' -c . | openssl dgst -sha256"; }
+
+many-blob_before() { many-commit_before "$1" && rm -rf layout; }
+many-blob_command() { argv=(commit --quiet heavy "oci:$scratch/layout:files"); }
+many-blob_after() { forget "$1" files && rm -rf layout; }
+many-blob_limit() { echo "tar -C '$scratch/files' -c . | $fast_gzip | openssl dgst -sha256"; }
+
+many-push_before() { push_before "$1" files; }
+many-push_command() { push_command files gzip; }
+many-push_after() { forget "$1" files; }
+many-push-zstd_before() { push_before "$1" files; }
+many-push-zstd_command() { push_command files zstd; }
+many-push-zstd_after() { forget "$1" files; }
+many-pull_tools() { echo "cooper buildah podman docker"; }
+many-pull_before() { pull_before "$1" files gzip; }
+many-pull_command() { pull_command files gzip; }
+many-pull_after() { pull_after "$1" files gzip; }
+many-pull-zstd_tools() { echo "cooper buildah podman docker"; }
+many-pull-zstd_before() { pull_before "$1" files zstd; }
+many-pull-zstd_command() { pull_command files zstd; }
+many-pull-zstd_after() { pull_after "$1" files zstd; }
+
+# ---- A large layer ----
+
+large-commit_before() { make_container "$1" large; }
+large-commit_command() { argv=(commit --quiet heavy large); }
+large-commit_after() { forget "$1" large; }
+large-commit_limit() { echo "openssl dgst -sha256 '$scratch/large'"; }
+
+large-push_before() { push_before "$1" large; }
+large-push_command() { push_command large gzip; }
+large-push_after() { forget "$1" large; }
+large-push_limit() { echo "$fast_gzip <'$scratch/large' | openssl dgst -sha256"; }
+large-push-zstd_before() { push_before "$1" large; }
+large-push-zstd_command() { push_command large zstd; }
+large-push-zstd_after() { forget "$1" large; }
+large-pull_tools() { echo "cooper buildah podman docker"; }
+large-pull_before() { pull_before "$1" large gzip; }
+large-pull_command() { pull_command large gzip; }
+large-pull_after() { pull_after "$1" large gzip; }
+large-pull-zstd_tools() { echo "cooper buildah podman docker"; }
+large-pull-zstd_before() { pull_before "$1" large zstd; }
+large-pull-zstd_command() { pull_command large zstd; }
+large-pull-zstd_after() { pull_after "$1" large zstd; }
+
+# ---- What pushes and pulls share ----
+
+push_before() {
+	rm -rf "$scratch/registry/docker" "$scratch"/.pushed-*
+	[ "$2" != files ] || make_files
+	[ "$1" = limit ] || make_image "$1" "$2"
 }
-large-push_after() {
-	forget_large "$1"
+push_command() {
+	argv=(push --quiet --tls-verify=false --compression-format "$2" "$1" "127.0.0.1:$port/bench/$1")
+	# Buildah has no such option before 1.32, and says gzip without it.
+	[ "$tool" != buildah ] || [ "$2" != gzip ] ||
+		argv=(push --quiet --tls-verify=false "$1" "127.0.0.1:$port/bench/$1")
 }
 
 # Everybody pulls what the first tool has pushed.
-large-pull_before() {
-	forget_large "$1"
-	[ ! -d "$scratch/registry/docker/registry/v2/repositories/bench/pulled" ] || return 0
-	make_large_container "$1" && tool "$1" commit --quiet heavy large &&
-		tool "$1" push --quiet --tls-verify=false large "127.0.0.1:$port/bench/pulled" && forget_large "$1"
+pull_before() {
+	local tool=$1 argv=()
+	[ ! -e "$scratch/.pushed-$2-$3" ] || return 0
+	[ "$2" != files ] || make_files
+	make_image "$1" "$2" && tool "$1" push --quiet --tls-verify=false --compression-format "$3" "$2" \
+		"127.0.0.1:$port/bench/pulled-$2-$3" && forget "$1" "$2" && touch "$scratch/.pushed-$2-$3"
 }
-large-pull_command() {
-	argv=(pull --quiet --tls-verify=false "127.0.0.1:$port/bench/pulled")
+pull_command() {
+	argv=(pull --quiet "127.0.0.1:$port/bench/pulled-$1-$2")
+	[ "$tool" = docker ] || argv=(pull --quiet --tls-verify=false "127.0.0.1:$port/bench/pulled-$1-$2")
 }
-large-pull_after() {
-	tool "$1" rmi --force "127.0.0.1:$port/bench/pulled"
-	forget_large "$1"
+pull_after() {
+	tool "$1" rmi --force "127.0.0.1:$port/bench/pulled-$2-$3"
+	forget "$1" "$2"
 }
