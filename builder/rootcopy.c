@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +32,36 @@ bool rootcopy_exists(int dir)
 
 /* ---- the list ---- */
 
-/* What tells an unchanged entry. A directory's times change with its entries: there the attributes count. */
-static void describe(const struct stat *st, struct buf *text)
+/* Extended attributes, among them the record of an owner (base/owner.h). */
+static void describe_attributes(int fd, struct buf *text)
 {
-	if (S_ISDIR(st->st_mode))
+	cleanup_free char *names = mem_alloc(XATTR_LIST_MAX);
+	cleanup_free char *value = mem_alloc(XATTR_SIZE_MAX);
+	ssize_t size = flistxattr(fd, names, XATTR_LIST_MAX);
+
+	for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1) {
+		ssize_t got = fgetxattr(fd, name, value, XATTR_SIZE_MAX);
+		buf_printf(text, " %s=", name);
+		for (ssize_t i = 0; i < got; i++)
+			buf_printf(text, "%02x", (unsigned char)value[i]);
+	}
+}
+
+/* What tells an unchanged entry. A directory's times change with its entries: there the attributes count. */
+static void describe(const struct tree_entry *entry, struct buf *text)
+{
+	const struct stat *st = entry->st;
+
+	if (S_ISDIR(st->st_mode)) {
+		cleanup_close int fd =
+			openat(entry->dirfd, entry->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		buf_printf(text, "d %o %u %u", (unsigned)st->st_mode, st->st_uid, st->st_gid);
-	else
+		if (fd >= 0)
+			describe_attributes(fd, text);
+	} else {
 		buf_printf(text, "f %llu %lld.%09ld", (unsigned long long)st->st_ino, (long long)st->st_ctim.tv_sec,
 			   st->st_ctim.tv_nsec);
+	}
 }
 
 static int list_entry(const struct tree_entry *entry, void *context, struct error **err)
@@ -48,7 +71,7 @@ static int list_entry(const struct tree_entry *entry, void *context, struct erro
 	if (*entry->path) {
 		/* Path first, each ended by a NUL: a path may hold anything else. */
 		buf_append(text, entry->path, strlen(entry->path) + 1);
-		describe(entry->st, text);
+		describe(entry, text);
 		buf_append_char(text, '\0');
 	}
 	return TREE_GO_ON;
@@ -234,13 +257,26 @@ struct difference {
 	int links; /* the tree of links */
 };
 
+/* Of a copy these are data and records: the marks of layers were taken away when it was made. */
+static int copy_attributes(int from, int to, const char *path, struct error **err)
+{
+	cleanup_free char *names = mem_alloc(XATTR_LIST_MAX);
+	cleanup_free char *value = mem_alloc(XATTR_SIZE_MAX);
+	ssize_t size = flistxattr(from, names, XATTR_LIST_MAX);
+
+	for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1) {
+		ssize_t got = fgetxattr(from, name, value, XATTR_SIZE_MAX);
+		if (got >= 0 && fsetxattr(to, name, value, (size_t)got, 0) < 0 && strncmp(name, "user.", 5) == 0)
+			return error_set_errno(err, "'%s': the attribute %s", path, name);
+	}
+	return 0;
+}
+
 static int copy_directory_attributes(int from, int to, const struct stat *st, const char *path, struct error **err)
 {
-	struct owner_record record;
-
 	if (fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0)
 		return error_set_errno(err, "'%s'", path);
-	return owner_get(from, &record, NULL) == 0 ? owner_set(to, &record, err) : 0;
+	return copy_attributes(from, to, path, err);
 }
 
 /* Makes the directory `path` and those above it, with the attributes that they have in the copy. */
@@ -285,7 +321,7 @@ static int link_changed(const struct tree_entry *entry, void *context, struct er
 	if (!*entry->path)
 		return TREE_GO_ON;
 	struct listed *listed = list_find(&d->list, entry->path);
-	describe(entry->st, &state);
+	describe(entry, &state);
 	bool same_kind = listed && (listed->state[0] == 'd') == S_ISDIR(entry->st->st_mode);
 	if (listed)
 		listed->seen = same_kind;
@@ -365,7 +401,10 @@ static int renew_upper(int dir, struct error **err)
 	if (mkdirat(dir, "upper", 0755) < 0 || fchownat(dir, "upper", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    fchmodat(dir, "upper", st.st_mode & 07777, 0) < 0)
 		return error_set_errno(err, "make the container's directory");
-	return fd_open_dir(dir, "upper", err);
+	cleanup_close int copy = fd_open_dir(dir, ROOTCOPY, err);
+	cleanup_close int upper = copy < 0 ? copy : fd_open_dir(dir, "upper", err);
+	rc = upper < 0 ? upper : copy_attributes(copy, upper, "/", err);
+	return rc < 0 ? rc : take_fd(&upper);
 }
 
 static int fill(int dir, struct difference *d, struct error **err)

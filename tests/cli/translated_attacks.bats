@@ -67,8 +67,9 @@ listen() {
 		FROM busybox AS first
 		COPY --chown=7:8 file /opt/f
 		RUN mkdir -p /d/e && echo a >/d/a && chown -R 12:13 /d && chmod 4755 /d/a && ln -s a /d/l && mkfifo /d/p && \
-			rm /bin/wget && mknod /d/null c 1 3 && chmod 0400 /d/e && ln /d/a /d/hard && echo x >/s && chmod 0 /s
-		RUN rm -r /d/e && mv /d/a /d/b && echo more >>/etc/passwd && chown 5 /bin/busybox
+			rm /bin/wget && mknod /d/null c 1 3 && chmod 0400 /d/e && echo h >/d/h && ln /d/h /d/hard && echo x >/s && chmod 0 /s
+		RUN rm -r /d/e && mv /d/a /d/b && echo more >>/etc/passwd && chown 5 /bin/busybox && \
+			chown 9 /home /d && chmod 711 /etc && chown 3:3 /
 		FROM first
 		COPY --from=first /d /copy
 		USER app
