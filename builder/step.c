@@ -453,15 +453,24 @@ static int fill(struct step *step, struct run_spec *spec, struct error **err)
 	return rc;
 }
 
-/* The image may be for another machine than this one. */
-static int begin_foreign(struct step *step, struct error **err)
+/* The image may be for another machine than this one. That it cannot be run here is no failure yet: some images only
+ * say so, and hold programs for this machine. */
+static void begin_foreign(struct step *step, struct error **trouble)
 {
 	const char *architecture = step->c->config.platform.architecture;
 
-	if (!architecture || !*architecture)
-		return 0;
-	int rc = foreign_begin(architecture, &step->foreign, err);
-	return rc < 0 ? error_prefix(err, "linux/%s", architecture) : 0;
+	if (architecture && *architecture)
+		(void)foreign_begin(architecture, &step->foreign, trouble);
+}
+
+/* The kernel says no more than "Exec format error". */
+static void explain_foreign(const struct error *trouble, struct run_result *result)
+{
+	if (!trouble || result->started || !result->message)
+		return;
+	char *whole = mem_printf("%s: %s", result->message, error_message(trouble));
+	free(result->message);
+	result->message = whole;
 }
 
 /* The lowest layer of an overlay: see places.h. What is mounted already, or has no layers, has its own places. */
@@ -491,6 +500,7 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 		.secrets = SECRET_ROOM_INIT(w),
 	};
 	struct run_spec spec = {.translated = workshop_is_translated(w)};
+	cleanup_error struct error *trouble = NULL;
 
 	if (!options->argv || options->argv->count == 0)
 		return error_set(err, EINVAL, "command must be specified");
@@ -510,10 +520,9 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 		rc = rootfs_layers_open(w, c, &step.layers, err);
 	if (rc >= 0)
 		rc = records_load_owners(w, c, &step.owners, err);
-	if (rc >= 0)
-		rc = begin_foreign(&step, err);
 	if (rc < 0)
 		return rc;
+	begin_foreign(&step, &trouble);
 	spec.owners = &step.owners;
 	if (!spec.translated)
 		add_places(&step, &spec);
@@ -523,6 +532,8 @@ int step_run(struct workshop *w, const struct container *c, const struct step_op
 	/* The step may share our user id, and on some machines our process table: it must not attach to us. */
 	spec.seal = true;
 	rc = run_step(&spec, result, err);
+	if (rc >= 0)
+		explain_foreign(trouble, result);
 	/* Also of a step that failed: what it has made is there. */
 	int saved = records_save_owners(w, c, &step.owners, rc < 0 ? NULL : err);
 	return rc < 0 ? rc : saved;
