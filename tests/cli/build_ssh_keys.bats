@@ -23,7 +23,7 @@ setup() {
 }
 
 agents() {
-	pgrep -u "$(id -u)" -x ssh-agent | wc -l
+	pgrep -u "$(id -u)" -f '^ssh-agent -a /tmp/cooper-ssh-' | wc -l
 }
 
 @test "a key file is served by an agent that ends with the step" {
