@@ -378,6 +378,39 @@ static int walk_all(struct walk *walk, struct spot *spot)
 
 /* ---- The short way ---- */
 
+/* The directory of a name that may be missing, and the name. `rest` is below `base`, which is the step's root when
+ * base_name is "". 1: found. 0: the long way is to be gone. */
+static int find_leaf_short(struct translation *t, int base, const char *base_name, const char *rest, unsigned flags,
+			   struct spot *spot)
+{
+	const char *slash = strrchr(rest, '/');
+	const char *leaf = slash ? slash + 1 : rest;
+	cleanup_free char *above = slash ? mem_strndup(rest, (size_t)(slash - rest)) : mem_strdup(".");
+	struct stat st;
+
+	if (*leaf == '\0' || strcmp(leaf, ".") == 0 || strlen(leaf) > NAME_MAX)
+		return 0;
+	cleanup_close int parent =
+		open_in(base, *above ? above : ".", O_DIRECTORY, *base_name ? RESOLVE_BENEATH : RESOLVE_IN_ROOT);
+	if (parent < 0 || !view_name(t, parent, &spot->path) ||
+	    view_mount_of(t, buf_str(&spot->path)) != view_mount_of(t, base_name))
+		return 0;
+	buf_append_char(&spot->path, '/');
+	buf_append_str(&spot->path, leaf);
+	if (spot->path.overflow || is_mount_point(t, buf_str(&spot->path)))
+		return 0;
+	cleanup_close int fd = openat(parent, leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT)
+		return 0;
+	if (fd >= 0 && flags & VIEW_FOLLOW && (fstat(fd, &st) < 0 || S_ISLNK(st.st_mode)))
+		return 0;
+	spot->fd = take_fd(&fd);
+	spot->parent = take_fd(&parent);
+	spot->mount = view_mount_of(t, buf_str(&spot->path));
+	snprintf(spot->leaf, sizeof(spot->leaf), "%s", leaf);
+	return 1;
+}
+
 /* 1: found. 0: the long way is to be gone. */
 static int walk_short(struct translation *t, int base, const char *base_name, const char *path, unsigned flags,
 		      struct spot *spot)
@@ -385,7 +418,7 @@ static int walk_short(struct translation *t, int base, const char *base_name, co
 	const char *rest = path;
 	struct stat st;
 
-	if (strstr(path, "..") || flags & (VIEW_BENEATH | VIEW_MISSING))
+	if (strstr(path, "..") || flags & VIEW_BENEATH)
 		return 0;
 	if (path[0] == '/') {
 		if (strstr(path, "//") || strstr(path, "/./"))
@@ -400,6 +433,8 @@ static int walk_short(struct translation *t, int base, const char *base_name, co
 	}
 	if (*rest == '\0')
 		return 0;
+	if (flags & VIEW_MISSING)
+		return find_leaf_short(t, base, path[0] == '/' ? "" : base_name, rest, flags, spot);
 	cleanup_close int fd = open_in(base, rest, flags & VIEW_FOLLOW ? 0 : O_NOFOLLOW,
 				       path[0] == '/' ? RESOLVE_IN_ROOT : RESOLVE_BENEATH);
 	if (fd == -ENOENT && !(flags & VIEW_FOLLOW))
