@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "builder/unpacking.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/index.h"
 #include "imagefmt/layer.h"
@@ -142,17 +143,30 @@ static bool is_named_before(const struct manifest *m, size_t at)
 	return digest_equal(&m->config.digest, &m->layers[at].digest);
 }
 
-static int fetch_blobs(struct workshop *w, struct image_source *source, const struct manifest *m, struct error **err)
+static int check_layers(const struct manifest *m, struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc >= 0 && i < m->layer_count; i++) {
+		enum codec codec;
+		rc = layer_codec(m->layers[i].media_type, &codec, err);
+	}
+	return rc;
+}
+
+static int fetch_config(struct workshop *w, struct image_source *source, const struct manifest *m, struct error **err)
+{
+	const struct descriptor *blobs[] = {&m->config};
+
+	return image_source_fetch(source, blobs, ARRAY_COUNT(blobs), workshop_store(w), err);
+}
+
+static int fetch_layers(struct workshop *w, struct image_source *source, const struct manifest *m, struct error **err)
 {
 	cleanup_free const struct descriptor **blobs = mem_alloc((m->layer_count + 1) * sizeof(*blobs));
 	size_t count = 0;
 
-	blobs[count++] = &m->config;
 	for (size_t i = 0; i < m->layer_count; i++) {
-		enum codec codec;
-		int rc = layer_codec(m->layers[i].media_type, &codec, err);
-		if (rc < 0)
-			return rc;
 		if (!is_named_before(m, i))
 			blobs[count++] = &m->layers[i];
 	}
@@ -178,46 +192,6 @@ static int check_config(struct workshop *w, const struct manifest *m, const stru
 		log_warn("%s is an image for %s, not for %s; using it all the same", what, have, wanted);
 	}
 	return 0;
-}
-
-struct unpack_job {
-	const struct image_config *config;
-	const struct manifest *manifest;
-};
-
-static int unpack_task(struct workshop *w, void *context, struct buf *result, struct error **err)
-{
-	const struct unpack_job *job = context;
-
-	for (size_t i = 0; i < job->manifest->layer_count; i++) {
-		int rc = layer_unpack(workshop_store(w), &job->config->diff_ids[i], &job->manifest->layers[i], err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-/* Whether there is anything to do that would be worth a user namespace. */
-static bool all_unpacked(struct workshop *w, const struct image_config *config)
-{
-	for (size_t i = 0; i < config->diff_id_count; i++) {
-		cleanup(layer_record_done) struct layer_record record = {0};
-		if (layer_load_record(workshop_store(w), &config->diff_ids[i], &record, NULL) < 0)
-			return false;
-	}
-	return true;
-}
-
-static int unpack_all(struct workshop *w, const struct image_config *config, const struct manifest *m,
-		      struct error **err)
-{
-	struct unpack_job job = {config, m};
-	/* Which trees are good here depends on the id map. */
-	int rc = workshop_idmap(w, /* map */ NULL, err);
-
-	if (rc < 0 || all_unpacked(w, config))
-		return rc;
-	return workshop_call(w, unpack_task, &job, /* result */ NULL, err);
 }
 
 int fetch_unpack(struct workshop *w, const struct image *image, struct error **err)
@@ -248,6 +222,25 @@ static void put_first(struct strlist *names, const char *name)
 	}
 }
 
+/* The configuration first: it says what the layers must unpack to, which then happens while they come. */
+static int fetch_blobs(struct workshop *w, struct image_source *source, const struct manifest *m,
+		       const struct platform *want, const char *what, const struct acquire_options *options,
+		       struct image_config *config, struct error **err)
+{
+	cleanup(unpacking_free) struct unpacking *unpacking = NULL;
+	int rc = check_layers(m, err);
+
+	if (rc >= 0)
+		rc = fetch_config(w, source, m, err);
+	if (rc >= 0)
+		rc = check_config(w, m, want, what, config, err);
+	if (rc >= 0 && !options->keep_packed)
+		rc = unpacking_start(w, config, m, &unpacking, err);
+	if (rc >= 0)
+		rc = fetch_layers(w, source, m, err);
+	return rc < 0 ? rc : unpacking_finish(unpacking, err);
+}
+
 int fetch_image(struct workshop *w, struct image_source *source, const char *what, const char *name,
 		const struct acquire_options *options, struct image *image, struct error **err)
 {
@@ -262,11 +255,7 @@ int fetch_image(struct workshop *w, struct image_source *source, const char *wha
 		return hold;
 	int rc = fetch_manifest(source, &want, what, &fetched, err);
 	if (rc >= 0)
-		rc = fetch_blobs(w, source, &fetched.manifest, err);
-	if (rc >= 0)
-		rc = check_config(w, &fetched.manifest, &want, what, &config, err);
-	if (rc >= 0 && !options->keep_packed)
-		rc = unpack_all(w, &config, &fetched.manifest, err);
+		rc = fetch_blobs(w, source, &fetched.manifest, &want, what, options, &config, err);
 	if (rc >= 0)
 		rc = keep_manifest(w, &fetched, err);
 	if (rc >= 0)

@@ -110,13 +110,12 @@ int layer_find(struct store *store, const struct digest *diff_id, char **name, s
 
 char *layer_tree_path(struct store *store, const struct digest *diff_id)
 {
-	cleanup_free char *name = NULL;
 	char hex[DIGEST_HEX_SIZE];
-	int rc = layer_place(store, diff_id, &name, NULL);
+	cleanup_free char *name = mem_strdup(store_known_layer(store, digest_hex(diff_id, hex)));
 
 	/* Whether it is there or not: the path is where it would be. */
-	if (rc < 0 && name == NULL)
-		name = mem_strdup(digest_hex(diff_id, hex));
+	if (name == NULL && layer_place(store, diff_id, &name, NULL) < 0 && name == NULL)
+		name = mem_strdup(hex);
 	cleanup_free char *tree = mem_printf("%s/fs", name);
 	return store_path(store, STORE_LAYERS, tree);
 }
@@ -124,10 +123,22 @@ char *layer_tree_path(struct store *store, const struct digest *diff_id)
 int layer_load_record(struct store *store, const struct digest *diff_id, struct layer_record *record,
 		      struct error **err)
 {
+	cleanup(layer_record_done) struct layer_record found = {0};
 	cleanup_free char *name = NULL;
-	int rc = layer_find(store, diff_id, &name, err);
+	char hex[DIGEST_HEX_SIZE];
+	int rc = find(store, diff_id, &name, &found, err);
 
-	return rc < 0 ? rc : layer_record_load(store_folder(store, STORE_LAYERS, NULL), name, record, err);
+	if (rc < 0)
+		return rc;
+	/* Finding it has read it, unless it is there under another map's name. */
+	if (found.id_map == NULL)
+		return layer_record_load(store_folder(store, STORE_LAYERS, NULL), name, record, err);
+	if (*store_id_map(store) != '\0' && layer_is_trusted(store, &found))
+		store_know_layer(store, digest_hex(diff_id, hex), name);
+	layer_record_done(record);
+	*record = found;
+	found = (struct layer_record){0};
+	return 0;
 }
 
 /* ---- taking away ---- */
