@@ -127,12 +127,16 @@ int images_load_table(struct store *store, struct image_index *table, struct err
 	if (rc < 0)
 		return rc;
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
+	struct digest id;
 	int oci = store_folder(store, STORE_OCI, err);
 	rc = oci < 0 ? oci : fd_read_file(oci, "index.json", &text, err);
 	if (rc == 0)
 		rc = image_index_parse(buf_str(&text), text.len, "index.json", table, err);
 	if (rc < 0)
 		return error_prefix(err, "store '%s'", store_root(store));
+	for (size_t i = table->manifest_count; i-- > 0;)
+		if (images_id_of(&table->manifests[i], &id)) /* the view of what comes now */
+			images_row_remove(table, i);
 	if (fd < 0)
 		return 0;
 	int still = hold_still(store);

@@ -145,11 +145,18 @@ static int add_row(const struct edit *edit, const struct new_row *new, const cha
 	if (rc == 0 && moves)
 		rc = leave_name(edit, &before, name, err);
 	/* What is there already, as after a build from the cache, costs no write and no sync. */
-	if (rc == 0 && put_row(&rows, new, name))
+	bool changes = rc == 0 && put_row(&rows, new, name);
+	if (changes)
 		rc = save_rows(edit, new->id, &rows, TABLE_GROWS, err);
 	if (rc == 0 && name && (!is_taken || moves))
 		rc = images_name_set(edit->store, edit->table, name, new->id, err);
-	return rc == 0 && moves ? forget_rows(edit, &before, err) : rc;
+	if (rc == 0 && moves) {
+		rc = forget_rows(edit, &before, err);
+		images_view_update(edit->store, edit->table, &before);
+	}
+	if (rc == 0 && (changes || (name && !is_taken) || moves))
+		images_view_update(edit->store, edit->table, new->id);
+	return rc;
 }
 
 int images_add(struct store *store, const struct descriptor *manifest, const struct digest *id, int64_t created,
@@ -183,7 +190,11 @@ int images_untag(struct store *store, const char *name, struct error **err)
 		return not_known(name, err);
 	unname(&rows, (size_t)at);
 	rc = save_rows(&edit, &id, &rows, TABLE_SHRINKS, err);
-	return rc < 0 ? rc : images_name_unset(edit.table, name, &id, err);
+	if (rc == 0)
+		rc = images_name_unset(edit.table, name, &id, err);
+	if (rc == 0)
+		images_view_update(store, edit.table, &id);
+	return rc;
 }
 
 /* ---- whole images ---- */
@@ -213,7 +224,11 @@ int images_remove(struct store *store, const struct digest *id, struct error **e
 	if (rows.manifest_count == 0)
 		return not_known(digest_hex(id, hex), err);
 	rc = save_rows(&edit, id, &(struct image_index){0}, TABLE_SHRINKS, err);
-	return rc < 0 ? rc : unset_names(&edit, id, &rows, err);
+	if (rc == 0)
+		rc = unset_names(&edit, id, &rows, err);
+	if (rc == 0)
+		images_view_update(store, edit.table, id);
+	return rc;
 }
 
 /* One row of the old list to the new one. */
@@ -231,7 +246,10 @@ static int replace_row(const struct edit *edit, const struct digest *old, const 
 	for (size_t i = rows.manifest_count; i-- > 0;)
 		if (!images_name_of(&rows.manifests[i]))
 			images_row_remove(&rows, i);
-	return save_rows(edit, old, &rows, TABLE_SHRINKS, err);
+	rc = save_rows(edit, old, &rows, TABLE_SHRINKS, err);
+	if (rc == 0)
+		images_view_update(edit->store, edit->table, old);
+	return rc;
 }
 
 int images_replace(struct store *store, const struct digest *old, const char *name, const struct descriptor *manifest,

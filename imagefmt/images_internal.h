@@ -52,11 +52,18 @@ int images_name_unset(int table, const char *name, const struct digest *id, stru
 typedef int images_visit(const struct digest *id, const struct image_index *rows, void *context, struct error **err);
 int images_each(int table, const char *prefix, images_visit *visit, void *context, struct error **err);
 
+/* The image that a row is of; false for entries that another program has written. */
+bool images_id_of(const struct descriptor *d, struct digest *id);
 /* The name of a row, borrowed, or NULL. */
 const char *images_name_of(const struct descriptor *d);
 int64_t images_created_of(const struct descriptor *d);
 void images_annotate(struct descriptor *d, const struct digest *id, int64_t created, const char *name);
 void images_row_remove(struct image_index *rows, size_t at);
+
+/* ---- images_view.c ---- */
+
+/* Shows other programs what has become of the image. */
+void images_view_update(struct store *store, int table, const struct digest *id);
 
 /* ---- images.c ---- */
 

@@ -33,8 +33,7 @@ const char *images_name_of(const struct descriptor *d)
 	return strlist_env_get(&d->annotations, REF_NAME_ANNOTATION);
 }
 
-/* False for entries that another program has written. */
-static bool read_id(const struct descriptor *d, struct digest *id)
+bool images_id_of(const struct descriptor *d, struct digest *id)
 {
 	const char *text = strlist_env_get(&d->annotations, ID_ANNOTATION);
 
@@ -332,7 +331,7 @@ static int move_rows(struct store *store, int made, struct image_index *index, s
 		struct descriptor *d = &index->manifests[i];
 		cleanup(image_index_done) struct image_index rows = {0};
 		struct digest id;
-		if (!read_id(d, &id)) {
+		if (!images_id_of(d, &id)) {
 			i++;
 			continue;
 		}
@@ -348,23 +347,11 @@ static int move_rows(struct store *store, int made, struct image_index *index, s
 	return rc;
 }
 
-static int write_index(struct store *store, const struct image_index *index, struct error **err)
-{
-	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
-	int oci = store_folder(store, STORE_OCI, err);
-
-	if (oci < 0)
-		return oci;
-	image_index_format(index, &text);
-	return atomic_file_write(oci, "index.json", 0600, text.data, text.len, ATOMIC_FILE_SYNC, err);
-}
-
-/* Makes images/ whole in tmp/ and renames it; killed before, nothing has happened, killed behind, index.json still has
- * what nobody reads there any more. The lock is held. */
+/* Makes images/ whole in tmp/ and renames it. index.json stays as it is, and is from now on only what others see
+ * (images_view.c). The lock is held. */
 static int make_table(struct store *store, struct image_index *index, struct error **err)
 {
 	cleanup_free char *name = store_tmp_name(store, FOLDER);
-	size_t before = index->manifest_count;
 	int tmp = store_tmp(store, err);
 	int root = tmp < 0 ? tmp : store_folder(store, STORE_ROOT, err);
 
@@ -384,7 +371,7 @@ static int make_table(struct store *store, struct image_index *index, struct err
 		tree_remove(tmp, name, /* what stays is swept */ NULL);
 	if (rc == 0 && !store_is_scratch(store) && fsync(root) < 0)
 		rc = error_set_errno(err, "sync the store");
-	return rc == 0 && index->manifest_count < before ? write_index(store, index, err) : rc;
+	return rc;
 }
 
 /* ---- the doors ---- */
@@ -427,7 +414,7 @@ static bool has_rows(const struct image_index *index)
 	struct digest id;
 
 	for (size_t i = 0; i < index->manifest_count; i++)
-		if (read_id(&index->manifests[i], &id))
+		if (images_id_of(&index->manifests[i], &id))
 			return true;
 	return false;
 }

@@ -284,6 +284,25 @@ static void a_change_that_was_cut_off_is_made_or_is_not(void **state)
 	assert_found(t->store, "c:1", &b);
 }
 
+static void other_programs_see_the_names(void **state)
+{
+	struct tempstore *t = *state;
+	cleanup(buf_done) struct buf view = BUF_INIT(MANIFEST_SIZE_MAX);
+	cleanup(buf_done) struct buf later = BUF_INIT(MANIFEST_SIZE_MAX);
+	int oci = store_folder(t->store, STORE_OCI, NULL);
+	add_image(t->store, "a", 1, "localhost/a:1");
+	add_image(t->store, "b", 2, "localhost/b:1");
+	assert_int_equal(fd_read_file(oci, "index.json", &view, NULL), 0);
+	assert_non_null(strstr(buf_str(&view), "localhost/a:1"));
+	add_image(t->store, "b", 2, "localhost/a:1");
+	assert_int_equal(images_untag(t->store, "localhost/b:1", NULL), 0);
+	assert_int_equal(fd_read_file(oci, "index.json", &later, NULL), 0);
+	const char *name = strstr(buf_str(&later), "localhost/a:1");
+	assert_non_null(name);
+	assert_null(strstr(name + 1, "localhost/a:1"));
+	assert_null(strstr(buf_str(&later), "localhost/b:1"));
+}
+
 static void an_image_is_found_among_many(void **state)
 {
 	struct tempstore *t = *state;
@@ -303,6 +322,11 @@ static void an_image_is_found_among_many(void **state)
 	}
 	assert_int_equal(images_list(t->store, &list, NULL), 0);
 	assert_int_equal(list.count, 300);
+	/* Too many to be written anew each time. */
+	cleanup(buf_done) struct buf view = BUF_INIT(MANIFEST_SIZE_MAX);
+	assert_int_equal(fd_read_file(store_folder(t->store, STORE_OCI, NULL), "index.json", &view, NULL), 0);
+	assert_null(strstr(buf_str(&view), "localhost/many"));
+	assert_non_null(strstr(buf_str(&view), "omitted"));
 	assert_true(digest_equal(&list.items[0].id, &ids[299]));
 }
 
@@ -352,6 +376,7 @@ int main(void)
 		test_with_store(a_damaged_table_is_an_error_and_is_left_alone),
 		test_with_store(the_table_of_an_earlier_version_is_taken_over),
 		test_with_store(a_change_that_was_cut_off_is_made_or_is_not),
+		test_with_store(other_programs_see_the_names),
 		test_with_store(an_image_is_found_among_many),
 		test_with_store(ten_processes_that_add_at_once_lose_nothing),
 	};
