@@ -223,11 +223,22 @@ static int find_way(struct workshop *w, const struct container *c, struct error 
 	return rootfs_layers_open(w, c, &layers, err);
 }
 
+static int make_direct(struct workshop *w, const struct container *c, struct error **err)
+{
+	cleanup(rootfs_layers_done) struct rootfs_layers layers = ROOTFS_LAYERS_INIT;
+
+	return rootfs_layers_open(w, c, &layers, err);
+}
+
 int rootfs_mount(struct workshop *w, const struct container *c, char **path, struct error **err)
 {
 	cleanup(mount_record_done) struct mount_record record = {0};
 	cleanup_free char *own_session = unshare_session_current(w);
 
+	/* Without namespaces the root is a tree of its own from its first use on. */
+	int made = workshop_is_translated(w) && !is_direct(w, c) ? make_direct(w, c, err) : 0;
+	if (made < 0)
+		return made;
 	if (!is_direct(w, c) && !own_session)
 		return no_session(err);
 	int rc = is_direct(w, c) ? 0 : find_way(w, c, err);

@@ -102,3 +102,16 @@ step() {
 	run -0 step 'mkfifo /f; echo through >/f & cat /f; wait'
 	[ "$output" = through ]
 }
+
+@test "a script with primitives works on the root as a directory" {
+	mnt=$(cooper mount "$ctr")
+	echo from outside >"$mnt/etc/outside"
+	cooper umount "$ctr" >/dev/null
+	run -0 step 'cat /etc/outside; rm /etc/outside /bin/wget'
+	[ "$output" = "from outside" ]
+	cooper commit -q "$ctr" without
+	other=$(cooper from without)
+	run -0 cooper run "$other" -- sh -c 'ls /bin/wget /etc/outside 2>&1; stat -c %u:%g /etc; [ -x /bin/ls ]'
+	[[ $output == *"/bin/wget: No such file"*"0:0" ]]
+	cooper rm "$other" >/dev/null
+}
