@@ -180,9 +180,9 @@ build-stages_before() {
 	} | recipe four-stages
 }
 build-stages_command() {
-	build "$scratch/four-stages" --no-cache
-	[ "$tool" != cooper ] || argv+=(--jobs 4)
-	case $tool in buildah | podman) argv+=(--jobs 4) ;; esac
+	local jobs=(--jobs 4)
+	case $tool in docker | buildctl) jobs=() ;; esac # they have no such option, and always do
+	build "$scratch/four-stages" --no-cache "${jobs[@]}"
 }
 
 # Packages with many files and many fsyncs; the list stays the same so that versions can be compared.
