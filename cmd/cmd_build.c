@@ -68,6 +68,17 @@ static int read_one(const struct build_flags *flags, struct build_context *conte
 	return whole->overflow ? error_set(err, EFBIG, "the Dockerfile is too large") : 0;
 }
 
+/* "docker/dockerfile:1" and its kin, by whatever registry, name the language that is read here. */
+static bool is_dockerfile_frontend(const char *syntax)
+{
+	const char *slash = strrchr(syntax, '/');
+	const char *name = slash ? slash + 1 : syntax;
+	size_t size = strcspn(name, ":@");
+
+	return (size == strlen("dockerfile") && strncmp(name, "dockerfile", size) == 0) ||
+	       (size == strlen("dockerfile-upstream") && strncmp(name, "dockerfile-upstream", size) == 0);
+}
+
 static int read_dockerfile(const struct build_flags *flags, struct build_context *context, struct dockerfile **file,
 			   struct error **err)
 {
@@ -79,6 +90,9 @@ static int read_dockerfile(const struct build_flags *flags, struct build_context
 		rc = read_one(flags, context, flags->files.items[i], &text, &name, err);
 	if (rc == 0)
 		rc = dockerfile_parse(buf_str(&text), text.len, name, file, err);
+	if (rc == 0 && (*file)->directives.syntax && !is_dockerfile_frontend((*file)->directives.syntax))
+		log_warn("the front-end '%s' is not fetched, reading %s as a Dockerfile instead",
+			 (*file)->directives.syntax, name);
 	/* The base is the only thing in the file that the command line may replace. */
 	if (rc == 0 && flags->from)
 		mem_replace(&(*file)->stages[0].from->from.image, flags->from);

@@ -53,7 +53,8 @@ int layer_load_owners(struct store *store, const struct digest *diff_id, struct 
 MUST_CHECK char *layer_tree_path(struct store *store, const struct digest *diff_id);
 
 /* Makes sure that the layer is unpacked, from the blob that `packed` describes. Several processes at once unpack it
- * once. The blob's tar must have `diff_id`: -EBADMSG. */
+ * once. The blob's tar must have `diff_id`: -EBADMSG. -EUCLEAN when there is no blob, only a tree under another id
+ * map. */
 int layer_unpack(struct store *store, const struct digest *diff_id, const struct descriptor *packed,
 		 struct error **err);
 

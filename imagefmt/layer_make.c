@@ -270,6 +270,21 @@ static void note_blob(struct store *store, const struct digest *diff_id, const s
 			  digest_hex(diff_id, (char[DIGEST_HEX_SIZE]){0}));
 }
 
+/* A layer that was made here and never packed is of no use under another id map: not ENOENT, which would mean that the
+ * image can be had elsewhere. */
+static int check_source(struct store *store, const struct digest *diff_id, const struct descriptor *packed,
+			const char *name, struct error **err)
+{
+	char text[DIGEST_TEXT_SIZE];
+
+	if (!strchr(name, '.') || blob_exists(store, &packed->digest, NULL))
+		return 0;
+	return error_set(err, EUCLEAN,
+			 "layer %s was made here for other ids than this command has, and was never packed (use the "
+			 "isolation and the subordinate ids that it was made with, or another --root)",
+			 digest_format(diff_id, text));
+}
+
 int layer_unpack(struct store *store, const struct digest *diff_id, const struct descriptor *packed, struct error **err)
 {
 	cleanup_free char *before = NULL;
@@ -284,7 +299,10 @@ int layer_unpack(struct store *store, const struct digest *diff_id, const struct
 		return lock;
 	cleanup_free char *name = NULL;
 	rc = layer_place(store, diff_id, &name, err); /* somebody may have been faster */
-	return rc == -ENOENT ? unpack_as(store, diff_id, packed, name, &(struct trust){0}, err) : rc;
+	if (rc != -ENOENT)
+		return rc;
+	rc = check_source(store, diff_id, packed, name, err);
+	return rc < 0 ? rc : unpack_as(store, diff_id, packed, name, &(struct trust){0}, err);
 }
 
 /* True when layers/<name> can be left as it is. */

@@ -281,3 +281,17 @@ assert outline["secrets"][0] == {**outline["secrets"][0], "name": "token", "requ
 	EOF
 	cooper build -q --layer-label a=b --logsplit --save-stages=false --allow device ctx
 }
+
+@test "a front-end that is not Dockerfile's is said not to be used" {
+	dockerfile() { printf '# syntax=%s\nFROM busybox\nLABEL a=b\n' "$1" >"$BATS_TEST_TMPDIR/Dockerfile"; }
+	dockerfile example.org/nix:1
+	run --separate-stderr cooper build -q "$BATS_TEST_TMPDIR"
+	[ "$status" -eq 0 ]
+	[[ $stderr == *"the front-end 'example.org/nix:1' is not fetched, reading "*" as a Dockerfile instead"* ]]
+	for syntax in docker/dockerfile docker/dockerfile:1-labs mirror.example.org:5000/docker/dockerfile-upstream:master dockerfile@sha256:ab; do
+		dockerfile "$syntax"
+		run --separate-stderr cooper build -q "$BATS_TEST_TMPDIR"
+		[ "$status" -eq 0 ]
+		[ -z "$stderr" ] || fail "$syntax: $stderr"
+	done
+}

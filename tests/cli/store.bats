@@ -177,3 +177,17 @@ setup_file() {
 	COOPER_TRACE=store run --separate-stderr cooper commit "$ctr" traced
 	[[ $stderr == *"store: lock container-"*"store: layer "*"store: table of images: "* ]]
 }
+
+@test "a layer for other ids that was never packed is no reason to ask a registry" {
+	ctr=$(cooper from busybox)
+	cooper copy "$ctr" /etc/hostname /made
+	cooper commit -q --rm "$ctr" unpacked >/dev/null
+	run unshare --map-root-user cooper from unpacked
+	[ "$status" -eq 125 ]
+	assert_output_has "was made here for other ids than this command has, and was never packed"
+	[[ $output != *"Trying to pull"* ]]
+	# Packed, it serves both.
+	cooper push -q --compression-format none unpacked "dir:$BATS_TEST_TMPDIR/packed"
+	unshare --map-root-user cooper from --name other unpacked
+	cooper rm other
+}
