@@ -175,7 +175,7 @@ setup_file() {
 	COOPER_TRACE=run run --separate-stderr cooper run "$ctr" true
 	[[ $stderr == *"run: exec as '' in '/': true"* ]]
 	COOPER_TRACE=store run --separate-stderr cooper commit "$ctr" traced
-	[[ $stderr == *"store: lock container-"*"store: layer "*"store: table of images: "* ]]
+	[[ $stderr == *"store: lock container-"*"store: layer "*"store: lock images-table"* ]]
 }
 
 @test "a layer for other ids that was never packed is no reason to ask a registry" {
