@@ -28,7 +28,7 @@ static const char *const hidden[] = {"asound",	    "acpi",	     "kcore",	   "key
 				     "kpagecgroup", "vmallocinfo",   "slabinfo"};
 
 /* Links of a process, and below its directory. */
-static const char *const texts[] = {"maps", "smaps", "numa_maps", "mounts", "mountinfo", "mountstats"};
+static const char *const texts[] = {"maps", "smaps", "numa_maps", "mounts", "mountinfo", "mountstats", "status"};
 
 /* "/proc/12/task/13/exe": the process, the thread, and what of it. */
 struct proc_name {
@@ -248,6 +248,56 @@ static void write_maps(const struct translation *t, const struct task *task, cha
 	}
 }
 
+static void write_ids(const char *name, const uint32_t ids[ID_SLOTS], struct buf *text)
+{
+	buf_printf(text, "%s\t%u\t%u\t%u\t%u\n", name, ids[ID_REAL], ids[ID_EFFECTIVE], ids[ID_SAVED], ids[ID_FS]);
+}
+
+/* One line of status, if it is about who the process is: as it believes (libcap-ng reads its capabilities here). */
+static bool write_identity(const struct credentials *c, const char *line, struct buf *text)
+{
+	const struct {
+		const char *name;
+		uint64_t set;
+	} sets[] = {{"CapInh:", c->inheritable},
+		    {"CapPrm:", c->permitted},
+		    {"CapEff:", c->effective},
+		    {"CapBnd:", c->bounding},
+		    {"CapAmb:", c->ambient}};
+
+	for (size_t i = 0; i < ARRAY_COUNT(sets); i++) {
+		if (!text_has_prefix(line, sets[i].name))
+			continue;
+		buf_printf(text, "%s\t%016llx\n", sets[i].name, (unsigned long long)sets[i].set);
+		return true;
+	}
+	if (text_has_prefix(line, "Uid:")) {
+		write_ids("Uid:", c->uid, text);
+	} else if (text_has_prefix(line, "Gid:")) {
+		write_ids("Gid:", c->gid, text);
+	} else if (text_has_prefix(line, "Groups:")) {
+		buf_append_str(text, "Groups:\t");
+		for (size_t i = 0; i < c->group_count; i++)
+			buf_printf(text, "%u ", c->groups[i]);
+		buf_append_char(text, '\n');
+	} else if (text_has_prefix(line, "TracerPid:")) {
+		buf_append_str(text, "TracerPid:\t0\n");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void write_status(const struct credentials *c, char *from, struct buf *text)
+{
+	for (char *line = from, *next; *line; line = next) {
+		next = strchrnul(line, '\n');
+		next += *next == '\n';
+		if (!write_identity(c, line, text))
+			buf_append(text, line, (size_t)(next - line));
+	}
+}
+
 int proc_open_text(struct translation *t, const struct spot *spot)
 {
 	struct proc_name name = parse_name(buf_str(&spot->path));
@@ -266,7 +316,10 @@ int proc_open_text(struct translation *t, const struct spot *spot)
 		if (fd < 0 || fd_read_all(fd, &from, NULL) < 0)
 			return -EACCES;
 		buf_append_char(&from, '\0');
-		write_maps(t, task, from.data, &text);
+		if (strcmp(name.what, "status") == 0)
+			write_status(task->credentials, from.data, &text);
+		else
+			write_maps(t, task, from.data, &text);
 	}
 	return fd_from_memory("text", buf_str(&text), text.len, NULL);
 }
