@@ -60,6 +60,12 @@ static int64_t get(struct emulation *e, const struct trap *trap, const struct cr
 	return trap->args[1] ? emul_write(e, trap, trap->args[1], data, words * sizeof(data[0])) : 0;
 }
 
+/* 0, or, where the step counts processes as we do, its own number. */
+static bool is_caller(const struct emulation *e, const struct trap *trap, int pid)
+{
+	return pid == 0 || (e->shares_pids && pid == trap->tid);
+}
+
 void emul_capget(void *context, const struct trap *trap, struct answer *answer)
 {
 	const struct task *task = emul_task(context, trap);
@@ -72,7 +78,7 @@ void emul_capget(void *context, const struct trap *trap, struct answer *answer)
 		emul_return(answer, rc);
 	else if (words == 0)
 		emul_return(answer, 0);
-	else if (header.pid == 0)
+	else if (is_caller(context, trap, header.pid))
 		emul_return(answer, get(context, trap, task->credentials, words));
 }
 

@@ -22,6 +22,7 @@ struct emulation {
 	pid_t first;		 /* process of the step */
 	int root;		 /* of the step, O_PATH; -1: it is looked up for each call */
 	uint64_t root_mount;	 /* its mount's id; 0: unknown */
+	bool shares_pids;	 /* the step's numbers of processes are ours */
 	bool roots_differ;	 /* somebody has changed his root: it is looked up for each call */
 	struct owner_table kept; /* records that end with the step: of what is mounted in its root */
 	struct owner_table none; /* for options.owners when the caller gives none */

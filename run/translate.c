@@ -105,6 +105,7 @@ int translation_new(const struct run_spec *spec, struct translation **translatio
 	t->has_signal_scope = landlock_has_scopes();
 	buf_init(&t->cwd, (size_t)2 * PATH_MAX);
 	emulation_init(&t->emulation, &options);
+	t->emulation.shares_pids = true;
 	trace_new(t);
 	rc = make_scratch(t, err);
 	if (rc == 0)
