@@ -56,12 +56,16 @@ static int run_create(struct command_context *context, void *values, const struc
 		rc = reference_local_name(args->items[0], &name, err);
 	if (rc == 0)
 		rc = manifest_list_create(context->workshop, name, mode, &options->annotations, &list, err);
+	bool made = rc == 0 && mode == LIST_MUST_BE_NEW;
 	for (size_t i = 1; rc == 0 && i < args->count; i++) {
 		struct digest added;
 		rc = manifest_list_add(context->workshop, name, args->items[i], &add, &list, &added, err);
 		if (rc < 0)
 			error_prefix(err, "add %s", args->items[i]);
 	}
+	/* A script that is run again must not find a name that is taken. */
+	if (rc < 0 && made)
+		images_untag(workshop_store(context->workshop), name, /* the first failure is the one to tell */ NULL);
 	char hex[DIGEST_HEX_SIZE];
 	if (rc == 0)
 		printf("%s\n", digest_hex(&list.id, hex));

@@ -222,6 +222,18 @@ teardown() {
 	[ "$status" -eq 125 ]
 }
 
+@test "a list that cannot be made whole is not made" {
+	run cooper manifest create halves app-amd64 nosuch:nosuch/image
+	[ "$status" -eq 125 ]
+	run cooper manifest exists halves
+	[ "$status" -eq 1 ]
+	cooper manifest create halves app-amd64
+	# One that was there keeps its name.
+	run cooper manifest create --amend halves nosuch:nosuch/image
+	[ "$status" -eq 125 ]
+	cooper manifest exists halves
+}
+
 @test "errors name what is at fault" {
 	run cooper manifest add nosuch app-amd64
 	assert_fails_with 125 "nosuch"
