@@ -96,7 +96,9 @@ void help_print_command(const struct command *command)
 		printf("\nExamples:\n%s\n", command->examples);
 }
 
-/* Text for roff: backslashes and leading dots escaped, "-" kept as a minus sign. */
+#define ELLIPSIS "\u2026"
+
+/* Text for roff: backslashes and leading dots escaped, "-" kept as a minus sign, nothing beyond ASCII. */
 static void print_roff(const char *text)
 {
 	bool at_line_start = true;
@@ -107,8 +109,12 @@ static void print_roff(const char *text)
 			printf("\\e");
 		else if (*text == '-')
 			printf("\\-");
-		else
+		else if (strncmp(text, ELLIPSIS, strlen(ELLIPSIS)) == 0) {
+			printf("\\&...");
+			text += strlen(ELLIPSIS) - 1;
+		} else {
 			putchar(*text);
+		}
 		at_line_start = *text == '\n';
 	}
 }
