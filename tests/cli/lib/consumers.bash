@@ -34,7 +34,8 @@ tree_by_umoci() {
 	return "$status"
 }
 
-# tree_by_containerd NAME-IN-A-REGISTRY | tree_by_containerd --import FILE: a daemon of the test's own, without root.
+# tree_by_containerd NAME-IN-A-REGISTRY | tree_by_containerd --import FILE: a daemon of the test's own, without root. From
+# version 1.7 on it makes a directory in /run whatever its configuration says, so that is its own as well.
 tree_by_containerd() {
 	local own status=0
 	own=$(mktemp -d /tmp/c.XXXXXX)
@@ -51,6 +52,7 @@ tree_by_containerd() {
 	cooper unshare bash -ec '
 		own=$1 list=$2
 		shift 2
+		mount -t tmpfs none /run
 		containerd --config "$own/config.toml" >"$own/log" 2>&1 3>&- &
 		daemon=$!
 		trap "kill $daemon; wait $daemon || true" EXIT
