@@ -72,7 +72,6 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct list_push_options push = {0};
 	struct digest digest;
-	char text[DIGEST_TEXT_SIZE];
 	int rc = read_flags(options, &push, err);
 
 	if (rc == 0)
@@ -92,11 +91,7 @@ static int run(struct command_context *context, void *values, const struct strli
 		error_prefix(err, "push %s", args->items[0]);
 		return push_status(rc, destination, err);
 	}
-	digest_format(&digest, text);
-	if (!options->quiet)
-		log_info("pushed %s@%s", destination, text);
-	if (options->digestfile)
-		rc = result_file_write(options->digestfile, text, err);
+	rc = push_report(destination, &digest, options->quiet, options->digestfile, err);
 	if (rc == 0 && options->rm)
 		rc = images_remove(context->store, &list.id, err);
 	return rc;

@@ -106,12 +106,7 @@ static int run(struct command_context *context, void *values, const struct strli
 		error_prefix(err, "push %s", destination);
 		return push_status(rc, destination, err);
 	}
-	char text[DIGEST_TEXT_SIZE];
-	digest_format(&digest, text);
-	if (!options->quiet)
-		log_info("pushed %s@%s", destination, text);
-	if (options->digestfile)
-		rc = result_file_write(options->digestfile, text, err);
+	rc = push_report(destination, &digest, options->quiet, options->digestfile, err);
 	if (rc == 0 && options->rm)
 		rc = images_remove(context->store, &entry.id, err);
 	return rc;

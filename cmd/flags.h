@@ -64,6 +64,9 @@ int push_failed(struct error **err);
 /* The same for a `rc` that sending to `destination` ended with, when that is a registry and the fault is not the
  * caller's (-EINVAL); else rc as it is. */
 int push_status(int rc, const char *destination, struct error **err);
+/* Tells what has arrived where, unless `quiet`, and writes its digest to `digestfile` (NULL: to none). */
+int push_report(const char *destination, const struct digest *digest, bool quiet, const char *digestfile,
+		struct error **err);
 
 /* Writes `text` to the file of --iidfile, --cidfile, --digestfile: no newline, never through a symlink. */
 int result_file_write(const char *path, const char *text, struct error **err);
