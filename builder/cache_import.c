@@ -300,6 +300,12 @@ static int find_mount_in(const struct cache_imports *imports, struct cache_impor
 	return rc < 0 ? error_prefix(err, "cache mount '%s'", mount->id) : 1;
 }
 
+static void give_up(struct cache_import *import, const struct error *error)
+{
+	import->is_broken = true;
+	log_warn("--cache-from '%s': %s; building without it", import->place->text, error_message(error));
+}
+
 bool cache_imports_mount(struct cache_imports *imports, const struct cache_import_mount *mount)
 {
 	for (size_t i = 0; i < imports->count; i++) {
@@ -310,8 +316,7 @@ bool cache_imports_mount(struct cache_imports *imports, const struct cache_impor
 			return true;
 		if (rc == 0)
 			continue;
-		import->is_broken = true;
-		log_warn("--cache-from '%s': %s; building without it", import->place->text, error_message(error));
+		give_up(import, error);
 	}
 	return false;
 }
@@ -345,8 +350,7 @@ bool cache_imports_find(struct cache_imports *imports, const struct digest *key,
 			return true;
 		if (rc == 0)
 			continue;
-		import->is_broken = true;
-		log_warn("--cache-from '%s': %s; building without it", import->place->text, error_message(error));
+		give_up(import, error);
 	}
 	return false;
 }
