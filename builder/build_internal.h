@@ -1,7 +1,9 @@
 /*
  * What the files of a build share:
  *
- *	build.c		the door: plan, images, what is cached, the rest, the image that comes out
+ *	build.c		the door: plan, images, what is cached, the rest
+ *	build_image.c	the image that comes out
+ *	build_result.c	and what is told about how it was made
  *	build_source.c	what steps read: contexts, images, other stages
  *	build_stage.c	one stage, step by step: from the cache, or made
  *	build_stepkey.c	the key of a step
@@ -13,6 +15,7 @@
  *	build_files.c	COPY, ADD, WORKDIR
  *	build_remote.c	what ADD fetches
  *	build_jobs.c	stages as processes
+ *	build_cache_mounts.c	cache mounts that travel with the cache
  *	cache_import.c	caches of other machines; cache_records.c has the document, cache_export.c writes it
  *
  * A stage is its base's layers and a record for each step that makes one more; everything else about it stands in the
@@ -195,6 +198,18 @@ void build_mounts_describe_cache(const struct build *build, const struct plan_st
 				 struct mount_setting *setting);
 int build_files_copy(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err);
 int build_files_workdir(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err);
+
+/* ---- build_cache_mounts.c, build_image.c, build_result.c ------------------------------------------------------------
+ */
+
+/* Names the cache mounts of the plan that travel (none without --cache-mounts), and brings those that are missing. */
+int build_cache_mounts_take(struct build *build, struct cache_mounts *mounts, struct error **err);
+/* The target is done: writes its image, under all its names. */
+int build_image_write(struct build *build, struct image *image, struct error **err);
+/* Everything in `result` besides the image and its cache mounts. */
+void build_result_gather(struct build *build, struct build_result *result);
+/* Adds the records of the stages whose layers the image has: the target and those that it is FROM. */
+void build_add_records_of_image(const struct build *build, struct cache_records *records);
 
 /* ---- build_jobs.c -------------------------------------------------------------------------------------------------
  */
