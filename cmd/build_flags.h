@@ -34,7 +34,8 @@ struct build_flags {
 	struct sign_flags sign;
 	struct run_flags run;
 };
-extern const struct option_group build_group, build_image_group, build_platform_group;
+extern const struct option_group build_group, build_output_group, build_image_group, build_platform_group,
+	build_cache_group, build_attest_group, build_compat_group;
 
 enum build_progress {
 	BUILD_PROGRESS_AUTO, /* a terminal's view on a terminal, else lines */

@@ -44,7 +44,7 @@ struct option_use {
 	const struct option_group *group;
 	size_t offset; /* of the group's struct within the command's */
 };
-#define OPTION_USES_MAX 12
+#define OPTION_USES_MAX 16
 
 enum option_order {
 	OPTIONS_ANYWHERE, /* rm ctr --all */
