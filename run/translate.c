@@ -188,7 +188,7 @@ int translation_start(struct translation *t, int listener, struct credentials *c
 	if (statx(translation_root(t), "", AT_EMPTY_PATH, STATX_MNT_ID, &st) == 0)
 		e->root_mount = st.stx_mnt_id;
 	struct task *task = tasks_find(e->tasks, t->first);
-	int cwd = task ? view_open_name(t, buf_str(&t->cwd)) : -ESRCH;
+	int cwd = task ? view_open_canonical(t, buf_str(&t->cwd), 0) : -ESRCH;
 	if (cwd < 0)
 		return error_set(err, -cwd, "working directory: %s", strerror(-cwd));
 	task->fs = task_fs_new(cwd, /* root */ -1, t->spec->umask ? t->spec->umask : 022);

@@ -73,9 +73,35 @@ struct translation {
 	uint64_t execs, stops; /* for the trace */
 };
 
-/* ---- translate_view.c ---- */
+/* ---- translate_mounts.c ---- */
 int view_open(struct translation *t, struct error **err);
 void view_close(struct translation *t);
+/* "/a/b" is in "/a", and everything in "". */
+bool view_is_in(const char *path, const char *above, size_t length);
+/* The mount that a path of the step is in, or at. */
+const struct view_mount *view_mount_of(const struct translation *t, const char *path);
+bool view_is_mount_point(const struct translation *t, const char *path);
+/* Is something mounted below this directory, or at it? */
+bool view_has_mounts(const struct translation *t, const char *path);
+/* The step's name of what this descriptor of ours holds; false: it is nothing of the step's tree. */
+bool view_name(const struct translation *t, int fd, struct buf *path);
+bool view_name_of_real(const struct translation *t, const char *real, struct buf *path);
+/* O_PATH, with `flags` besides, and RESOLVE_… of openat2(2). */
+MUST_CHECK int view_open_in(int dirfd, const char *path, uint64_t flags, uint64_t resolve);
+/* A path of the step without links, O_PATH: from the mount that it is in. */
+MUST_CHECK int view_open_canonical(const struct translation *t, const char *path, uint64_t flags);
+
+/* ---- translate_walk.c ---- */
+/* Where a path starts, without links, and what `..` does not leave: the first `floor` bytes of it. */
+struct view_start {
+	const char *path;
+	size_t floor;
+};
+/* The long way of view_find(). `spot->wants_directory` is set. */
+int view_walk(struct translation *t, const struct trap *trap, const struct view_start *start, const char *path,
+	      unsigned flags, struct spot *spot);
+
+/* ---- translate_view.c ---- */
 /* -ENOENT, -ENOTDIR, -ELOOP, -EACCES, … as the kernel would say. */
 int view_find(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned flags,
 	      struct spot *spot);
@@ -84,13 +110,6 @@ int view_find_at(struct translation *t, const struct trap *trap, int dirfd, uint
 		 struct spot *spot);
 int view_find_text(struct translation *t, const struct trap *trap, int dirfd, const char *path, unsigned flags,
 		   struct spot *spot);
-/* The step's name of what this descriptor of ours holds; false: it is nothing of the step's tree. */
-bool view_name(const struct translation *t, int fd, struct buf *path);
-bool view_name_of_real(const struct translation *t, const char *real, struct buf *path);
-/* The mount that a path of the step is in, or at. */
-const struct view_mount *view_mount_of(const struct translation *t, const char *path);
-/* A path of the step without links, O_PATH. */
-MUST_CHECK int view_open_name(const struct translation *t, const char *path);
 /* True when something is mounted at this name. */
 bool view_is_mount(const struct translation *t, const struct spot *spot);
 /* A descriptor of the caller's, O_PATH, if it is nothing of the host's file system. */
@@ -126,7 +145,7 @@ int make_accessible(struct translation *t, int fd);
 /* The file is about to be changed: a name of it that is shared with a layer becomes a file of its own. */
 int make_private(struct translation *t, struct spot *spot);
 
-/* ---- translate_trace.c ---- */
+/* ---- translate_trace.c, translate_threads.c, translate_regs.c ---- */
 struct trace_regs {
 	int64_t number; /* of the call that is under way; -1: none */
 	int64_t result;

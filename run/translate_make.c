@@ -177,7 +177,7 @@ static int find_place(struct translation *t, struct spot *spot)
 	if (!slash || slash[1] == '\0' || strlen(slash + 1) > NAME_MAX)
 		return -EBUSY;
 	cleanup_free char *above = mem_strndup(path, (size_t)(slash - path));
-	spot->parent = view_open_name(t, above);
+	spot->parent = view_open_canonical(t, above, 0);
 	if (spot->parent < 0)
 		return spot->parent;
 	snprintf(spot->leaf, sizeof(spot->leaf), "%s", slash + 1);

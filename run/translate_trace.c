@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <linux/audit.h>
-#include <linux/elf.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,15 +16,13 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "run/loader/protocol.h"
-#include "run/translate_internal.h"
+#include "run/translate_trace_internal.h"
 
 #define TRACE_OPTIONS                                                                                                  \
 	(PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | \
@@ -33,165 +30,6 @@
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 #define ERESTARTSYS 512
 #define ERESTARTNOINTR 513
-#define BUCKETS 256
-
-/* ---- Registers ---- */
-
-#if defined(__x86_64__)
-int trace_read_regs(pid_t tid, struct trace_regs *regs)
-{
-	struct user_regs_struct native;
-	struct iovec area = {.iov_base = &native, .iov_len = sizeof(native)};
-
-	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &area) < 0)
-		return -errno;
-	_Static_assert(sizeof(native) <= sizeof(regs->native), "the registers do not fit");
-	memcpy(regs->native, &native, sizeof(native));
-	regs->number = (int64_t)native.orig_rax;
-	regs->result = (int64_t)native.rax;
-	const uint64_t args[TRAP_ARGS] = {native.rdi, native.rsi, native.rdx, native.r10, native.r8, native.r9};
-	memcpy(regs->args, args, sizeof(args));
-	return 0;
-}
-
-int trace_write_regs(pid_t tid, const struct trace_regs *regs)
-{
-	struct user_regs_struct native;
-	struct iovec area = {.iov_base = &native, .iov_len = sizeof(native)};
-
-	memcpy(&native, regs->native, sizeof(native));
-	native.orig_rax = (unsigned long long)regs->number;
-	native.rax = (unsigned long long)regs->result;
-	native.rdi = regs->args[0];
-	native.rsi = regs->args[1];
-	native.rdx = regs->args[2];
-	native.r10 = regs->args[3];
-	native.r8 = regs->args[4];
-	native.r9 = regs->args[5];
-	return ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &area) < 0 ? -errno : 0;
-}
-
-/* Has the call made once more when the thread goes on. */
-static void go_back(struct trace_regs *regs, int64_t number)
-{
-	struct user_regs_struct native;
-
-	memcpy(&native, regs->native, sizeof(native));
-	native.rip -= 2; /* syscall */
-	memcpy(regs->native, &native, sizeof(native));
-	regs->result = number;
-	regs->number = -1;
-}
-#else
-int trace_read_regs(pid_t tid, struct trace_regs *regs)
-{
-	return -ENOTSUP;
-}
-
-int trace_write_regs(pid_t tid, const struct trace_regs *regs)
-{
-	return -ENOTSUP;
-}
-
-static void go_back(struct trace_regs *regs, int64_t number)
-{
-}
-#endif
-
-/* ---- What is known of a traced thread beside run/tasks.h ---- */
-
-struct traced_thread {
-	struct traced_thread *next;
-	pid_t tid;
-	bool is_held;			  /* it has stopped first, and its creator's event is still to come */
-	bool is_announced;		  /* the other way round */
-	struct trace_regs *restore;	  /* arguments to put back behind the call that is under way */
-	uint64_t again_first, again_last; /* close_range(2): the rest of it, after the first half; 0, 0: none */
-	struct exec_plan *exec;
-	bool is_kept_back; /* stopped for another's sake; what it stopped with is `kept_status` */
-	int kept_status;
-};
-
-struct traced {
-	struct traced_thread *buckets[BUCKETS];
-	pid_t *helpers;
-	size_t helper_count;
-};
-
-static struct traced_thread **find_place(struct translation *t, pid_t tid)
-{
-	struct traced_thread **place = &t->traced->buckets[(unsigned)tid % BUCKETS];
-
-	while (*place && (*place)->tid != tid)
-		place = &(*place)->next;
-	return place;
-}
-
-static struct traced_thread *thread_of(struct translation *t, pid_t tid)
-{
-	struct traced_thread **place = find_place(t, tid);
-
-	if (!*place) {
-		*place = mem_alloc(sizeof(**place));
-		(*place)->tid = tid;
-	}
-	return *place;
-}
-
-static void forget(struct translation *t, pid_t tid)
-{
-	struct traced_thread **place = find_place(t, tid);
-	struct traced_thread *thread = *place;
-
-	if (!thread)
-		return;
-	*place = thread->next;
-	free(thread->restore);
-	if (thread->exec)
-		exec_plan_free(thread->exec);
-	free(thread);
-}
-
-void trace_new(struct translation *t)
-{
-	t->traced = mem_alloc(sizeof(*t->traced));
-}
-
-void trace_free(struct translation *t)
-{
-	if (!t->traced)
-		return;
-	for (size_t i = 0; i < BUCKETS; i++)
-		while (t->traced->buckets[i])
-			forget(t, t->traced->buckets[i]->tid);
-	free(t->traced->helpers);
-	free(take_ptr(&t->traced));
-}
-
-struct exec_plan **trace_exec_plan(struct translation *t, pid_t tid)
-{
-	return &thread_of(t, tid)->exec;
-}
-
-void trace_add_helper(struct translation *t, pid_t pid)
-{
-	struct traced *traced = t->traced;
-
-	traced->helpers = mem_grow(traced->helpers, traced->helper_count + 1, sizeof(*traced->helpers));
-	traced->helpers[traced->helper_count++] = pid;
-}
-
-static bool take_helper(struct translation *t, pid_t pid)
-{
-	for (size_t i = 0; i < t->traced->helper_count; i++) {
-		if (t->traced->helpers[i] != pid)
-			continue;
-		t->traced->helpers[i] = t->traced->helpers[--t->traced->helper_count];
-		return true;
-	}
-	return false;
-}
-
 /* ---- Going on ---- */
 
 static void go_on(pid_t tid, int signal_number)
@@ -207,71 +45,10 @@ static void go_to_exit(pid_t tid)
 
 void trace_restore_after(struct translation *t, pid_t tid, const struct trace_regs *original)
 {
-	struct traced_thread *thread = thread_of(t, tid);
+	struct traced_thread *thread = traced_thread_of(t, tid);
 
 	free(thread->restore);
 	thread->restore = mem_dup(original, sizeof(*original));
-}
-
-/* ---- Keeping others still ---- */
-
-#define HOLD_ROUNDS 50
-
-/* Has this thread come to a stop? One that waits in the kernel does not, and writes nothing meanwhile. */
-static bool wait_for_stop(struct traced_thread *thread)
-{
-	const struct timespec pause = {.tv_nsec = 100000};
-	int status;
-
-	for (unsigned i = 0; i < HOLD_ROUNDS; i++) {
-		pid_t got = waitpid(thread->tid, &status, __WALL | WNOHANG);
-		if (got < 0)
-			return false;
-		if (got > 0) {
-			thread->is_kept_back = true;
-			thread->kept_status = status;
-			return true;
-		}
-		nanosleep(&pause, NULL);
-	}
-	return false;
-}
-
-bool trace_hold_others(struct translation *t, pid_t tid)
-{
-	const struct task *caller = tasks_known(t->emulation.tasks, tid);
-	bool holds = false;
-
-	for (size_t i = 0; caller && i < BUCKETS; i++) {
-		for (struct traced_thread *at = t->traced->buckets[i]; at; at = at->next) {
-			const struct task *task = tasks_known(t->emulation.tasks, at->tid);
-			/* Who has the same image has the same memory, or had it once. */
-			if (!task || at->tid == tid || at->is_held || at->is_kept_back || task->image != caller->image)
-				continue;
-			if (task->tgid != caller->tgid && !task->shares_memory && !caller->shares_memory)
-				continue;
-			if (ptrace(PTRACE_INTERRUPT, at->tid, NULL, NULL) == 0)
-				holds |= wait_for_stop(at);
-		}
-	}
-	return holds;
-}
-
-static void hear(struct translation *t, pid_t tid, int status);
-
-void trace_let_others_go(struct translation *t, pid_t tid)
-{
-	for (size_t i = 0; i < BUCKETS; i++) {
-		for (struct traced_thread *at = t->traced->buckets[i], *next; at; at = next) {
-			next = at->next;
-			if (!at->is_kept_back || at->tid == tid)
-				continue;
-			at->is_kept_back = false;
-			hear(t, at->tid, at->kept_status);
-			/* Hearing may have changed the table: from the start of the bucket. */
-			next = t->traced->buckets[i];
-		}
-	}
 }
 
 /* ---- Births ---- */
@@ -296,7 +73,7 @@ static void hear_birth(struct translation *t, pid_t creator, unsigned event)
 		struct task *task = tasks_known(t->emulation.tasks, (pid_t)child);
 		if (task)
 			task->shares_memory = (flags & CLONE_VM) != 0;
-		struct traced_thread *thread = thread_of(t, (pid_t)child);
+		struct traced_thread *thread = traced_thread_of(t, (pid_t)child);
 		if (thread->is_held)
 			go_on((pid_t)child, 0);
 		else
@@ -309,7 +86,7 @@ static void hear_birth(struct translation *t, pid_t creator, unsigned event)
 static void hear_stop(struct translation *t, pid_t tid, int signal_number)
 {
 	bool is_known = tasks_known(t->emulation.tasks, tid) != NULL;
-	struct traced_thread *thread = thread_of(t, tid);
+	struct traced_thread *thread = traced_thread_of(t, tid);
 
 	if (!is_known) {
 		thread->is_held = true;
@@ -329,14 +106,14 @@ static void hear_stop(struct translation *t, pid_t tid, int signal_number)
 
 static void hear_end(struct translation *t, pid_t tid, int status)
 {
-	if (take_helper(t, tid))
+	if (traced_take_helper(t, tid))
 		return;
 	if (tid == t->first) {
 		t->has_ended = true;
 		t->status = status;
 	}
 	tasks_gone(t->emulation.tasks, tid);
-	forget(t, tid);
+	traced_forget(t, tid);
 }
 
 /* ---- exec ---- */
@@ -347,12 +124,12 @@ static void hear_exec(struct translation *t, pid_t tid)
 
 	ptrace(PTRACE_GETEVENTMSG, tid, NULL, &before);
 	struct exec_plan *plan = NULL;
-	struct traced_thread **place = find_place(t, (pid_t)before);
+	struct traced_thread **place = traced_place(t, (pid_t)before);
 	if (*place)
 		plan = take_ptr(&(*place)->exec);
 	if ((pid_t)before != tid) {
 		tasks_become(t->emulation.tasks, (pid_t)before, tid);
-		forget(t, (pid_t)before);
+		traced_forget(t, (pid_t)before);
 	}
 	/* The first is our own init. */
 	if (!t->is_armed) {
@@ -360,7 +137,7 @@ static void hear_exec(struct translation *t, pid_t tid)
 		go_on(tid, 0);
 		return;
 	}
-	struct traced_thread *thread = thread_of(t, tid);
+	struct traced_thread *thread = traced_thread_of(t, tid);
 	free(take_ptr(&thread->restore));
 	if (thread->exec)
 		exec_plan_free(thread->exec);
@@ -415,7 +192,7 @@ static void hear_call(struct translation *t, pid_t tid)
 		if (changed && regs.number >= 0)
 			trace_restore_after(t, tid, &original);
 	} else if (regs.number == SYS_close_range) {
-		struct traced_thread *thread = thread_of(t, tid);
+		struct traced_thread *thread = traced_thread_of(t, tid);
 		changed = split_range(thread, &regs);
 		if (changed)
 			trace_restore_after(t, tid, &original);
@@ -436,7 +213,7 @@ static void hear_call(struct translation *t, pid_t tid)
 /* Behind a call whose arguments were changed. */
 static void hear_exit(struct translation *t, pid_t tid)
 {
-	struct traced_thread *thread = thread_of(t, tid);
+	struct traced_thread *thread = traced_thread_of(t, tid);
 	cleanup_free struct trace_regs *original = take_ptr(&thread->restore);
 	struct trace_regs regs;
 
@@ -448,7 +225,7 @@ static void hear_exit(struct translation *t, pid_t tid)
 			regs.args[1] = thread->again_last;
 			/* The rest; the arguments of the whole come back behind it. */
 			thread->restore = take_ptr(&original);
-			go_back(&regs, SYS_close_range);
+			trace_go_back(&regs, SYS_close_range);
 		} else if (is_restart) {
 			/* It will be asked again as it was. */
 			regs.number = original->number;
@@ -477,7 +254,7 @@ static void deliver(struct translation *t, pid_t tid, int signal_number)
 
 /* ---- The loop ---- */
 
-static void hear(struct translation *t, pid_t tid, int status)
+void trace_hear(struct translation *t, pid_t tid, int status)
 {
 	if (!WIFSTOPPED(status)) {
 		hear_end(t, tid, status);
@@ -528,7 +305,7 @@ static bool hear_of(struct translation *t, pid_t tid)
 		return false;
 	if (tid == t->first)
 		t->usage = usage;
-	hear(t, tid, status);
+	trace_hear(t, tid, status);
 	return true;
 }
 
@@ -538,7 +315,7 @@ static bool hear_of_all(struct translation *t)
 {
 	bool heard = false;
 
-	for (size_t i = 0; i < BUCKETS; i++)
+	for (size_t i = 0; i < TRACED_BUCKETS; i++)
 		for (const struct traced_thread *at = t->traced->buckets[i]; at; at = at->next)
 			if (!at->is_kept_back && hear_of(t, at->tid)) {
 				heard = true;
@@ -565,7 +342,7 @@ void translation_wait(struct translation *t)
 		info.si_pid = 0;
 		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | WNOHANG | __WALL) < 0 || info.si_pid == 0)
 			return;
-		bool is_ours = *find_place(t, info.si_pid) || is_helper(t, info.si_pid);
+		bool is_ours = *traced_place(t, info.si_pid) || is_helper(t, info.si_pid);
 		if (!(is_ours ? hear_of(t, info.si_pid) : hear_of_all(t)))
 			return;
 	}
@@ -590,7 +367,7 @@ bool translation_has_ended(const struct translation *t, int *status, struct rusa
 int translation_seize(struct translation *t, pid_t pid, struct error **err)
 {
 	t->first = pid;
-	thread_of(t, pid);
+	traced_thread_of(t, pid);
 	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(long)TRACE_OPTIONS) < 0)
 		return error_set_errno(err, "trace the step's first process (a profile around us may forbid ptrace)");
 	return 0;
@@ -601,7 +378,7 @@ static bool kill_all(struct translation *t)
 {
 	bool found = false;
 
-	for (size_t i = 0; i < BUCKETS; i++) {
+	for (size_t i = 0; i < TRACED_BUCKETS; i++) {
 		for (struct traced_thread *at = t->traced->buckets[i], *next; at; at = next) {
 			int status;
 			next = at->next;

@@ -1,0 +1,285 @@
+/*
+ * The step's tree: its root and what is mounted over it, each a directory or file of ours with the name that the step
+ * has for it, and the names that things have in it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/rootpath.h"
+#include "run/translate_internal.h"
+
+/* ---- Names ---- */
+
+bool view_is_in(const char *path, const char *above, size_t length)
+{
+	return strncmp(path, above, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+const struct view_mount *view_mount_of(const struct translation *t, const char *path)
+{
+	for (size_t i = 1; i < t->mount_count; i++)
+		if (view_is_in(path, t->mounts[i].target, t->mounts[i].target_length))
+			return &t->mounts[i];
+	return &t->mounts[0];
+}
+
+bool view_is_mount_point(const struct translation *t, const char *path)
+{
+	const struct view_mount *mount = view_mount_of(t, path);
+
+	return mount->target_length == strlen(path);
+}
+
+bool view_has_mounts(const struct translation *t, const char *path)
+{
+	size_t length = strlen(path);
+
+	for (size_t i = 1; i < t->mount_count; i++)
+		if (view_is_in(t->mounts[i].target, path, length))
+			return true;
+	return false;
+}
+
+bool view_name_of_real(const struct translation *t, const char *real, struct buf *path)
+{
+	const struct view_mount *best = NULL;
+
+	for (size_t i = 0; i < t->mount_count; i++) {
+		const struct view_mount *mount = &t->mounts[i];
+		if (!view_is_in(real, mount->real, mount->real_length) || (mount->is_file && real[mount->real_length]))
+			continue;
+		if (!best || mount->real_length > best->real_length)
+			best = mount;
+	}
+	if (!best)
+		return false;
+	buf_clear(path);
+	buf_append_str(path, best->target);
+	buf_append_str(path, real + best->real_length);
+	return true;
+}
+
+static bool real_name(int fd, char real[PATH_MAX])
+{
+	char proc[FD_PROC_PATH_SIZE];
+	ssize_t length = readlink(fd_proc_path(fd, proc), real, PATH_MAX - 1);
+
+	if (length <= 0 || real[0] != '/')
+		return false;
+	real[length] = '\0';
+	return true;
+}
+
+bool view_name(const struct translation *t, int fd, struct buf *path)
+{
+	char real[PATH_MAX];
+
+	return real_name(fd, real) && view_name_of_real(t, real, path);
+}
+
+/* ---- Opening ---- */
+
+int view_open_in(int dirfd, const char *path, uint64_t flags, uint64_t resolve)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC | flags, .resolve = resolve | RESOLVE_NO_MAGICLINKS};
+	long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+int view_open_canonical(const struct translation *t, const char *path, uint64_t flags)
+{
+	const struct view_mount *mount = view_mount_of(t, path);
+	const char *rest = path + mount->target_length;
+
+	while (*rest == '/')
+		rest++;
+	if (*rest == '\0')
+		return fcntl(mount->fd, F_DUPFD_CLOEXEC, 0);
+	return view_open_in(mount->fd, rest, O_NOFOLLOW | flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
+/* ---- Life ---- */
+
+static void add_mount(struct translation *t, const char *target, int fd, enum view_kind kind, bool read_only)
+{
+	char real[PATH_MAX] = "/";
+	struct stat st;
+
+	t->mounts = mem_grow(t->mounts, t->mount_count + 1, sizeof(*t->mounts));
+	struct view_mount *mount = &t->mounts[t->mount_count++];
+	*mount = (struct view_mount){.target = mem_strdup(target), .fd = fd, .kind = kind, .read_only = read_only};
+	mount->target_length = strlen(target);
+	if (!real_name(fd, real))
+		snprintf(real, sizeof(real), "/memfd:%p", (void *)mount);
+	mount->real = mem_strdup(strcmp(real, "/") == 0 ? "" : real);
+	mount->real_length = strlen(mount->real);
+	mount->is_file = fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode);
+}
+
+static int add_directory(struct translation *t, const char *target, const char *source, enum view_kind kind,
+			 bool read_only, struct error **err)
+{
+	int fd = open(source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set_errno(err, "open '%s'", source);
+	add_mount(t, target, fd, kind, read_only);
+	return 0;
+}
+
+static const char *const dev_names[] = {"null", "zero", "full", "random", "urandom", "tty"};
+static const struct {
+	const char *name, *target;
+} dev_links[] = {{"fd", "/proc/self/fd"},
+		 {"stdin", "/proc/self/fd/0"},
+		 {"stdout", "/proc/self/fd/1"},
+		 {"stderr", "/proc/self/fd/2"},
+		 {"ptmx", "pts/ptmx"}};
+
+/* Names that stand for devices: the directory that lists them is ours, the devices are the host's. */
+static int add_dev(struct translation *t, struct error **err)
+{
+	if (mkdirat(t->scratch, "dev", 0755) < 0)
+		return error_set_errno(err, "make a directory for /dev");
+	cleanup_close int dev = fd_open_dir(t->scratch, "dev", err);
+	if (dev < 0)
+		return dev;
+	for (size_t i = 0; i < ARRAY_COUNT(dev_names); i++)
+		if (mknodat(dev, dev_names[i], S_IFREG | 0666, 0) < 0)
+			return error_set_errno(err, "make '/dev/%s'", dev_names[i]);
+	for (size_t i = 0; i < ARRAY_COUNT(dev_links); i++)
+		if (symlinkat(dev_links[i].target, dev, dev_links[i].name) < 0)
+			return error_set_errno(err, "make '/dev/%s'", dev_links[i].name);
+	if (mkdirat(dev, "shm", 0700) < 0 || fchmodat(dev, "shm", 01777, 0) < 0 || mkdirat(dev, "mqueue", 0700) < 0 ||
+	    mkdirat(dev, "pts", 0755) < 0)
+		return error_set_errno(err, "make directories of /dev");
+	int fd = openat(dev, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set_errno(err, "open /dev");
+	add_mount(t, "/dev", fd, VIEW_TREE, /* read_only */ false);
+	for (size_t i = 0; i < ARRAY_COUNT(dev_names); i++) {
+		cleanup_free char *path = mem_printf("/dev/%s", dev_names[i]);
+		int node = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		struct stat st;
+		if (node < 0 || fstat(node, &st) < 0 || !S_ISCHR(st.st_mode)) {
+			fd_close(node);
+			if (strcmp(dev_names[i], "tty") == 0)
+				continue;
+			return error_set(err, ENODEV, "'%s' is not a device", path);
+		}
+		add_mount(t, path, node, VIEW_DEV, /* read_only */ false);
+	}
+	return add_directory(t, "/dev/pts", "/dev/pts", VIEW_TREE, false, err);
+}
+
+static int add_text(struct translation *t, const char *path, const char *text, struct error **err)
+{
+	cleanup_free char *where = NULL;
+
+	if (!text)
+		return 0;
+	int fd = fd_from_memory("text", text, strlen(text), err);
+	if (fd < 0)
+		return fd;
+	fchmod(fd, 0644);
+	int rc = rootpath_resolve(t->mounts[0].fd, path, &where, err);
+	if (rc < 0) {
+		fd_close(fd);
+		return error_prefix(err, "%s", path);
+	}
+	add_mount(t, where, fd, VIEW_TREE, /* read_only */ false);
+	return 0;
+}
+
+static int add_volume(struct translation *t, const struct run_mount *mount, struct error **err)
+{
+	cleanup_free char *whole = mount->target[0] == '/'
+					   ? mem_strdup(mount->target)
+					   : mem_printf("%s/%s", t->spec->cwd ? t->spec->cwd : "", mount->target);
+	cleanup_free char *where = NULL;
+	int rc = rootpath_resolve(t->mounts[0].fd, whole, &where, err);
+
+	if (rc < 0)
+		return error_prefix(err, "mount on '%s'", mount->target);
+	if (mount->type == RUN_MOUNT_OVERLAY)
+		return error_set(err, ENOTSUP,
+				 "mount on '%s': a root without namespaces has no overlays (see 'cooper info')",
+				 mount->target);
+	if (mount->type == RUN_MOUNT_TMPFS) {
+		cleanup_free char *name = mem_printf("volume-%zu", t->mount_count);
+		if (mkdirat(t->scratch, name, 0700) < 0 ||
+		    fchmodat(t->scratch, name, mount->mode ? mount->mode : 01777, 0) < 0)
+			return error_set_errno(err, "make a directory for '%s'", mount->target);
+		int fd = openat(t->scratch, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			return error_set_errno(err, "open the directory for '%s'", mount->target);
+		add_mount(t, where, fd, VIEW_TREE, mount->flags & RUN_MOUNT_READ_ONLY);
+		return 0;
+	}
+	int fd = mount->source ? open(mount->source, O_PATH | O_CLOEXEC) : fcntl(mount->source_fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0 && mount->flags & RUN_MOUNT_OPTIONAL)
+		return 0;
+	if (fd < 0)
+		return error_set_errno(err, "mount '%s' on '%s'", mount->source ? mount->source : "", mount->target);
+	add_mount(t, where, fd, VIEW_TREE, mount->flags & RUN_MOUNT_READ_ONLY);
+	return 0;
+}
+
+/* The root stays first; of the others the one that is mounted in another before that. */
+static int compare_mounts(const void *a, const void *b)
+{
+	const struct view_mount *x = a, *y = b;
+
+	return x->target_length > y->target_length ? -1 : x->target_length < y->target_length;
+}
+
+int view_open(struct translation *t, struct error **err)
+{
+	const struct run_spec *spec = t->spec;
+	int root = spec->root.mounted >= 0 ? spec->root.mounted : spec->root.upper;
+	int fd = openat(root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int rc = 0;
+
+	if (fd < 0)
+		return error_set_errno(err, "open the step's root");
+	add_mount(t, "", fd, VIEW_TREE, spec->root.read_only);
+	rc = add_directory(t, "/proc", "/proc", VIEW_PROC, /* read_only */ false, err);
+	if (rc == 0)
+		rc = add_directory(t, "/sys", "/sys", VIEW_TREE, /* read_only */ true, err);
+	if (rc == 0)
+		rc = add_dev(t, err);
+	if (rc == 0)
+		rc = add_text(t, "/etc/hosts", spec->etc_hosts, err);
+	if (rc == 0)
+		rc = add_text(t, "/etc/resolv.conf", spec->etc_resolv_conf, err);
+	if (rc == 0)
+		rc = add_text(t, "/etc/hostname", spec->etc_hostname, err);
+	if (rc == 0)
+		rc = add_text(t, "/run/.containerenv", spec->containerenv, err);
+	for (size_t i = 0; rc == 0 && i < spec->mount_count; i++)
+		rc = add_volume(t, &spec->mounts[i], err);
+	if (rc == 0)
+		qsort(t->mounts + 1, t->mount_count - 1, sizeof(*t->mounts), compare_mounts);
+	return rc;
+}
+
+void view_close(struct translation *t)
+{
+	for (size_t i = 0; i < t->mount_count; i++) {
+		free(t->mounts[i].target);
+		free(t->mounts[i].real);
+		fd_close(t->mounts[i].fd);
+	}
+	free(t->mounts);
+	t->mounts = NULL;
+	t->mount_count = 0;
+}

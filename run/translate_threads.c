@@ -1,0 +1,146 @@
+/*
+ * The threads that are traced: a table by their ids, and keeping those still that share a memory.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "run/translate_trace_internal.h"
+
+struct traced_thread **traced_place(struct translation *t, pid_t tid)
+{
+	struct traced_thread **place = &t->traced->buckets[(unsigned)tid % TRACED_BUCKETS];
+
+	while (*place && (*place)->tid != tid)
+		place = &(*place)->next;
+	return place;
+}
+
+struct traced_thread *traced_thread_of(struct translation *t, pid_t tid)
+{
+	struct traced_thread **place = traced_place(t, tid);
+
+	if (!*place) {
+		*place = mem_alloc(sizeof(**place));
+		(*place)->tid = tid;
+	}
+	return *place;
+}
+
+void traced_forget(struct translation *t, pid_t tid)
+{
+	struct traced_thread **place = traced_place(t, tid);
+	struct traced_thread *thread = *place;
+
+	if (!thread)
+		return;
+	*place = thread->next;
+	free(thread->restore);
+	if (thread->exec)
+		exec_plan_free(thread->exec);
+	free(thread);
+}
+
+void trace_new(struct translation *t)
+{
+	t->traced = mem_alloc(sizeof(*t->traced));
+}
+
+void trace_free(struct translation *t)
+{
+	if (!t->traced)
+		return;
+	for (size_t i = 0; i < TRACED_BUCKETS; i++)
+		while (t->traced->buckets[i])
+			traced_forget(t, t->traced->buckets[i]->tid);
+	free(t->traced->helpers);
+	free(take_ptr(&t->traced));
+}
+
+struct exec_plan **trace_exec_plan(struct translation *t, pid_t tid)
+{
+	return &traced_thread_of(t, tid)->exec;
+}
+
+void trace_add_helper(struct translation *t, pid_t pid)
+{
+	struct traced *traced = t->traced;
+
+	traced->helpers = mem_grow(traced->helpers, traced->helper_count + 1, sizeof(*traced->helpers));
+	traced->helpers[traced->helper_count++] = pid;
+}
+
+bool traced_take_helper(struct translation *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->traced->helper_count; i++) {
+		if (t->traced->helpers[i] != pid)
+			continue;
+		t->traced->helpers[i] = t->traced->helpers[--t->traced->helper_count];
+		return true;
+	}
+	return false;
+}
+
+/* ---- Keeping others still ---- */
+
+#define HOLD_ROUNDS 50
+
+/* Has this thread come to a stop? One that waits in the kernel does not, and writes nothing meanwhile. */
+static bool wait_for_stop(struct traced_thread *thread)
+{
+	const struct timespec pause = {.tv_nsec = 100000};
+	int status;
+
+	for (unsigned i = 0; i < HOLD_ROUNDS; i++) {
+		pid_t got = waitpid(thread->tid, &status, __WALL | WNOHANG);
+		if (got < 0)
+			return false;
+		if (got > 0) {
+			thread->is_kept_back = true;
+			thread->kept_status = status;
+			return true;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+bool trace_hold_others(struct translation *t, pid_t tid)
+{
+	const struct task *caller = tasks_known(t->emulation.tasks, tid);
+	bool holds = false;
+
+	for (size_t i = 0; caller && i < TRACED_BUCKETS; i++) {
+		for (struct traced_thread *at = t->traced->buckets[i]; at; at = at->next) {
+			const struct task *task = tasks_known(t->emulation.tasks, at->tid);
+			/* Who has the same image has the same memory, or had it once. */
+			if (!task || at->tid == tid || at->is_held || at->is_kept_back || task->image != caller->image)
+				continue;
+			if (task->tgid != caller->tgid && !task->shares_memory && !caller->shares_memory)
+				continue;
+			if (ptrace(PTRACE_INTERRUPT, at->tid, NULL, NULL) == 0)
+				holds |= wait_for_stop(at);
+		}
+	}
+	return holds;
+}
+
+void trace_let_others_go(struct translation *t, pid_t tid)
+{
+	for (size_t i = 0; i < TRACED_BUCKETS; i++) {
+		for (struct traced_thread *at = t->traced->buckets[i], *next; at; at = next) {
+			next = at->next;
+			if (!at->is_kept_back || at->tid == tid)
+				continue;
+			at->is_kept_back = false;
+			trace_hear(t, at->tid, at->kept_status);
+			/* Hearing may have changed the table: from the start of the bucket. */
+			next = t->traced->buckets[i];
+		}
+	}
+}
