@@ -1,8 +1,10 @@
 /*
  * What the files of a copy share. One job is one call of copy_into_container():
  *
- *	copy.c		the flow: owner, mode, destination, what each source becomes
- *	copy_source.c	sources: patterns to paths
+ *	copy.c		the flow: owner, mode, destination
+ *	copy_from.c	where sources come from
+ *	copy_source.c	sources: what the user writes to paths
+ *	copy_put.c	what each source becomes
  *	copy_tree.c	files and directories
  *	copy_archive.c	archives, through libarchive
  *	copy_place.c	the container's side: everything that is made in its root is made there
@@ -56,7 +58,7 @@ struct copy_job {
 
 void copy_job_done(struct copy_job *job);
 
-/* ---- copy.c ----------------------------------------------------------------------------------------------------- */
+/* ---- copy_from.c ------------------------------------------------------------------------------------------------ */
 
 struct rootfs;
 
@@ -140,10 +142,43 @@ static inline const char *copy_digest_path(const struct copy_job *job, const cha
 
 /* ---- copy_source.c ---------------------------------------------------------------------------------------------- */
 
+/* One thing to copy: a path in the source root, or an address. */
+struct copy_source {
+	char *path;
+	bool is_url, is_git;
+	const char *kept; /* with --parents: the part of path that is kept, borrowed from it; else NULL */
+};
+struct copy_sources {
+	struct copy_source *items;
+	size_t count;
+};
+void copy_sources_done(struct copy_sources *sources);
+CLEANUP_FOR_VALUE(struct copy_sources, copy_sources_done)
+/* What the texts stand for; relative ones are in `directory`. */
+int copy_sources_expand(struct copy_job *job, const char *directory, const struct strlist *texts,
+			struct copy_sources *sources, struct error **err);
 /* Where "**" is no more than "*", as in a Dockerfile without --parents: makes it one. */
 void copy_join_stars(char *pattern);
 /* Paths in the source root that a pattern (absolute, cleaned) stands for, sorted. None is success. */
 int copy_expand(int root, const char *pattern, struct strlist *paths, struct error **err);
+
+/* ---- copy_put.c ------------------------------------------------------------------------------------------------- */
+
+struct copy_destination {
+	char *path; /* in the container */
+	bool into;  /* it is or becomes a directory, and what comes is put into it */
+};
+void copy_destination_done(struct copy_destination *to);
+CLEANUP_FOR_VALUE(struct copy_destination, copy_destination_done)
+int copy_put(struct copy_job *job, const struct copy_source *source, const struct copy_destination *to,
+	     struct error **err);
+
+static inline const char *copy_last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
 
 /* ---- copy_tree.c ------------------------------------------------------------------------------------------------ */
 

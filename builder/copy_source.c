@@ -1,11 +1,13 @@
 /*
- * Sources: what a pattern stands for inside the root that it is looked up in.
+ * Sources: from what the user writes to paths and addresses. A pattern is expanded inside the root that it is looked up
+ * in.
  */
 #include "builder/copy_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -152,4 +154,104 @@ int copy_expand(int root, const char *pattern, struct strlist *paths, struct err
 	int rc = expand(&e, "", 0, err);
 	drop_doubles(paths);
 	return rc;
+}
+
+/* ---- what the user writes ---- */
+
+void copy_sources_done(struct copy_sources *sources)
+{
+	for (size_t i = 0; i < sources->count; i++)
+		free(sources->items[i].path);
+	free(sources->items);
+}
+
+static struct copy_source *add_source(struct copy_sources *sources, const char *path)
+{
+	sources->items = mem_grow(sources->items, sources->count + 1, sizeof(*sources->items));
+	struct copy_source *source = &sources->items[sources->count++];
+	*source = (struct copy_source){.path = mem_strdup(path)};
+	return source;
+}
+
+/* How many directories of a path --parents leaves away: those before "/./", or none. A pattern there stands for as many
+ * as it has parts. */
+static size_t pivot_depth(const char *directory, const char *text)
+{
+	cleanup(strlist_done) struct strlist parts = {0};
+	const char *pivot = strstr(text, "/./");
+	size_t depth = 0;
+
+	if (!pivot && text[0] == '/')
+		return 0;
+	cleanup_free char *before = mem_strndup(text, pivot ? (size_t)(pivot - text) : 0);
+	cleanup_free char *whole = mem_printf("%s/%s", text[0] == '/' ? "" : directory, before);
+	cleanup_free char *clean = rootpath_clean(whole);
+	strlist_split(&parts, clean, '/');
+	for (size_t i = 0; i < parts.count; i++)
+		depth += *parts.items[i] != '\0';
+	return depth;
+}
+
+static const char *behind_parts(const char *path, size_t count)
+{
+	for (; count > 0 && *path; count--)
+		path += 1 + strcspn(path + 1, "/");
+	return path;
+}
+
+/* The pattern of a source, absolute and clean. "**" crosses directories only behind the pivot of --parents; on the
+ * command line, everywhere. */
+static char *source_pattern(const struct copy_job *job, const char *directory, const char *text)
+{
+	cleanup_free char *whole = mem_printf("%s/%s", text[0] == '/' ? "" : directory, text);
+	char *pivot = job->options->parents ? strstr(whole, "/./") : NULL;
+
+	if (job->options->root && !job->options->parents)
+		copy_join_stars(whole);
+	if (!pivot)
+		return rootpath_clean(whole);
+	*pivot = '\0';
+	copy_join_stars(whole);
+	cleanup_free char *joined = mem_printf("%s/%s", whole, pivot + strlen("/./"));
+	return rootpath_clean(joined);
+}
+
+static int expand_source(struct copy_job *job, const char *directory, const char *text, struct copy_sources *sources,
+			 struct error **err)
+{
+	cleanup(strlist_done) struct strlist paths = {0};
+	cleanup_free char *pattern = source_pattern(job, directory, text);
+	int rc = copy_expand(job->source_root, pattern, &paths, err);
+
+	if (rc < 0)
+		return rc;
+	if (paths.count == 0 && !job->options->allow_empty_wildcard)
+		return error_set(err, ENOENT, "no items matching glob \"%s\" copied: no such file or directory", text);
+	for (size_t i = 0; i < paths.count; i++) {
+		/* A pattern takes what is not left out; a plain name that is left out is a mistake, told later. */
+		if (pattern_is_glob(text) && ignore_rules_match(&job->context_rules, paths.items[i] + 1))
+			continue;
+		struct copy_source *source = add_source(sources, paths.items[i]);
+		if (job->options->parents)
+			source->kept = behind_parts(source->path, pivot_depth(directory, text));
+	}
+	return 0;
+}
+
+int copy_sources_expand(struct copy_job *job, const char *directory, const struct strlist *texts,
+			struct copy_sources *sources, struct error **err)
+{
+	for (size_t i = 0; i < texts->count; i++) {
+		const char *text = texts->items[i];
+		if (!job->options->from && copy_is_remote(text)) {
+			struct copy_source *source = add_source(sources, text);
+			source->is_git = copy_is_git(text);
+			source->is_url = !source->is_git;
+			continue;
+		}
+		int rc = expand_source(job, directory, text, sources, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
 }
