@@ -152,7 +152,7 @@ int build_attest_flags_read(const struct command_context *context, const struct 
 	int rc = flags->provenance ? read_provenance(flags->provenance, request, err) : 0;
 
 	if (rc == 0)
-		rc = build_read_bool(flags->sbom, "--sbom", &attest->sbom, err);
+		rc = bool_flag_read(flags->sbom, "--sbom", &attest->sbom, err);
 	for (size_t i = 0; rc == 0 && i < flags->attest.count; i++)
 		rc = read_attest(flags->attest.items[i], request, err);
 	if (rc < 0)

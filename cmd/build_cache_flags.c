@@ -126,7 +126,7 @@ static int read_layers(const struct build_flags *flags, struct build_options *op
 {
 	const char *text = flags->layers ? flags->layers : env_get("LAYERS");
 	bool layers = true;
-	int rc = build_read_bool(text, flags->layers ? "--layers" : "COOPER_LAYERS", &layers, err);
+	int rc = bool_flag_read(text, flags->layers ? "--layers" : "COOPER_LAYERS", &layers, err);
 
 	options->single_layer = !layers;
 	options->squash = flags->squash || flags->squash_all;

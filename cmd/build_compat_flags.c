@@ -66,7 +66,7 @@ static int check_constants(const struct build_flags *flags, struct error **err)
 
 	for (size_t i = 0; i < ARRAY_COUNT(constants); i++) {
 		bool on = constants[i].value;
-		int rc = build_read_bool(constants[i].text, constants[i].name, &on, err);
+		int rc = bool_flag_read(constants[i].text, constants[i].name, &on, err);
 		if (rc < 0)
 			return rc;
 		if (on != constants[i].value)

@@ -78,11 +78,6 @@ void build_request_done(struct build_request *request)
 	*request = (struct build_request){0};
 }
 
-int build_read_bool(const char *text, const char *what, bool *value, struct error **err)
-{
-	return text ? parse_bool(text, what, value, err) : 0;
-}
-
 /* ---- what goes in ---- */
 
 static int read_arg_file(const char *path, struct strlist *args, struct error **err)

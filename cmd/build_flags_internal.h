@@ -14,7 +14,5 @@ build_flags_reader build_compat_flags_read, build_output_flags_read, build_image
 
 /* Whether the image goes to a registry. Behind build_output_flags_read(). */
 bool build_request_pushes(const struct build_request *request);
-/* Of an option that was not given (NULL) *value stays. */
-int build_read_bool(const char *text, const char *what, bool *value, struct error **err);
 
 #endif

@@ -37,11 +37,11 @@ static int read_changes(const struct build_flags *flags, struct image_changes *c
 					  .unset_env = &flags->unset_env,
 					  .unset_labels = &flags->unset_labels,
 					  .unset_annotations = &flags->unset_annotations};
-	int rc = build_read_bool(flags->created_annotation, "--created-annotation", &changes->created_annotation, err);
+	int rc = bool_flag_read(flags->created_annotation, "--created-annotation", &changes->created_annotation, err);
 	if (rc == 0)
-		rc = build_read_bool(flags->identity_label, "--identity-label", &changes->identity_label, err);
+		rc = bool_flag_read(flags->identity_label, "--identity-label", &changes->identity_label, err);
 	if (rc == 0)
-		rc = build_read_bool(flags->omit_history, "--omit-history", &changes->omit_history, err);
+		rc = bool_flag_read(flags->omit_history, "--omit-history", &changes->omit_history, err);
 	return rc;
 }
 
@@ -61,7 +61,7 @@ static int read_times(const struct command_context *context, const struct build_
 		rc = parse_i64(flags->source_date_epoch, 0, INT64_MAX, "--source-date-epoch",
 			       &options->source_date_epoch, err);
 	if (rc == 0)
-		rc = build_read_bool(flags->rewrite_timestamp, "--rewrite-timestamp", &rewrite, err);
+		rc = bool_flag_read(flags->rewrite_timestamp, "--rewrite-timestamp", &rewrite, err);
 	options->rewrite_timestamp |= rewrite; /* an --output may have asked for it */
 	return rc;
 }

@@ -62,11 +62,6 @@ static const struct option_spec rows[] = {
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
 
-static int read_bool(const char *text, const char *what, bool *value, struct error **err)
-{
-	return text ? parse_bool(text, what, value, err) : 0;
-}
-
 static int read_times(struct command_context *context, const struct commit_flags *flags, struct commit_options *options,
 		      struct error **err)
 {
@@ -88,7 +83,7 @@ static int read_times(struct command_context *context, const struct commit_flags
 		rc = parse_i64(flags->source_date_epoch, 0, INT64_MAX, "--source-date-epoch",
 			       &options->source_date_epoch, err);
 	if (rc == 0)
-		rc = read_bool(flags->rewrite_timestamp, "--rewrite-timestamp", &options->rewrite_timestamp, err);
+		rc = bool_flag_read(flags->rewrite_timestamp, "--rewrite-timestamp", &options->rewrite_timestamp, err);
 	return rc;
 }
 
@@ -107,11 +102,12 @@ static int read_flags(struct command_context *context, const struct commit_flags
 	if (rc == 0)
 		rc = read_times(context, flags, options, err);
 	if (rc == 0)
-		rc = read_bool(flags->identity_label, "--identity-label", &options->identity_label, err);
+		rc = bool_flag_read(flags->identity_label, "--identity-label", &options->identity_label, err);
 	if (rc == 0)
-		rc = read_bool(flags->omit_history, "--omit-history", &options->omit_history, err);
+		rc = bool_flag_read(flags->omit_history, "--omit-history", &options->omit_history, err);
 	if (rc == 0)
-		rc = read_bool(flags->created_annotation, "--created-annotation", &options->created_annotation, err);
+		rc = bool_flag_read(flags->created_annotation, "--created-annotation", &options->created_annotation,
+				    err);
 	return rc;
 }
 

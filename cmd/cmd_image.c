@@ -19,32 +19,25 @@
 /* ---- Flags ---- */
 
 #define END(member) offsetof(struct end_flags, member)
-static const struct option_spec source_end_rows[] = {
-	{"src-authfile", 0, OPTION_TEXT, END(authfile), "FILE", "credentials for the source are in this file"},
-	{"src-creds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", "credentials for the source"},
-	{"screds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", NULL},
-	{"src-username", 0, OPTION_TEXT, END(username), "NAME", "the user at the source, with --src-password"},
-	{"src-password", 0, OPTION_TEXT, END(password), "TEXT", "and the password; it is in the list of processes"},
-	{"src-registry-token", 0, OPTION_TEXT, END(registry_token), "TOKEN", "a bearer token for the source"},
-	{"src-no-creds", 0, OPTION_FLAG, END(no_creds), NULL, "use no credentials for the source"},
-	{"src-cert-dir", 0, OPTION_TEXT, END(cert_dir), "DIR", "certificates and keys for the source"},
-	{"src-tls-verify", 0, OPTION_OPTIONAL, END(tls_verify), "BOOL",
-	 "require HTTPS and valid certificates of the source", "true"},
-};
+/* Of the end that is called `place` in texts, with its prefix and the short name of its credentials, as skopeo has
+ * them. */
+/* clang-format off */
+#define END_ROWS(prefix, short_creds, place) \
+	{prefix "-authfile", 0, OPTION_TEXT, END(authfile), "FILE", "credentials for the " place " are in this file"}, \
+	{prefix "-creds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", "credentials for the " place}, \
+	{short_creds, 0, OPTION_TEXT, END(creds), "USER:PASSWORD", NULL}, \
+	{prefix "-username", 0, OPTION_TEXT, END(username), "NAME", \
+	 "the user at the " place ", with --" prefix "-password"}, \
+	{prefix "-password", 0, OPTION_TEXT, END(password), "TEXT", "and the password; it is in the list of processes"}, \
+	{prefix "-registry-token", 0, OPTION_TEXT, END(registry_token), "TOKEN", "a bearer token for the " place}, \
+	{prefix "-no-creds", 0, OPTION_FLAG, END(no_creds), NULL, "use no credentials for the " place}, \
+	{prefix "-cert-dir", 0, OPTION_TEXT, END(cert_dir), "DIR", "certificates and keys for the " place}, \
+	{prefix "-tls-verify", 0, OPTION_OPTIONAL, END(tls_verify), "BOOL", \
+	 "require HTTPS and valid certificates of the " place, "true"}
+/* clang-format on */
+static const struct option_spec source_end_rows[] = {END_ROWS("src", "screds", "source")};
+static const struct option_spec destination_end_rows[] = {END_ROWS("dest", "dcreds", "destination")};
 const struct option_group source_end_group = {"Source options", source_end_rows, ARRAY_COUNT(source_end_rows)};
-
-static const struct option_spec destination_end_rows[] = {
-	{"dest-authfile", 0, OPTION_TEXT, END(authfile), "FILE", "credentials for the destination are in this file"},
-	{"dest-creds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", "credentials for the destination"},
-	{"dcreds", 0, OPTION_TEXT, END(creds), "USER:PASSWORD", NULL},
-	{"dest-username", 0, OPTION_TEXT, END(username), "NAME", "the user at the destination, with --dest-password"},
-	{"dest-password", 0, OPTION_TEXT, END(password), "TEXT", "and the password; it is in the list of processes"},
-	{"dest-registry-token", 0, OPTION_TEXT, END(registry_token), "TOKEN", "a bearer token for the destination"},
-	{"dest-no-creds", 0, OPTION_FLAG, END(no_creds), NULL, "use no credentials for the destination"},
-	{"dest-cert-dir", 0, OPTION_TEXT, END(cert_dir), "DIR", "certificates and keys for the destination"},
-	{"dest-tls-verify", 0, OPTION_OPTIONAL, END(tls_verify), "BOOL",
-	 "require HTTPS and valid certificates of the destination", "true"},
-};
 const struct option_group destination_end_group = {"Destination options", destination_end_rows,
 						   ARRAY_COUNT(destination_end_rows)};
 

@@ -87,11 +87,7 @@ static int run(struct command_context *context, void *values, const struct strli
 		return error_set(err, EINVAL, "list '%s' is not called by a name: say where to push it",
 				 args->items[0]);
 	rc = manifest_list_push(context->workshop, &list, destination, &push, &digest, err);
-	if (rc < 0) {
-		error_prefix(err, "push %s", args->items[0]);
-		return push_status(rc, destination, err);
-	}
-	rc = push_report(destination, &digest, options->quiet, options->digestfile, err);
+	rc = push_report(rc, destination, &digest, options->quiet, options->digestfile, err);
 	if (rc == 0 && options->rm)
 		rc = images_remove(context->store, &list.id, err);
 	return rc;

@@ -102,11 +102,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (!destination)
 		return error_set(err, EINVAL, "image '%s' has no name: say where to push it", args->items[0]);
 	rc = send(context, options, &entry, destination, &export, &digest, err);
-	if (rc < 0) {
-		error_prefix(err, "push %s", destination);
-		return push_status(rc, destination, err);
-	}
-	rc = push_report(destination, &digest, options->quiet, options->digestfile, err);
+	rc = push_report(rc, destination, &digest, options->quiet, options->digestfile, err);
 	if (rc == 0 && options->rm)
 		rc = images_remove(context->store, &entry.id, err);
 	return rc;

@@ -38,11 +38,6 @@ static const struct option_spec rows[] = {
 };
 const struct option_group copy_group = {NULL, rows, ARRAY_COUNT(rows)};
 
-static int read_optional_bool(const char *text, const char *what, bool *value, struct error **err)
-{
-	return text ? parse_bool(text, what, value, err) : 0;
-}
-
 static int read_flags(const struct copy_flags *flags, bool add, struct copy_options *options, struct error **err)
 {
 	*options = (struct copy_options){
@@ -58,12 +53,12 @@ static int read_flags(const struct copy_flags *flags, bool add, struct copy_opti
 		.mtime = -1,
 	};
 	bool unpack = add;
-	int rc = read_optional_bool(flags->link, "--link", &options->link, err);
+	int rc = bool_flag_read(flags->link, "--link", &options->link, err);
 	if (rc == 0)
-		rc = read_optional_bool(flags->empty_wildcard, "--allow-empty-wildcard", &options->allow_empty_wildcard,
-					err);
+		rc = bool_flag_read(flags->empty_wildcard, "--allow-empty-wildcard", &options->allow_empty_wildcard,
+				    err);
 	if (rc == 0)
-		rc = read_optional_bool(flags->unpack, "--unpack", &unpack, err);
+		rc = bool_flag_read(flags->unpack, "--unpack", &unpack, err);
 	options->keep_archive = !unpack;
 	options->force_unpack = unpack && flags->unpack;
 	options->add = add || options->force_unpack;

@@ -340,6 +340,11 @@ int run_flags_read(const struct run_flags *flags, struct settings *s, struct err
 	return rc < 0 ? rc : settings_check(s, err);
 }
 
+int bool_flag_read(const char *text, const char *what, bool *value, struct error **err)
+{
+	return text ? parse_bool(text, what, value, err) : 0;
+}
+
 int push_failed(struct error **err)
 {
 	fprintf(stderr, "cooper: %s\n", error_message(*err));
@@ -354,11 +359,15 @@ int push_status(int rc, const char *destination, struct error **err)
 	return rc < 0 && rc != -EINVAL && is_registry ? push_failed(err) : rc;
 }
 
-int push_report(const char *destination, const struct digest *digest, bool quiet, const char *digestfile,
+int push_report(int rc, const char *destination, const struct digest *digest, bool quiet, const char *digestfile,
 		struct error **err)
 {
 	char text[DIGEST_TEXT_SIZE];
 
+	if (rc < 0) {
+		error_prefix(err, "push %s", destination);
+		return push_status(rc, destination, err);
+	}
 	digest_format(digest, text);
 	if (!quiet)
 		log_info("pushed %s@%s", destination, text);

@@ -59,13 +59,17 @@ extern const struct option_group run_group;
 /* Adds what was given to `settings` and checks all of it. */
 int run_flags_read(const struct run_flags *flags, struct settings *settings, struct error **err);
 
+/* Of an option that was not given (NULL) *value stays. */
+int bool_flag_read(const char *text, const char *what, bool *value, struct error **err);
+
 /* Says what is in *err, clears it, and returns EXIT_PUSH_FAILED. */
 int push_failed(struct error **err);
 /* The same for a `rc` that sending to `destination` ended with, when that is a registry and the fault is not the
  * caller's (-EINVAL); else rc as it is. */
 int push_status(int rc, const char *destination, struct error **err);
-/* Tells what has arrived where, unless `quiet`, and writes its digest to `digestfile` (NULL: to none). */
-int push_report(const char *destination, const struct digest *digest, bool quiet, const char *digestfile,
+/* What a push to `destination` says at its end, where sending gave `rc`: a failure goes on as push_status() has it,
+ * else it is told what has arrived, unless `quiet`, and the digest is written to `digestfile` (NULL: to none). */
+int push_report(int rc, const char *destination, const struct digest *digest, bool quiet, const char *digestfile,
 		struct error **err);
 
 /* Writes `text` to the file of --iidfile, --cidfile, --digestfile: no newline, never through a symlink. */
