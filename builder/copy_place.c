@@ -321,33 +321,39 @@ void copy_place_done(struct copy_place *place)
 	*place = COPY_PLACE_INIT;
 }
 
-int copy_finish_file(struct copy_job *job, const char *path, const struct copy_place *place,
-		     const struct copy_entry *entry, struct error **err)
+/* What files and directories have alike, through a descriptor of either. */
+static int set_owner_and_mode(struct copy_job *job, int fd, const char *path, const struct copy_entry *entry,
+			      struct error **err)
 {
-	int fd = place->fd;
-	struct timespec times[2];
 	uint32_t uid, gid;
 	mode_t mode = mode_change_apply(&job->mode, entry->st.st_mode);
+	int rc = 0;
 
 	owner_of(job, &entry->st, &uid, &gid);
-	if (job->single_id) {
-		int rc = uid || gid ? record_owner(job, /* parent */ -1, /* leaf */ NULL, fd, &entry->st, uid, gid,
-						   path, err)
-				    : 0;
-		if (rc < 0)
-			return rc;
-	} else if (fchown(fd, uid, gid) < 0) {
-		return errno == EINVAL ? unmapped(uid, gid, path, err)
-				       : error_set_errno(err, "give '%s' its owner", path);
-	}
+	if (job->single_id && (uid || gid))
+		rc = record_owner(job, /* parent */ -1, /* leaf */ NULL, fd, &entry->st, uid, gid, path, err);
+	else if (!job->single_id && fchown(fd, uid, gid) < 0)
+		rc = errno == EINVAL ? unmapped(uid, gid, path, err)
+				     : error_set_errno(err, "give '%s' its owner", path);
+	if (rc < 0)
+		return rc;
 	int set = owner_set_mode(fd, mode);
 	if (set < 0)
 		return error_set(err, -set, "give '%s' its mode: %s", path, strerror(-set));
 	copy_attributes(entry->attributes, fd, path);
-	times_of(job, &entry->st, times);
-	if (futimens(fd, times) < 0)
-		return error_set_errno(err, "give '%s' its time", path);
 	return 0;
+}
+
+int copy_finish_file(struct copy_job *job, const char *path, const struct copy_place *place,
+		     const struct copy_entry *entry, struct error **err)
+{
+	struct timespec times[2];
+	int rc = set_owner_and_mode(job, place->fd, path, entry, err);
+
+	if (rc < 0)
+		return rc;
+	times_of(job, &entry->st, times);
+	return futimens(place->fd, times) < 0 ? error_set_errno(err, "give '%s' its time", path) : 0;
 }
 
 int copy_place_hardlink(struct copy_job *job, const char *path, const char *existing, struct error **err)
@@ -506,25 +512,10 @@ static int make_directory(struct copy_job *job, int parent, const char *leaf, co
 static int set_directory(struct copy_job *job, int fd, const char *path, const struct copy_entry *entry,
 			 struct error **err)
 {
-	uint32_t uid, gid;
-	mode_t mode = mode_change_apply(&job->mode, entry->st.st_mode);
+	/* It may have been there before, as somebody else's. */
+	int rc = job->single_id ? owner_clear(fd, err) : 0;
 
-	owner_of(job, &entry->st, &uid, &gid);
-	if (job->single_id) {
-		int rc = uid || gid ? record_owner(job, /* parent */ -1, /* leaf */ NULL, fd, &entry->st, uid, gid,
-						   path, err)
-				    : owner_clear(fd, err);
-		if (rc < 0)
-			return rc;
-	} else if (fchown(fd, uid, gid) < 0) {
-		return errno == EINVAL ? unmapped(uid, gid, path, err)
-				       : error_set_errno(err, "give '%s' its owner", path);
-	}
-	int set = owner_set_mode(fd, mode);
-	if (set < 0)
-		return error_set(err, -set, "give '%s' its mode: %s", path, strerror(-set));
-	copy_attributes(entry->attributes, fd, path);
-	return 0;
+	return rc < 0 ? rc : set_owner_and_mode(job, fd, path, entry, err);
 }
 
 int copy_place_directory(struct copy_job *job, const char *path, const struct copy_entry *entry, struct error **err)
