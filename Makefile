@@ -64,7 +64,7 @@ $(B)/%.o: %.c
 define library_rule
 $(call library,$(1)): $(call objects,$(1))
 	$$(call say,AR,$$@)
-	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+	$$(Q)rm -f $$@ && $$(AR) rcs $$@ $$^
 .PHONY: lib-$(1)
 lib-$(1): $(call library,$(1))
 endef
