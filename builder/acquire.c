@@ -118,6 +118,44 @@ static void PRINTF_LIKE(2, 3) tell(const struct acquire_options *options, const 
 	options->registry.progress(line, options->registry.progress_context);
 }
 
+struct acquire_rest {
+	struct registry_client *client;
+	struct image_source *source;
+	char *name;
+};
+
+void acquire_rest_free(struct acquire_rest *rest)
+{
+	if (!rest)
+		return;
+	image_source_close(rest->source);
+	registry_client_free(rest->client);
+	free(rest->name);
+	free(rest);
+}
+
+/* `source` is taken over; the client's owner hands it over in the end. */
+static int pull_head(struct workshop *w, struct image_source **source, const char *name,
+		     const struct acquire_options *options, struct image *image, struct error **err)
+{
+	int rc = fetch_head(w, *source, name, options, image, err);
+
+	if (rc < 0)
+		return rc;
+	struct acquire_rest *rest = mem_alloc(sizeof(*rest));
+	*rest = (struct acquire_rest){.source = take_ptr(source), .name = mem_strdup(name)};
+	strlist_append(&image->entry.names, name);
+	*options->rest = rest;
+	return 0;
+}
+
+int acquire_finish(struct workshop *w, struct acquire_rest *rest, struct image *image, struct error **err)
+{
+	int rc = fetch_rest(w, rest->source, rest->name, image, err);
+
+	return rc < 0 ? error_prefix(err, "%s", rest->name) : 0;
+}
+
 static int pull_reference(struct workshop *w, struct registry_client *client, const struct reference *ref,
 			  const struct acquire_options *options, struct image *image, struct error **err)
 {
@@ -133,7 +171,8 @@ static int pull_reference(struct workshop *w, struct registry_client *client, co
 	if (rc >= 0)
 		tell(options, "Getting the image's manifest");
 	if (rc >= 0)
-		rc = fetch_image(w, source, name, name, options, image, err);
+		rc = options->rest ? pull_head(w, &source, name, options, image, err)
+				   : fetch_image(w, source, name, name, options, image, err);
 	return rc;
 }
 
@@ -248,6 +287,8 @@ static int from_registries(struct workshop *w, const char *text, const struct ac
 			full.digest = ref.digest;
 			rc = try_reference(w, client, &full, options, image, &error);
 		}
+		if (rc >= 0 && options->rest && *options->rest)
+			(*options->rest)->client = take_ptr(&client);
 		if (rc >= 0)
 			return rc;
 		code = -rc;

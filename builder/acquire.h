@@ -14,17 +14,28 @@ enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER, PULL_NEWER };
  * -EINVAL. */
 int pull_policy_parse(const char *text, enum pull_policy *policy, struct error **err);
 
+/* An image of a registry whose layers have not come. */
+struct acquire_rest;
+
 struct acquire_options {
 	enum pull_policy policy;
 	const struct platform *platform; /* NULL = this machine's */
 	struct registry_options registry;
 	bool all_tags;
 	bool keep_packed; /* do not unpack layers (pull of an image that is only pushed again) */
+	/* NULL, or where the rest is left when the image would have to be fetched from a registry: then only its
+	 * manifest and configuration have come, and no name leads to it. The caller holds the store meanwhile. */
+	struct acquire_rest **rest;
 };
 /* `name` is anything that from and pull take: a name, an id, "transport:…". The image is in the store and unpacked
  * afterwards. Fails as images_find() does for PULL_NEVER; a refused registry keeps its words. */
 int acquire_image(struct workshop *w, const char *name, const struct acquire_options *options, struct image *image,
 		  struct error **err);
+
+/* Brings the layers, packed, and names the image. */
+int acquire_finish(struct workshop *w, struct acquire_rest *rest, struct image *image, struct error **err);
+void acquire_rest_free(struct acquire_rest *rest);
+CLEANUP_FOR(struct acquire_rest, acquire_rest_free)
 
 struct signing;
 struct export_options {

@@ -174,7 +174,8 @@ static int run_stages(struct build *build, struct error **err)
 		if (rc < 0)
 			return rc;
 	}
-	return stage_run_is_done(&build->stages[plan->target]) ? 0 : build_jobs_run(build, err);
+	int rc = build_images_bring(build, err);
+	return rc < 0 || stage_run_is_done(&build->stages[plan->target]) ? rc : build_jobs_run(build, err);
 }
 
 /* ---- the flow -------------------------------------------------------------------------------------------------------

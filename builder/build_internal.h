@@ -41,6 +41,7 @@ struct build_image {
 	char *name;
 	char *platform; /* as text, or NULL */
 	struct image image;
+	struct acquire_rest *rest; /* its layers are still in the registry; NULL */
 };
 
 /* A directory that steps read: the context (first), and those of --build-context. */
@@ -95,6 +96,9 @@ void build_say(const struct build *build, const char *fmt, ...) PRINTF_LIKE(2, 3
 int build_resolve_image(void *context, const char *name, const struct platform *platform, size_t *index,
 			const struct image_config **config, struct error **err);
 void build_image_free(struct build_image *image);
+/* Fetches the layers of the images that what is not done yet will read, and of those that the target is made from.
+ * Outside of the user namespace, where the network and the credentials are. */
+int build_images_bring(struct build *build, struct error **err);
 /* The directory of INPUT_CONTEXT or INPUT_NAMED, opened when it is first needed. */
 int build_directory_open(struct build *build, const struct plan_input *input, struct build_directory **directory,
 			 struct error **err);

@@ -20,6 +20,7 @@ void build_image_free(struct build_image *image)
 		return;
 	free(image->name);
 	free(image->platform);
+	acquire_rest_free(image->rest);
 	image_done(&image->image);
 	free(image);
 }
@@ -48,8 +49,11 @@ int build_resolve_image(void *context, const char *name, const struct platform *
 		}
 	}
 	/* Only looked at for now: its layers may never be needed. */
-	const struct acquire_options acquire = {
-		.policy = options->pull, .platform = want, .registry = options->registry, .keep_packed = true};
+	const struct acquire_options acquire = {.policy = options->pull,
+						.platform = want,
+						.registry = options->registry,
+						.keep_packed = true,
+						.rest = &found->rest};
 	int64_t began_ms = clock_ms();
 	int rc = acquire_image(build->w, name, &acquire, &found->image, err);
 	build->images_ms += clock_ms() - began_ms;
@@ -60,6 +64,58 @@ int build_resolve_image(void *context, const char *name, const struct platform *
 	*index = build->image_count;
 	build->images[build->image_count++] = take_ptr(&found);
 	return 0;
+}
+
+/* The image that is meant, or that the stages below a stage are made from in the end; NULL: none. */
+static struct build_image *image_below(const struct build *build, const struct plan_input *input)
+{
+	while (input->kind == INPUT_STAGE)
+		input = &build->plan->stages[input->index]->base;
+	return input->kind == INPUT_IMAGE ? build->images[input->index] : NULL;
+}
+
+static int bring(struct build *build, const struct plan_input *input, const struct source_range *range,
+		 struct error **err)
+{
+	struct build_image *image = image_below(build, input);
+
+	if (!image || !image->rest)
+		return 0;
+	int64_t began_ms = clock_ms();
+	int rc = acquire_finish(build->w, image->rest, &image->image, err);
+	build->images_ms += clock_ms() - began_ms;
+	if (rc < 0)
+		return source_error(&build->options->file->source, range, err);
+	acquire_rest_free(take_ptr(&image->rest));
+	return 0;
+}
+
+static int bring_for_step(struct build *build, const struct plan_step *step, struct error **err)
+{
+	int rc = bring(build, &step->input, &step->range, err);
+
+	for (size_t i = 0; rc >= 0 && step->mounts && i < step->instruction->run.mount_count; i++)
+		rc = bring(build, &step->mounts[i], &step->range, err);
+	return rc;
+}
+
+int build_images_bring(struct build *build, struct error **err)
+{
+	const struct plan *plan = build->plan;
+	cleanup_free bool *needed = mem_alloc(plan->stage_count * sizeof(*needed));
+	int rc = 0;
+
+	build_stages_needed(build, needed);
+	/* The manifest that is written names its base's layers. */
+	needed[plan->target] = true;
+	for (size_t i = 0; rc >= 0 && i < plan->stage_count; i++) {
+		const struct plan_stage *stage = plan->stages[i];
+		if (needed[i])
+			rc = bring(build, &stage->base, &stage->written->from->range, err);
+		for (size_t k = build->stages[i].done; rc >= 0 && needed[i] && k < stage->step_count; k++)
+			rc = bring_for_step(build, &stage->steps[k], err);
+	}
+	return rc;
 }
 
 /* ---- directories --------------------------------------------------------------------------------------------------
@@ -120,18 +176,18 @@ void build_input_layers(const struct build *build, const struct plan_input *inpu
 
 static int open_layers(struct build *build, const struct plan_input *input, struct build_root *root, struct error **err)
 {
+	const struct build_image *below = image_below(build, input);
 	struct image view = {0};
-	int rc = 0;
+	/* Those of a stage whose steps were all known may never have been unpacked here. */
+	int rc = below ? fetch_unpack(build->w, &below->image, err) : 0;
 
-	if (input->kind == INPUT_IMAGE) {
-		rc = fetch_unpack(build->w, &build->images[input->index]->image, err);
-		view = build->images[input->index]->image;
-	} else if (input->kind == INPUT_STAGE) {
-		/* A stage is as good as an image for whoever only wants its files; borrowed. */
-		view.config = build->stages[input->index].c.config;
-	}
 	if (rc < 0)
 		return rc;
+	if (input->kind == INPUT_IMAGE)
+		view = below->image;
+	else if (input->kind == INPUT_STAGE)
+		/* As good as an image for whoever only wants its files; borrowed. */
+		view.config = build->stages[input->index].c.config;
 	root->keep_owner = true;
 	if (view.config.diff_id_count == 0)
 		return error_set(err, ENOENT, "there are no files in it");

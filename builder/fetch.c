@@ -222,20 +222,50 @@ static void put_first(struct strlist *names, const char *name)
 	}
 }
 
-/* The configuration first: it says what the layers must unpack to, which then happens while they come. */
-static int fetch_blobs(struct workshop *w, struct image_source *source, const struct manifest *m,
-		       const struct platform *want, const char *what, const struct acquire_options *options,
-		       struct image_config *config, struct error **err)
+/* By the manifest's digest: another process may have moved the name meanwhile. */
+static int load(struct workshop *w, const struct descriptor *manifest, const struct digest *config, const char *name,
+		struct image *image, struct error **err)
+{
+	struct store *store = workshop_store(w);
+	cleanup(image_entry_done) struct image_entry entry = {0};
+	char digest[DIGEST_TEXT_SIZE];
+	cleanup_free char *by_digest = mem_printf("@%s", digest_format(&manifest->digest, digest));
+	int rc = images_find(store, by_digest, &entry, NULL);
+
+	if (rc < 0)
+		rc = images_find(store, digest_format(config, digest), &entry, err);
+	if (rc < 0)
+		return rc;
+	put_first(&entry.names, name);
+	return image_load(store, &entry, image, err);
+}
+
+/* The configuration before the layers: it says what they must unpack to. */
+static int fetch_documents(struct workshop *w, struct image_source *source, const char *what,
+			   const struct acquire_options *options, struct fetched *fetched, struct image_config *config,
+			   struct error **err)
+{
+	cleanup(platform_done) struct platform want = {0};
+
+	wanted_platform(options, &want);
+	int rc = fetch_manifest(source, &want, what, fetched, err);
+	if (rc >= 0)
+		rc = check_layers(&fetched->manifest, err);
+	if (rc >= 0)
+		rc = fetch_config(w, source, &fetched->manifest, err);
+	if (rc >= 0)
+		rc = check_config(w, &fetched->manifest, &want, what, config, err);
+	return rc;
+}
+
+/* They are unpacked while they come. */
+static int fetch_and_unpack(struct workshop *w, struct image_source *source, const struct manifest *m,
+			    const struct image_config *config, const struct acquire_options *options,
+			    struct error **err)
 {
 	cleanup(unpacking_free) struct unpacking *unpacking = NULL;
-	int rc = check_layers(m, err);
+	int rc = options->keep_packed ? 0 : unpacking_start(w, config, m, &unpacking, err);
 
-	if (rc >= 0)
-		rc = fetch_config(w, source, m, err);
-	if (rc >= 0)
-		rc = check_config(w, m, want, what, config, err);
-	if (rc >= 0 && !options->keep_packed)
-		rc = unpacking_start(w, config, m, &unpacking, err);
 	if (rc >= 0)
 		rc = fetch_layers(w, source, m, err);
 	return rc < 0 ? rc : unpacking_finish(unpacking, err);
@@ -245,33 +275,58 @@ int fetch_image(struct workshop *w, struct image_source *source, const char *wha
 		const struct acquire_options *options, struct image *image, struct error **err)
 {
 	struct store *store = workshop_store(w);
-	cleanup(platform_done) struct platform want = {0};
 	cleanup(fetched_done) struct fetched fetched = {.text = BUF_INIT(MANIFEST_SIZE_MAX)};
 	cleanup(image_config_done) struct image_config config = {0};
 
-	wanted_platform(options, &want);
 	cleanup_close int hold = store_hold(store, err);
 	if (hold < 0)
 		return hold;
-	int rc = fetch_manifest(source, &want, what, &fetched, err);
+	int rc = fetch_documents(w, source, what, options, &fetched, &config, err);
 	if (rc >= 0)
-		rc = fetch_blobs(w, source, &fetched.manifest, &want, what, options, &config, err);
+		rc = fetch_and_unpack(w, source, &fetched.manifest, &config, options, err);
 	if (rc >= 0)
 		rc = keep_manifest(w, &fetched, err);
 	if (rc >= 0)
 		rc = images_add(store, &fetched.descriptor, &fetched.manifest.config.digest, created_seconds(&config),
 				name, err);
-	if (rc < 0)
-		return rc;
+	return rc < 0 ? rc : load(w, &fetched.descriptor, &fetched.manifest.config.digest, name, image, err);
+}
+
+/* ---- in two parts ---- */
+
+int fetch_head(struct workshop *w, struct image_source *source, const char *what, const struct acquire_options *options,
+	       struct image *image, struct error **err)
+{
+	cleanup(fetched_done) struct fetched fetched = {.text = BUF_INIT(MANIFEST_SIZE_MAX)};
+	cleanup(image_config_done) struct image_config config = {0};
 	cleanup(image_entry_done) struct image_entry entry = {0};
-	char digest[DIGEST_TEXT_SIZE];
-	/* By the manifest's digest: another process may have moved the name meanwhile. */
-	cleanup_free char *by_digest = mem_printf("@%s", digest_format(&fetched.descriptor.digest, digest));
-	rc = images_find(store, by_digest, &entry, NULL);
-	if (rc < 0)
-		rc = images_find(store, digest_format(&fetched.manifest.config.digest, digest), &entry, err);
+
+	int rc = fetch_documents(w, source, what, options, &fetched, &config, err);
+	if (rc >= 0)
+		rc = keep_manifest(w, &fetched, err);
 	if (rc < 0)
 		return rc;
-	put_first(&entry.names, name);
-	return image_load(store, &entry, image, err);
+	descriptor_copy(&entry.manifest, &fetched.descriptor);
+	entry.id = fetched.manifest.config.digest;
+	entry.created = created_seconds(&config);
+	return image_load(workshop_store(w), &entry, image, err);
+}
+
+int fetch_rest(struct workshop *w, struct image_source *source, const char *name, struct image *image,
+	       struct error **err)
+{
+	const struct image_entry *entry = &image->entry;
+	cleanup(image_done) struct image whole = {0};
+
+	int rc = fetch_layers(w, source, &image->manifest, err);
+	if (rc >= 0)
+		rc = images_add(workshop_store(w), &entry->manifest, &entry->id, entry->created, name, err);
+	if (rc >= 0)
+		rc = load(w, &entry->manifest, &entry->id, name, &whole, err);
+	if (rc < 0)
+		return rc;
+	image_done(image);
+	*image = whole;
+	whole = (struct image){0};
+	return 0;
 }

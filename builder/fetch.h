@@ -11,6 +11,13 @@
  * the full name it gets in the store (NULL: none); `what` names the source in errors. */
 int fetch_image(struct workshop *w, struct image_source *source, const char *what, const char *name,
 		const struct acquire_options *options, struct image *image, struct error **err);
+/* The same in two parts, for who may never need the layers: manifest and configuration alone are in the store then, and
+ * no name leads to them; the caller holds the store (store_hold()). `image` has no name. */
+int fetch_head(struct workshop *w, struct image_source *source, const char *what, const struct acquire_options *options,
+	       struct image *image, struct error **err);
+/* The layers of what fetch_head() gave, and its name. They stay packed. */
+int fetch_rest(struct workshop *w, struct image_source *source, const char *name, struct image *image,
+	       struct error **err);
 /* Unpacks the layers of an image that is in the store, those that are not yet. */
 int fetch_unpack(struct workshop *w, const struct image *image, struct error **err);
 /* The entry of the index in `text` for a platform (NULL: this machine's), as fetch_choose() chooses. */
