@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "builder/artifact.h"
 #include "builder/attest_internal.h"
 #include "builder/outgoing.h"
 #include "imagefmt/blob.h"
@@ -14,9 +15,6 @@
 
 #define STATEMENT_SIZE_MAX ((size_t)32 << 20)
 #define STATEMENT_TYPE "https://in-toto.io/Statement/v1"
-/* OCI image-spec manifest.md, "Guidance for an Empty Descriptor" */
-#define EMPTY_MEDIA_TYPE "application/vnd.oci.empty.v1+json"
-#define EMPTY_TEXT "{}"
 #define INDEX_ARTIFACT_TYPE "application/vnd.docker.attestation.manifest.v1+json"
 #define PREDICATE_ANNOTATION "in-toto.io/predicate-type"
 
@@ -139,13 +137,13 @@ static void add_layer(struct manifest *m, const struct attestation *attestation)
 static int begin_manifest(const struct image *image, const char *artifact_type, struct manifest *m, struct error **err)
 {
 	*m = (struct manifest){.format = FORMAT_OCI, .artifact_type = mem_strdup(artifact_type)};
-	m->config.media_type = mem_strdup(EMPTY_MEDIA_TYPE);
-	m->config.size = strlen(EMPTY_TEXT);
+	m->config.media_type = mem_strdup(ARTIFACT_EMPTY_TYPE);
+	m->config.size = strlen(ARTIFACT_EMPTY_TEXT);
 	m->subject = mem_alloc(sizeof(*m->subject));
 	*m->subject = (struct descriptor){.media_type = mem_strdup(image->entry.manifest.media_type),
 					  .digest = image->entry.manifest.digest,
 					  .size = image->entry.manifest.size};
-	return digest_of(EMPTY_TEXT, strlen(EMPTY_TEXT), &m->config.digest, err);
+	return digest_of(ARTIFACT_EMPTY_TEXT, strlen(ARTIFACT_EMPTY_TEXT), &m->config.digest, err);
 }
 
 int attest_write_entry(struct workshop *w, const struct image *image, const struct attestations *attestations,
@@ -161,7 +159,7 @@ int attest_write_entry(struct workshop *w, const struct image *image, const stru
 	for (size_t i = 0; i < attestations->count; i++)
 		add_layer(&m, &attestations->items[i]);
 	if (rc >= 0)
-		rc = blob_put(store, EMPTY_TEXT, strlen(EMPTY_TEXT), &digest, err);
+		rc = blob_put(store, ARTIFACT_EMPTY_TEXT, strlen(ARTIFACT_EMPTY_TEXT), &digest, err);
 	manifest_format(&m, &text);
 	if (rc >= 0)
 		rc = blob_put(store, text.data, text.len, &digest, err);
@@ -199,7 +197,8 @@ static int push_one(struct workshop *w, const struct image *image, const struct 
 	if (rc >= 0)
 		rc = registry_put_blob(client, repository, statement.data, statement.len, &digest, err);
 	if (rc >= 0)
-		rc = registry_put_blob(client, repository, EMPTY_TEXT, strlen(EMPTY_TEXT), &digest, err);
+		rc = registry_put_blob(client, repository, ARTIFACT_EMPTY_TEXT, strlen(ARTIFACT_EMPTY_TEXT), &digest,
+				       err);
 	if (rc >= 0)
 		rc = registry_put_manifest(client, repository, text.data, text.len, MEDIA_OCI_MANIFEST,
 					   /* digest */ NULL, err);

@@ -202,31 +202,67 @@ int manifest_list_write(struct workshop *w, const struct image_index *index, con
 	return rc;
 }
 
-int manifest_list_create(struct workshop *w, const char *name, enum manifest_list_create_mode mode,
-			 const struct strlist *annotations, struct image_entry *entry, struct error **err)
+/* -ENOENT: the name is free (or is taken away from what has it); 0: *there is a list to be amended. */
+static int look_up_name(struct workshop *w, const char *name, enum manifest_list_create_mode mode,
+			struct image_entry *there, struct error **err)
+{
+	int rc = mode == LIST_REPLACE ? -ENOENT : images_find(workshop_store(w), name, there, NULL);
+
+	if (rc == 0 && mode == LIST_MUST_BE_NEW)
+		return error_set(err, EEXIST, "that name is already in use: '%s' (see --amend and --replace)", name);
+	if (rc == 0 && !manifest_list_is(there))
+		return error_set(err, EINVAL, "'%s' is an image, not a list of images", name);
+	return rc < 0 && rc != -ENOENT ? images_find(workshop_store(w), name, there, err) : rc;
+}
+
+int list_check_name(struct workshop *w, const char *name, enum manifest_list_create_mode mode, struct error **err)
+{
+	cleanup(image_entry_done) struct image_entry there = {0};
+	int rc = look_up_name(w, name, mode, &there, err);
+
+	return rc == -ENOENT ? 0 : rc;
+}
+
+int list_put_all(struct image_index *index, const struct image_index *images, struct error **err)
+{
+	for (size_t i = 0; i < images->manifest_count; i++)
+		image_index_put(index, &images->manifests[i]);
+	if (index->manifest_count > INDEX_MANIFESTS_MAX)
+		return error_set(err, EFBIG, "more images than a list can have");
+	return 0;
+}
+
+int list_create(struct workshop *w, const char *name, enum manifest_list_create_mode mode,
+		const struct strlist *annotations, const struct image_index *images, const struct strlist *origins,
+		struct image_entry *entry, struct error **err)
 {
 	cleanup(image_entry_done) struct image_entry there = {0};
 	cleanup(image_index_done) struct image_index index = {.format = FORMAT_OCI};
 	cleanup_close int hold = store_hold(workshop_store(w), err);
 	cleanup_close int lock = hold < 0 ? hold : lock_lists(w, err);
+	const struct strlist none = {0};
+	int rc = lock < 0 ? lock : look_up_name(w, name, mode, &there, err);
+	bool is_new = rc == -ENOENT;
 
-	if (lock < 0)
-		return lock;
-	int rc = mode == LIST_REPLACE ? -ENOENT : images_find(workshop_store(w), name, &there, NULL);
-	if (rc == 0 && mode == LIST_MUST_BE_NEW)
-		return error_set(err, EEXIST, "that name is already in use: '%s' (see --amend and --replace)", name);
-	if (rc == 0 && !manifest_list_is(&there))
-		return error_set(err, EINVAL, "'%s' is an image, not a list of images", name);
-	if (rc == 0)
-		rc = manifest_list_load(w, &there, &index, err);
-	else if (rc == -ENOENT)
-		rc = 0;
+	if (rc < 0 && !is_new)
+		return rc;
+	rc = is_new ? 0 : manifest_list_load(w, &there, &index, err);
 	for (size_t i = 0; annotations && i < annotations->count; i++)
 		list_annotation_set(&index.annotations, annotations->items[i]);
+	if (rc == 0)
+		rc = list_put_all(&index, images, err);
 	if (rc < 0)
 		return rc;
-	return there.manifest.media_type ? replace_list(w, name, &there, &index, /* origins */ NULL, entry, err)
-					 : add_list(w, name, &index, &(struct strlist){0}, entry, err);
+	return is_new ? add_list(w, name, &index, origins ? origins : &none, entry, err)
+		      : replace_list(w, name, &there, &index, origins, entry, err);
+}
+
+int manifest_list_create(struct workshop *w, const char *name, enum manifest_list_create_mode mode,
+			 const struct strlist *annotations, struct image_entry *entry, struct error **err)
+{
+	const struct image_index none = {.format = FORMAT_OCI};
+
+	return list_create(w, name, mode, annotations, &none, /* origins */ NULL, entry, err);
 }
 
 /* ---- What entries say ---- */

@@ -14,6 +14,7 @@
 #define COOPER_BUILDER_MANIFEST_LIST_H
 
 #include "builder/acquire.h"
+#include "builder/artifact.h"
 
 /* How `manifest create` deals with a name that is there. */
 enum manifest_list_create_mode { LIST_MUST_BE_NEW, LIST_AMEND, LIST_REPLACE };
@@ -61,6 +62,16 @@ struct list_add_options {
  * with `all`, of the index that it came from. */
 int manifest_list_add(struct workshop *w, const char *list, const char *source, const struct list_add_options *options,
 		      struct image_entry *entry, struct digest *added, struct error **err);
+
+/* The same of several sources, into a list that is made (or, with LIST_AMEND, may be there): all of them, or nothing
+ * changes. Names that cannot be taken are told before anything is fetched; the rest as manifest_list_create(). */
+int manifest_list_create_of(struct workshop *w, const char *name, enum manifest_list_create_mode mode,
+			    const struct strlist *annotations, const struct strlist *sources,
+			    const struct list_add_options *options, struct image_entry *entry, struct error **err);
+/* Puts an artifact made of files into a list that exists; of `options` only `changes` count. */
+int manifest_list_add_artifact(struct workshop *w, const char *list, const struct artifact_spec *spec,
+			       const struct list_entry_changes *changes, struct image_entry *entry,
+			       struct digest *added, struct error **err);
 
 /* What a place names, as documents refer to it (media type, digest, size): for --subject. Nothing is brought. */
 int manifest_list_describe(struct workshop *w, const char *source, const struct registry_options *registry,

@@ -16,6 +16,7 @@
 #include "builder/shortname.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/index.h"
+#include "registry/trust.h"
 
 #define INDEX_DEPTH_MAX 3
 
@@ -196,6 +197,16 @@ static void take_over_origins(struct gathering *g, const struct location *locati
 	}
 }
 
+/* What is in the store has come in through the trust policy, or was made here. */
+static int open_trusted(struct workshop *w, const struct location *location, const struct registry_options *registry,
+			struct registry_client **client, struct image_source **source, struct error **err)
+{
+	int rc = image_place_open(w, location, registry, client, source, err);
+	const struct trust_options trust = {.location = location, .client = *client};
+
+	return rc < 0 || location->transport == TRANSPORT_STORE ? rc : trust_source(&trust, source, err);
+}
+
 static int gather_from(struct gathering *g, const char *place, struct digest *added, struct error **err)
 {
 	cleanup(location_done) struct location location = {0};
@@ -204,7 +215,7 @@ static int gather_from(struct gathering *g, const char *place, struct digest *ad
 	int rc = image_place_parse(place, &location, err);
 
 	if (rc == 0)
-		rc = image_place_open(g->w, &location, &g->options->registry, &client, &source, err);
+		rc = open_trusted(g->w, &location, &g->options->registry, &client, &source, err);
 	if (rc < 0)
 		return rc;
 	g->source = source;
@@ -298,13 +309,7 @@ int manifest_list_instance(struct workshop *w, const char *text, struct digest *
 
 static int put_all(struct image_index *index, void *context, struct error **err)
 {
-	const struct image_index *images = context;
-
-	for (size_t i = 0; i < images->manifest_count; i++)
-		image_index_put(index, &images->manifests[i]);
-	if (index->manifest_count > INDEX_MANIFESTS_MAX)
-		return error_set(err, EFBIG, "more images than a list can have");
-	return 0;
+	return list_put_all(index, context, err);
 }
 
 int manifest_list_add(struct workshop *w, const char *list, const char *source, const struct list_add_options *options,
@@ -319,6 +324,43 @@ int manifest_list_add(struct workshop *w, const char *list, const char *source, 
 	if (rc == 0)
 		rc = gather(&g, source, added, err);
 	return rc < 0 ? rc : list_change(w, list, put_all, &g.images, &g.origins, entry, err);
+}
+
+int manifest_list_create_of(struct workshop *w, const char *name, enum manifest_list_create_mode mode,
+			    const struct strlist *annotations, const struct strlist *sources,
+			    const struct list_add_options *options, struct image_entry *entry, struct error **err)
+{
+	cleanup(gathering_done) struct gathering g = {.w = w, .options = options};
+	cleanup_close int hold = store_hold(workshop_store(w), err);
+	int rc = hold < 0 ? hold : list_check_name(w, name, mode, err);
+
+	for (size_t i = 0; rc == 0 && i < sources->count; i++) {
+		struct digest added;
+		rc = gather(&g, sources->items[i], &added, err);
+		if (rc < 0)
+			return error_prefix(err, "add %s", sources->items[i]);
+	}
+	return rc < 0 ? rc : list_create(w, name, mode, annotations, &g.images, &g.origins, entry, err);
+}
+
+int manifest_list_add_artifact(struct workshop *w, const char *list, const struct artifact_spec *spec,
+			       const struct list_entry_changes *changes, struct image_entry *entry,
+			       struct digest *added, struct error **err)
+{
+	cleanup(image_index_done) struct image_index images = {.format = FORMAT_OCI};
+	cleanup(image_entry_done) struct image_entry there = {0};
+	cleanup(descriptor_done) struct descriptor made = {0};
+	cleanup_close int hold = store_hold(workshop_store(w), err);
+	int rc = hold < 0 ? hold : manifest_list_find(w, list, &there, err);
+
+	if (rc == 0)
+		rc = artifact_make(w, spec, &made, err);
+	if (rc < 0)
+		return rc;
+	list_entry_change(&made, changes);
+	image_index_append(&images, &made);
+	*added = made.digest;
+	return list_change(w, list, put_all, &images, /* origins */ NULL, entry, err);
 }
 
 void manifest_list_entry_of(const struct image *image, struct descriptor *entry)

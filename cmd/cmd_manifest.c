@@ -42,6 +42,7 @@ static int run_create(struct command_context *context, void *values, const struc
 {
 	const struct create_options *options = values;
 	cleanup(image_entry_done) struct image_entry list = {0};
+	cleanup(strlist_done) struct strlist sources = {0};
 	cleanup_free char *name = NULL;
 	struct list_add_options add = {.all = options->all};
 	enum manifest_list_create_mode mode = options->amend	 ? LIST_AMEND
@@ -51,21 +52,14 @@ static int run_create(struct command_context *context, void *values, const struc
 	if (rc == 0 && options->amend && options->replace)
 		rc = error_set(err, EINVAL, "--amend and --replace exclude each other");
 	if (rc == 0)
-		rc = annotation_flags_check(&options->annotations, err);
+		rc = annotation_flags_check("--annotation", &options->annotations, err);
 	if (rc == 0)
 		rc = reference_local_name(args->items[0], &name, err);
+	for (size_t i = 1; i < args->count; i++)
+		strlist_append(&sources, args->items[i]);
 	if (rc == 0)
-		rc = manifest_list_create(context->workshop, name, mode, &options->annotations, &list, err);
-	bool made = rc == 0 && mode == LIST_MUST_BE_NEW;
-	for (size_t i = 1; rc == 0 && i < args->count; i++) {
-		struct digest added;
-		rc = manifest_list_add(context->workshop, name, args->items[i], &add, &list, &added, err);
-		if (rc < 0)
-			error_prefix(err, "add %s", args->items[i]);
-	}
-	/* A script that is run again must not find a name that is taken. */
-	if (rc < 0 && made)
-		images_untag(workshop_store(context->workshop), name, /* the first failure is the one to tell */ NULL);
+		rc = manifest_list_create_of(context->workshop, name, mode, &options->annotations, &sources, &add,
+					     &list, err);
 	char hex[DIGEST_HEX_SIZE];
 	if (rc == 0)
 		printf("%s\n", digest_hex(&list.id, hex));
@@ -77,7 +71,8 @@ const struct command command_manifest_create = {
 	.group = "manifest",
 	.arguments = "[OPTIONS] LIST [IMAGE...]",
 	.summary = "make a list, of images if some are named",
-	.description = "Prints the list's id, which is the digest of its index and so another one after each change.",
+	.description = "Prints the list's id, which is the digest of its index and so another one after each change. "
+		       "When an IMAGE cannot be had, nothing changes: no list is made, and what had the name keeps it.",
 	.examples = "  cooper manifest create app:1\n  cooper manifest create app:1 app-amd64 "
 		    "docker://quay.io/me/app-arm64",
 	.needs = NEEDS_STORE,

@@ -40,12 +40,12 @@ void entry_flags_read(const struct entry_flags *flags, struct strlist *os_featur
 	};
 }
 
-int annotation_flags_check(const struct strlist *annotations, struct error **err)
+int annotation_flags_check(const char *option, const struct strlist *annotations, struct error **err)
 {
 	for (size_t i = 0; i < annotations->count; i++) {
 		const char *equals = strchr(annotations->items[i], '=');
 		if (!equals || equals == annotations->items[i])
-			return error_set(err, EINVAL, "--annotation '%s': use KEY=VALUE", annotations->items[i]);
+			return error_set(err, EINVAL, "%s '%s': use KEY=VALUE", option, annotations->items[i]);
 	}
 	return 0;
 }
@@ -53,24 +53,85 @@ int annotation_flags_check(const struct strlist *annotations, struct error **err
 /* ---- add ---- */
 
 struct add_options {
-	bool all, artifact;
+	bool all;
 	struct entry_flags entry;
 	struct registry_flags registry;
+	struct artifact_flags {
+		bool wanted, exclude_titles;
+		const char *type, *layer_type, *config, *config_type, *subject;
+		struct strlist annotations;
+	} artifact;
 };
 
 #define ADD(member) offsetof(struct add_options, member)
 static const struct option_spec add_rows[] = {
 	{"all", 0, OPTION_FLAG, ADD(all), NULL, "of an IMAGE that is a list, add all its images"},
-	{"artifact", 0, OPTION_FLAG, ADD(artifact), NULL, NULL},
 };
 static const struct option_group add_group = {NULL, add_rows, ARRAY_COUNT(add_rows)};
+
+#define ARTIFACT(member) offsetof(struct artifact_flags, member)
+static const struct option_spec artifact_rows[] = {
+	{"artifact", 0, OPTION_FLAG, ARTIFACT(wanted), NULL, "add an artifact made of files, instead of an image"},
+	{"artifact-type", 0, OPTION_TEXT, ARTIFACT(type), "TYPE", "what it is, as a media type"},
+	{"artifact-layer-type", 0, OPTION_TEXT, ARTIFACT(layer_type), "TYPE",
+	 "media type of the files (default: guessed)"},
+	{"artifact-config", 0, OPTION_TEXT, ARTIFACT(config), "FILE", "its configuration (default: an empty one)"},
+	{"artifact-config-type", 0, OPTION_TEXT, ARTIFACT(config_type), "TYPE", "media type of the configuration"},
+	{"artifact-subject", 0, OPTION_TEXT, ARTIFACT(subject), "IMAGE", "it refers to this image, as that is now"},
+	{"artifact-annotation", 0, OPTION_LIST, ARTIFACT(annotations), "K=V", "annotation of its manifest"},
+	{"artifact-exclude-titles", 0, OPTION_FLAG, ARTIFACT(exclude_titles), NULL,
+	 "do not write down the files' names"},
+};
+static const struct option_group artifact_group = {"Artifact options", artifact_rows, ARRAY_COUNT(artifact_rows)};
+
+/* What would have no effect was not meant so. */
+static int check_add(const struct add_options *options, const struct strlist *args, struct error **err)
+{
+	const struct artifact_flags *flags = &options->artifact;
+	bool any = flags->exclude_titles || flags->type || flags->layer_type || flags->config || flags->config_type ||
+		   flags->subject || flags->annotations.count;
+
+	if (!flags->wanted && any)
+		return error_set(err, EINVAL, "--artifact-… options need --artifact");
+	if (!flags->wanted && args->count > 2)
+		return error_set(err, EINVAL, "one IMAGE at a time (several FILEs go with --artifact)");
+	if (flags->wanted && options->all)
+		return error_set(err, EINVAL, "--all is about lists of images, and --artifact about files");
+	int rc = annotation_flags_check("--annotation", &options->entry.annotations, err);
+	return rc < 0 ? rc : annotation_flags_check("--artifact-annotation", &flags->annotations, err);
+}
+
+static int add_artifact(struct command_context *context, const struct add_options *options, const char *name,
+			const struct strlist *files, const struct list_add_options *add, struct image_entry *list,
+			struct digest *added, struct error **err)
+{
+	const struct artifact_flags *flags = &options->artifact;
+	cleanup(descriptor_done) struct descriptor subject = {0};
+	const struct artifact_spec spec = {
+		.files = files,
+		.type = flags->type,
+		.layer_type = flags->layer_type,
+		.config_file = flags->config,
+		.config_type = flags->config_type,
+		.annotations = &flags->annotations,
+		.subject = flags->subject ? &subject : NULL,
+		.exclude_titles = flags->exclude_titles,
+	};
+	int rc = 0;
+
+	if (flags->subject)
+		rc = manifest_list_describe(context->workshop, flags->subject, &add->registry, &subject, err);
+	if (rc < 0)
+		return error_prefix(err, "--artifact-subject");
+	return manifest_list_add_artifact(context->workshop, name, &spec, &add->changes, list, added, err);
+}
 
 static int run_add(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
 	const struct add_options *options = values;
 	const struct entry_flags *flags = &options->entry;
 	cleanup(image_entry_done) struct image_entry list = {0};
-	cleanup(strlist_done) struct strlist os_features = {0}, features = {0};
+	cleanup(strlist_done) struct strlist os_features = {0}, features = {0}, files = {0};
 	cleanup(platform_done) struct platform platform = {
 		.os = mem_strdup(flags->os),
 		.architecture = mem_strdup(flags->arch),
@@ -79,19 +140,20 @@ static int run_add(struct command_context *context, void *values, const struct s
 	struct list_add_options add = {.all = options->all, .platform = &platform};
 	struct digest added;
 
-	if (options->artifact)
-		return error_set(err, EINVAL,
-				 "--artifact: files become no artifacts here, the list takes images (and "
-				 "artifacts that are in a registry already, by their name)");
-	int rc = annotation_flags_check(&flags->annotations, err);
+	int rc = check_add(options, args, err);
 	if (rc == 0)
 		rc = registry_flags_read(&options->registry, /* quiet */ true, &add.registry, err);
 	if (rc < 0)
 		return rc;
 	entry_flags_read(flags, &os_features, &features, &add.changes);
-	rc = manifest_list_add(context->workshop, args->items[0], args->items[1], &add, &list, &added, err);
+	for (size_t i = 1; i < args->count; i++)
+		strlist_append(&files, args->items[i]);
+	const char *name = args->items[0];
+	rc = options->artifact.wanted
+		     ? add_artifact(context, options, name, &files, &add, &list, &added, err)
+		     : manifest_list_add(context->workshop, name, files.items[0], &add, &list, &added, err);
 	if (rc < 0)
-		return error_prefix(err, "add %s", args->items[1]);
+		return error_prefix(err, "add %s", options->artifact.wanted ? "artifact" : files.items[0]);
 	list_change_print(&list, &added);
 	return 0;
 }
@@ -99,21 +161,25 @@ static int run_add(struct command_context *context, void *values, const struct s
 const struct command command_manifest_add = {
 	.name = "add",
 	.group = "manifest",
-	.arguments = "[OPTIONS] LIST IMAGE",
-	.summary = "add an image to a list",
+	.arguments = "[OPTIONS] LIST IMAGE|FILE...",
+	.summary = "add an image, or an artifact made of files, to a list",
 	.description =
 		"IMAGE is an image of the store, a name in a registry, or a place (docker://NAME, oci:DIR[:TAG], …). "
 		"It "
 		"takes the place of an image for the same platform. Of a registry's image the layers stay where they "
 		"are until the list is pushed. When IMAGE is a list itself, its image for this machine, or for --os, "
-		"--arch and --variant, is added; with --all every one, with its attestations.\n\nPrints \"LISTID: "
+		"--arch and --variant, is added; with --all every one, with its attestations.\n\nWith --artifact the "
+		"FILEs become an OCI artifact in the store, one layer each, and that is added.\n\nPrints \"LISTID: "
 		"DIGEST\".",
 	.examples = "  cooper manifest add app:1 app-amd64\n  cooper manifest add --arch arm64 --variant v8 app:1 "
-		    "docker://quay.io/me/app-arm64",
+		    "docker://quay.io/me/app-arm64\n"
+		    "  cooper manifest add --artifact --artifact-type application/vnd.example.notes app:1 notes.md",
 	.needs = NEEDS_STORE,
 	.min_args = 2,
+	.max_args = SIZE_MAX,
 	.options = {{&add_group, 0},
 		    {&entry_group, offsetof(struct add_options, entry)},
+		    {&artifact_group, offsetof(struct add_options, artifact)},
 		    {&registry_group, offsetof(struct add_options, registry)}},
 	.options_size = sizeof(struct add_options),
 	.run = run_add,
@@ -169,7 +235,7 @@ static int run_annotate(struct command_context *context, void *values, const str
 	cleanup(image_entry_done) struct image_entry list = {0};
 	struct digest instance;
 	bool of_list = options->index || options->subject;
-	int rc = annotation_flags_check(&options->entry.annotations, err);
+	int rc = annotation_flags_check("--annotation", &options->entry.annotations, err);
 
 	if (rc == 0 && args->count == 1 && !of_list)
 		rc = error_set(err, EINVAL, "name the image in the list by its digest, or say --index");

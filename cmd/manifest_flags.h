@@ -27,7 +27,7 @@ extern const struct option_group entry_group;
 void entry_flags_read(const struct entry_flags *flags, struct strlist *os_features, struct strlist *features,
 		      struct list_entry_changes *changes);
 /* "K=V" each, or -EINVAL. */
-int annotation_flags_check(const struct strlist *annotations, struct error **err);
+int annotation_flags_check(const char *option, const struct strlist *annotations, struct error **err);
 
 /* "LISTID: sha256:…", as scripts expect it. */
 void list_change_print(const struct image_entry *list, const struct digest *instance);

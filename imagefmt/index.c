@@ -51,6 +51,8 @@ static bool same_platform(const struct descriptor *a, const struct descriptor *b
 {
 	if (!a->platform || !b->platform || index_entry_is_attestation(a) || index_entry_is_attestation(b))
 		return false;
+	if (a->artifact_type || b->artifact_type) /* which go with an image, not in its place */
+		return false;
 	const struct platform *x = a->platform, *y = b->platform;
 	return same_text(x->os, y->os) && same_text(x->architecture, y->architecture) &&
 	       same_text(x->variant, y->variant) && same_text(x->os_version, y->os_version) &&

@@ -232,6 +232,23 @@ teardown() {
 	run cooper manifest create --amend halves nosuch:nosuch/image
 	[ "$status" -eq 125 ]
 	cooper manifest exists halves
+	before=$(cooper manifest inspect halves)
+	run cooper manifest create --amend halves app-arm64 nosuch:nosuch/image
+	[ "$status" -eq 125 ]
+	[ "$(cooper manifest inspect halves)" = "$before" ]
+}
+
+@test "--replace with an image that cannot be had leaves the name to what has it" {
+	cooper manifest create kept app-amd64
+	before=$(cooper manifest inspect kept)
+	run cooper manifest create --replace kept app-arm64 nosuch:nosuch/image
+	[ "$status" -eq 125 ]
+	[ "$(cooper manifest inspect kept)" = "$before" ]
+	id=$(cooper inspect --format '{{.FromImageID}}' app-amd64)
+	cooper tag app-amd64 image-name
+	run cooper manifest create --replace image-name nosuch:nosuch/image
+	[ "$status" -eq 125 ]
+	[ "$(cooper inspect --format '{{.FromImageID}}' image-name)" = "$id" ]
 }
 
 @test "errors name what is at fault" {
@@ -240,8 +257,8 @@ teardown() {
 	cooper manifest create --replace errors
 	run cooper manifest add errors nosuch-image
 	[ "$status" -eq 125 ]
-	run cooper manifest add --artifact errors file
-	assert_fails_with 125 "--artifact"
+	run cooper manifest add --artifact errors nosuch-file
+	assert_fails_with 125 "nosuch-file"
 	run cooper manifest push errors docker-archive:x.tar
 	assert_fails_with 125 "list"
 	run cooper manifest

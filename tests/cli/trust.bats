@@ -43,6 +43,9 @@ is_refused() {
 	is_refused cooper add --from "$REGISTRY/app:1" "$ctr" /etc/passwd /
 	is_refused cooper run --mount "type=bind,from=$REGISTRY/app:1,target=/x" "$(cooper from busybox)" true
 	is_refused cooper image copy "docker://$REGISTRY/app:1" dir:copied
+	is_refused cooper manifest create listed "docker://$REGISTRY/app:1"
+	cooper manifest create listed
+	is_refused cooper manifest add listed "$REGISTRY/app:1"
 	printf 'FROM %s/app:1\n' "$REGISTRY" >context/Dockerfile
 	is_refused cooper build -q context
 	printf 'FROM scratch\nCOPY --from=%s/app:1 /etc/passwd /\n' "$REGISTRY" >context/Dockerfile
@@ -50,6 +53,7 @@ is_refused() {
 	printf 'FROM busybox\nRUN --mount=type=bind,from=%s/app:1,target=/x true\n' "$REGISTRY" >context/Dockerfile
 	is_refused cooper build -q context
 	[ -z "$(cooper images -q "$REGISTRY/app")" ]
+	[ "$(cooper manifest inspect listed | grep -c digest)" = 0 ]
 	[ ! -e copied/manifest.json ]
 }
 
