@@ -140,19 +140,6 @@ setup() {
 	build --build-context files=other
 }
 
-@test "independent stages run at the same time" {
-	dockerfile <<-'EOF'
-		FROM busybox AS a
-		RUN --mount=type=cache,id=meet,target=/m touch /m/a; for i in $(seq 100); do [ -e /m/b ] && exit 0; sleep 0.1; done; exit 1
-		FROM busybox AS b
-		RUN --mount=type=cache,id=meet,target=/m touch /m/b; for i in $(seq 100); do [ -e /m/a ] && exit 0; sleep 0.1; done; exit 1
-		FROM scratch
-		COPY --from=a /etc/passwd /a
-		COPY --from=b /etc/passwd /b
-	EOF
-	build --jobs 2
-}
-
 @test "a stage begins before those that it only copies from are done" {
 	dockerfile <<-'EOF'
 		FROM busybox AS early

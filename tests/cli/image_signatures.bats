@@ -19,19 +19,13 @@ setup_file() {
 }
 
 teardown() {
-	no_policy
-	rm -rf "$XDG_CONFIG_HOME/containers/registries.d"
+	no_configuration
 }
 
 teardown_file() {
 	stop_doubles
 	signing_teardown_file
 	common_teardown_file
-}
-
-registries_d() {
-	mkdir -p "$XDG_CONFIG_HOME/containers/registries.d"
-	cat >"$XDG_CONFIG_HOME/containers/registries.d/test.yaml"
 }
 
 without_attachments() {

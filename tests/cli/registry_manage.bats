@@ -3,14 +3,11 @@ load lib/common
 load lib/double
 
 setup_file() {
-	common_setup_file
-	make_image small 20000
-	start_double
+	double_setup_file
 }
 
 teardown_file() {
-	stop_doubles
-	common_teardown_file
+	double_teardown_file
 }
 
 image() {

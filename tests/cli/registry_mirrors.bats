@@ -38,6 +38,19 @@ conf() {
 	cat >"$CONTAINERS_REGISTRIES_CONF"
 }
 
+# registry.test is the primary, with one mirror:  mirrored ['key = …' of the registry ['key = …' of the mirror]]
+mirrored() {
+	conf <<-EOF
+	[[registry]]
+	prefix = "registry.test"
+	location = "$PRIMARY"
+	${1:-}
+	[[registry.mirror]]
+	location = "$MIRROR/cache"
+	${2:-}
+	EOF
+}
+
 # Requests for manifests and blobs that a registry got.
 asked() {
 	jq -s 'map(select(.path | test("manifests|blobs"))) | length' "$1/log"
@@ -82,13 +95,7 @@ pulls_from_mirror() {
 }
 
 @test "a mirror that fails in the middle of the blobs is left for the registry" {
-	conf <<-EOF
-	[[registry]]
-	prefix = "registry.test"
-	location = "$PRIMARY"
-	[[registry.mirror]]
-	location = "$MIRROR/cache"
-	EOF
+	mirrored
 	DOUBLE_DIRECTORY=$MIRROR_DIRECTORY double_does '{"faults": [{"path": "blobs", "do": "reset", "at": 100, "count": 0}]}'
 	cooper pull -q --tls-verify=false --retry-delay 1ms registry.test/team/app:1
 	DOUBLE_DIRECTORY=$MIRROR_DIRECTORY double_does '{"faults": [{"path": "blobs", "do": "flip", "at": 30, "count": 0}]}'
@@ -97,13 +104,7 @@ pulls_from_mirror() {
 }
 
 @test "when all fail, the reasons of all are told" {
-	conf <<-EOF
-	[[registry]]
-	prefix = "registry.test"
-	location = "$PRIMARY"
-	[[registry.mirror]]
-	location = "$MIRROR/cache"
-	EOF
+	mirrored
 	DOUBLE_DIRECTORY=$MIRROR_DIRECTORY double_does '{"faults": [{"path": "manifests", "do": "status", "status": 403, "text": "keep out", "count": 0}]}'
 	run cooper pull --tls-verify=false registry.test/team/nothing:1
 	assert_fails_with 125 "MANIFEST_UNKNOWN"
@@ -112,27 +113,13 @@ pulls_from_mirror() {
 }
 
 @test "mirrors by digest only, by tag only" {
-	conf <<-EOF
-	[[registry]]
-	prefix = "registry.test"
-	location = "$PRIMARY"
-	mirror-by-digest-only = true
-	[[registry.mirror]]
-	location = "$MIRROR/cache"
-	EOF
+	mirrored 'mirror-by-digest-only = true'
 	cooper pull -q --tls-verify=false registry.test/team/app:1
 	[ "$(asked "$MIRROR_DIRECTORY")" -eq 0 ]
 	fresh_store mirrors-digest
 	DOUBLE_DIRECTORY=$PRIMARY_DIRECTORY double_does '{}'
 	pulls_from_mirror "registry.test/team/app@$digest"
-	conf <<-EOF
-	[[registry]]
-	prefix = "registry.test"
-	location = "$PRIMARY"
-	[[registry.mirror]]
-	location = "$MIRROR/cache"
-	pull-from-mirror = "tag-only"
-	EOF
+	mirrored '' 'pull-from-mirror = "tag-only"'
 	fresh_store mirrors-tag
 	DOUBLE_DIRECTORY=$MIRROR_DIRECTORY double_does '{}'
 	cooper pull -q --tls-verify=false "registry.test/team/app@$digest"
@@ -212,13 +199,7 @@ pulls_from_mirror() {
 }
 
 @test "credentials of the registry are not for its mirrors; theirs are looked up by their own name" {
-	conf <<-EOF
-	[[registry]]
-	prefix = "registry.test"
-	location = "$PRIMARY"
-	[[registry.mirror]]
-	location = "$MIRROR/cache"
-	EOF
+	mirrored
 	DOUBLE_DIRECTORY=$MIRROR_DIRECTORY double_does '{"auth": "basic"}'
 	DOUBLE_DIRECTORY=$PRIMARY_DIRECTORY double_does '{"auth": "basic"}'
 	cooper pull -q --tls-verify=false --creds "tester:s3cret pass" registry.test/team/app:1

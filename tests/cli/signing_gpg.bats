@@ -14,19 +14,12 @@ setup_file() {
 }
 
 teardown() {
-	no_policy
-	rm -rf "$XDG_CONFIG_HOME/containers/registries.d"
+	no_configuration
 }
 
 teardown_file() {
 	signing_teardown_file
 	common_teardown_file
-}
-
-# registries.d of the user: registries_d 'docker: …' lines from standard input
-registries_d() {
-	mkdir -p "$XDG_CONFIG_HOME/containers/registries.d"
-	cat >"$XDG_CONFIG_HOME/containers/registries.d/test.yaml"
 }
 
 signature_of() {

@@ -13,8 +13,7 @@ setup_file() {
 }
 
 teardown() {
-	no_policy
-	rm -rf "$XDG_CONFIG_HOME/containers/registries.d"
+	no_configuration
 }
 
 teardown_file() {
@@ -223,8 +222,7 @@ put_blob() {
 }
 
 @test "registries.d can say that there are no attachments" {
-	mkdir -p "$XDG_CONFIG_HOME/containers/registries.d"
-	echo "docker: {'$REGISTRY': {use-sigstore-attachments: false}}" >"$XDG_CONFIG_HOME/containers/registries.d/x.yaml"
+	registries_d <<<"docker: {'$REGISTRY': {use-sigstore-attachments: false}}"
 	sigstore_policy good
 	refused app:1 "use-sigstore-attachments: false"
 	run sign good nowhere:1

@@ -4,6 +4,8 @@
 #	double_does '{"auth": …}'   how it behaves from now on; every fault in it is new, and the log is empty
 #	double_log 'jq filter'      what the filter makes of its log, an array of requests
 #	stop_doubles                in teardown
+#
+# A file that needs no more than one of them and the image `small`:  double_setup_file, double_teardown_file
 # shellcheck shell=bash
 
 start_double() {
@@ -71,4 +73,15 @@ make_image() {
 	ctr=$(cooper from "$name-base") && cooper copy "$ctr" "$directory/data" /data >/dev/null &&
 		cooper commit -q --rm "$ctr" "$name" >/dev/null
 	rm -rf "$directory"
+}
+
+double_setup_file() {
+	common_setup_file
+	make_image small 20000
+	start_double
+}
+
+double_teardown_file() {
+	stop_doubles
+	common_teardown_file
 }

@@ -63,6 +63,18 @@ no_policy() {
 	rm -f "$POLICY"
 }
 
+# Where signatures lie, from standard input.
+registries_d() {
+	mkdir -p "$XDG_CONFIG_HOME/containers/registries.d"
+	cat >"$XDG_CONFIG_HOME/containers/registries.d/test.yaml"
+}
+
+# In teardown: the next test has neither.
+no_configuration() {
+	no_policy
+	rm -rf "$XDG_CONFIG_HOME/containers/registries.d"
+}
+
 # Pulls into an empty store, of which nothing must be left when it is refused:  refused REPOSITORY:TAG "reason"
 refused() {
 	local -x COOPER_ROOT COOPER_RUNROOT
