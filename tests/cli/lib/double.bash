@@ -8,6 +8,7 @@
 # A file that needs no more than one of them and the image `small`:  double_setup_file, double_teardown_file
 # shellcheck shell=bash
 
+# shellcheck disable=SC2120 # stories pass arguments
 start_double() {
 	local directory arguments=() i
 	directory=$(mktemp -d "$BATS_FILE_TMPDIR/double.XXXXXX") || return
