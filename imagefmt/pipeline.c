@@ -62,7 +62,9 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **pipel
 	p->sink = options->sink;
 	p->context = options->context;
 	p->one_processor = processors() < 2;
-	ring_new(p->packs ? 3 : 1, &p->ring);
+	const struct ring_options ring = {
+		.kinds = p->packs ? 3 : 1, .block_size = CODEC_BLOCK, .dict_size = p->packs ? CODEC_DICT : 0};
+	ring_new(&ring, &p->ring);
 	*pipeline = take_ptr(&p);
 	return 0;
 }

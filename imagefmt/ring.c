@@ -1,6 +1,6 @@
 /*
- * The ring of blocks. One mutex and one condition for everything: a block is a megabyte, so they are touched some
- * thousand times a second, and whoever waits looks again at what it waits for.
+ * The ring of blocks. One mutex and one condition for everything: a block is large, so they are touched some thousand
+ * times a second, and whoever waits looks again at what it waits for.
  */
 #include "imagefmt/ring.h"
 
@@ -24,7 +24,7 @@ struct thread {
 struct ring {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	unsigned kinds;
+	struct ring_options options;
 	struct ring_block blocks[RING_BLOCKS];
 	uint64_t published;		/* blocks handed over so far */
 	uint64_t taken[RING_KINDS_MAX]; /* by each kind */
@@ -36,16 +36,16 @@ struct ring {
 	size_t thread_count;
 };
 
-void ring_new(unsigned kinds, struct ring **ring)
+void ring_new(const struct ring_options *options, struct ring **ring)
 {
-	assert(kinds <= RING_KINDS_MAX);
+	assert(options->kinds <= RING_KINDS_MAX && options->dict_size <= options->block_size);
 	struct ring *r = mem_alloc(sizeof(*r));
 
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->changed, NULL);
-	r->kinds = kinds;
+	r->options = *options;
 	for (size_t i = 0; i < RING_BLOCKS; i++)
-		buf_init(&r->blocks[i].packed, 2 * CODEC_BLOCK);
+		buf_init(&r->blocks[i].packed, 2 * options->block_size);
 	*ring = r;
 }
 
@@ -58,7 +58,7 @@ void ring_free(struct ring *r)
 	(void)code; /* nobody asks any more */
 	for (size_t i = 0; i < RING_BLOCKS; i++) {
 		if (r->blocks[i].data != NULL)
-			free(r->blocks[i].data - CODEC_DICT);
+			free(r->blocks[i].data - r->options.dict_size);
 		buf_done(&r->blocks[i].packed);
 	}
 	error_free(r->error);
@@ -70,11 +70,13 @@ void ring_free(struct ring *r)
 /* The end of the block before, which stands untouched: only we fill blocks. */
 static void copy_dict(struct ring *r, struct ring_block *block)
 {
+	size_t max = r->options.dict_size;
+
 	block->dict_size = 0;
-	if (r->published == 0)
+	if (r->published == 0 || max == 0)
 		return;
 	const struct ring_block *before = &r->blocks[(r->published - 1) % RING_BLOCKS];
-	block->dict_size = before->size < CODEC_DICT ? before->size : CODEC_DICT;
+	block->dict_size = before->size < max ? before->size : max;
 	memcpy(block->data - block->dict_size, before->data + before->size - block->dict_size, block->dict_size);
 }
 
@@ -90,7 +92,8 @@ struct ring_block *ring_begin(struct ring *r)
 	if (broken)
 		return NULL;
 	if (block->data == NULL)
-		block->data = (char *)mem_grow(NULL, CODEC_DICT + CODEC_BLOCK, 1) + CODEC_DICT;
+		block->data =
+			(char *)mem_grow(NULL, r->options.dict_size + r->options.block_size, 1) + r->options.dict_size;
 	block->size = 0;
 	block->is_packed = false;
 	copy_dict(r, block);
@@ -100,7 +103,7 @@ struct ring_block *ring_begin(struct ring *r)
 void ring_publish(struct ring *r, struct ring_block *block)
 {
 	pthread_mutex_lock(&r->lock);
-	block->users = r->kinds;
+	block->users = r->options.kinds;
 	r->published++;
 	pthread_cond_broadcast(&r->changed);
 	pthread_mutex_unlock(&r->lock);

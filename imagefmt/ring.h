@@ -1,5 +1,5 @@
 /*
- * A bounded ring of 1 MiB blocks between threads of one function. One producer fills them in order; several kinds of
+ * A bounded ring of blocks between threads of one function. One producer fills them in order; several kinds of
  * consumers see every block once, in order. A kind may have several threads, which then share the blocks among them. A
  * block is filled again when every kind has released it.
  *
@@ -19,9 +19,9 @@
 #define RING_KINDS_MAX 3
 
 struct ring_block {
-	char *data; /* room for CODEC_BLOCK; the CODEC_DICT bytes before it are the end of the block before */
+	char *data; /* room for the ring's block size; the bytes before it are the end of the block before */
 	size_t size;
-	size_t dict_size;  /* of those: 0 in the first block */
+	size_t dict_size;  /* of those: at most what the ring was made for, 0 in the first block */
 	struct buf packed; /* what a packing thread made of it */
 	uint32_t crc;
 	bool is_packed;
@@ -30,8 +30,12 @@ struct ring_block {
 
 struct ring;
 
-/* `kinds` of consumers, numbered from 0. */
-void ring_new(unsigned kinds, struct ring **ring);
+struct ring_options {
+	unsigned kinds;	   /* of consumers, numbered from 0 */
+	size_t block_size; /* the ring takes RING_BLOCKS times that, once so much has gone through it */
+	size_t dict_size;  /* of the block before, that each block begins with; 0: none */
+};
+void ring_new(const struct ring_options *options, struct ring **ring);
 /* Ends and joins all threads. */
 void ring_free(struct ring *ring);
 CLEANUP_FOR(struct ring, ring_free)

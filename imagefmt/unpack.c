@@ -16,6 +16,8 @@
 #include "imagefmt/ring.h"
 #include "imagefmt/tarread.h"
 
+/* Stays in a level-two cache between the threads; larger ones are no faster, and take their multiple of memory. */
+#define BLOCK_SIZE ((size_t)256 << 10)
 /* Packed; below, threads cost more than they bring. */
 #define INLINE_SIZE ((off_t)1 << 20)
 /* Below this the ratio says nothing: a layer of empty files is packed as well as a bomb. */
@@ -93,7 +95,7 @@ static void run_inflate(void *context)
 
 	while ((block = ring_begin(u->ring)) != NULL) {
 		struct error *error = NULL;
-		ssize_t n = inflater_read(u->inflater, block->data, CODEC_BLOCK, &error);
+		ssize_t n = inflater_read(u->inflater, block->data, BLOCK_SIZE, &error);
 		int rc = n < 0 ? (int)n : count(u, (size_t)n, &error);
 		if (rc < 0)
 			ring_break(u->ring, rc, error);
@@ -133,7 +135,7 @@ static int next_block(void *context, const void **data, size_t *size, struct err
 
 static int start_threads(struct unpacker *u, struct error **err)
 {
-	ring_new(KINDS, &u->ring);
+	ring_new(&(struct ring_options){.kinds = KINDS, .block_size = BLOCK_SIZE}, &u->ring);
 	int rc = ring_start(u->ring, run_inflate, u, err);
 	return rc < 0 ? rc : ring_start(u->ring, run_hash, u, err);
 }
