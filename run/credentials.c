@@ -15,7 +15,6 @@
 #define CAPS_OF_FILES                                                                                         \
 	(CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_MKNOD) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_DAC_READ_SEARCH) | \
 	 CAP_BIT(CAP_FOWNER) | CAP_BIT(CAP_FSETID) | CAP_BIT(CAP_LINUX_IMMUTABLE) | CAP_BIT(CAP_MAC_OVERRIDE))
-#define GROUPS_MAX 65536
 
 /* ---- Life ---- */
 
@@ -23,6 +22,23 @@ static void set_all(uint32_t ids[ID_SLOTS], uint32_t id)
 {
 	for (size_t i = 0; i < ID_SLOTS; i++)
 		ids[i] = id;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Sorted, as the kernel keeps them and getgroups(2) shows them. */
+static void set_groups(struct credentials *c, const uint32_t *groups, size_t count)
+{
+	free(c->groups);
+	c->groups = mem_dup(groups, count * sizeof(*groups));
+	c->group_count = count;
+	if (count > 1)
+		qsort(c->groups, count, sizeof(*c->groups), compare_ids);
 }
 
 struct credentials *credentials_new(uint32_t uid, uint32_t gid, const uint32_t *groups, size_t group_count,
@@ -33,8 +49,7 @@ struct credentials *credentials_new(uint32_t uid, uint32_t gid, const uint32_t *
 	made->references = 1;
 	set_all(made->uid, uid);
 	set_all(made->gid, gid);
-	made->groups = mem_dup(groups, group_count * sizeof(*groups));
-	made->group_count = group_count;
+	set_groups(made, groups, group_count);
 	made->bounding = bounding;
 	if (uid == 0)
 		made->permitted = made->effective = bounding;
@@ -291,12 +306,12 @@ int credentials_setgroups(struct credentials **credentials, const uint32_t *grou
 {
 	if (!credentials_can(*credentials, CAP_SETGID))
 		return -EPERM;
-	if (count > GROUPS_MAX)
+	if (count > CREDENTIALS_GROUPS_MAX)
 		return -EINVAL;
-	struct credentials *c = credentials_edit(credentials);
-	free(c->groups);
-	c->groups = mem_dup(groups, count * sizeof(*groups));
-	c->group_count = count;
+	for (size_t i = 0; i < count; i++)
+		if (groups[i] == ID_KEEP)
+			return -EINVAL;
+	set_groups(credentials_edit(credentials), groups, count);
 	return 0;
 }
 
@@ -305,9 +320,10 @@ int credentials_setgroups(struct credentials **credentials, const uint32_t *grou
 int credentials_capset(struct credentials **credentials, uint64_t effective, uint64_t permitted, uint64_t inheritable)
 {
 	const struct credentials *old = *credentials;
-	uint64_t can_inherit = credentials_can(old, CAP_SETPCAP) ? old->inheritable | old->permitted | old->bounding
-								 : old->inheritable | old->permitted;
+	uint64_t can_inherit = old->inheritable | old->bounding;
 
+	if (!credentials_can(old, CAP_SETPCAP))
+		can_inherit &= old->inheritable | old->permitted;
 	if (inheritable & ~can_inherit || permitted & ~old->permitted || effective & ~permitted)
 		return -EPERM;
 	struct credentials *c = credentials_edit(credentials);
@@ -342,20 +358,18 @@ static int set_securebits(struct credentials **credentials, uint64_t bits)
 	return 0;
 }
 
-static int64_t set_ambient(struct credentials **credentials, uint64_t operation, uint64_t capability)
+static int64_t set_ambient(struct credentials **credentials, const uint64_t args[4])
 {
 	const struct credentials *old = *credentials;
 
-	if (operation == PR_CAP_AMBIENT_CLEAR_ALL) {
-		if (capability)
-			return -EINVAL;
+	if (args[2] || args[3] || (args[0] == PR_CAP_AMBIENT_CLEAR_ALL ? args[1] != 0 : args[1] > CAP_LAST_CAP))
+		return -EINVAL;
+	if (args[0] == PR_CAP_AMBIENT_CLEAR_ALL) {
 		credentials_edit(credentials)->ambient = 0;
 		return 0;
 	}
-	if (capability > 63)
-		return -EINVAL;
-	uint64_t bit = CAP_BIT(capability);
-	switch (operation) {
+	uint64_t bit = CAP_BIT(args[1]);
+	switch (args[0]) {
 	case PR_CAP_AMBIENT_IS_SET:
 		return (old->ambient & bit) != 0;
 	case PR_CAP_AMBIENT_RAISE:
@@ -371,19 +385,40 @@ static int64_t set_ambient(struct credentials **credentials, uint64_t operation,
 	}
 }
 
-int64_t credentials_prctl(struct credentials **credentials, int option, uint64_t a, uint64_t b)
+static int drop_bounding(struct credentials **credentials, uint64_t capability)
+{
+	if (!credentials_can(*credentials, CAP_SETPCAP))
+		return -EPERM;
+	if (capability > CAP_LAST_CAP)
+		return -EINVAL;
+	credentials_edit(credentials)->bounding &= ~CAP_BIT(capability);
+	return 0;
+}
+
+int64_t credentials_prctl(struct credentials **credentials, int option, const uint64_t args[4])
 {
 	switch (option) {
 	case PR_GET_KEEPCAPS:
 		return ((*credentials)->securebits & SECBIT_KEEP_CAPS) != 0;
 	case PR_SET_KEEPCAPS:
-		return set_keep_caps(credentials, a);
+		return set_keep_caps(credentials, args[0]);
 	case PR_GET_SECUREBITS:
 		return (*credentials)->securebits;
 	case PR_SET_SECUREBITS:
-		return set_securebits(credentials, a);
+		return set_securebits(credentials, args[0]);
 	case PR_CAP_AMBIENT:
-		return set_ambient(credentials, a, b);
+		return set_ambient(credentials, args);
+	case PR_CAPBSET_READ:
+		return args[0] > CAP_LAST_CAP ? -EINVAL : ((*credentials)->bounding & CAP_BIT(args[0])) != 0;
+	case PR_CAPBSET_DROP:
+		return drop_bounding(credentials, args[0]);
+	case PR_GET_NO_NEW_PRIVS:
+		return args[0] || args[1] || args[2] || args[3] ? -EINVAL : (*credentials)->no_new_privs;
+	case PR_SET_NO_NEW_PRIVS:
+		if (args[0] != 1 || args[1] || args[2] || args[3])
+			return -EINVAL;
+		credentials_edit(credentials)->no_new_privs = true;
+		return 0;
 	default:
 		return -EINVAL;
 	}

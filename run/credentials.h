@@ -14,17 +14,19 @@
 #include <sys/types.h>
 
 enum id_slot { ID_REAL, ID_EFFECTIVE, ID_SAVED, ID_FS, ID_SLOTS };
-#define ID_KEEP UINT32_MAX /* "as it is" in the calls that set several */
+#define ID_KEEP UINT32_MAX		       /* "as it is" in the calls that set several */
+#define CREDENTIALS_GROUPS_MAX ((size_t)65536) /* NGROUPS_MAX */
 
 struct credentials {
 	unsigned references;
 	uint32_t uid[ID_SLOTS];
 	uint32_t gid[ID_SLOTS];
-	uint32_t *groups;
+	uint32_t *groups; /* sorted */
 	size_t group_count;
 	uint64_t permitted, effective, inheritable, ambient; /* 1 << CAP_… */
 	uint64_t bounding;				     /* what exec as root gives */
 	uint32_t securebits;				     /* SECBIT_KEEP_CAPS is PR_SET_KEEPCAPS */
+	bool no_new_privs; /* asked for by the step itself, where the kernel's own is set for our sake */
 };
 
 /* All ids the same, capabilities as after an exec by them. One reference, the caller's. */
@@ -54,8 +56,9 @@ uint32_t credentials_setfsuid(struct credentials **credentials, uint32_t uid);
 uint32_t credentials_setfsgid(struct credentials **credentials, uint32_t gid);
 int credentials_setgroups(struct credentials **credentials, const uint32_t *groups, size_t count);
 int credentials_capset(struct credentials **credentials, uint64_t effective, uint64_t permitted, uint64_t inheritable);
-/* prctl(2): PR_GET_KEEPCAPS, PR_SET_KEEPCAPS, PR_GET_SECUREBITS, PR_SET_SECUREBITS, PR_CAP_AMBIENT. */
-int64_t credentials_prctl(struct credentials **credentials, int option, uint64_t a, uint64_t b);
+/* prctl(2): PR_{GET,SET}_{KEEPCAPS,SECUREBITS,NO_NEW_PRIVS}, PR_CAP_AMBIENT, PR_CAPBSET_{READ,DROP}; `args` are those
+ * behind the option. */
+int64_t credentials_prctl(struct credentials **credentials, int option, const uint64_t args[4]);
 /* exec of a file: set-user-id and set-group-id as its recorded owner says; NULL where its mode does not. */
 void credentials_exec(struct credentials **credentials, const uint32_t *set_uid, const uint32_t *set_gid);
 

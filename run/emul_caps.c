@@ -60,10 +60,14 @@ static int64_t get(struct emulation *e, const struct trap *trap, const struct cr
 	return trap->args[1] ? emul_write(e, trap, trap->args[1], data, words * sizeof(data[0])) : 0;
 }
 
-/* 0, or, where the step counts processes as we do, its own number. */
+/* 0, or its own number, as it counts. */
 static bool is_caller(const struct emulation *e, const struct trap *trap, int pid)
 {
-	return pid == 0 || (e->shares_pids && pid == trap->tid);
+	struct emul_status status;
+
+	if (pid == 0 || e->shares_pids)
+		return pid == 0 || pid == trap->tid;
+	return emul_read_status(trap, &status) == 0 && status.own_tid == pid;
 }
 
 void emul_capget(void *context, const struct trap *trap, struct answer *answer)
@@ -111,8 +115,7 @@ void emul_capset(void *context, const struct trap *trap, struct answer *answer)
 		emul_return(answer, rc < 0 ? rc : -EINVAL);
 		return;
 	}
-	/* Its own number is not known here, but programs that do not write 0 write that. */
-	emul_return(answer, set(context, trap, task, words));
+	emul_return(answer, is_caller(context, trap, header.pid) ? set(context, trap, task, words) : -EPERM);
 }
 
 void emul_prctl(void *context, const struct trap *trap, struct answer *answer)
@@ -123,5 +126,5 @@ void emul_prctl(void *context, const struct trap *trap, struct answer *answer)
 	if (!task)
 		return;
 	tasks_settle(e->tasks, task);
-	emul_return(answer, credentials_prctl(&task->credentials, (int)trap->args[0], trap->args[1], trap->args[2]));
+	emul_return(answer, credentials_prctl(&task->credentials, (int)trap->args[0], trap->args + 1));
 }

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -13,14 +14,37 @@
 
 #include "base/fd.h"
 #include "run/emul_internal.h"
+#include "run/shebang.h"
 
-static bool is_script(int file)
+/* The interpreter's path in head[], as the file's first line has it; NULL: it is no script. */
+static char *read_interpreter(int file, char head[SHEBANG_SIZE])
 {
 	char proc[FD_PROC_PATH_SIZE];
-	char head[2];
-	cleanup_close int fd = open(fd_proc_path(file, proc), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char *interpreter, *argument;
+	struct stat st;
 
-	return fd >= 0 && read(fd, head, sizeof(head)) == sizeof(head) && memcmp(head, "#!", sizeof(head)) == 0;
+	if (fstat(file, &st) < 0 || !S_ISREG(st.st_mode))
+		return NULL;
+	cleanup_close int fd = open(fd_proc_path(file, proc), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : pread(fd, head, SHEBANG_SIZE - 1, 0);
+	head[got > 0 ? got : 0] = '\0';
+	return shebang_is_script(head) && shebang_parse(head, &interpreter, &argument) == 0 ? interpreter : NULL;
+}
+
+/* What the kernel will run in place of a script: its bits count, and not the script's. `file` is exchanged; -1 when
+ * that is not there, and the exec will fail. */
+static void follow_script(struct emulation *e, const struct trap *trap, int *file)
+{
+	char head[SHEBANG_SIZE];
+	const char *path;
+
+	for (unsigned depth = 0; depth <= SHEBANG_DEPTH && (path = read_interpreter(*file, head)); depth++) {
+		int next = emul_open_text(e, trap, path);
+		fd_close(*file);
+		*file = next;
+		if (next < 0)
+			return;
+	}
 }
 
 /* Do the file's set-id bits count at all? (execve(2), "Effect on set-user-ID programs") */
@@ -41,31 +65,26 @@ static bool is_same(const struct credentials *a, const struct credentials *b)
 	       a->securebits == b->securebits;
 }
 
-/* The credentials after the exec of this file, or NULL when they stay. */
+/* The credentials after the exec of this file, which is no script, or NULL when they stay. */
 static struct credentials *after_exec(struct emulation *e, const struct trap *trap, struct credentials *now, int file,
 				      struct stat *st)
 {
 	bool is_recorded;
-	bool script = false;
 
 	if (emul_stat(e, file, st, &is_recorded) < 0 || !S_ISREG(st->st_mode))
 		return NULL;
-	bool has_bits = st->st_mode & S_ISUID || (st->st_mode & S_ISGID && st->st_mode & S_IXGRP);
-	if (credentials_are_plain_root(now) && !has_bits)
+	bool is_user = st->st_mode & S_ISUID;
+	bool is_group = st->st_mode & S_ISGID && st->st_mode & S_IXGRP;
+	if (credentials_are_plain_root(now) && !is_user && !is_group)
 		return NULL;
-	script = is_script(file);
-	if (has_bits && (script || !bits_count(trap, file)))
-		has_bits = false;
+	if ((is_user || is_group) && !bits_count(trap, file))
+		is_user = is_group = false;
 	struct credentials *after = credentials_share(now);
-	bool is_group = has_bits && st->st_mode & S_ISGID && st->st_mode & S_IXGRP;
-	credentials_exec(&after, has_bits && st->st_mode & S_ISUID ? &st->st_uid : NULL, is_group ? &st->st_gid : NULL);
+	credentials_exec(&after, is_user ? &st->st_uid : NULL, is_group ? &st->st_gid : NULL);
 	if (is_same(now, after)) {
 		credentials_free(after);
 		return NULL;
 	}
-	/* Another file runs then: its interpreter. */
-	if (script)
-		st->st_ino = 0;
 	return after;
 }
 
@@ -79,8 +98,10 @@ static void note_exec(struct emulation *e, const struct trap *trap, int executed
 
 	if (!task)
 		return;
-	if (file >= 0)
-		after = after_exec(e, trap, task->credentials, file, &st);
+	if (file >= 0) {
+		follow_script(e, trap, &file);
+		after = file < 0 ? NULL : after_exec(e, trap, task->credentials, file, &st);
+	}
 	tasks_exec(e->tasks, task, after, st.st_dev, st.st_ino);
 }
 
@@ -116,6 +137,10 @@ void emul_exit_group(void *context, const struct trap *trap, struct answer *answ
 void emul_chroot(void *context, const struct trap *trap, struct answer *answer)
 {
 	struct emulation *e = context;
+	const struct task *task = emul_task(e, trap);
 
-	e->roots_differ = true;
+	if (task && !credentials_can(task->credentials, CAP_SYS_CHROOT))
+		emul_return(answer, -EPERM);
+	else
+		e->roots_differ = true;
 }

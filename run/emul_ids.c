@@ -2,11 +2,10 @@
  * Who am I, and be somebody else. Nothing here reaches the kernel: the process stays what it is, and is told otherwise.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 
 #include "run/emul_internal.h"
-
-#define GROUPS_MAX 65536
 
 /* ---- Questions ---- */
 
@@ -171,7 +170,10 @@ static int set_groups(struct emulation *e, const struct trap *trap, struct task 
 {
 	uint64_t count = (uint32_t)trap->args[0];
 
-	if (count > GROUPS_MAX)
+	/* The right comes first, before a look at the list. */
+	if (!credentials_can(task->credentials, CAP_SETGID))
+		return -EPERM;
+	if (count > CREDENTIALS_GROUPS_MAX)
 		return -EINVAL;
 	cleanup_free uint32_t *groups = mem_grow(NULL, count + 1, sizeof(*groups));
 	int rc = emul_read(e, trap, trap->args[1], groups, count * sizeof(*groups));

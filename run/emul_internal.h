@@ -57,6 +57,8 @@ MUST_CHECK int emul_open_fd(struct emulation *e, const struct trap *trap, int fd
 bool emul_fd_is_path(const struct trap *trap, int fd);
 /* O_PATH, or a negative errno; on any of these the kernel is to go on. Never a FIFO's or a device's other end. */
 MUST_CHECK int emul_open(struct emulation *e, const struct trap *trap, int dirfd, uint64_t path, unsigned flags);
+/* The same of a path that the supervisor has from elsewhere, from the caller's directory and root. */
+MUST_CHECK int emul_open_text(struct emulation *e, const struct trap *trap, const char *path);
 /* The directory in which the call would make its last component, and that component's name in leaf[NAME_MAX + 1].
  * -EINVAL for names that end in "/", "." or "..". */
 MUST_CHECK int emul_open_parent(struct emulation *e, const struct trap *trap, int dirfd, uint64_t path, char *leaf);
@@ -65,6 +67,7 @@ MUST_CHECK int emul_open_parent(struct emulation *e, const struct trap *trap, in
 struct emul_status {
 	mode_t umask;
 	uint32_t fs_uid; /* the real one, as our namespace counts */
+	pid_t own_tid;	 /* what it calls itself */
 	bool no_new_privs;
 };
 int emul_read_status(const struct trap *trap, struct emul_status *status);
@@ -82,6 +85,26 @@ int emul_record_set_aside(struct emulation *e, int fd, const struct owner_record
 int emul_stat(struct emulation *e, int fd, struct stat *st, bool *is_recorded);
 /* Who a new file in this directory belongs to. */
 int emul_new_owner(struct emulation *e, const struct credentials *credentials, int parent, struct owner_record *owner);
+
+/* ---- Of the tables ---- */
+/* The options of prctl(2) that are about who the caller is. */
+#define EMUL_PRCTL_OPTIONS                                                                                       \
+	PR_GET_KEEPCAPS, PR_SET_KEEPCAPS, PR_GET_SECUREBITS, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAPBSET_READ, \
+		PR_CAPBSET_DROP
+#define EMUL_PRCTL_OPTION_COUNT 7
+/* Flags of open(2) that make something; O_TMPFILE has O_DIRECTORY in it, which alone makes nothing. */
+#define EMUL_MAKING_FLAGS (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))
+/* Calls that have one name and one meaning in every ABI; the table says what TRAP() makes of them. */
+#define EMUL_CALLS_OF_EVERY_ABI                                                                                        \
+	TRAP(fchownat, emul_fchownat), TRAP(statx, emul_statx), TRAP(capget, emul_capget), TRAP(capset, emul_capset),  \
+		TRAP(mknodat, emul_mknodat), TRAP(openat2, emul_openat2), TRAP(mkdirat, emul_mkdirat),                 \
+		TRAP(symlinkat, emul_symlinkat), TRAP(getxattr, emul_getxattr), TRAP(lgetxattr, emul_getxattr),        \
+		TRAP(fgetxattr, emul_getxattr), TRAP(setxattr, emul_setxattr), TRAP(lsetxattr, emul_setxattr),         \
+		TRAP(fsetxattr, emul_setxattr), TRAP(removexattr, emul_removexattr),                                   \
+		TRAP(lremovexattr, emul_removexattr), TRAP(fremovexattr, emul_removexattr),                            \
+		TRAP(listxattr, emul_listxattr), TRAP(llistxattr, emul_llistxattr), TRAP(flistxattr, emul_flistxattr), \
+		TRAP(execve, emul_execve), TRAP(execveat, emul_execveat), TRAP(exit, emul_exit),                       \
+		TRAP(exit_group, emul_exit_group), TRAP(chroot, emul_chroot)
 
 /* ---- The handlers, by file ---- */
 /* emul_owner.c */
@@ -102,7 +125,7 @@ trap_handler emul_open_call, emul_openat, emul_openat2, emul_creat, emul_mkdir, 
 /* emul_move.c */
 trap_handler emul_move, emul_moveat, emul_linkat, emul_utimensat;
 /* emul_xattr.c */
-trap_handler emul_getxattr, emul_setxattr, emul_listxattr, emul_llistxattr, emul_flistxattr;
+trap_handler emul_getxattr, emul_setxattr, emul_removexattr, emul_listxattr, emul_llistxattr, emul_flistxattr;
 /* emul_exec.c */
 trap_handler emul_execve, emul_execveat, emul_exit, emul_exit_group, emul_chroot;
 

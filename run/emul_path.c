@@ -213,6 +213,11 @@ int emul_open(struct emulation *e, const struct trap *trap, int dirfd, uint64_t 
 	return take_fd(&fd);
 }
 
+int emul_open_text(struct emulation *e, const struct trap *trap, const char *path)
+{
+	return open_path(e, trap, AT_FDCWD, path, EMUL_FOLLOW | EMUL_PEEK);
+}
+
 int emul_open_parent(struct emulation *e, const struct trap *trap, int dirfd, uint64_t address, char *leaf)
 {
 	char path[PATH_MAX];
@@ -235,6 +240,18 @@ int emul_open_parent(struct emulation *e, const struct trap *trap, int dirfd, ui
 
 /* ---- status ---- */
 
+/* The last number of the line "NSpid:", which has one for each namespace from ours to the caller's. */
+static pid_t read_own_tid(const char *text)
+{
+	const char *at = strstr(text, "\nNSpid:");
+	pid_t own = 0;
+	int length;
+
+	for (at = at ? at + strlen("\nNSpid:") : ""; sscanf(at, "%*[ \t]%d%n", &own, &length) == 1; at += length)
+		;
+	return own;
+}
+
 int emul_read_status(const struct trap *trap, struct emul_status *status)
 {
 	char path[64];
@@ -255,6 +272,11 @@ int emul_read_status(const struct trap *trap, struct emul_status *status)
 		return -EINVAL;
 	if (privs)
 		sscanf(privs, "\nNoNewPrivs: %u", &no_new_privs);
-	*status = (struct emul_status){.umask = umask, .fs_uid = fs_uid, .no_new_privs = no_new_privs != 0};
+	*status = (struct emul_status){
+		.umask = umask,
+		.fs_uid = fs_uid,
+		.own_tid = read_own_tid(text),
+		.no_new_privs = no_new_privs != 0,
+	};
 	return 0;
 }

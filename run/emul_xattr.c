@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -14,25 +15,53 @@
 #define OWN_PREFIX "user.cooper."
 #define NAME_SIZE 256
 
-static bool is_own(struct emulation *e, const struct trap *trap, uint64_t address)
+enum name_kind { NAME_PLAIN, NAME_OURS, NAME_CAPABILITY };
+
+static enum name_kind kind_of(struct emulation *e, const struct trap *trap, uint64_t address)
 {
 	char name[NAME_SIZE];
 
-	return emul_read_text(e, trap, address, name, sizeof(name)) > 0 && text_has_prefix(name, OWN_PREFIX);
+	if (emul_read_text(e, trap, address, name, sizeof(name)) <= 0)
+		return NAME_PLAIN;
+	if (text_has_prefix(name, OWN_PREFIX))
+		return NAME_OURS;
+	return strcmp(name, "security.capability") == 0 ? NAME_CAPABILITY : NAME_PLAIN;
+}
+
+/* For the kernel the caller is root still. */
+static bool may_set_capabilities(struct emulation *e, const struct trap *trap)
+{
+	const struct task *task = emul_task(e, trap);
+
+	return !task || credentials_can(task->credentials, CAP_SETFCAP);
 }
 
 /* Reading or removing what is not there. For a file that is not there either this is not the kernel's answer, but
  * nobody asks for such a name. */
 void emul_getxattr(void *context, const struct trap *trap, struct answer *answer)
 {
-	if (is_own(context, trap, trap->args[1]))
+	if (kind_of(context, trap, trap->args[1]) == NAME_OURS)
 		emul_return(answer, -ENODATA);
+}
+
+static void change(struct emulation *e, const struct trap *trap, int refusal, struct answer *answer)
+{
+	enum name_kind kind = kind_of(e, trap, trap->args[1]);
+
+	if (kind == NAME_OURS)
+		emul_return(answer, refusal);
+	else if (kind == NAME_CAPABILITY && !may_set_capabilities(e, trap))
+		emul_return(answer, -EPERM);
 }
 
 void emul_setxattr(void *context, const struct trap *trap, struct answer *answer)
 {
-	if (is_own(context, trap, trap->args[1]))
-		emul_return(answer, -EPERM);
+	change(context, trap, -EPERM, answer);
+}
+
+void emul_removexattr(void *context, const struct trap *trap, struct answer *answer)
+{
+	change(context, trap, -ENODATA, answer);
 }
 
 /* ---- lists ---- */

@@ -45,16 +45,13 @@
 	{                                                                          \
 		.arg = 2, .mask = S_IFMT, .values = {S_IFCHR, S_IFBLK}, .count = 2 \
 	}
-/* O_TMPFILE has O_DIRECTORY in it, which alone makes nothing. */
-#define MAKES(n)                                                         \
-	{                                                                \
-		.arg = (n), .mask = O_CREAT | (O_TMPFILE & ~O_DIRECTORY) \
+#define MAKES(n)                                      \
+	{                                             \
+		.arg = (n), .mask = EMUL_MAKING_FLAGS \
 	}
-#define OWN_PRCTL                                                                                                   \
-	{                                                                                                           \
-		.mask = UINT32_MAX,                                                                                 \
-		.values = {PR_GET_KEEPCAPS, PR_SET_KEEPCAPS, PR_GET_SECUREBITS, PR_SET_SECUREBITS, PR_CAP_AMBIENT}, \
-		.count = 5                                                                                          \
+#define OWN_PRCTL                                                                                    \
+	{                                                                                            \
+		.mask = UINT32_MAX, .values = {EMUL_PRCTL_OPTIONS}, .count = EMUL_PRCTL_OPTION_COUNT \
 	}
 
 #define TRAP(name, function)                                               \
@@ -76,14 +73,12 @@ static const struct trap_entry id_entries[] = {
 	TRAP(lchown, emul_lchown),
 #endif
 	TRAP(fchown, emul_fchown),
-	TRAP(fchownat, emul_fchownat),
 #ifdef SYS_stat
 	TRAP(stat, emul_stat_call),
 	TRAP(lstat, emul_lstat),
 #endif
 	TRAP(fstat, emul_fstat),
 	TRAP(newfstatat, emul_fstatat),
-	TRAP(statx, emul_statx),
 	TRAP(getuid, emul_getuid),
 	TRAP(geteuid, emul_geteuid),
 	TRAP(getgid, emul_getgid),
@@ -100,13 +95,10 @@ static const struct trap_entry id_entries[] = {
 	TRAP(setfsuid, emul_setfsuid),
 	TRAP(setfsgid, emul_setfsgid),
 	TRAP(setgroups, emul_setgroups),
-	TRAP(capget, emul_capget),
-	TRAP(capset, emul_capset),
 	TRAP_WHEN(prctl, emul_prctl, OWN_PRCTL),
 #ifdef SYS_mknod
 	TRAP(mknod, emul_mknod),
 #endif
-	TRAP(mknodat, emul_mknodat),
 #ifdef SYS_open
 	TRAP_WHEN(open, emul_open_call, MAKES(1)),
 	TRAP(creat, emul_creat),
@@ -114,31 +106,12 @@ static const struct trap_entry id_entries[] = {
 	TRAP(symlink, emul_symlink),
 #endif
 	TRAP_WHEN(openat, emul_openat, MAKES(2)),
-	TRAP(openat2, emul_openat2),
-	TRAP(mkdirat, emul_mkdirat),
-	TRAP(symlinkat, emul_symlinkat),
-	TRAP(getxattr, emul_getxattr),
-	TRAP(lgetxattr, emul_getxattr),
-	TRAP(fgetxattr, emul_getxattr),
-	TRAP(setxattr, emul_setxattr),
-	TRAP(lsetxattr, emul_setxattr),
-	TRAP(fsetxattr, emul_setxattr),
-	TRAP(removexattr, emul_getxattr),
-	TRAP(lremovexattr, emul_getxattr),
-	TRAP(fremovexattr, emul_getxattr),
-	TRAP(listxattr, emul_listxattr),
-	TRAP(llistxattr, emul_llistxattr),
-	TRAP(flistxattr, emul_flistxattr),
 	/* Programs fall back to those above. */
 	REFUSE(setxattrat),
 	REFUSE(getxattrat),
 	REFUSE(listxattrat),
 	REFUSE(removexattrat),
-	TRAP(execve, emul_execve),
-	TRAP(execveat, emul_execveat),
-	TRAP(exit, emul_exit),
-	TRAP(exit_group, emul_exit_group),
-	TRAP(chroot, emul_chroot),
+	EMUL_CALLS_OF_EVERY_ABI,
 	/* Calls that no filter sees. */
 	REFUSE(io_uring_setup),
 };

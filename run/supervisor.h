@@ -56,9 +56,9 @@ typedef void trap_handler(void *context, const struct trap *trap, struct answer 
 /* When a call is trapped, as far as a filter can see: the low half of one argument. All zero: always. */
 struct trap_condition {
 	unsigned arg;
-	uint32_t mask;	    /* (argument & mask) … */
-	uint32_t values[8]; /* … is one of these, */
-	unsigned count;	    /* or, with none, is not 0 */
+	uint32_t mask;	     /* (argument & mask) … */
+	uint32_t values[12]; /* … is one of these, */
+	unsigned count;	     /* or, with none, is not 0 */
 };
 
 /* What the filter itself does with a call. */
@@ -130,6 +130,8 @@ int supervisor_serve(struct supervisor *s, short events, struct error **err);
 void supervisor_answer(struct supervisor *s, const struct trap *trap, const struct answer *answer);
 /* Puts a copy of `fd` into the caller's table while it waits: its number there, or a negative errno. */
 MUST_CHECK int supervisor_give(const struct supervisor *s, const struct trap *trap, int fd, bool cloexec);
+/* The same in the place of the caller's descriptor `number`. 0 or a negative errno. */
+int supervisor_replace(const struct supervisor *s, const struct trap *trap, int fd, int number, bool cloexec);
 /* For a handler that has opened something below /proc/TID: true when the caller still waits, so that what was opened
  * is the caller's and not that of a process that has got its number. */
 bool supervisor_still_waits(const struct supervisor *s, const struct trap *trap);

@@ -70,11 +70,11 @@
 		.mask = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | \
 			CLONE_NEWCGROUP | CLONE_UNTRACED                                                          \
 	}
-#define OWN_PRCTL                                                                                     \
-	{                                                                                             \
-		.mask = UINT32_MAX, .values = {PR_GET_KEEPCAPS,	  PR_SET_KEEPCAPS, PR_GET_SECUREBITS, \
-					       PR_SET_SECUREBITS, PR_CAP_AMBIENT,  PR_SET_DUMPABLE},  \
-		.count = 6                                                                            \
+#define OWN_PRCTL                                                                                          \
+	{                                                                                                  \
+		.mask = UINT32_MAX,                                                                        \
+		.values = {EMUL_PRCTL_OPTIONS, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS}, \
+		.count = EMUL_PRCTL_OPTION_COUNT + 3                                                       \
 	}
 
 /* What only names a thing is opened where it is used. */

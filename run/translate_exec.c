@@ -16,10 +16,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "run/loader/protocol.h"
+#include "run/shebang.h"
 #include "run/translate_internal.h"
 
-#define SCRIPT_DEPTH 5 /* Linux' exec_binprm() */
-#define HEAD_SIZE 256  /* and BINPRM_BUF_SIZE */
 #define SEGMENTS_MAX 64
 
 #if defined(__x86_64__)
@@ -77,31 +76,6 @@ static int find_executable(struct translation *t, const struct trap *trap, int d
 	return rc < 0 ? rc : open_executable(t, spot, st);
 }
 
-/* "#! interpreter argument": the argument is all that is left of the line. */
-static int read_script_line(char *head, char **interpreter, char **argument)
-{
-	char *end = strchr(head, '\n');
-
-	if (!end && strlen(head) == HEAD_SIZE - 1)
-		return -ENOEXEC;
-	if (end)
-		*end = '\0';
-	char *at = head + 2 + strspn(head + 2, " \t");
-	for (char *last = at + strlen(at); last > at && (last[-1] == ' ' || last[-1] == '\t'); last--)
-		last[-1] = '\0';
-	if (*at == '\0')
-		return -ENOEXEC;
-	*interpreter = at;
-	at += strcspn(at, " \t");
-	*argument = NULL;
-	if (*at) {
-		*at++ = '\0';
-		at += strspn(at, " \t");
-		*argument = at;
-	}
-	return 0;
-}
-
 /* ---- ELF ---- */
 
 static int read_interpreter(struct translation *t, const struct trap *trap, int program, const Elf64_Phdr *segment,
@@ -149,10 +123,14 @@ static void plan_credentials(const struct task *task, const struct stat *st, str
 {
 	bool sets_group = st->st_mode & S_ISGID && st->st_mode & S_IXGRP;
 
+	bool sets_user = st->st_mode & S_ISUID;
+
 	plan->after = credentials_share(task->credentials);
-	if (credentials_are_plain_root(task->credentials) && !(st->st_mode & S_ISUID) && !sets_group)
+	if (plan->after->no_new_privs)
+		sets_user = sets_group = false;
+	if (credentials_are_plain_root(task->credentials) && !sets_user && !sets_group)
 		return;
-	credentials_exec(&plan->after, st->st_mode & S_ISUID ? &st->st_uid : NULL, sets_group ? &st->st_gid : NULL);
+	credentials_exec(&plan->after, sets_user ? &st->st_uid : NULL, sets_group ? &st->st_gid : NULL);
 }
 
 /* Through all "#!" lines to the program. `name` is how the caller calls the file. */
@@ -163,7 +141,7 @@ static int find_program(struct translation *t, const struct trap *trap, int dirf
 
 	for (unsigned depth = 0;; depth++) {
 		cleanup(spot_done) struct spot spot = SPOT_INIT;
-		char head[HEAD_SIZE] = "";
+		char head[SHEBANG_SIZE] = "";
 		char *interpreter = NULL;
 		char *argument = NULL;
 		fd_close(plan->program);
@@ -176,15 +154,15 @@ static int find_program(struct translation *t, const struct trap *trap, int dirf
 		if (got < 0)
 			return -errno;
 		head[got] = '\0';
-		bool is_script = strncmp(head, "#!", 2) == 0;
+		bool is_script = shebang_is_script(head);
 		/* Collected from the script to the program, and told the other way round. */
 		if (is_script || depth > 0)
 			strlist_append(&plan->prefix, current);
 		if (!is_script)
 			return 0;
-		if (depth >= SCRIPT_DEPTH)
+		if (depth >= SHEBANG_DEPTH)
 			return -ELOOP;
-		int rc = read_script_line(head, &interpreter, &argument);
+		int rc = shebang_parse(head, &interpreter, &argument);
 		if (rc < 0)
 			return rc;
 		if (argument)

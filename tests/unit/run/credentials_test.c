@@ -65,8 +65,8 @@ static void keepcaps_keeps_what_is_permitted_until_exec(void **state)
 {
 	struct credentials **c = OF(state);
 
-	assert_int_equal(credentials_prctl(c, PR_SET_KEEPCAPS, 2, 0), -EINVAL);
-	assert_int_equal(credentials_prctl(c, PR_SET_KEEPCAPS, 1, 0), 0);
+	assert_int_equal(credentials_prctl(c, PR_SET_KEEPCAPS, (uint64_t[4]){2, 0}), -EINVAL);
+	assert_int_equal(credentials_prctl(c, PR_SET_KEEPCAPS, (uint64_t[4]){1, 0}), 0);
 	assert_int_equal(credentials_setuid(c, 5), 0);
 	assert_true((*c)->permitted == ALL);
 	assert_int_equal((*c)->effective, 0);
@@ -74,7 +74,7 @@ static void keepcaps_keeps_what_is_permitted_until_exec(void **state)
 	assert_int_equal(credentials_setgid(c, 6), 0);
 	credentials_exec(c, NULL, NULL);
 	assert_int_equal((*c)->permitted, 0);
-	assert_int_equal(credentials_prctl(c, PR_GET_KEEPCAPS, 0, 0), 0);
+	assert_int_equal(credentials_prctl(c, PR_GET_KEEPCAPS, (uint64_t[4]){0, 0}), 0);
 }
 
 static void set_user_id_gives_root_and_another_user_does_not(void **state)
@@ -116,11 +116,11 @@ static void capabilities_only_shrink(void **state)
 	assert_int_equal(credentials_capset(c, one, one, one), 0);
 	assert_int_equal(credentials_capset(c, ALL, ALL, 0), -EPERM);
 	assert_int_equal(credentials_capset(c, one, 0, 0), -EPERM);
-	assert_int_equal(credentials_prctl(c, PR_SET_SECUREBITS, SECBIT_NOROOT, 0), -EPERM);
-	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_CHOWN), 0);
-	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SETUID), -EPERM);
-	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_CHOWN), 1);
-	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, 99, CAP_CHOWN), -EINVAL);
+	assert_int_equal(credentials_prctl(c, PR_SET_SECUREBITS, (uint64_t[4]){SECBIT_NOROOT, 0}), -EPERM);
+	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, (uint64_t[4]){PR_CAP_AMBIENT_RAISE, CAP_CHOWN}), 0);
+	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, (uint64_t[4]){PR_CAP_AMBIENT_RAISE, CAP_SETUID}), -EPERM);
+	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, (uint64_t[4]){PR_CAP_AMBIENT_IS_SET, CAP_CHOWN}), 1);
+	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, (uint64_t[4]){99, CAP_CHOWN}), -EINVAL);
 }
 
 static void who_shares_them_does_not_see_a_change(void **state)
@@ -137,6 +137,65 @@ static void who_shares_them_does_not_see_a_change(void **state)
 	assert_false(credentials_are_plain_root(*c));
 }
 
+static void groups_are_sorted_and_none_is_the_one_that_is_no_group(void **state)
+{
+	struct credentials **c = OF(state);
+	const uint32_t some[] = {500, 7, 300}, bad[] = {5, UINT32_MAX};
+
+	assert_int_equal(credentials_setgroups(c, some, 3), 0);
+	assert_int_equal((*c)->groups[0], 7);
+	assert_int_equal((*c)->groups[1], 300);
+	assert_int_equal((*c)->groups[2], 500);
+	assert_int_equal(credentials_setgroups(c, bad, 2), -EINVAL);
+	assert_int_equal((*c)->group_count, 3);
+	assert_int_equal(credentials_setgroups(c, some, CREDENTIALS_GROUPS_MAX + 1), -EINVAL);
+}
+
+static void what_the_bounding_set_has_lost_no_exec_gives_back(void **state)
+{
+	struct credentials **c = OF(state);
+
+	assert_int_equal(credentials_prctl(c, PR_CAPBSET_READ, (uint64_t[4]){CAP_CHOWN}), 1);
+	assert_int_equal(credentials_prctl(c, PR_CAPBSET_READ, (uint64_t[4]){99}), -EINVAL);
+	assert_int_equal(credentials_prctl(c, PR_CAPBSET_DROP, (uint64_t[4]){99}), -EINVAL);
+	assert_int_equal(credentials_prctl(c, PR_CAPBSET_DROP, (uint64_t[4]){CAP_CHOWN}), 0);
+	assert_int_equal(credentials_prctl(c, PR_CAPBSET_READ, (uint64_t[4]){CAP_CHOWN}), 0);
+	assert_true(credentials_can(*c, CAP_CHOWN));
+	credentials_exec(c, NULL, NULL);
+	assert_false(credentials_can(*c, CAP_CHOWN));
+	/* Nor can it be handed on. */
+	assert_int_equal(credentials_capset(c, 0, (*c)->permitted, UINT64_C(1) << CAP_CHOWN), -EPERM);
+	assert_int_equal(credentials_setuid(c, 5), 0);
+	assert_int_equal(credentials_prctl(c, PR_CAPBSET_DROP, (uint64_t[4]){CAP_SETUID}), -EPERM);
+}
+
+static void ambient_capabilities_are_asked_for_as_the_kernel_wants_it(void **state)
+{
+	struct credentials **c = OF(state);
+	uint64_t one = UINT64_C(1) << CAP_CHOWN;
+
+	assert_int_equal(credentials_capset(c, ALL, ALL, one), 0);
+	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, (uint64_t[4]){PR_CAP_AMBIENT_RAISE, 63}), -EINVAL);
+	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, (uint64_t[4]){PR_CAP_AMBIENT_RAISE, CAP_CHOWN, 1}),
+			 -EINVAL);
+	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, (uint64_t[4]){PR_CAP_AMBIENT_RAISE, CAP_CHOWN}), 0);
+	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, (uint64_t[4]){PR_CAP_AMBIENT_CLEAR_ALL, 1}), -EINVAL);
+	assert_int_equal(credentials_prctl(c, PR_CAP_AMBIENT, (uint64_t[4]){PR_CAP_AMBIENT_CLEAR_ALL}), 0);
+	assert_true((*c)->ambient == 0);
+}
+
+static void no_new_privileges_are_never_taken_back(void **state)
+{
+	struct credentials **c = OF(state);
+
+	assert_int_equal(credentials_prctl(c, PR_GET_NO_NEW_PRIVS, (uint64_t[4]){0}), 0);
+	assert_int_equal(credentials_prctl(c, PR_SET_NO_NEW_PRIVS, (uint64_t[4]){0}), -EINVAL);
+	assert_int_equal(credentials_prctl(c, PR_SET_NO_NEW_PRIVS, (uint64_t[4]){1}), 0);
+	assert_int_equal(credentials_prctl(c, PR_SET_NO_NEW_PRIVS, (uint64_t[4]){0}), -EINVAL);
+	credentials_exec(c, NULL, NULL);
+	assert_int_equal(credentials_prctl(c, PR_GET_NO_NEW_PRIVS, (uint64_t[4]){0}), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -149,6 +208,10 @@ int main(void)
 		TEST(the_file_systems_user_takes_only_rights_over_files),
 		TEST(capabilities_only_shrink),
 		TEST(who_shares_them_does_not_see_a_change),
+		TEST(groups_are_sorted_and_none_is_the_one_that_is_no_group),
+		TEST(what_the_bounding_set_has_lost_no_exec_gives_back),
+		TEST(ambient_capabilities_are_asked_for_as_the_kernel_wants_it),
+		TEST(no_new_privileges_are_never_taken_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
