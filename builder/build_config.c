@@ -146,11 +146,22 @@ static void apply_healthcheck(struct image_config *config, const struct instruct
 	buf_printf(text, " Retries:%lld}", (long long)made.retries);
 }
 
-static void add_once(struct strlist *set, const char *text)
+/* A range of ports may be all 65536: one sort for all of them. */
+static void add_to_set(struct strlist *set, const struct strlist *more)
 {
-	if (!strlist_contains(set, text))
-		strlist_append(set, text);
+	size_t kept = 0;
+
+	strlist_append_all(set, more);
 	strlist_sort(set);
+	for (size_t i = 0; i < set->count; i++) {
+		if (kept > 0 && strcmp(set->items[i], set->items[kept - 1]) == 0)
+			free(set->items[i]);
+		else
+			set->items[kept++] = set->items[i];
+	}
+	if (set->items)
+		set->items[kept] = NULL;
+	set->count = kept;
 }
 
 static int apply_expose(struct image_config *config, const struct strlist *words, struct buf *text, struct error **err)
@@ -160,8 +171,7 @@ static int apply_expose(struct image_config *config, const struct strlist *words
 
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < ports.count; i++)
-		add_once(&config->exposed_ports, ports.items[i]);
+	add_to_set(&config->exposed_ports, &ports);
 	buf_append_str(text, "EXPOSE ");
 	gotext_list(&ports, text);
 	return 0;
@@ -169,11 +179,10 @@ static int apply_expose(struct image_config *config, const struct strlist *words
 
 static int apply_volume(struct image_config *config, const struct strlist *words, struct buf *text, struct error **err)
 {
-	for (size_t i = 0; i < words->count; i++) {
+	for (size_t i = 0; i < words->count; i++)
 		if (!*words->items[i])
 			return error_set(err, EINVAL, "VOLUME specified can not be an empty string");
-		add_once(&config->volumes, words->items[i]);
-	}
+	add_to_set(&config->volumes, words);
 	buf_append_str(text, "VOLUME ");
 	gotext_list(words, text);
 	return 0;

@@ -180,6 +180,10 @@ static int fill_run(struct planner *p, struct plan_stage *stage, struct plan_ste
 	const struct instruction_run *run = &step->instruction->run;
 
 	build_config_argv(&stage->config, run, &step->argv);
+	if (step->argv.count == 0)
+		return error_set(err, EINVAL, "RUN [] has no command");
+	if (strlist_env_get(&stage->scope.env, ""))
+		return error_set(err, EINVAL, "ENV has set a variable without a name, which no command can be given");
 	strlist_copy(&step->env, &stage->scope.env);
 	step->mounts = mem_alloc((run->mount_count + 1) * sizeof(*step->mounts));
 	for (size_t i = 0; i < run->mount_count; i++) {
@@ -340,24 +344,52 @@ static int suggest_argument(const struct planner *p, const struct strlist *unset
 	return suggest_hint(err, unset->items[0], (const char *const *)names.items, names.count);
 }
 
+/* FROM with its variables, and the platform that it asks for (empty when it asks for none). */
+static int expand_from(const struct planner *p, const struct instruction *written, struct instruction **from,
+		       struct platform *platform, struct error **err)
+{
+	const struct expand_scope scope = {
+		.lists = {&p->options->globals->args}, .count = 1, .escape = p->options->globals->escape};
+	cleanup(instruction_free) struct instruction *expanded = NULL;
+	cleanup(strlist_done) struct strlist unset = {0};
+
+	int rc = instruction_expand(written, &scope, &unset, &expanded, err);
+	if (rc >= 0)
+		rc = parse_from_platform(&expanded->from, written->from.platform, platform, err);
+	if (rc < 0)
+		return suggest_argument(p, &unset, rc, err);
+	*from = take_ptr(&expanded);
+	return 0;
+}
+
+/* What BuildKit asks of every stage, also of those that the target does not need. */
+static int check_stages(const struct planner *p, struct error **err)
+{
+	const struct dockerfile *file = p->options->file;
+	struct source_range place = {0};
+
+	for (size_t i = 0; i < file->stage_count; i++) {
+		const struct instruction *written = file->stages[i].from;
+		cleanup(instruction_free) struct instruction *from = NULL;
+		cleanup(platform_done) struct platform platform = {0};
+		if (expand_from(p, written, &from, &platform, err) < 0)
+			return source_error(&file->source, &written->range, err);
+	}
+	int rc = dockerfile_check_sources(file, &place, err);
+	return rc < 0 ? source_error(&file->source, &place, err) : 0;
+}
+
 /* Finds the base; *config is an image's, *base a stage. */
 static int find_base(struct planner *p, struct plan_stage *stage, const struct image_config **config,
 		     const struct plan_stage **base, struct error **err)
 {
-	const struct expand_scope scope = {
-		.lists = {&p->options->globals->args}, .count = 1, .escape = p->options->globals->escape};
-	const struct instruction *written = stage->written->from;
 	cleanup(instruction_free) struct instruction *from = NULL;
 	cleanup(platform_done) struct platform platform = {0};
-	cleanup(strlist_done) struct strlist unset = {0};
 
-	int rc = instruction_expand(written, &scope, &unset, &from, err);
+	int rc = expand_from(p, stage->written->from, &from, &platform, err);
 	if (rc < 0)
-		return suggest_argument(p, &unset, rc, err);
+		return rc;
 	stage->base_text = mem_strdup(from->from.image);
-	rc = parse_from_platform(&from->from, written->from.platform, &platform, err);
-	if (rc < 0)
-		return suggest_argument(p, &unset, rc, err);
 	const struct stage *earlier = dockerfile_stage(p->options->file, stage->base_text, stage->written->index);
 	if (earlier)
 		rc = use_stage(p, earlier, &stage->base, config, err);
@@ -459,7 +491,9 @@ int plan_make(const struct plan_options *options, struct plan **plan, struct err
 
 	for (size_t i = 0; i < options->file->stage_count; i++)
 		places[i] = SIZE_MAX;
-	int rc = plan_stage(&p, options->target, &made->target, err);
+	int rc = check_stages(&p, err);
+	if (rc >= 0)
+		rc = plan_stage(&p, options->target, &made->target, err);
 	if (rc >= 0)
 		*plan = take_ptr(&made);
 	return rc;

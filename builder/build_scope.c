@@ -167,15 +167,15 @@ static bool is_for_the_builder(const char *key)
 
 /* The value of one word of ARG; NULL when nothing gives it one. A default is not looked at when it is overridden. */
 static int value_of(const struct build_scope *scope, const struct build_globals *globals, const struct key_value *arg,
-		    const char *key, char **value, struct error **err)
+		    char **value, struct error **err)
 {
-	const char *given = strlist_env_get(&globals->given, key);
+	const char *given = strlist_env_get(&globals->given, arg->key);
 
 	if (!given && arg->value) {
 		const struct expand_scope words = build_scope_expand(scope, globals->escape);
 		return expand_word(arg->value, &words, /* unset */ NULL, value, err);
 	}
-	*value = mem_strdup(given ? given : strlist_env_get(&globals->args, key));
+	*value = mem_strdup(given ? given : strlist_env_get(&globals->args, arg->key));
 	return 0;
 }
 
@@ -186,12 +186,9 @@ int build_scope_arg(struct build_scope *scope, const struct build_globals *globa
 
 	buf_append_str(&shown, "ARG");
 	for (size_t i = 0; i < arg->pairs.count; i++) {
-		const struct key_value *word = &arg->pairs.items[i];
-		const struct expand_scope words = build_scope_expand(scope, globals->escape);
-		cleanup_free char *key = NULL, *value = NULL;
-		int rc = expand_word(word->key, &words, /* unset */ NULL, &key, err);
-		if (rc >= 0)
-			rc = value_of(scope, globals, word, key, &value, err);
+		const char *key = arg->pairs.items[i].key; /* as written: names of ARG are not expanded */
+		cleanup_free char *value = NULL;
+		int rc = value_of(scope, globals, &arg->pairs.items[i], &value, err);
 		if (rc < 0)
 			return rc;
 		if (value && !is_for_the_builder(key))

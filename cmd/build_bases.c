@@ -18,7 +18,7 @@ void build_bases_done(struct build_bases *bases)
 	}
 	free(bases->wanted);
 	free(bases->images);
-	free(bases->envs);
+	free(bases->known);
 	*bases = (struct build_bases){0};
 }
 
@@ -64,7 +64,8 @@ static void find_base(struct workshop *w, const struct build_request *request, c
 		return;
 	if (acquire_image(w, name, &acquire, &bases->images[index], NULL) < 0)
 		return;
-	bases->envs[index] = &bases->images[index].config.env;
+	const struct image_config *config = &bases->images[index].config;
+	bases->known[index] = (struct lint_base){.env = &config->env, .has_shell = config->shell.count > 0};
 	check_platform(request, from, index, bases);
 }
 
@@ -76,7 +77,7 @@ void build_bases_find(struct workshop *w, const struct build_request *request, c
 	const struct platform *wanted = request->options.platform;
 
 	bases->images = mem_alloc(file->stage_count * sizeof(*bases->images));
-	bases->envs = mem_alloc(file->stage_count * sizeof(*bases->envs));
+	bases->known = mem_alloc(file->stage_count * sizeof(*bases->known));
 	bases->wanted = mem_alloc(file->stage_count * sizeof(*bases->wanted));
 	bases->count = file->stage_count;
 	platform_host(&host);

@@ -9,9 +9,9 @@
 #include "imagefmt/images.h"
 
 struct build_bases {
-	struct image *images;	     /* of each stage of the file; zero where it is unknown */
-	const struct strlist **envs; /* of each stage of the file; NULL where it is unknown */
-	char **wanted;		     /* the platform that is built for, where the image has another; else NULL */
+	struct image *images;	 /* of each stage of the file; zero where it is unknown */
+	struct lint_base *known; /* of each stage of the file */
+	char **wanted;		 /* the platform that is built for, where the image has another; else NULL */
 	size_t count;
 };
 

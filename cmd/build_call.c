@@ -43,14 +43,20 @@ static json_t *location(const struct source_range *range)
 }
 
 /* The Dockerfile that locations speak of, in base64 as Go writes bytes. */
-static json_t *sources(const struct dockerfile *file)
+static json_t *encoded_source(const struct dockerfile *file)
 {
 	cleanup_free char *text = strlist_join(&file->source.lines, "\n");
 	cleanup_free char *whole = mem_printf("%s\n", text);
 	cleanup_free char *encoded = format_base64(whole, strlen(whole));
+
+	return json_string(encoded);
+}
+
+static json_t *sources(const struct dockerfile *file)
+{
 	json_t *list = json_array();
 
-	json_array_append_new(list, json_string(encoded));
+	json_array_append_new(list, encoded_source(file));
 	return list;
 }
 
@@ -63,6 +69,19 @@ static void set_text(json_t *object, const char *key, const char *text)
 {
 	if (text)
 		json_set_take(object, key, text_value(text));
+}
+
+/* The same as the checks give it, with its name. */
+static json_t *named_sources(const struct dockerfile *file)
+{
+	json_t *list = json_array();
+	json_t *source = json_object();
+
+	set_text(source, "filename", file->source.name);
+	set_text(source, "language", "Dockerfile");
+	json_set_take(source, "data", encoded_source(file));
+	json_array_append_new(list, source);
+	return list;
 }
 
 static int print_json(const json_t *root, struct error **err)
@@ -133,7 +152,8 @@ static void given_args(const struct build_request *request, struct strlist *args
  */
 
 static int find(struct workshop *w, const struct build_request *request, const struct dockerfile *file,
-		const struct build_context *context, struct findings *findings, bool *is_error, struct error **err)
+		const struct build_context *context, struct findings *findings, struct lint_failure *failure,
+		bool *is_error, struct error **err)
 {
 	cleanup(build_bases_done) struct build_bases bases = {0};
 	cleanup(lint_config_done) struct lint_config config = {0};
@@ -145,18 +165,22 @@ static int find(struct workshop *w, const struct build_request *request, const s
 	if (rc < 0)
 		return override ? error_prefix(err, "BUILDKIT_DOCKERFILE_CHECK")
 				: source_error(&file->source, &file->directives.check_range, err);
+	*is_error = config.error;
 	given_args(request, &args);
+	if (file->failure) {
+		lint_run(file, &options, findings, failure);
+		return 0;
+	}
 	/* A build speaks of what it builds; else of all stages, unless one was asked for by name. */
 	if (request->options.target || request->call == BUILD_CALL_BUILD)
 		rc = dockerfile_target(file, request->options.target, &options.target, err);
-	if (rc == 0) {
-		build_bases_find(w, request, file, &bases);
-		options.base_envs = bases.envs;
-		lint_run(file, &options, findings);
-		build_bases_check(&bases, file, &config, findings);
-	}
-	*is_error = config.error;
-	return rc;
+	if (rc < 0)
+		return rc;
+	build_bases_find(w, request, file, &bases);
+	options.bases = bases.known;
+	lint_run(file, &options, findings, failure);
+	build_bases_check(&bases, file, &config, findings);
+	return 0;
 }
 
 static json_t *finding_json(const struct finding *finding)
@@ -173,7 +197,18 @@ static json_t *finding_json(const struct finding *finding)
 	return object;
 }
 
-static int print_findings_json(const struct dockerfile *file, const struct findings *findings, struct error **err)
+static json_t *failure_json(const struct lint_failure *failure)
+{
+	json_t *object = json_object();
+
+	set_text(object, "message", failure->message);
+	if (failure->range.first_line)
+		json_set_take(object, "location", location(&failure->range));
+	return object;
+}
+
+static int print_findings_json(const struct dockerfile *file, const struct findings *findings,
+			       const struct lint_failure *failure, struct error **err)
 {
 	cleanup_json json_t *root = json_object();
 	json_t *warnings = json_array();
@@ -181,31 +216,59 @@ static int print_findings_json(const struct dockerfile *file, const struct findi
 	for (size_t i = 0; i < findings->count; i++)
 		json_array_append_new(warnings, finding_json(&findings->items[i]));
 	json_set_take(root, "warnings", warnings);
-	json_set_take(root, "sources", sources(file));
+	json_set_take(root, "sources", named_sources(file));
+	if (failure->message)
+		json_set_take(root, "buildError", failure_json(failure));
 	return print_json(root, err);
+}
+
+static void print_findings(const struct dockerfile *file, const struct findings *findings,
+			   const struct lint_failure *failure)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+
+	if (findings->count == 0 && !failure->message)
+		puts("Check complete, no warnings found.");
+	if (findings->count == 0)
+		return;
+	printf("Check complete, %zu %s been found!\n", findings->count,
+	       findings->count == 1 ? "warning has" : "warnings have");
+	lint_format(file, findings, &text);
+	print_text(&text);
+}
+
+/* What would end the build: part of the answer, and so no error of the command itself. */
+static void print_failure(const struct dockerfile *file, const struct lint_failure *failure)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+
+	if (failure->range.first_line)
+		buf_printf(&text, "%s:%u: ", file->source.name, failure->range.first_line);
+	buf_printf(&text, "%s\n", failure->message);
+	source_excerpt(&file->source, &failure->range, &text);
+	if (text.len)
+		terminal_disarm(text.data, text.len);
+	fflush(stdout);
+	fprintf(stderr, "cooper: %s", buf_str(&text));
 }
 
 static int call_check(struct workshop *w, const struct build_request *request, const struct dockerfile *file,
 		      const struct build_context *context, struct error **err)
 {
 	cleanup(findings_done) struct findings findings = {0};
-	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+	cleanup(lint_failure_done) struct lint_failure failure = {0};
 	bool is_error = false;
-	int rc = find(w, request, file, context, &findings, &is_error, err);
+	int rc = find(w, request, file, context, &findings, &failure, &is_error, err);
 
 	if (rc == 0 && request->call_json)
-		rc = print_findings_json(file, &findings, err);
+		rc = print_findings_json(file, &findings, &failure, err);
 	if (rc < 0)
 		return rc;
-	if (!request->call_json && findings.count == 0)
-		puts("Check complete, no warnings found.");
-	if (!request->call_json && findings.count) {
-		printf("Check complete, %zu %s been found!\n", findings.count,
-		       findings.count == 1 ? "warning has" : "warnings have");
-		lint_format(file, &findings, &text);
-		print_text(&text);
-	}
-	return findings.count ? 1 : 0;
+	if (!request->call_json)
+		print_findings(file, &findings, &failure);
+	if (failure.message)
+		print_failure(file, &failure);
+	return findings.count || failure.message ? 1 : 0;
 }
 
 int build_lint(struct workshop *w, const struct build_request *request, const struct dockerfile *file,
@@ -214,7 +277,8 @@ int build_lint(struct workshop *w, const struct build_request *request, const st
 	cleanup(findings_done) struct findings findings = {0};
 	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
 	bool is_error = false;
-	int rc = find(w, request, file, context, &findings, &is_error, err);
+	/* What would end the build ends it, with its own words. */
+	int rc = find(w, request, file, context, &findings, /* failure */ NULL, &is_error, err);
 
 	if (rc < 0)
 		return rc;

@@ -79,8 +79,9 @@ static bool is_dockerfile_frontend(const char *syntax)
 	       (size == strlen("dockerfile-upstream") && strncmp(name, "dockerfile-upstream", size) == 0);
 }
 
-static int read_dockerfile(const struct build_flags *flags, struct build_context *context, struct dockerfile **file,
-			   struct error **err)
+/* The checks want to see a file that is wrong, too. */
+static int read_dockerfile(const struct build_flags *flags, enum build_call call, struct build_context *context,
+			   struct dockerfile **file, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(DOCKERFILE_SIZE_MAX);
 	cleanup_free char *name = NULL;
@@ -89,12 +90,13 @@ static int read_dockerfile(const struct build_flags *flags, struct build_context
 	for (size_t i = 0; rc == 0 && i < flags->files.count; i++)
 		rc = read_one(flags, context, flags->files.items[i], &text, &name, err);
 	if (rc == 0)
-		rc = dockerfile_parse(buf_str(&text), text.len, name, file, err);
+		rc = call == BUILD_CALL_CHECK ? dockerfile_parse_for_checks(buf_str(&text), text.len, name, file, err)
+					      : dockerfile_parse(buf_str(&text), text.len, name, file, err);
 	if (rc == 0 && (*file)->directives.syntax && !is_dockerfile_frontend((*file)->directives.syntax))
 		log_warn("the front-end '%s' is not fetched, reading %s as a Dockerfile instead",
 			 (*file)->directives.syntax, name);
 	/* The base is the only thing in the file that the command line may replace. */
-	if (rc == 0 && flags->from)
+	if (rc == 0 && flags->from && (*file)->stage_count)
 		mem_replace(&(*file)->stages[0].from->from.image, flags->from);
 	return rc;
 }
@@ -239,7 +241,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	/* Here, outside of the user namespace, where the user's keys and credential helpers are. */
 	rc = build_context_open(context->workshop, args->count ? args->items[0] : ".", &options, &sources, err);
 	if (rc == 0)
-		rc = read_dockerfile(flags, sources, &file, err);
+		rc = read_dockerfile(flags, request.call, sources, &file, err);
 	if (rc < 0)
 		return rc;
 	request.options.context = sources;

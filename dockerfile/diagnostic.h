@@ -54,6 +54,8 @@ struct source_range source_find(const struct source *source, const struct source
 /* The nearest of `words` by edit distance that is near enough to be what was meant, borrowed, or NULL. The same word in
  * another case is the nearest. */
 const char *suggest(const char *word, const char *const *words, size_t count);
+/* The same for a variable, as BuildKit's checks have it: at most two changes, and case counts. Borrowed, or NULL. */
+const char *suggest_variable(const char *word, const struct strlist *names);
 /* Appends " (did you mean X?)" to the error when there is a near one. Returns as error_prefix(). */
 int suggest_hint(struct error **err, const char *word, const char *const *words, size_t count);
 

@@ -59,6 +59,7 @@ void dockerfile_free(struct dockerfile *file)
 	}
 	mem_free_cleanup(&file->stages);
 	findings_done(&file->findings);
+	mem_replace(&file->failure, NULL);
 	mem_free_cleanup(&file);
 }
 
@@ -140,6 +141,13 @@ static int parse_line(struct line_reader *reader, struct logical_line *line, str
 	return 0;
 }
 
+/* Remembers where parsing came to its end with `rc`. */
+static int fail_at(struct dockerfile *file, const struct source_range *place, int rc)
+{
+	file->failure_range = *place;
+	return rc;
+}
+
 /* Reads one instruction into the tree: 1, or 0 at the end. */
 static int parse_next(struct dockerfile *file, struct line_reader *reader, struct error **err)
 {
@@ -156,7 +164,7 @@ static int parse_next(struct dockerfile *file, struct line_reader *reader, struc
 		rc = add_instruction(file, instruction, err);
 	if (rc < 0) {
 		struct source_range place = culprit ? source_find(&file->source, &line.range, culprit) : line.range;
-		return source_error(&file->source, &place, err);
+		return fail_at(file, &place, error_prefix(err, "dockerfile parse error on line %u", place.first_line));
 	}
 	instruction = NULL; /* the tree's */
 	return 1;
@@ -208,32 +216,30 @@ static int parse_all(struct dockerfile *file, const char *text, const char *end,
 	unsigned line = 0;
 
 	int rc = refuse_json(text, (size_t)(end - text), err);
-	if (rc < 0) {
-		struct source_range place = {1, 1, 0, 0};
-		return source_error(&file->source, &place, err);
-	}
+	if (rc < 0)
+		return fail_at(file, &(struct source_range){1, 1, 0, 0}, rc);
 	rc = directives_read(text, (size_t)(end - text), &file->directives, &line, err);
-	if (rc < 0) {
-		struct source_range place = {line, line, 0, 0};
-		return source_error(&file->source, &place, err);
-	}
+	if (rc < 0)
+		return fail_at(file, &(struct source_range){line, line, 0, 0}, rc);
 	size_t count = 0;
 	while ((rc = parse_next(file, &reader, err)) > 0)
 		if (++count == DOCKERFILE_INSTRUCTIONS_MAX)
-			return error_set(err, EFBIG, "%s: more than %d instructions", file->source.name,
-					 DOCKERFILE_INSTRUCTIONS_MAX);
+			return error_set(err, EFBIG, "more than %d instructions", DOCKERFILE_INSTRUCTIONS_MAX);
 	if (rc < 0)
 		return rc;
 	if (count == 0)
-		return error_set(err, EINVAL, "%s: file with no instructions", file->source.name);
+		return error_set(err, EINVAL, "file with no instructions");
 	if (file->stage_count == 0)
-		return error_set(err, EINVAL, "%s: no build stage: there is no FROM", file->source.name);
+		return error_set(err, EINVAL, "no build stage: there is no FROM");
 	return 0;
 }
 
-int dockerfile_parse(const char *text, size_t size, const char *name, struct dockerfile **file, struct error **err)
+/* The file as far as it can be parsed, with what ended that in file->failure. */
+int dockerfile_parse_for_checks(const char *text, size_t size, const char *name, struct dockerfile **file,
+				struct error **err)
 {
 	cleanup(dockerfile_free) struct dockerfile *made = mem_alloc(sizeof(*made));
+	cleanup_error struct error *why = NULL;
 
 	int rc = check_text(text, size, err);
 	if (rc < 0)
@@ -243,9 +249,25 @@ int dockerfile_parse(const char *text, size_t size, const char *name, struct doc
 	if (size >= strlen(BYTE_ORDER_MARK) && memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
 		text += strlen(BYTE_ORDER_MARK);
 	split_source(&made->source, text, end);
-	rc = parse_all(made, text, end, err);
+	if (parse_all(made, text, end, &why) < 0) {
+		made->failure = mem_strdup(error_message(why));
+		made->failure_code = error_code(why);
+	}
+	*file = take_ptr(&made);
+	return 0;
+}
+
+int dockerfile_parse(const char *text, size_t size, const char *name, struct dockerfile **file, struct error **err)
+{
+	cleanup(dockerfile_free) struct dockerfile *made = NULL;
+
+	int rc = dockerfile_parse_for_checks(text, size, name, &made, err);
 	if (rc < 0)
 		return rc;
+	if (made->failure) {
+		error_set(err, made->failure_code, "%s", made->failure);
+		return source_error(&made->source, &made->failure_range, err);
+	}
 	*file = take_ptr(&made);
 	return 0;
 }

@@ -63,10 +63,18 @@ struct dockerfile {
 	size_t stage_count;
 	size_t pair_count;	  /* of all ARG, ENV and LABEL */
 	struct findings findings; /* of parsing */
+	/* Of a file for checks that could not be parsed: why not, without a place; then it holds what stands above that
+	 * place, and there may be no stage. NULL when it is whole. */
+	char *failure;
+	int failure_code; /* positive errno */
+	struct source_range failure_range;
 };
 
 /* `text` need not end in NUL; `name` is for errors. -EINVAL, and -EFBIG past a limit. */
 int dockerfile_parse(const char *text, size_t size, const char *name, struct dockerfile **file, struct error **err);
+/* The same for --check, which has something to say of a file that is wrong, too: fails only for what is no text. */
+int dockerfile_parse_for_checks(const char *text, size_t size, const char *name, struct dockerfile **file,
+				struct error **err);
 void dockerfile_free(struct dockerfile *file);
 CLEANUP_FOR(struct dockerfile, dockerfile_free)
 
@@ -81,5 +89,8 @@ int dockerfile_target(const struct dockerfile *file, const char *target, const s
 enum stage_reference { STAGE_BY_NAME, STAGE_BY_NAME_OR_NUMBER };
 int dockerfile_from(const struct dockerfile *file, const struct stage *user, const char *reference,
 		    enum stage_reference how, const struct stage **stage, struct error **err);
+/* What is wrong with the sources of COPY and of mounts wherever it stands, needed by a target or not: a number that is
+ * no stage, stages that need each other. -EINVAL, with the place in *place. */
+int dockerfile_check_sources(const struct dockerfile *file, struct source_range *place, struct error **err);
 
 #endif

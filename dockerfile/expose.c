@@ -2,7 +2,6 @@
  * Words of EXPOSE and STOPSIGNAL, expanded, to what an image's config holds.
  */
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -10,12 +9,13 @@
 
 #include "base/parse.h"
 #include "dockerfile/instruction.h"
+#include "dockerfile/statement_internal.h"
 
 #define PORT_MAX 65535
 
 struct port_range {
-	uint64_t first;
-	uint64_t last;
+	int64_t first;
+	int64_t last;
 };
 
 static int read_range(const char *text, const char *what, struct port_range *range, struct error **err)
@@ -23,10 +23,10 @@ static int read_range(const char *text, const char *what, struct port_range *ran
 	const char *dash = strchr(text, '-');
 	cleanup_free char *first = dash ? mem_strndup(text, (size_t)(dash - text)) : mem_strdup(text);
 
-	if (parse_u64(first, PORT_MAX, what, &range->first, NULL) < 0)
+	if (!read_integer(first, 0, PORT_MAX, &range->first))
 		return error_set(err, EINVAL, "invalid %s: %s", what, text);
 	range->last = range->first;
-	if (dash && parse_u64(dash + 1, PORT_MAX, what, &range->last, NULL) < 0)
+	if (dash && !read_integer(dash + 1, 0, PORT_MAX, &range->last))
 		return error_set(err, EINVAL, "invalid %s: %s", what, text);
 	if (range->last < range->first)
 		return error_set(err, EINVAL, "invalid range specified for port: %s", text);
@@ -40,6 +40,9 @@ static int check_address(const char *text, struct error **err)
 	bool bracketed = size > 1 && text[0] == '[' && text[size - 1] == ']';
 	cleanup_free char *bare = bracketed ? mem_strndup(text + 1, size - 2) : mem_strdup(text);
 
+	/* "[]" is no address at all, and Docker does not mind. */
+	if (bracketed && !*bare)
+		return 0;
 	if (inet_pton(AF_INET, bare, &address) == 1 || inet_pton(AF_INET6, bare, &address) == 1)
 		return 0;
 	return error_set(err, EINVAL, "invalid IP address: %s", text);
@@ -79,13 +82,23 @@ static int check_host(char *host, const struct port_range *ports, struct error *
 	return rc;
 }
 
-/* Keys that are there already: a hostile file names all ports again and again. */
+/* Ports so far. A word that comes again is listed again, as in BuildKit's history, until there are as many as there can
+ * be different ones: a hostile file names all ports again and again. */
 struct port_set {
+	struct strlist *list;
 	bool seen[3][PORT_MAX + 1]; /* by the first letter of the protocol: s, t, u */
 };
 
-static int expose_word(const char *word, struct strlist *ports, struct port_set *set, bool *has_host,
-		       struct error **err)
+static void add_port(struct port_set *set, int64_t port, const char *protocol)
+{
+	bool *seen = &set->seen[protocol[0] - 's'][port];
+
+	if (!*seen || set->list->count < sizeof(set->seen))
+		strlist_printf(set->list, "%d/%s", (int)port, protocol);
+	*seen = true;
+}
+
+static int expose_word(const char *word, struct port_set *set, bool *has_host, struct error **err)
 {
 	const char *protocol = "tcp";
 	struct port_range range = {0};
@@ -108,12 +121,8 @@ static int expose_word(const char *word, struct strlist *ports, struct port_set 
 	if (rc < 0)
 		return rc;
 	*has_host = colon != NULL;
-	for (uint64_t i = range.first; i <= range.last; i++) {
-		bool *seen = &set->seen[protocol[0] - 's'][i];
-		if (!*seen)
-			strlist_printf(ports, "%u/%s", (unsigned)i, protocol);
-		*seen = true;
-	}
+	for (int64_t i = range.first; i <= range.last; i++)
+		add_port(set, i, protocol);
 	return 0;
 }
 
@@ -122,9 +131,10 @@ int expose_ports(const struct strlist *words, struct strlist *ports, struct strl
 	cleanup(strlist_done) struct strlist found = {0};
 	cleanup_free struct port_set *set = mem_alloc(sizeof(*set));
 
+	set->list = &found;
 	for (size_t i = 0; i < words->count; i++) {
 		bool has_host = false;
-		int rc = expose_word(words->items[i], &found, set, &has_host, err);
+		int rc = expose_word(words->items[i], set, &has_host, err);
 		if (rc < 0)
 			return rc;
 		if (has_host && odd)
@@ -136,30 +146,28 @@ int expose_ports(const struct strlist *words, struct strlist *ports, struct strl
 
 /* ---- STOPSIGNAL ---- */
 
-/* "RTMIN", "RTMIN+3", "RTMAX-2" */
+/* "RTMIN", "RTMIN+1" to "RTMIN+15", "RTMAX-14" to "RTMAX" */
 static bool is_realtime_signal(const char *name)
 {
-	uint64_t offset = 0;
+	int64_t offset = 0;
 	bool from_top = strncasecmp(name, "RTMAX", 5) == 0;
 
 	if (!from_top && strncasecmp(name, "RTMIN", 5) != 0)
 		return false;
 	if (!name[5])
 		return true;
-	return name[5] == (from_top ? '-' : '+') &&
-	       parse_u64(name + 6, (uint64_t)(SIGRTMAX - SIGRTMIN), "signal", &offset, NULL) == 0;
+	return name[5] == (from_top ? '-' : '+') && name[6] >= '1' && name[6] <= '9' &&
+	       read_integer(name + 6, 1, from_top ? 14 : 15, &offset);
 }
 
+/* As moby/sys/signal has it: any number but 0, and the names of Linux. */
 int stop_signal_check(const char *text, struct error **err)
 {
-	uint64_t number = 0;
 	const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
+	int64_t number = 0;
 
-	if (isdigit((unsigned char)text[0])) {
-		if (parse_u64(text, (uint64_t)SIGRTMAX, "signal", &number, NULL) == 0 && number > 0)
-			return 0;
-		return error_set(err, EINVAL, "invalid signal: %s", text);
-	}
+	if (read_integer(text, INT64_MIN, INT64_MAX, &number))
+		return number ? 0 : error_set(err, EINVAL, "invalid signal: %s", text);
 	for (int i = 1; i < SIGRTMIN; i++) {
 		const char *known = sigabbrev_np(i);
 		if (known && strcasecmp(name, known) == 0)

@@ -257,12 +257,15 @@ static int visit_copy(struct instruction_copy *copy, visit_field *visit, void *c
 	return rc;
 }
 
-static int visit_pairs(struct instruction_pairs *pairs, visit_field *visit, void *context, struct error **err)
+/* The names of ARG stay as they are. */
+static int visit_pairs(struct instruction *instruction, visit_field *visit, void *context, struct error **err)
 {
+	struct instruction_pairs *pairs = &instruction->pairs;
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < pairs->count; i++) {
-		rc = visit(&pairs->items[i].key, EXPANDABLE_WORD, context, err);
+		if (instruction->kind != INSTRUCTION_ARG)
+			rc = visit(&pairs->items[i].key, EXPANDABLE_WORD, context, err);
 		if (rc == 0)
 			rc = visit_optional(&pairs->items[i].value, visit, context, err);
 	}
@@ -280,7 +283,7 @@ static int visit_expandable(struct instruction *instruction, visit_field *visit,
 	case INSTRUCTION_ARG:
 	case INSTRUCTION_ENV:
 	case INSTRUCTION_LABEL:
-		return visit_pairs(&instruction->pairs, visit, context, err);
+		return visit_pairs(instruction, visit, context, err);
 	case INSTRUCTION_FROM: {
 		int rc = visit(&instruction->from.image, EXPANDABLE_WORD, context, err);
 		return rc < 0 ? rc : visit_optional(&instruction->from.platform, visit, context, err);
@@ -333,8 +336,8 @@ static int expand_mounts(struct instruction_run *run, const struct expansion *ex
 
 	run->mounts = mem_alloc(run->mount_texts.count * sizeof(*run->mounts));
 	for (size_t i = 0; rc == 0 && i < run->mount_texts.count; i++) {
-		rc = file_mount_parse(run->mount_texts.items[i], expansion->scope, expansion->unset, MOUNT_VALUES_NOW,
-				      &run->mounts[i], err);
+		rc = file_mount_parse(run->mount_texts.items[i], expansion->scope, expansion->unset, &run->mounts[i],
+				      err);
 		run->mount_count = i + 1;
 	}
 	return rc;
@@ -343,20 +346,10 @@ static int expand_mounts(struct instruction_run *run, const struct expansion *ex
 /* What was not empty as written may be so now. */
 static int check_expanded(const struct instruction *written, const struct instruction *expanded, struct error **err)
 {
-	const struct instruction_pairs *pairs = &expanded->pairs;
-
 	switch (expanded->kind) {
 	case INSTRUCTION_FROM:
 		if (!*expanded->from.image)
 			return error_set(err, EINVAL, "base name (%s) should not be blank", written->from.image);
-		return 0;
-	case INSTRUCTION_ARG:
-	case INSTRUCTION_ENV:
-	case INSTRUCTION_LABEL:
-		for (size_t i = 0; i < pairs->count; i++)
-			if (!*pairs->items[i].key)
-				return error_set(err, EINVAL, "%s names can not be blank",
-						 instruction_name(expanded->kind));
 		return 0;
 	case INSTRUCTION_VOLUME:
 		for (size_t i = 0; i < expanded->words.count; i++)

@@ -3,7 +3,7 @@
  * instruction_expand() makes an instruction in which everything that Docker expands is expanded:
  *
  *	ADD, COPY     sources, destination, --from (ours), --chown, --chmod, --checksum, here-documents without quotes
- *	ENV, LABEL    keys and values           ARG       names and defaults
+ *	ENV, LABEL    keys and values           ARG       defaults
  *	FROM          image and --platform      RUN       the values of --mount (from= too, ours)
  *	EXPOSE        words, split afterwards   STOPSIGNAL, USER, VOLUME, WORKDIR: whole
  *	not: CMD, ENTRYPOINT, HEALTHCHECK, MAINTAINER, ONBUILD, RUN's command, SHELL, and --exclude
@@ -80,7 +80,7 @@ CLEANUP_FOR_VALUE(struct device_request, device_request_done)
 /* -EINVAL for what is no CSV, an unknown key, no name. */
 int device_request_parse(const char *text, struct device_request *device, struct error **err);
 
-/* RUN --mount=…. Keys whose values hold a variable are not set until instruction_expand(). */
+/* RUN --mount=…, as instruction_expand() makes it of its text. */
 struct file_mount {
 	enum file_mount_type type;
 	char *from;   /* stage, context or image; NULL: the build context (bind), an empty directory (cache) */
@@ -116,7 +116,7 @@ struct instruction_run {
 	enum run_script script;
 	char *script_name;	    /* of RUN_SCRIPT_FILE and RUN_SHELL_SCRIPT; NULL */
 	struct strlist mount_texts; /* the values of --mount */
-	struct file_mount *mounts;  /* one for each */
+	struct file_mount *mounts;  /* one for each, once expanded; before that none */
 	size_t mount_count;
 	char *network;		/* "default", "none", "host"; NULL */
 	char *security;		/* "sandbox", "insecure"; NULL */
@@ -184,7 +184,7 @@ void instruction_free(struct instruction *instruction);
 CLEANUP_FOR(struct instruction, instruction_free)
 
 /* A copy with everything expanded that this kind expands, and checked as far as it then can be: mount options, a blank
- * ENV key. `unset` collects the names that are not set (may be NULL). -EINVAL, without a place. */
+ * image or volume. `unset` collects the names that are not set (may be NULL). -EINVAL, without a place. */
 int instruction_expand(const struct instruction *written, const struct expand_scope *scope, struct strlist *unset,
 		       struct instruction **expanded, struct error **err);
 
@@ -192,10 +192,10 @@ int instruction_expand(const struct instruction *written, const struct expand_sc
  * FROM, MAINTAINER and ONBUILD are -EINVAL. `escape` is the directive's of the file that runs it. */
 int instruction_parse_trigger(const char *text, char escape, struct instruction **trigger, struct error **err);
 
-/* "[ip:][host:]port[-range][/proto]" words of EXPOSE, expanded, to "80/tcp" keys in order, each once. Words with an
- * address or host port, which Docker ignores, are appended to `odd` (may be NULL). */
+/* "[ip:][host:]port[-range][/proto]" words of EXPOSE, expanded, to "80/tcp" keys in order. Words with an address or
+ * host port, which Docker ignores, are appended to `odd` (may be NULL). */
 int expose_ports(const struct strlist *words, struct strlist *ports, struct strlist *odd, struct error **err);
-/* "SIGTERM", "term", "15", "RTMIN+3": -EINVAL for what is no signal. */
+/* "SIGTERM", "term", "RTMIN+3", any number but 0: -EINVAL for what is no signal. */
 int stop_signal_check(const char *text, struct error **err);
 
 #endif

@@ -134,15 +134,11 @@ static int check_word(const struct parse *parse, const char *flag, const char *c
 
 static int read_mounts(const struct parse *parse, struct instruction_run *run, struct error **err)
 {
-	const struct expand_scope nothing = {.escape = parse->escape};
 	int rc = 0;
 
 	flags_list(&parse->statement->flags, "mount", &run->mount_texts);
-	run->mounts = mem_alloc(run->mount_texts.count * sizeof(*run->mounts));
 	for (size_t i = 0; rc == 0 && i < run->mount_texts.count; i++) {
-		rc = file_mount_parse(run->mount_texts.items[i], &nothing, /* unset */ NULL, MOUNT_VALUES_LATER,
-				      &run->mounts[i], err);
-		run->mount_count = i + 1;
+		rc = file_mount_check(run->mount_texts.items[i], err);
 		if (rc < 0)
 			blame(parse, run->mount_texts.items[i]);
 	}
@@ -186,9 +182,7 @@ static int parse_run(const struct parse *parse, struct instruction_run *run, str
 	run->network = mem_strdup(flag_text(parse, "network"));
 	run->security = mem_strdup(flag_text(parse, "security"));
 	read_command(parse->statement, &run->command);
-	if (run->command.is_exec && run->command.words.count == 0)
-		return error_set(err, EINVAL, "RUN [] has no command");
-	if (run->command.words.count == 0) /* the shell has nothing to do, and does it */
+	if (!run->command.is_exec && run->command.words.count == 0) /* the shell has nothing to do, and does it */
 		strlist_append(&run->command.words, "");
 	if (parse->heredocs && parse->heredocs->count > 0)
 		read_script(parse, run);
@@ -328,7 +322,8 @@ static int parse_pairs(const struct parse *parse, enum instruction_kind kind, st
 	cleanup(strlist_done) struct strlist words = {0};
 	const char *name = instruction_name(kind);
 
-	int rc = takes_no_flags(parse, err);
+	/* ARG does not look at flags, in BuildKit either. */
+	int rc = kind == INSTRUCTION_ARG ? 0 : takes_no_flags(parse, err);
 	if (rc < 0)
 		return rc;
 	quoted_words(parse->statement->rest, parse->escape, &words);
@@ -383,10 +378,9 @@ static int read_intervals(const struct parse *parse, struct instruction_healthch
 		rc = read_interval(parse, "start-interval", &check->start_interval_ns, err);
 	if (rc < 0 || !retries || !*retries)
 		return rc;
-	rc = parse_i64(retries, INT32_MIN, INT32_MAX, "--retries", &check->retries, err);
-	if (rc == 0 && check->retries < 0)
-		rc = error_set(err, EINVAL, "--retries cannot be negative (%s)", retries);
-	return rc;
+	if (!read_integer(retries, INT32_MIN, INT32_MAX, &check->retries))
+		return error_set(err, EINVAL, "--retries '%s': not a number", retries);
+	return check->retries < 0 ? error_set(err, EINVAL, "--retries cannot be negative (%s)", retries) : 0;
 }
 
 static int parse_healthcheck(const struct parse *parse, struct instruction_healthcheck *check, struct error **err)
@@ -403,13 +397,13 @@ static int parse_healthcheck(const struct parse *parse, struct instruction_healt
 
 	if (!*type)
 		return error_set(err, EINVAL, "HEALTHCHECK requires at least one argument");
-	int rc = takes_flags(parse, flags, ARRAY_COUNT(flags), err);
-	if (rc < 0)
-		return rc;
-	if (strcasecmp(type, "NONE") == 0) {
+	if (strcasecmp(type, "NONE") == 0) { /* whatever its flags are */
 		check->kind = HEALTHCHECK_NONE;
 		return *command ? error_set(err, EINVAL, "HEALTHCHECK NONE takes no arguments") : 0;
 	}
+	int rc = takes_flags(parse, flags, ARRAY_COUNT(flags), err);
+	if (rc < 0)
+		return rc;
 	if (strcasecmp(type, "CMD") != 0) {
 		blame(parse, type);
 		return error_set(err, EINVAL, "unknown type '%s' in HEALTHCHECK (try CMD)", type);
@@ -458,7 +452,7 @@ static int parse_argument(const struct parse *parse, enum instruction_kind kind,
 	if (!*parse->statement->rest)
 		return error_set(err, EINVAL, "%s requires exactly one argument", instruction_name(kind));
 	*argument = mem_strdup(parse->statement->rest);
-	return takes_no_flags(parse, err);
+	return kind == INSTRUCTION_STOPSIGNAL ? 0 : takes_no_flags(parse, err); /* as BuildKit, which looks at none */
 }
 
 /* ---- ONBUILD ---- */
@@ -498,7 +492,10 @@ static int parse_onbuild(const struct parse *parse, char **argument, struct erro
 		rc = check_trigger(parse, &trigger, err);
 	if (rc < 0)
 		return rc;
-	cleanup_free char *line = mem_printf("%s%s", parse->statement->rest, parse->statement->tail);
+	/* All that is behind the word, also a "--". */
+	const char *line_text = parse->statement->text + strlen(parse->statement->keyword);
+	line_text += strspn(line_text, "\t\n\f\r ");
+	cleanup_free char *line = mem_printf("%s%s", line_text, parse->statement->tail);
 	*argument = parse->heredocs ? with_bodies(line, parse->heredocs) : mem_strdup(line);
 	return 0;
 }

@@ -226,9 +226,24 @@ const char *lint_suggest(const char *name, const struct strlist *const *lists, s
 			const char *entry = lists[i]->items[j];
 			strlist_take(&names, mem_strndup(entry, strcspn(entry, "=")));
 		}
-	const char *nearest = suggest(name, (const char *const *)names.items, names.count);
-	mem_replace(owned, nearest);
+	mem_replace(owned, suggest_variable(name, &names));
 	return *owned;
+}
+
+void lint_failure_done(struct lint_failure *failure)
+{
+	mem_replace(&failure->message, NULL);
+}
+
+void lint_failed(const struct lint_run *run, const struct source_range *range, const struct error *err)
+{
+	if (!lint_has_failed(run))
+		*run->failure = (struct lint_failure){.message = mem_strdup(error_message(err)), .range = *range};
+}
+
+bool lint_has_failed(const struct lint_run *run)
+{
+	return run->failure->message != NULL;
 }
 
 /* By line; what was found in one line keeps its order. */
@@ -258,7 +273,7 @@ static void lint_stages(struct lint_run *run)
 
 	stages_needed(run->file, run->options->target, run->head, needed);
 	run->stages = mem_alloc(run->file->stage_count * sizeof(*run->stages));
-	for (size_t i = 0; i < run->file->stage_count; i++)
+	for (size_t i = 0; i < run->file->stage_count && !lint_has_failed(run); i++)
 		if (needed[i])
 			lint_stage(run, &run->file->stages[i]);
 	for (size_t i = 0; i < run->file->stage_count; i++)
@@ -266,18 +281,27 @@ static void lint_stages(struct lint_run *run)
 	mem_free_cleanup(&run->stages);
 }
 
-void lint_run(const struct dockerfile *file, const struct lint_options *options, struct findings *findings)
+void lint_run(const struct dockerfile *file, const struct lint_options *options, struct findings *findings,
+	      struct lint_failure *failure)
 {
 	cleanup(strlist_done) struct strlist head = {0};
-	struct lint_run run = {.file = file, .options = options, .head = &head, .findings = findings};
+	cleanup(lint_failure_done) struct lint_failure unused = {0};
+	struct lint_run run = {.file = file,
+			       .options = options,
+			       .head = &head,
+			       .findings = findings,
+			       .failure = failure ? failure : &unused};
 	size_t before = findings->count;
 
-	head_values(file, options->build_args, &head);
+	head_values(file, options->build_args, &head, /* place */ NULL, /* err */ NULL);
 	for (size_t i = 0; i < file->findings.count; i++)
 		lint_found(&run, file->findings.items[i].rule, &file->findings.items[i].range, "%s",
 			   file->findings.items[i].message);
-	lint_file(&run);
-	lint_stages(&run);
+	lint_parsed(&run);
+	if (!lint_has_failed(&run))
+		lint_file(&run);
+	if (!lint_has_failed(&run))
+		lint_stages(&run);
 	if (findings->count > before)
 		qsort(findings->items + before, findings->count - before, sizeof(*findings->items), compare_findings);
 }

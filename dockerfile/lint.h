@@ -3,8 +3,7 @@
  * a build argument may replace it. Further down, `# check=skip=A,B // why` right above an instruction speaks of that
  * instruction alone.
  *
- * lint_run() finds what the text shows. The planner adds what only it knows with lint_add(): InvalidBaseImagePlatform,
- * and UndefinedVar where lint_run() was not told a base image's environment.
+ * lint_run() finds what the text shows. The caller adds what only it knows with lint_add(): InvalidBaseImagePlatform.
  */
 #ifndef COOPER_DOCKERFILE_LINT_H
 #define COOPER_DOCKERFILE_LINT_H
@@ -40,19 +39,36 @@ CLEANUP_FOR_VALUE(struct lint_config, lint_config_done)
 /* NULL text is the default. -EINVAL for unknown keys or values. */
 int lint_config_parse(const char *text, struct lint_config *config, struct error **err);
 
+/* What is known of the image that a stage begins with. */
+struct lint_base {
+	const struct strlist *env; /* NULL: the image is not known */
+	bool has_shell;
+};
+
 struct lint_options {
 	const struct lint_config *config;
 	const struct strlist *build_args; /* "KEY=VALUE" of --build-arg, and TARGETARCH and its like; NULL */
-	/* Environment of each stage's base image, by stage index: NULL where it is unknown, and then UndefinedVar is
-	 * not looked for in that stage and those made from it. NULL: unknown for all but scratch. */
-	const struct strlist *const *base_envs;
+	/* The base image of each stage, by stage index. Where it is unknown, nothing that depends on its environment is
+	 * looked for in that stage and those made from it. NULL: unknown for all but scratch. */
+	const struct lint_base *bases;
 	const struct ignore_rules *ignore; /* of the build context; NULL */
 	const struct stage *target;	   /* only it and what it needs; NULL: all */
 };
 
+/* What would end a build of these stages, as far as the text tells. */
+struct lint_failure {
+	char *message; /* without its place; NULL: nothing would */
+	struct source_range range;
+};
+
+void lint_failure_done(struct lint_failure *failure);
+CLEANUP_FOR_VALUE(struct lint_failure, lint_failure_done)
+
 /* Appends what is found, in the order of the lines, also what parsing found (file->findings); skipped rules are left
- * out. Never fails: what the build will refuse is not lint's to report. */
-void lint_run(const struct dockerfile *file, const struct lint_options *options, struct findings *findings);
+ * out. *failure (empty before; may be NULL) gets the first thing that a build would be refused for: what BuildKit would
+ * have looked at only after it is then left out. */
+void lint_run(const struct dockerfile *file, const struct lint_options *options, struct findings *findings,
+	      struct lint_failure *failure);
 /* One finding of the planner's, unless the rule is skipped, in all of the file or by a comment above that place. */
 void lint_add(struct findings *findings, const struct lint_config *config, const struct dockerfile *file,
 	      const char *rule, const struct source_range *range, const char *fmt, ...) PRINTF_LIKE(6, 7);

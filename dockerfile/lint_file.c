@@ -1,7 +1,9 @@
 /*
- * Checks of the file as a whole: cases of keywords, names of stages, FROM.
+ * Checks of the file as a whole, in the order in which BuildKit makes them: what goes with parsing, cases of keywords
+ * and names of stages, then each FROM.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -70,20 +72,28 @@ static void check_cases(const struct lint_run *run)
 
 /* ---- Names of stages ---- */
 
+static void check_name_case(const struct lint_run *run, const struct instruction *instruction)
+{
+	const struct instruction_from *from = &instruction->from;
+	const char *keyword = instruction->keyword;
+
+	if (!from->name)
+		return;
+	if (has_upper(from->written_name))
+		lint_found(run, "StageNameCasing", &instruction->range, "Stage name '%s' should be lowercase",
+			   from->written_name);
+	if ((!has_upper(keyword) && has_upper(from->as_keyword)) ||
+	    (!has_lower(keyword) && has_lower(from->as_keyword)))
+		lint_found(run, "FromAsCasing", &instruction->range, "'%s' and '%s' keywords' casing do not match",
+			   from->as_keyword, keyword);
+}
+
 static void check_name(const struct lint_run *run, const struct stage *stage)
 {
-	const struct instruction_from *from = &stage->from->from;
 	const struct source_range *range = &stage->from->range;
 
 	if (!stage->name)
 		return;
-	if (has_upper(from->written_name))
-		lint_found(run, "StageNameCasing", range, "Stage name '%s' should be lowercase", from->written_name);
-	const char *keyword = stage->from->keyword;
-	if ((!has_upper(keyword) && has_upper(from->as_keyword)) ||
-	    (!has_lower(keyword) && has_lower(from->as_keyword)))
-		lint_found(run, "FromAsCasing", range, "'%s' and '%s' keywords' casing do not match", from->as_keyword,
-			   keyword);
 	if (strcmp(stage->name, "context") == 0 || strcmp(stage->name, "scratch") == 0)
 		lint_found(run, "ReservedStageName", range,
 			   "Stage name should not use the same name as reserved stage \"%s\"", stage->name);
@@ -94,16 +104,14 @@ static void check_name(const struct lint_run *run, const struct stage *stage)
 
 /* ---- Comments that describe ---- */
 
+/* The last line of the comment begins with the name. */
 static bool describes(const char *doc, const char *name)
 {
+	const char *last = strrchr(doc, '\n');
+	const char *line = last ? last + 1 : doc;
 	size_t size = strlen(name);
 
-	for (const char *line = doc; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (strncmp(line, name, size) == 0 && line[size] == ' ')
-			return true;
-	}
-	return false;
+	return strncmp(line, name, size) == 0 && (line[size] == ' ' || !line[size]);
 }
 
 static void found_doc(const struct lint_run *run, const struct instruction *instruction, const char *name)
@@ -113,10 +121,10 @@ static void found_doc(const struct lint_run *run, const struct instruction *inst
 		   name);
 }
 
-static void check_stage_doc(const struct lint_run *run, const struct stage *stage)
+static void check_stage_doc(const struct lint_run *run, const struct instruction *from)
 {
-	if (stage->from->doc && stage->name && !describes(stage->from->doc, stage->name))
-		found_doc(run, stage->from, stage->name);
+	if (from->doc && from->from.name && !describes(from->doc, from->from.name))
+		found_doc(run, from, from->from.name);
 }
 
 /* Of several arguments in a line one may be the one that is described. */
@@ -128,6 +136,37 @@ static void check_arg_doc(const struct lint_run *run, const struct instruction *
 		if (describes(arg->doc, arg->pairs.items[i].key))
 			return;
 	found_doc(run, arg, arg->pairs.count == 1 ? arg->pairs.items[0].key : "<arg_key>");
+}
+
+/* ---- With parsing ---- */
+
+static void check_parsed(const struct lint_run *run, const struct instruction *instruction)
+{
+	if (instruction->kind == INSTRUCTION_MAINTAINER)
+		lint_found(run, "MaintainerDeprecated", &instruction->range,
+			   "Maintainer instruction is deprecated in favor of using label");
+	if (instruction->kind == INSTRUCTION_ARG)
+		check_arg_doc(run, instruction);
+	if (instruction->kind != INSTRUCTION_FROM)
+		return;
+	check_name_case(run, instruction);
+	check_stage_doc(run, instruction);
+}
+
+void lint_parsed(const struct lint_run *run)
+{
+	const struct dockerfile *file = run->file;
+
+	for (size_t i = 0; i < file->arg_count; i++)
+		check_parsed(run, file->args[i]);
+	for (size_t i = 0; i < file->stage_count; i++) {
+		check_parsed(run, file->stages[i].from);
+		for (size_t j = 0; j < file->stages[i].count; j++)
+			check_parsed(run, file->stages[i].instructions[j]);
+	}
+	if (file->failure && !lint_has_failed(run))
+		*run->failure =
+			(struct lint_failure){.message = mem_strdup(file->failure), .range = file->failure_range};
 }
 
 /* ---- FROM ---- */
@@ -143,15 +182,18 @@ static bool is_declared(const struct dockerfile *file, const char *name)
 	return false;
 }
 
-static void check_undeclared(const struct lint_run *run, const struct instruction *from, const char *word)
+/* Newly allocated is what the word becomes; NULL when it cannot be expanded, which would end the build. */
+static char *check_undeclared(const struct lint_run *run, const struct instruction *from, const char *word)
 {
 	const struct expand_scope scope = {.lists = {run->head}, .count = 1, .escape = run->file->directives.escape};
+	cleanup_error struct error *err = NULL;
 	cleanup(strlist_done) struct strlist unset = {0};
-	cleanup_free char *text = NULL;
+	char *text = NULL;
 
-	/* What cannot be expanded fails the build with a better message. */
-	if (expand_word(word, &scope, &unset, &text, NULL) < 0)
-		return;
+	if (expand_word(word, &scope, &unset, &text, &err) < 0) {
+		lint_failed(run, &from->range, err);
+		return NULL;
+	}
 	for (size_t i = 0; i < unset.count; i++) {
 		cleanup_free char *nearest = NULL;
 		if (is_declared(run->file, unset.items[i]))
@@ -161,6 +203,18 @@ static void check_undeclared(const struct lint_run *run, const struct instructio
 			   unset.items[i], nearest ? " (did you mean " : "", nearest ? nearest : "",
 			   nearest ? "?)" : "");
 	}
+	return text;
+}
+
+static void check_image(const struct lint_run *run, const struct instruction *from)
+{
+	cleanup_free char *image = check_undeclared(run, from, from->from.image);
+	cleanup_error struct error *err = NULL;
+
+	if (!image || *image)
+		return;
+	error_set(&err, EINVAL, "base name (%s) should not be blank", from->from.image);
+	lint_failed(run, &from->range, err);
 }
 
 static bool is_name_part(const char *text, size_t size, bool is_domain)
@@ -210,36 +264,61 @@ static bool is_image_name(const char *text)
 	return true;
 }
 
-/* What the image would be if nobody gave a --build-arg. */
-static void check_default(const struct lint_run *run, const struct stage *stage, const struct strlist *defaults)
+/* What the image would be if nobody gave a --build-arg. False when that cannot be said: then of no stage behind it
+ * either. */
+static bool check_default(const struct lint_run *run, const struct stage *stage, const struct strlist *defaults)
 {
 	const struct expand_scope scope = {.lists = {defaults}, .count = 1, .escape = run->file->directives.escape};
 	const char *image = stage->from->from.image;
 	cleanup_free char *text = NULL;
 
-	if (!strchr(image, '$') || expand_word(image, &scope, NULL, &text, NULL) < 0)
-		return;
+	if (expand_word(image, &scope, NULL, &text, NULL) < 0)
+		return false;
 	if (!is_image_name(text))
 		lint_found(run, "InvalidDefaultArgInFrom", &stage->from->range,
 			   "Default value for ARG %s results in empty or invalid base image name", image);
+	return true;
 }
 
-/* A stage for one platform that says so in its name is meant: its system or its processor, as Go calls it. */
+/* ---- --platform ---- */
+
+/* What Go calls a processor that has other names, too. */
+static const char *common_name(const char *processor)
+{
+	static const char *const names[][2] = {{"x86_64", "amd64"}, {"x86-64", "amd64"}, {"aarch64", "arm64"},
+					       {"i386", "386"},	    {"armhf", "arm"},	 {"armel", "arm"}};
+
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+		if (strcasecmp(processor, names[i][0]) == 0)
+			return names[i][1];
+	return processor;
+}
+
+static bool is_system(const char *name)
+{
+	static const char *const systems[] = {"linux",	 "windows", "darwin",  "macos",	    "freebsd",
+					      "netbsd",	 "openbsd", "solaris", "dragonfly", "aix",
+					      "android", "illumos", "js",      "plan9"};
+
+	for (size_t i = 0; i < ARRAY_COUNT(systems); i++)
+		if (strcasecmp(name, systems[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A stage for one platform that says so in its name is meant: its system or its processor, as Go calls it. A processor
+ * alone is one of Linux. */
 static bool name_tells_platform(const struct stage *stage, const char *platform)
 {
-	static const char *const other_names[][2] = {{"x86_64", "amd64"}, {"x86-64", "amd64"}, {"aarch64", "arm64"}};
 	cleanup(strlist_done) struct strlist parts = {0};
 
 	strlist_split(&parts, platform, '/');
-	for (size_t i = 0; stage->name && i < parts.count && i < 2; i++) {
-		const char *part = parts.items[i];
-		for (size_t j = 0; j < ARRAY_COUNT(other_names); j++)
-			if (strcasecmp(part, other_names[j][0]) == 0)
-				part = other_names[j][1];
-		if (*part && strcasestr(stage->name, part))
-			return true;
-	}
-	return false;
+	if (!stage->name || parts.count == 0)
+		return false;
+	bool is_alone = parts.count == 1;
+	const char *system = is_alone && !is_system(parts.items[0]) ? "linux" : parts.items[0];
+	const char *processor = common_name(is_alone ? parts.items[0] : parts.items[1]);
+	return strcasestr(stage->name, system) || (*processor && strcasestr(stage->name, processor));
 }
 
 /* Is TARGETPLATFORM all that it holds? */
@@ -267,7 +346,9 @@ static void check_platform(const struct lint_run *run, const struct stage *stage
 
 	if (!platform || !*platform)
 		return;
-	check_undeclared(run, stage->from, platform);
+	cleanup_free char *text = check_undeclared(run, stage->from, platform);
+	if (!text)
+		return;
 	if (is_target_platform(run, platform))
 		lint_found(run, "RedundantTargetPlatform", range,
 			   "Setting platform to predefined %s in FROM is redundant as this is the default behavior",
@@ -277,11 +358,12 @@ static void check_platform(const struct lint_run *run, const struct stage *stage
 			   "FROM --platform flag should not use constant value \"%s\"", platform);
 }
 
-void lint_file(const struct lint_run *run)
+static void check_defaults(const struct lint_run *run)
 {
 	const struct dockerfile *file = run->file;
 	cleanup(strlist_done) struct strlist given = {0};
 	cleanup(strlist_done) struct strlist defaults = {0};
+	bool is_known = true;
 
 	/* Of what was given only what the platform says, not what a user chose. */
 	for (size_t i = 0; run->options->build_args && i < run->options->build_args->count; i++) {
@@ -290,19 +372,46 @@ void lint_file(const struct lint_run *run)
 		if (is_predefined_arg(key))
 			strlist_append(&given, entry);
 	}
-	head_values(file, &given, &defaults);
+	if (!head_values(file, &given, &defaults, /* place */ NULL, /* err */ NULL))
+		return;
+	for (size_t i = 0; is_known && i < file->stage_count; i++)
+		is_known = check_default(run, &file->stages[i], &defaults);
+}
+
+/* The arguments of the head that the build gets. */
+static void check_head(const struct lint_run *run)
+{
+	cleanup(strlist_done) struct strlist values = {0};
+	cleanup_error struct error *err = NULL;
+	struct source_range place = {0};
+
+	if (!head_values(run->file, run->options->build_args, &values, &place, &err))
+		lint_failed(run, &place, err);
+}
+
+static void check_sources(const struct lint_run *run)
+{
+	cleanup_error struct error *err = NULL;
+	struct source_range place = {0};
+
+	if (dockerfile_check_sources(run->file, &place, &err) < 0)
+		lint_failed(run, &place, err);
+}
+
+void lint_file(const struct lint_run *run)
+{
+	const struct dockerfile *file = run->file;
+
+	for (size_t i = 0; i < file->stage_count; i++)
+		check_name(run, &file->stages[i]);
 	check_cases(run);
-	for (size_t i = 0; i < file->arg_count; i++)
-		check_arg_doc(run, file->args[i]);
-	for (size_t i = 0; i < file->stage_count; i++) {
-		const struct stage *stage = &file->stages[i];
-		check_name(run, stage);
-		check_stage_doc(run, stage);
-		check_undeclared(run, stage->from, stage->from->from.image);
-		check_default(run, stage, &defaults);
-		check_platform(run, stage);
-		for (size_t j = 0; j < stage->count; j++)
-			if (stage->instructions[j]->kind == INSTRUCTION_ARG)
-				check_arg_doc(run, stage->instructions[j]);
+	check_defaults(run);
+	check_head(run);
+	for (size_t i = 0; i < file->stage_count && !lint_has_failed(run); i++) {
+		check_image(run, file->stages[i].from);
+		if (!lint_has_failed(run))
+			check_platform(run, &file->stages[i]);
 	}
+	if (!lint_has_failed(run))
+		check_sources(run);
 }

@@ -21,17 +21,25 @@ struct lint_run {
 	const struct lint_options *options;
 	const struct strlist *head; /* values of the ARGs before the first FROM */
 	struct findings *findings;
+	struct lint_failure *failure;
 	struct lint_stage *stages; /* one for each */
 };
 
 void lint_found(const struct lint_run *run, const char *rule, const struct source_range *range, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
-/* The checks of the file as a whole, and of FROM. */
+/* Remembers what would end the build, without its place; the first one counts. */
+void lint_failed(const struct lint_run *run, const struct source_range *range, const struct error *err);
+bool lint_has_failed(const struct lint_run *run);
+
+/* The checks in BuildKit's order, each up to the first failure. Those that go with parsing: of single instructions,
+ * wherever they stand. */
+void lint_parsed(const struct lint_run *run);
+/* Of the file as a whole, and of FROM. */
 void lint_file(const struct lint_run *run);
-/* The checks of what stands in one stage; the stages above were walked before. */
+/* Of what stands in one stage; the stages above were walked before. */
 void lint_stage(const struct lint_run *run, const struct stage *stage);
-/* "name (did you mean …?)" for names of a "KEY=VALUE" list or plain names. */
+/* The nearest of the names of "KEY=VALUE" lists; NULL when none is near. */
 const char *lint_suggest(const char *name, const struct strlist *const *lists, size_t count, char **owned);
 
 #endif

@@ -25,8 +25,6 @@ struct reading {
 	struct file_mount *mount;
 	bool has_read_only;
 	bool has_sharing;
-	bool has_later;	    /* a value is not known yet */
-	bool is_type_later; /* not even the type's: then nothing behind it can be judged */
 };
 
 void file_mount_done(struct file_mount *mount)
@@ -183,7 +181,6 @@ static int read_bare(struct reading *reading, const char *key, const char *field
 struct mount_scope {
 	const struct expand_scope *scope;
 	struct strlist *unset;
-	enum mount_values values;
 };
 
 static int read_field(struct reading *reading, const char *field, const struct mount_scope *scope, struct error **err)
@@ -196,11 +193,6 @@ static int read_field(struct reading *reading, const char *field, const struct m
 		return read_bare(reading, key, field, err);
 	if (!key_is_known(key))
 		return unknown_key(key, field, err);
-	if (scope->values == MOUNT_VALUES_LATER && strchr(equals + 1, '$')) {
-		reading->has_later = true;
-		reading->is_type_later = strcmp(key, "type") == 0;
-		return 0;
-	}
 	int rc = expand_word(equals + 1, scope->scope, scope->unset, &value, err);
 	return rc < 0 ? rc : read_value(reading, key, value, err);
 }
@@ -227,27 +219,50 @@ static int check_mount(const struct reading *reading, struct error **err)
 
 	if (owner && !takes_owner)
 		return error_set(err, EINVAL, "%s not allowed for '%s' type mounts", owner, types[mount->type]);
-	if (mount->env && mount->type != FILE_MOUNT_SECRET)
-		return wrong_type("env", mount, err);
 	if (reading->has_sharing && mount->type != FILE_MOUNT_CACHE)
 		return error_set(err, EINVAL, "invalid cache sharing set for %s mount", types[mount->type]);
 	return mount->type == FILE_MOUNT_SECRET ? check_secret(reading, err) : 0;
 }
 
+static int split_fields(const char *text, struct strlist *fields, struct error **err)
+{
+	if (!*text)
+		return error_set(err, EINVAL, "--mount says nothing");
+	return parse_csv(text, "--mount", fields, err);
+}
+
+int file_mount_check(const char *text, struct error **err)
+{
+	cleanup(strlist_done) struct strlist fields = {0};
+
+	return split_fields(text, &fields, err);
+}
+
+char *file_mount_from(const char *text)
+{
+	cleanup(strlist_done) struct strlist fields = {0};
+	const char *from = NULL;
+
+	if (parse_csv(text, "--mount", &fields, /* err */ NULL) < 0)
+		return NULL;
+	for (size_t i = 0; i < fields.count; i++)
+		if (strncasecmp(fields.items[i], "from=", 5) == 0)
+			from = fields.items[i] + 5;
+	return from && *from ? mem_strdup(from) : NULL;
+}
+
 int file_mount_parse(const char *text, const struct expand_scope *scope, struct strlist *unset,
-		     enum mount_values values, struct file_mount *mount, struct error **err)
+		     struct file_mount *mount, struct error **err)
 {
 	cleanup(strlist_done) struct strlist fields = {0};
 	cleanup(file_mount_done) struct file_mount made = {.type = FILE_MOUNT_BIND};
 	struct reading reading = {.mount = &made};
-	const struct mount_scope mount_scope = {.scope = scope, .unset = unset, .values = values};
+	const struct mount_scope mount_scope = {.scope = scope, .unset = unset};
 
-	if (!*text)
-		return error_set(err, EINVAL, "--mount says nothing");
-	int rc = parse_csv(text, "--mount", &fields, err);
-	for (size_t i = 0; rc == 0 && i < fields.count && !reading.is_type_later; i++)
+	int rc = split_fields(text, &fields, err);
+	for (size_t i = 0; rc == 0 && i < fields.count; i++)
 		rc = read_field(&reading, fields.items[i], &mount_scope, err);
-	if (rc == 0 && !reading.has_later)
+	if (rc == 0)
 		rc = check_mount(&reading, err);
 	if (rc < 0)
 		return rc;

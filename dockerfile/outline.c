@@ -162,7 +162,7 @@ static void add_mounts(struct outline_making *making, const struct instruction *
 	for (size_t i = 0; i < run->run.mount_texts.count; i++) {
 		cleanup(file_mount_done) struct file_mount mount = {0};
 		/* A wrong one is the build's to report. */
-		if (file_mount_parse(run->run.mount_texts.items[i], &scope, NULL, MOUNT_VALUES_NOW, &mount, NULL) < 0)
+		if (file_mount_parse(run->run.mount_texts.items[i], &scope, NULL, &mount, NULL) < 0)
 			continue;
 		if (mount.type == FILE_MOUNT_SECRET)
 			add_mount(&outline->secrets, &outline->secret_count, &mount, &run->range);
@@ -264,7 +264,7 @@ void outline_make(const struct dockerfile *file, const struct stage *target, con
 	cleanup_free bool *needed = mem_alloc(file->stage_count * sizeof(*needed));
 	struct outline_making making = {.file = file, .head = &head, .build_args = build_args, .outline = outline};
 
-	head_values(file, build_args, &head);
+	head_values(file, build_args, &head, /* place */ NULL, /* err */ NULL);
 	stages_needed(file, target, &head, needed);
 	outline->name = mem_strdup(target->name);
 	outline->description = description_of(target->from->doc, target->name);

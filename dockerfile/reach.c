@@ -19,21 +19,24 @@ bool is_predefined_arg(const char *name)
 	return false;
 }
 
-static void head_value(const struct key_value *arg, char escape, const struct strlist *build_args,
-		       struct strlist *values)
+static int head_value(const struct key_value *arg, char escape, const struct strlist *build_args,
+		      struct strlist *values, struct error **err)
 {
 	const struct expand_scope scope = {.lists = {values}, .count = 1, .escape = escape};
 	const char *given = build_args ? strlist_env_get(build_args, arg->key) : NULL;
 	cleanup_free char *value = NULL;
+	int rc = given || !arg->value ? 0 : expand_word(arg->value, &scope, /* unset */ NULL, &value, err);
 
-	if (given)
-		strlist_env_set(values, arg->key, given);
-	else if (arg->value && expand_word(arg->value, &scope, NULL, &value, NULL) == 0)
-		strlist_env_set(values, arg->key, value);
+	if (given || value)
+		strlist_env_set(values, arg->key, given ? given : value);
+	return rc;
 }
 
-void head_values(const struct dockerfile *file, const struct strlist *build_args, struct strlist *values)
+bool head_values(const struct dockerfile *file, const struct strlist *build_args, struct strlist *values,
+		 struct source_range *place, struct error **err)
 {
+	bool ok = true;
+
 	for (size_t i = 0; build_args && i < ARRAY_COUNT(predefined); i++) {
 		const char *given = strlist_env_get(build_args, predefined[i]);
 		if (given)
@@ -41,9 +44,15 @@ void head_values(const struct dockerfile *file, const struct strlist *build_args
 	}
 	for (size_t i = 0; i < file->arg_count; i++) {
 		const struct instruction_pairs *pairs = &file->args[i]->pairs;
-		for (size_t j = 0; j < pairs->count; j++)
-			head_value(&pairs->items[j], file->directives.escape, build_args, values);
+		for (size_t j = 0; j < pairs->count; j++) {
+			int rc = head_value(&pairs->items[j], file->directives.escape, build_args, values,
+					    ok ? err : NULL);
+			if (rc < 0 && ok && place)
+				*place = file->args[i]->range;
+			ok = ok && rc == 0;
+		}
 	}
+	return ok;
 }
 
 static char *expanded(const struct dockerfile *file, const char *word, const struct strlist *head)
@@ -76,18 +85,14 @@ static void need(const struct dockerfile *file, const struct stage *user, const 
 static void need_of_instruction(const struct dockerfile *file, const struct stage *stage,
 				const struct instruction *instruction, const struct strlist *head, bool *needed)
 {
-	const struct expand_scope scope = {.lists = {head}, .count = 1, .escape = file->directives.escape};
-
 	if (instruction->kind == INSTRUCTION_COPY && instruction->copy.from)
 		need(file, stage, instruction->copy.from, STAGE_BY_NAME_OR_NUMBER, head, needed);
 	if (instruction->kind != INSTRUCTION_RUN)
 		return;
 	for (size_t i = 0; i < instruction->run.mount_texts.count; i++) {
-		cleanup(file_mount_done) struct file_mount mount = {0};
-		if (file_mount_parse(instruction->run.mount_texts.items[i], &scope, NULL, MOUNT_VALUES_NOW, &mount,
-				     NULL) == 0 &&
-		    mount.from)
-			need(file, stage, mount.from, STAGE_BY_NAME, head, needed);
+		cleanup_free char *from = file_mount_from(instruction->run.mount_texts.items[i]);
+		if (from)
+			need(file, stage, from, STAGE_BY_NAME, head, needed);
 	}
 }
 

@@ -7,8 +7,10 @@
 #include "dockerfile/dockerfile.h"
 
 /* "KEY=VALUE" of the ARGs of the head: the build argument, else the default; those without a value are left out. What
- * `build_args` (may be NULL) holds of the predefined ones is there too. A default that fails is left out. */
-void head_values(const struct dockerfile *file, const struct strlist *build_args, struct strlist *values);
+ * `build_args` (may be NULL) holds of the predefined ones is there too. A default that fails is left out; then the
+ * answer is false, and the first such failure is in *err, its place in *place (each may be NULL). */
+bool head_values(const struct dockerfile *file, const struct strlist *build_args, struct strlist *values,
+		 struct source_range *place, struct error **err);
 
 /* TARGETPLATFORM and its like. */
 bool is_predefined_arg(const char *name);

@@ -2,11 +2,13 @@
  * Which stage a name or a number means.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/parse.h"
 #include "dockerfile/dockerfile.h"
+#include "dockerfile/statement_internal.h"
 
 const struct stage *dockerfile_stage(const struct dockerfile *file, const char *name, size_t before)
 {
@@ -19,7 +21,7 @@ const struct stage *dockerfile_stage(const struct dockerfile *file, const char *
 	return NULL;
 }
 
-/* Digits alone. */
+/* Digits alone: what --target counts stages by. */
 static bool is_number(const char *text)
 {
 	return *text && text[strspn(text, "0123456789")] == '\0';
@@ -54,27 +56,32 @@ int dockerfile_target(const struct dockerfile *file, const char *target, const s
 	return 0;
 }
 
+/* COPY --from=1, in whatever way Go writes a number. */
+static int stage_at(const struct dockerfile *file, int64_t index, const struct stage **stage, struct error **err)
+{
+	if (index < 0 || (uint64_t)index >= file->stage_count)
+		return error_set(err, EINVAL, "invalid stage index %" PRId64, index);
+	*stage = &file->stages[index];
+	return 0;
+}
+
 int dockerfile_from(const struct dockerfile *file, const struct stage *user, const char *reference,
 		    enum stage_reference how, const struct stage **stage, struct error **err)
 {
-	uint64_t index = 0;
+	const struct stage *found = NULL;
+	int64_t index = 0;
 
-	if (how == STAGE_BY_NAME_OR_NUMBER && is_number(reference)) {
-		if (parse_u64(reference, file->stage_count - 1, "--from", &index, NULL) < 0 ||
-		    index >= file->stage_count)
-			return error_set(err, EINVAL, "invalid stage index %s", reference);
-		if (index == user->index)
-			return error_set(err, EINVAL, "circular dependency detected on stage: %s", reference);
-		if (index > user->index)
-			return error_set(err, EINVAL, "stage %s needs to be defined before current stage %zu",
-					 reference, user->index);
-		*stage = &file->stages[index];
-		return 0;
+	if (how == STAGE_BY_NAME_OR_NUMBER && read_integer(reference, INT64_MIN, INT64_MAX, &index)) {
+		int rc = stage_at(file, index, &found, err);
+		if (rc < 0)
+			return rc;
+	} else {
+		/* Of two with one name the later counts, even when it is further down. */
+		found = dockerfile_stage(file, reference, SIZE_MAX);
 	}
-	const struct stage *found = dockerfile_stage(file, reference, user->index);
-	if (!found && user->name && strcasecmp(user->name, reference) == 0)
+	if (found == user)
 		return error_set(err, EINVAL, "circular dependency detected on stage: %s", reference);
-	if (!found && dockerfile_stage(file, reference, SIZE_MAX))
+	if (found && found->index > user->index)
 		return error_set(err, EINVAL, "stage '%s' needs to be defined before current stage '%s'", reference,
 				 user->name ? user->name : user->from->from.image);
 	*stage = found;

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/json.h"
 #include "base/parse.h"
 #include "base/utf8.h"
 #include "dockerfile/character_internal.h"
@@ -20,30 +19,6 @@ void statement_done(struct statement *statement)
 	mem_replace(&statement->tail, NULL);
 	strlist_done(&statement->flags);
 	strlist_done(&statement->words);
-}
-
-/* ---- JSON lists ---- */
-
-int json_words(const char *text, struct strlist *words, struct error **err)
-{
-	cleanup_json json_t *list = NULL;
-	cleanup(strlist_done) struct strlist found = {0};
-
-	text = skip_space(text);
-	/* What is no JSON is the shell's: `[ -f x ] && y`. */
-	if (*text != '[' || json_parse(text, strlen(text), "list", &list, /* err */ NULL) < 0 || !json_is_array(list))
-		return 0;
-	size_t i = 0;
-	json_t *item = NULL;
-	json_array_foreach(list, i, item)
-	{
-		if (!json_is_string(item) || strlen(json_string_value(item)) != json_string_length(item))
-			return error_set(err, EINVAL,
-					 "when using JSON array syntax, arrays must be comprised of strings only");
-		strlist_append(&found, json_string_value(item));
-	}
-	strlist_append_all(words, &found);
-	return 1;
 }
 
 /* ---- Flags ---- */
@@ -207,6 +182,13 @@ bool read_truth(const char *text, bool *value)
 		}
 	}
 	return false;
+}
+
+bool read_integer(const char *text, int64_t min, int64_t max, int64_t *value)
+{
+	bool has_plus = text[0] == '+' && text[1] != '-';
+
+	return parse_i64(text + has_plus, min, max, "number", value, /* err */ NULL) == 0;
 }
 
 /* ---- Words ---- */

@@ -26,7 +26,8 @@ int instruction_kind_find(const char *keyword, enum instruction_kind *kind);
 /* Could here-documents stand in it? For ONBUILD: in its trigger. */
 bool statement_has_heredocs(const struct statement *statement);
 
-/* A list in JSON: 1 and its strings, 0 when the text is no JSON list, -EINVAL when it is one of something else. */
+/* A list in JSON: 1 and its strings, 0 when the text is no JSON list, -EINVAL when it is one of something else, or when
+ * a string of it holds a NUL. */
 int json_words(const char *text, struct strlist *words, struct error **err);
 
 /* Words of ENV, LABEL and ARG: cut at blanks outside of quotes, everything left as written. */
@@ -55,11 +56,16 @@ int instruction_from_statement(const struct statement *statement, const struct h
 /* What Go takes for a truth value: "true", "True", "TRUE", "t", "T", "1", and so on for false; false for anything else.
  */
 bool read_truth(const char *text, bool *value);
+/* What Go takes for a decimal number, which may have a '+' before it; false for anything else, or past the limits. */
+bool read_integer(const char *text, int64_t min, int64_t max, int64_t *value);
 
-/* --mount's value. With LATER, values that hold a '$' are left out, and what depends on them is not checked. */
-enum mount_values { MOUNT_VALUES_NOW, MOUNT_VALUES_LATER };
+/* --mount's value, expanded. */
 int file_mount_parse(const char *text, const struct expand_scope *scope, struct strlist *unset,
-		     enum mount_values values, struct file_mount *mount, struct error **err);
+		     struct file_mount *mount, struct error **err);
+/* Is it a CSV record at all? What its fields say is asked when the stage is needed, as in BuildKit. */
+int file_mount_check(const char *text, struct error **err);
+/* The value of its last from=, as written; NULL when there is none. Newly allocated. */
+MUST_CHECK char *file_mount_from(const char *text);
 void file_mount_done(struct file_mount *mount);
 CLEANUP_FOR_VALUE(struct file_mount, file_mount_done)
 

@@ -181,17 +181,58 @@ assert w[0]["location"]["ranges"][0]["start"]["line"] == 2, w' <<<"$output"
 }
 
 @test "all stages are checked, or those of the target" {
-	printf 'FROM busybox AS a\nMAINTAINER x\nFROM busybox AS b\n' | dockerfile
+	printf 'FROM busybox AS a\nCMD x\nFROM busybox AS b\n' | dockerfile
 	run cooper build --check "$context"
 	[ "$status" -eq 1 ]
 	run cooper build --check --target b "$context"
 	[ "$status" -eq 0 ]
+	# What is seen while reading is seen everywhere.
+	printf 'FROM busybox AS a\nMAINTAINER x\nFROM busybox AS b\n' | dockerfile
+	run cooper build --check --target b "$context"
+	[ "$status" -eq 1 ]
 }
 
-@test "a file that cannot be read is an error of --check, too" {
-	printf 'FROM busybox\nNONE\n' | dockerfile
+@test "of a file that is wrong the checks tell what stands above, then what is wrong" {
+	printf 'FROM busybox as a\nMAINTAINER x\nNONE\nMAINTAINER y\n' | dockerfile
+	run --separate-stderr cooper build --check "$context"
+	[ "$status" -eq 1 ]
+	[[ $output == *"2 warnings have been found"* && $output == *FromAsCasing* && $output == *Dockerfile:2* ]]
+	[[ $stderr == *"dockerfile parse error on line 3: unknown instruction: NONE"*">>> NONE"* ]]
+	run --separate-stderr cooper build --call=check,format=json "$context"
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"unknown instruction: NONE"* ]]
+	python3 -c 'import json,sys
+j = json.load(sys.stdin)
+assert [w["ruleName"] for w in j["warnings"]] == ["FromAsCasing", "MaintainerDeprecated"], j
+assert j["buildError"]["message"] == "dockerfile parse error on line 3: unknown instruction: NONE", j
+assert j["buildError"]["location"]["ranges"][0]["start"]["line"] == 3, j
+assert j["sources"][0]["filename"] == "Dockerfile" and j["sources"][0]["data"], j' <<<"$output"
+}
+
+@test "what the build of a stage would be refused for is told by the checks, too" {
+	local line
+	while IFS= read -r line; do
+		printf '%b\n' "${line%% => *}" | dockerfile
+		run --separate-stderr cooper build --check "$context"
+		[ "$status" -eq 1 ] || fail "exit status $status for: $line"
+		[[ $stderr == *"Dockerfile:"*"${line#* => }"* ]] || fail "no '${line#* => }' for: $line"
+		[[ $output != *"no warnings"* ]] || fail "all is well with: $line"
+		run --separate-stderr cooper build --pull=never "$context"
+		[ "$status" -eq 125 ] || fail "built: $line"
+	done <<-'EOF'
+		FROM busybox AS a\nRUN --mount=type=bnd,target=/x true\nFROM a => unsupported mount type 'bnd'
+		ARG A=${B:?wanted}\nFROM busybox => B: wanted
+		FROM $NONE => should not be blank
+		FROM busybox\nCOPY --from=3 a b => invalid stage index 3
+		FROM busybox\nEXPOSE 80/x => invalid proto
+		FROM busybox\nSTOPSIGNAL x => invalid signal
+		FROM busybox\nUSER ${WHO:?nobody} => WHO: nobody
+	EOF
+	# Of a stage that nobody needs it is told only when that stage is asked for.
+	printf 'FROM busybox AS a\nEXPOSE 80/x\nFROM busybox\n' | dockerfile
+	build
 	run cooper build --check "$context"
-	assert_fails_with 125 "unknown instruction"
+	[ "$status" -eq 1 ]
 }
 
 @test "nothing is built, pulled or written" {

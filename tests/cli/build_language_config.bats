@@ -175,6 +175,7 @@ gives_each() {
 		STOPSIGNAL SIGTERM => c["StopSignal"] == "SIGTERM" and history[-1] == "STOPSIGNAL SIGTERM"
 		STOPSIGNAL KILL => c["StopSignal"] == "KILL"
 		STOPSIGNAL 9 => c["StopSignal"] == "9"
+		STOPSIGNAL -99 => c["StopSignal"] == "-99"
 		STOPSIGNAL sigusr1 => c["StopSignal"] == "sigusr1"
 		STOPSIGNAL SIGRTMIN+3 => c["StopSignal"] == "SIGRTMIN+3"
 		ARG S=INT\nSTOPSIGNAL SIG$S => c["StopSignal"] == "SIGINT"
@@ -182,7 +183,7 @@ gives_each() {
 	refuses_each <<-'EOF'
 		STOPSIGNAL SIGNONE => SIGNONE
 		STOPSIGNAL 0 => 0
-		STOPSIGNAL 99 => 99
+		STOPSIGNAL RTMIN+16 => RTMIN+16
 	EOF
 }
 

@@ -52,7 +52,7 @@ static void check_file(const struct dockerfile *file)
 			check_trigger(file, file->stages[i].instructions[j]);
 		}
 	}
-	lint_run(file, &(struct lint_options){0}, &findings);
+	lint_run(file, &(struct lint_options){0}, &findings, NULL);
 	for (size_t i = 0; i < findings.count; i++)
 		assert(lint_rule_find(findings.items[i].rule));
 	lint_format(file, &findings, &text);

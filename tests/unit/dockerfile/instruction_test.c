@@ -75,10 +75,12 @@ static void keys_and_values_are_expanded(void **state)
 	assert_string_equal(env->pairs.items[2].value, "$V");
 	cleanup(instruction_free) struct instruction *legacy = expanded("ENV a  \"$V\" b=c");
 	assert_string_equal(legacy->pairs.items[0].value, "val b=c");
-	cleanup_error struct error *err = NULL;
-	struct instruction *none = NULL;
-	assert_int_equal(expand("ENV $EMPTY=x", &none, NULL, &err), -22);
-	assert_non_null(strstr(error_message(err), "ENV names can not be blank"));
+	/* A name may become nothing, and BuildKit keeps it; those of ARG stay as they are. */
+	cleanup(instruction_free) struct instruction *blank = expanded("ENV $EMPTY=x");
+	assert_string_equal(blank->pairs.items[0].key, "");
+	cleanup(instruction_free) struct instruction *arg = expanded("ARG $V=$V");
+	assert_string_equal(arg->pairs.items[0].key, "$V");
+	assert_string_equal(arg->pairs.items[0].value, "val");
 }
 
 static void single_words_are_expanded(void **state)
@@ -137,10 +139,8 @@ static void mounts_are_typed_after_expansion(void **state)
 	const struct expand_scope nothing = {0};
 	cleanup(instruction_free) struct instruction *run = NULL;
 
-	assert_int_equal(written->run.mount_count, 7);
-	assert_null(written->run.mounts[0].target);
-	assert_string_equal(written->run.mounts[0].source, "/s");
-	assert_string_equal(written->run.mounts[1].target, "/b");
+	assert_int_equal(written->run.mount_texts.count, 7);
+	assert_int_equal(written->run.mount_count, 0);
 	assert_int_equal(instruction_expand(written, &nothing, NULL, &run, NULL), -22); /* uid= */
 	instruction_free(take_ptr(&run));
 	run = expanded(written->text);
@@ -163,6 +163,54 @@ static void mounts_are_typed_after_expansion(void **state)
 	assert_string_equal(secret, "key");
 	cleanup_free char *ssh = file_mount_id(&mounts[4]);
 	assert_string_equal(ssh, "default");
+}
+
+static void mounts_that_are_wrong_are_so_when_they_are_needed(void **state)
+{
+	static const struct {
+		const char *mount, *expected;
+	} examples[] = {
+		{"type=bnd,target=/x", "unsupported mount type 'bnd' (did you mean bind?)"},
+		{"type=cache,tagret=/x", "unexpected key 'tagret' in 'tagret=/x' (did you mean target?)"},
+		{"type=cache,target=/x,sharing=lock", "(did you mean locked?)"},
+		{"type=bind,sharing=shared,target=/x", "invalid cache sharing set for bind mount"},
+		{"type=bind,uid=1,target=/x", "uid not allowed for 'bind' type mounts"},
+		{"type=tmpfs,mode=1,target=/x", "mode not allowed for 'tmpfs' type mounts"},
+		{"type=bind,size=1,target=/x", "unexpected key 'size' for mount type 'bind'"},
+		{"type=cache,required,target=/x", "unexpected key 'required' for mount type 'cache'"},
+		{"type=secret", "invalid secret mount"},
+		{"type=secret,from=a,id=b", "should not have a from"},
+		{"type=secret,source=a,id=b", "both source and id can't be set"},
+		{"type=cache,target=/x,uid=x", "invalid value x for uid"},
+		{"target", "invalid field 'target' must be a key=value pair"},
+		{"type=bind,target=/x,rw=yes", "invalid value for rw: yes"},
+		{"type=ssh,required=tRUE", "invalid value for required: tRUE"},
+		{"type=bind,target=/x,z", "unexpected key 'z' in 'z'"},
+		{"type=bind,target=/x,Z=true", "unexpected key 'z' in 'Z=true'"},
+		{"type=tmpfs,target=/x,tmpcopyup", "unexpected key 'tmpcopyup'"},
+		{"type=cache,target=/x,U", "unexpected key 'u'"},
+		{"type=bind,target=/x,relabel=shared", "unexpected key 'relabel'"},
+		{"type=tmpfs,target=/x,tmpfs-size=1m", "unexpected key 'tmpfs-size'"},
+	};
+	const struct expand_scope nothing = {0};
+
+	for (size_t i = 0; i < ARRAY_COUNT(examples); i++) {
+		cleanup_free char *line = mem_printf("RUN --mount=%s a", examples[i].mount);
+		cleanup(instruction_free) struct instruction *written = parsed(line);
+		cleanup(instruction_free) struct instruction *run = NULL;
+		cleanup_error struct error *err = NULL;
+		assert_int_equal(instruction_expand(written, &nothing, NULL, &run, &err), -22);
+		if (!strstr(error_message(err), examples[i].expected))
+			fail_msg("'%s': %s", line, error_message(err));
+	}
+}
+
+/* Of the other types it has no meaning, and BuildKit does not mind. */
+static void env_is_taken_of_every_mount(void **state)
+{
+	cleanup(instruction_free) struct instruction *run = expanded("RUN --mount=type=ssh,env=A a");
+
+	assert_int_equal(run->run.mounts[0].type, FILE_MOUNT_SSH);
 }
 
 /* ---- Ports and signals ---- */
@@ -188,6 +236,10 @@ static void ports_become_keys(void **state)
 		{"::1:8080:80", "80/tcp", 1},
 		{"8000-8001:80-81", "80/tcp,81/tcp", 1},
 		{"8000-8005:80", "80/tcp", 1},
+		{"+80", "80/tcp", 0},
+		{"080-+81", "80/tcp,81/tcp", 0},
+		{"[]:80:81", "81/tcp", 1},
+		{"+-80", NULL},
 		{"", NULL},
 		{"/tcp", NULL},
 		{"65536", NULL},
@@ -219,9 +271,10 @@ static void ports_become_keys(void **state)
 
 static void signals_have_names_and_numbers(void **state)
 {
-	static const char *const good[] = {"SIGTERM", "TERM",	    "term",    "sigint", "9",  "64",
-					   "RTMIN",   "SIGRTMIN+3", "RTMAX-1", "CLD",	 "IOT"};
-	static const char *const bad[] = {"", "SIG", "0", "65", "-1", "FOO", "RTMIN-1", "RTMAX+1", "9x", "RTMIN+99"};
+	static const char *const good[] = {"SIGTERM",	 "TERM",    "term", "sigint", "9",  "64", "RTMIN",
+					   "SIGRTMIN+3", "RTMAX-1", "CLD",  "IOT",    "65", "-1", "+15"};
+	static const char *const bad[] = {"",	     "SIG", "0",	"+0",	    "SIG9",    "FOO",	  "RTMIN-1",
+					  "RTMAX+1", "9x",  "RTMIN+99", "RTMIN+16", "RTMIN+0", "RTMAX-15"};
 
 	for (size_t i = 0; i < ARRAY_COUNT(good); i++)
 		if (stop_signal_check(good[i], NULL) < 0)
@@ -255,6 +308,8 @@ int main(void)
 		cmocka_unit_test(commands_are_not_expanded),
 		cmocka_unit_test(tells_what_is_unset),
 		cmocka_unit_test(mounts_are_typed_after_expansion),
+		cmocka_unit_test(mounts_that_are_wrong_are_so_when_they_are_needed),
+		cmocka_unit_test(env_is_taken_of_every_mount),
 		cmocka_unit_test(ports_become_keys),
 		cmocka_unit_test(signals_have_names_and_numbers),
 		cmocka_unit_test(triggers_are_one_instruction),

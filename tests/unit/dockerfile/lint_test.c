@@ -25,7 +25,7 @@ static char *lint(const char *text, const struct lint_options *options)
 
 	if (dockerfile_parse(text, strlen(text), "Dockerfile", &file, &err) < 0)
 		fail_msg("%s", error_message(err));
-	lint_run(file, options, &findings);
+	lint_run(file, options, &findings, NULL);
 	for (size_t i = 0; i < findings.count; i++) {
 		assert_non_null(lint_rule_find(findings.items[i].rule));
 		buf_printf(&all, "%s%s:%u", i ? " " : "", findings.items[i].rule, findings.items[i].range.first_line);
@@ -60,11 +60,18 @@ static void finds_what_docker_finds(void **state)
 		{"FROM scratch\nSHELL [\"a\"]\nCMD a\n", ""},
 		{"FROM scratch AS b\nSHELL [\"a\"]\nFROM b\nCMD a\n", ""},
 		{"FROM scratch\nCMD [\"a\"]\n", ""},
+		{"FROM scratch\nCMD\n", "JSONArgsRecommended:2"},
+		{"FROM Other\n", "InvalidDefaultArgInFrom:1"},
+		{"FROM --platform=amd64 a AS linux_one\n", ""},
+		{"FROM --platform=armhf a AS for_arm\n", ""},
+		{"FROM --platform=windows a AS linux_one\n", "FromPlatformFlagConstDisallowed:1"},
+		{"FROM scratch\nEXPOSE :80 ::81\n", ""},
 		{"FROM scratch\nMAINTAINER me\n", "MaintainerDeprecated:2"},
 		{"FROM $nope\n", "InvalidDefaultArgInFrom:1 UndefinedArgInFrom:1"},
 		{"ARG yes=a\nFROM $yes\n", ""},
 		{"FROM --platform=$BUILDPLATFORM a\n", ""},
 		{"FROM scratch\nWORKDIR a\n", "WorkdirRelativePath:2"},
+		{"FROM scratch\nWORKDIR a\nWORKDIR b\n", "WorkdirRelativePath:2"},
 		{"FROM scratch\nWORKDIR /a\nWORKDIR b\n", ""},
 		{"FROM scratch AS a\nWORKDIR /a\nFROM a\nWORKDIR b\n", ""},
 		{"FROM scratch\nCOPY $foo /b\n", "UndefinedVar:2"},
@@ -99,12 +106,95 @@ static void finds_what_docker_finds(void **state)
 	check(examples, ARRAY_COUNT(examples), &options);
 }
 
+/* The instruction is named as it is written, and a suggestion has at most two letters changed. */
+static void says_it_in_buildkits_words(void **state)
+{
+	static const struct example examples[] = {
+		{"from scratch\ncmd a\n",
+		 "JSON arguments recommended for cmd to prevent unintended behavior related to OS "
+		 "signals"},
+		{"from scratch\nentrypoint []\nentrypoint []\n", "Multiple entrypoint instructions should not be used "
+								 "in the same stage because only the last one will be "
+								 "used"},
+		{"from scratch\nenv a b\n",
+		 "\"env key=value\" should be used instead of legacy \"env key value\" format"},
+		{"FROM scratch\nENV ab=1\nLABEL a=$a\n", "Usage of undefined variable '$a' (did you mean $ab?)"},
+		{"FROM scratch\nENV abcdef=1\nLABEL a=$abcxyz\n", "Usage of undefined variable '$abcxyz'"},
+		{"FROM scratch\nENV ABCDEF=1\nLABEL a=$abcdef\n", "Usage of undefined variable '$abcdef'"},
+		{"FROM scratch\nARG unset\nLABEL a=$unser\n", "Usage of undefined variable '$unser'"},
+		{"FROM --platform=linux/amd64 a\n",
+		 "FROM --platform flag should not use constant value \"linux/amd64\""},
+		{"FROM scratch\nWORKDIR a\n",
+		 "Relative workdir \"a\" can have unexpected results if the base image changes"},
+		{"ARG GOVERSION=1\nFROM a:${GOVERSIO:-1}${GOVERSIO}x\n",
+		 "FROM argument 'GOVERSIO' is not declared (did you mean GOVERSION?)"},
+	};
+	const struct lint_options options = {0};
+
+	for (size_t i = 0; i < ARRAY_COUNT(examples); i++) {
+		cleanup(dockerfile_free) struct dockerfile *file = NULL;
+		cleanup(findings_done) struct findings findings = {0};
+		const char *text = examples[i].text;
+		assert_int_equal(dockerfile_parse(text, strlen(text), "D", &file, NULL), 0);
+		lint_run(file, &options, &findings, NULL);
+		assert_int_equal(findings.count, 1);
+		assert_string_equal(findings.items[0].message, examples[i].findings);
+	}
+}
+
+/* What would end the build, and only what stands before it. */
+static void tells_what_would_end_the_build(void **state)
+{
+	static const struct {
+		const char *text, *message; /* NULL: nothing */
+		unsigned line;
+		size_t findings;
+	} examples[] = {
+		{"FROM scratch\nMAINTAINER me\nNONE\nMAINTAINER you\n",
+		 "dockerfile parse error on line 3: unknown instruction: NONE", 3, 1},
+		{"FROM scratch\nCMD a\nRUN [1]\n", "arrays must be comprised of strings only", 3, 0},
+		{"RUN a\n", "no build stage", 1, 0},
+		{"# only a comment\n", "file with no instructions", 0, 0},
+		{"ARG A=${B:?none}\nFROM scratch\n", "B: none", 1, 0},
+		{"FROM $NONE\nFROM scratch\n", "base name ($NONE) should not be blank", 1, 2},
+		{"FROM ${A\n", "syntax error", 1, 0},
+		{"FROM scratch\nCOPY --from=7 a b\n", "invalid stage index 7", 2, 0},
+		{"FROM scratch AS a\nCOPY --from=b a b\nFROM scratch AS b\nCOPY --from=a a b\n",
+		 "circular dependency detected on stage: a", 4, 0},
+		{"FROM scratch AS a\nCOPY --from=b a b\nFROM scratch AS b\nCMD x\n", "needs to be defined before", 2,
+		 0},
+		{"FROM scratch\nCMD x\nARG A=${B?}\nENTRYPOINT x\n", "B: is not allowed to be unset", 3, 1},
+		{"FROM scratch\nRUN --mount=type=bnd a\n", "unsupported mount type 'bnd'", 2, 0},
+		{"FROM scratch\nEXPOSE 80/x\n", "invalid proto: x", 2, 0},
+		{"FROM scratch\nSTOPSIGNAL x\n", "invalid signal: x", 2, 0},
+		{"FROM unknown\nEXPOSE $PORT\nUSER ${WHO:?}\n", NULL, 0, 0},
+		{"FROM scratch\nRUN []\n", NULL, 0, 0},
+	};
+	const struct lint_options options = {0};
+
+	for (size_t i = 0; i < ARRAY_COUNT(examples); i++) {
+		cleanup(dockerfile_free) struct dockerfile *file = NULL;
+		cleanup(findings_done) struct findings findings = {0};
+		cleanup(lint_failure_done) struct lint_failure failure = {0};
+		const char *text = examples[i].text;
+		assert_int_equal(dockerfile_parse_for_checks(text, strlen(text), "D", &file, NULL), 0);
+		lint_run(file, &options, &findings, &failure);
+		if (!examples[i].message != !failure.message ||
+		    (failure.message && !strstr(failure.message, examples[i].message)))
+			fail_msg("%s\ngave: %s", text, failure.message ? failure.message : "nothing");
+		assert_int_equal(failure.range.first_line, examples[i].line);
+		if (findings.count != examples[i].findings)
+			fail_msg("%s\ngave %zu findings", text, findings.count);
+	}
+}
+
 static void finds_files_that_are_left_out(void **state)
 {
 	static const struct example examples[] = {
 		{"FROM scratch\nCOPY a /b\n", ""},
 		{"FROM scratch\nCOPY ./secret/x /b\n", "CopyIgnoredFile:2"},
-		{"FROM scratch\nADD /secret https://h/secret /b\n", "CopyIgnoredFile:2"},
+		{"FROM scratch\nADD secret/ https://h/secret /b\n", "CopyIgnoredFile:2"},
+		{"FROM scratch\nCOPY /secret /b\n", ""}, /* BuildKit does not take the '/' away */
 		{"FROM scratch AS a\nFROM scratch\nCOPY --from=a secret /b\n", ""},
 	};
 	cleanup(ignore_rules_done) struct ignore_rules rules = {0};
@@ -123,9 +213,9 @@ static void obeys_what_the_caller_knows(void **state)
 
 	strlist_append(&env, "GOPATH=/go");
 	assert_int_equal(dockerfile_parse(text, strlen(text), "D", &file, NULL), 0);
-	const struct strlist *const envs[] = {&env, NULL};
-	const struct lint_options options = {.base_envs = envs, .target = &file->stages[0]};
-	lint_run(file, &options, &findings);
+	const struct lint_base bases[] = {{.env = &env}, {0}};
+	const struct lint_options options = {.bases = bases, .target = &file->stages[0]};
+	lint_run(file, &options, &findings, NULL);
 	assert_int_equal(findings.count, 1);
 	assert_string_equal(findings.items[0].message, "Usage of undefined variable '$GOPTH' (did you mean $GOPATH?)");
 }
@@ -253,7 +343,7 @@ static void prints_findings_with_the_line(void **state)
 	static const char source[] = "FROM scratch AS A\nCOPY a b\n";
 
 	assert_int_equal(dockerfile_parse(source, strlen(source), "Dockerfile", &file, NULL), 0);
-	lint_run(file, &(struct lint_options){0}, &findings);
+	lint_run(file, &(struct lint_options){0}, &findings, NULL);
 	lint_format(file, &findings, &text);
 	assert_string_equal(buf_str(&text),
 			    "WARNING: StageNameCasing - https://docs.docker.com/go/dockerfile/rule/stage-name-casing/\n"
@@ -269,6 +359,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_what_docker_finds),
+		cmocka_unit_test(says_it_in_buildkits_words),
+		cmocka_unit_test(tells_what_would_end_the_build),
 		cmocka_unit_test(finds_files_that_are_left_out),
 		cmocka_unit_test(obeys_what_the_caller_knows),
 		cmocka_unit_test(the_directive_chooses_rules),
