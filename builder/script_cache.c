@@ -30,6 +30,9 @@ struct script_step {
 	struct build_record record;
 };
 
+#define SCRIPT_STEP_INIT(workshop, container) \
+	((struct script_step){.w = (workshop), .c = (container), .hold = -1, .key = BUILD_KEY_INIT})
+
 static void script_step_done(struct script_step *step)
 {
 	fd_close(step->hold);
@@ -65,6 +68,7 @@ static int64_t now_of(const struct script_step *step)
 	return epoch >= 0 ? epoch : workshop_options(step->w)->now;
 }
 
+/* Also when it cannot be seen from here. */
 static bool is_changed(const struct script_step *step)
 {
 	cleanup_close int dir = container_open_dir(step->w, step->c, NULL);
@@ -132,8 +136,11 @@ static int find(struct script_step *step, bool *found, struct error **err)
 		return rc;
 	step->has_key = true;
 	*found = build_cache_load(store, &step->digest, &step->record, NULL) >= 0;
-	if (!*found)
+	if (!*found || layer_is_checked(store, &step->record.diff_id))
 		return 0;
+	rc = workshop_enter(step->w, err);
+	if (rc < 0)
+		return rc;
 	cleanup_error struct error *error = NULL;
 	cleanup_close int layer = layer_open(store, &step->record.diff_id, &error);
 	if (layer >= 0)
@@ -144,6 +151,32 @@ static int find(struct script_step *step, bool *found, struct error **err)
 	if (layer == -EUCLEAN && layer_remove(store, &step->record.diff_id, NULL) < 0)
 		log_debug("the broken layer stays");
 	return 0;
+}
+
+/* Makes the step's key and finds what is known of it. */
+typedef int script_find(struct script_step *step, void *context, bool *found, struct error **err);
+
+/* From where we are, if there is nothing that only root of the user namespace can do; else inside. */
+static int look_up(struct script_step *step, bool reads_roots, script_find *try, void *context, bool *found,
+		   struct error **err)
+{
+	cleanup_error struct error *error = NULL;
+	int rc = workshop_idmap(step->w, /* map */ NULL, err); /* says which trees of layers are ours */
+
+	if (rc < 0)
+		return rc;
+	if (!workshop_is_inside(step->w) && !reads_roots && !container_has(step->w, step->c, "mounted") &&
+	    !is_changed(step)) {
+		rc = try(step, context, found, &error);
+		if (rc >= 0)
+			return rc;
+		log_debug("%s; looking again inside of the user namespace", error_message(error));
+		struct script_step again = SCRIPT_STEP_INIT(step->w, step->c);
+		script_step_done(step);
+		*step = again;
+	}
+	rc = workshop_enter(step->w, err);
+	return rc < 0 ? rc : try(step, context, found, err);
 }
 
 /* It was of use now (cache_prune.h). */
@@ -186,18 +219,34 @@ static int keep(struct script_step *step, char *created_by, struct error **err)
 /* ---- commands -------------------------------------------------------------------------------------------------------
  */
 
+/* Files of a container or an image are read through an overlay. */
+static bool mounts_roots(const struct settings *settings)
+{
+	for (size_t i = 0; settings && i < settings->mounts.count; i++)
+		if (strstr(settings->mounts.items[i], "from="))
+			return true;
+	return false;
+}
+
+static int find_command(struct script_step *step, void *context, bool *found, struct error **err)
+{
+	int rc = begin(step, "run", err);
+
+	if (rc >= 0)
+		rc = script_key_run(step->w, step->c, context, &step->key, err);
+	return rc < 0 ? rc : find(step, found, err);
+}
+
 int script_run(struct workshop *w, struct container *c, const struct step_options *options, struct run_result *result,
 	       bool *cached, struct error **err)
 {
-	cleanup(script_step_done) struct script_step step = {.w = w, .c = c, .hold = -1, .key = BUILD_KEY_INIT};
+	cleanup(script_step_done) struct script_step step = SCRIPT_STEP_INIT(w, c);
 	cleanup_free char *text = script_run_text(options->argv);
-	int rc = begin(&step, "run", err);
+
+	bool reads_roots = mounts_roots(&c->settings) || mounts_roots(options->settings);
 
 	*cached = false;
-	if (rc >= 0)
-		rc = script_key_run(w, c, options, &step.key, err);
-	if (rc >= 0)
-		rc = find(&step, cached, err);
+	int rc = look_up(&step, reads_roots, find_command, (void *)options, cached, err);
 	if (rc < 0)
 		return rc;
 	if (*cached) {
@@ -205,7 +254,9 @@ int script_run(struct workshop *w, struct container *c, const struct step_option
 		return take(&step, text, err);
 	}
 	step.record = (struct build_record){0};
-	rc = step_run(w, c, options, result, err);
+	rc = workshop_enter(w, err);
+	if (rc >= 0)
+		rc = step_run(w, c, options, result, err);
 	/* What a failed command has left stays as it is, for who looks into it. */
 	return rc >= 0 && result->started && result->status == 0 ? keep(&step, text, err) : rc;
 }
@@ -226,33 +277,49 @@ static bool read_copied(const struct build_record *record, struct copy_result *r
 	return false;
 }
 
-static int find_copy(struct script_step *step, const struct strlist *sources, const char *destination,
-		     const struct copy_options *options, struct copy_result *result, bool *cached, struct error **err)
-{
-	cleanup_error struct error *error = NULL;
-	int rc = script_key_copy(step->w, step->c, sources, destination, options, &step->key, &error);
+struct script_copying {
+	const struct strlist *sources;
+	const char *destination;
+	const struct copy_options *options;
+};
 
+static int find_copy(struct script_step *step, void *context, bool *found, struct error **err)
+{
+	const struct script_copying *copying = context;
+	cleanup_error struct error *error = NULL;
+	int rc = begin(step, "copy", err);
+
+	if (rc < 0)
+		return rc;
+	rc = script_key_copy(step->w, step->c, copying->sources, copying->destination, copying->options, &step->key,
+			     &error);
 	if (rc == -ENODATA)
 		log_warn("what is downloaded without --checksum may be something else the next time, not caching it");
-	/* A source that is not there is the copy's to report. */
+	/* What only root of the user namespace may read is no reason to give up. A source that is not there is the
+	 * copy's to report. */
+	if (rc < 0 && rc != -ENODATA && !workshop_is_inside(step->w)) {
+		if (err)
+			*err = take_ptr(&error);
+		return rc;
+	}
 	if (rc < 0) {
 		log_debug("no key: %s", error_message(error));
 		return 0;
 	}
-	rc = find(step, cached, err);
-	*cached = *cached && read_copied(&step->record, result);
-	return rc;
+	return find(step, found, err);
 }
 
 int script_copy(struct workshop *w, struct container *c, const struct strlist *sources, const char *destination,
 		const struct copy_options *options, struct copy_result *result, bool *cached, struct error **err)
 {
-	cleanup(script_step_done) struct script_step step = {.w = w, .c = c, .hold = -1, .key = BUILD_KEY_INIT};
-	int rc = begin(&step, "copy", err);
+	cleanup(script_step_done) struct script_step step = SCRIPT_STEP_INIT(w, c);
+	struct script_copying copying = {.sources = sources, .destination = destination, .options = options};
 
 	*cached = false;
-	if (rc >= 0)
-		rc = find_copy(&step, sources, destination, options, result, cached, err);
+	int rc = look_up(&step, options->from != NULL, find_copy, &copying, cached, err);
+	*cached = rc >= 0 && *cached && read_copied(&step.record, result);
+	if (rc >= 0 && !*cached)
+		rc = workshop_enter(w, err);
 	if (rc >= 0 && !*cached)
 		rc = copy_into_container(w, c, sources, destination, options, result, err);
 	if (rc < 0)

@@ -10,7 +10,8 @@
  * What was changed in the container without --cache (run, copy, mount) becomes a layer first: it is part of the state
  * by what it contains, times included.
  *
- * The caller holds the container and is inside. *cached says whether the result was taken.
+ * The caller holds the container. It need not be inside: the user namespace is entered when there is something to do or
+ * to read there, which a command whose result is known has not. *cached says whether the result was taken.
  */
 #ifndef COOPER_BUILDER_SCRIPT_CACHE_H
 #define COOPER_BUILDER_SCRIPT_CACHE_H

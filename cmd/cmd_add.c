@@ -22,7 +22,7 @@ const struct command command_add = {
 		       "cooper-run(1).",
 	.examples = "  cooper add $ctr rootfs.tar.xz /\n  cooper add --checksum sha256:… $ctr https://example.org/tool "
 		    "/usr/local/bin/",
-	.needs = NEEDS_STORE | NEEDS_WORKER,
+	.needs = NEEDS_STORE,
 	.order = OPTIONS_FIRST,
 	.min_args = 2,
 	.max_args = SIZE_MAX,

@@ -26,7 +26,7 @@ const struct command command_copy = {
 		"cooper-run(1).",
 	.examples = "  cooper copy $ctr ./app /srv/app\n  cooper copy --from builder --chown 1000:1000 $ctr /out/bin "
 		    "/usr/local/bin",
-	.needs = NEEDS_STORE | NEEDS_WORKER,
+	.needs = NEEDS_STORE,
 	.order = OPTIONS_FIRST,
 	.min_args = 2,
 	.max_args = SIZE_MAX,

@@ -136,6 +136,9 @@ static int run(struct command_context *context, void *values, const struct strli
 	bool valid = false;
 	if (rc == 0)
 		rc = status_is_valid(options->valid_exit_codes, 0, &valid, err);
+	/* A result that is taken from the cache may need no user namespace. */
+	if (rc >= 0 && !options->cache)
+		rc = workshop_enter(context->workshop, err);
 	if (rc < 0)
 		return rc;
 	cleanup_close int held = container_acquire(context->workshop, args->items[0], &container, err);
@@ -184,7 +187,7 @@ const struct command command_run = {
 	.examples = "  cooper run $ctr -- apt-get install -y nginx\n  cooper run --user www-data $ctr id\n"
 		    "  cooper run --mount type=cache,target=/var/cache/apt $ctr -- apt-get update\n"
 		    "  cooper run --secret id=token,src=token.txt --mount type=secret,id=token $ctr -- ./fetch",
-	.needs = NEEDS_STORE | NEEDS_WORKER,
+	.needs = NEEDS_STORE,
 	.order = OPTIONS_UNTIL_COMMAND,
 	.command_after = 1,
 	.min_args = 1,

@@ -107,6 +107,10 @@ int copy_command_run(struct command_context *context, const struct copy_flags *f
 	const char *destination = has_destination ? args->items[args->count - 1] : NULL;
 	for (size_t i = 1; i < args->count - has_destination; i++)
 		strlist_append(&sources, args->items[i]);
+	/* What is taken from the cache may need no user namespace. */
+	rc = flags->cache ? 0 : workshop_enter(context->workshop, err);
+	if (rc < 0)
+		return rc;
 	cleanup_close int held = container_acquire(context->workshop, args->items[0], &container, err);
 	if (held < 0)
 		return held;

@@ -326,3 +326,42 @@ script() {
 	run cooper run "$ctr" cat /lost-of-power
 	assert_output_is lost
 }
+
+@test "what is known is taken without a user namespace" {
+	cooper run --cache "$ctr" -- sh -c 'echo 1 >/one'
+	cooper copy -q --cache "$ctr" src /src
+	again
+	# With no process more than there are, no helper can write the maps of a namespace.
+	is_cached_alone() {
+		run --separate-stderr prlimit --nproc=1:1 "$(command -v cooper)" "$@"
+		assert_succeeds
+		[ "$stderr" = cached ] || fail "cooper $* was not cached: $stderr"
+	}
+	is_cached_alone run --cache "$ctr" -- sh -c 'echo 1 >/one'
+	is_cached_alone copy -q --cache "$ctr" src /src
+	[ "$(cooper run "$ctr" cat /one /src/one)" = $'1\none' ]
+	# There is a limit: what is not known fails.
+	run prlimit --nproc=1:1 "$(command -v cooper)" run --cache "$ctr" -- sh -c 'echo 2 >/two'
+	[ "$status" -ne 0 ]
+	is_done run --cache "$ctr" -- sh -c 'echo 2 >/two'
+}
+
+@test "a container that is changed or mounted is looked at inside" {
+	cooper run --cache "$ctr" -- sh -c 'echo 1 >/one'
+	again
+	cooper run "$ctr" touch /changed
+	is_done run --cache "$ctr" -- sh -c 'echo 1 >/one'
+	again
+	run --separate-stderr cooper unshare sh -c "cooper mount $ctr >/dev/null && cooper run --cache $ctr -- sh -c 'echo 1 >/one' && cat \$(cooper mount $ctr)/one"
+	assert_succeeds
+	[ "$output" = 1 ]
+	[[ $stderr == *cached* ]]
+}
+
+@test "a source that only root of the user namespace may read" {
+	cooper unshare sh -c 'echo secret >src/kept && chown 1:1 src/kept && chmod 600 src/kept'
+	is_done copy -q --cache "$ctr" src /src
+	again
+	is_cached copy -q --cache "$ctr" src /src
+	cooper unshare rm -f "$PWD/src/kept"
+}
