@@ -278,6 +278,7 @@ static int start_packing(struct workshop *w, const struct image *image, const st
 	}
 	out->order = (struct packing_order){
 		.diff_ids = config->diff_ids,
+		.packed = m->layers,
 		.wanted = out->wanted,
 		.count = m->layer_count,
 		.codec = wish->codec,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
 
 /* What the worker says of a blob. */
@@ -79,6 +80,25 @@ static int tell_whole(void *context, const struct digest *digest, uint64_t size,
 	return send_news(teller, &news, /* fd */ -1, err);
 }
 
+/* The base of an image that was only given another configuration has never been unpacked. */
+static int make_blob(struct store *store, const struct packing_order *order, size_t i, const struct blob_watch *watch,
+		     struct layer_blob *blob, struct error **err)
+{
+	cleanup_error struct error *error = NULL;
+	int rc = layer_make_blob_watched(store, &order->diff_ids[i], order->codec, order->level, order->exactly, watch,
+					 blob, &error);
+
+	if (rc == -ENOENT && blob_exists(store, &order->packed[i].digest, NULL)) {
+		rc = layer_unpack(store, &order->diff_ids[i], &order->packed[i], err);
+		return rc < 0 ? rc
+			      : layer_make_blob_watched(store, &order->diff_ids[i], order->codec, order->level,
+							order->exactly, watch, blob, err);
+	}
+	if (rc < 0 && err)
+		*err = take_ptr(&error);
+	return rc;
+}
+
 static int pack_task(struct workshop *w, void *context, struct buf *result, struct error **err)
 {
 	const struct packing *packing = context;
@@ -94,8 +114,7 @@ static int pack_task(struct workshop *w, void *context, struct buf *result, stru
 		if (!order->wanted[i])
 			continue;
 		teller.has_file = teller.told_whole = false;
-		rc = layer_make_blob_watched(workshop_store(w), &order->diff_ids[i], order->codec, order->level,
-					     order->exactly, &watch, &blob, err);
+		rc = make_blob(workshop_store(w), order, i, &watch, &blob, err);
 		if (rc == 0 && !teller.told_whole) /* it was there, or came out of another blob */
 			rc = tell_whole(&teller, &blob.digest, blob.size, err);
 		teller.index++;

@@ -14,10 +14,13 @@
 #include "builder/workshop.h"
 #include "imagefmt/config.h"
 #include "imagefmt/feed.h"
+#include "imagefmt/manifest.h"
 
 struct packing_order {
 	const struct digest *diff_ids; /* of all layers */
-	const bool *wanted;	       /* which of them */
+	/* Their blobs as the image's manifest has them: a layer that nobody has used yet is unpacked first. */
+	const struct descriptor *packed;
+	const bool *wanted; /* which of them */
 	size_t count;
 	enum codec codec;
 	int level;

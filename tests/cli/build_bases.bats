@@ -95,3 +95,14 @@ image_names() {
 	[[ $stderr == *">>> FROM $REGISTRY/tools AS tools"* ]]
 	[ "$(image_names | grep -c tools)" -eq 0 ]
 }
+
+@test "an image that only got another configuration is pushed in another compression" {
+	fresh_store first
+	echo "FROM $REGISTRY/runtime" >Dockerfile
+	echo 'LABEL a=b' >>Dockerfile
+	build --tls-verify=false
+	run --separate-stderr cooper push -q --tls-verify=false --compression-format zstd --force-compression made \
+		"docker://$REGISTRY/zstd"
+	assert_succeeds
+	[[ $(skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/zstd") == *tar+zstd* ]]
+}
