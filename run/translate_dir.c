@@ -24,7 +24,7 @@ static int find_name(struct translation *t, const struct trap *trap, int dirfd, 
 	if (spot->parent < 0)
 		return -EBUSY; /* "/", "." and their like */
 	rc = view_check_writable(spot);
-	return rc == 0 && spot->mount->kind == VIEW_PROC ? -EPERM : rc;
+	return rc == 0 && spot->mount->kind == VIEW_PROC ? spot->fd < 0 ? -ENOENT : -EPERM : rc;
 }
 
 /* The same for what must not be there yet. */
@@ -92,6 +92,24 @@ void tr_mkdirat(void *context, const struct trap *trap, struct answer *answer)
 	answer_mkdir(context, trap, (int)trap->args[0], trap->args[1], trap->args[2], answer);
 }
 
+/* Of what can be named, but not removed: "/", ".", ".." (rmdir(2), unlink(2)) and what is mounted. */
+static int refusal_of(const char *path, int flags)
+{
+	size_t length = strlen(path);
+
+	while (length > 0 && path[length - 1] == '/')
+		length--;
+	size_t leaf = length;
+	while (leaf > 0 && path[leaf - 1] != '/')
+		leaf--;
+	const char *name = path + leaf;
+	bool is_dots = length - leaf == 2 && memcmp(name, "..", 2) == 0;
+	bool is_dot = length - leaf == 1 && *name == '.';
+	if (!flags)
+		return is_dots || is_dot || length == 0 ? -EISDIR : -EBUSY;
+	return is_dots ? -ENOTEMPTY : is_dot ? -EINVAL : -EBUSY;
+}
+
 static void answer_unlink(struct translation *t, const struct trap *trap, int dirfd, uint64_t path, int flags,
 			  struct answer *answer)
 {
@@ -99,11 +117,8 @@ static void answer_unlink(struct translation *t, const struct trap *trap, int di
 	int rc = flags & ~AT_REMOVEDIR ? -EINVAL : find_name(t, trap, dirfd, path, &spot);
 	char text[PATH_MAX];
 
-	if (rc == -EBUSY && flags && emul_read_text(&t->emulation, trap, path, text, sizeof(text)) > 0) {
-		size_t length = strlen(text);
-		if (text[length - 1] == '.' && (length == 1 || text[length - 2] == '/'))
-			rc = -EINVAL;
-	}
+	if (rc == -EBUSY && emul_read_text(&t->emulation, trap, path, text, sizeof(text)) > 0)
+		rc = refusal_of(text, flags);
 	if (rc == 0 && spot.fd < 0)
 		rc = -ENOENT;
 	if (rc == 0)

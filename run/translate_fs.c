@@ -12,6 +12,8 @@
 #include "base/fd.h"
 #include "run/translate_internal.h"
 
+#define UNREACHABLE "(unreachable)"
+
 /* Takes the spot's descriptor as the directory of the caller. */
 static int enter(struct translation *t, const struct trap *trap, struct spot *spot, bool as_root)
 {
@@ -73,9 +75,17 @@ void tr_getcwd(void *context, const struct trap *trap, struct answer *answer)
 		emul_return(answer, -ENOENT);
 		return;
 	}
+	cleanup(buf_done) struct buf shown = BUF_INIT((size_t)2 * PATH_MAX + sizeof(UNREACHABLE));
 	const char *text = buf_str(&name);
-	if (task->fs->root >= 0 && view_name(t, task->fs->root, &root) && strncmp(text, buf_str(&root), root.len) == 0)
-		text += root.len;
+	if (task->fs->root >= 0 && view_name(t, task->fs->root, &root)) {
+		if (strncmp(text, buf_str(&root), root.len) == 0 && (text[root.len] == '/' || text[root.len] == '\0')) {
+			text += root.len;
+		} else {
+			/* getcwd(3): it is outside of the caller's root. */
+			buf_printf(&shown, UNREACHABLE "%s", text);
+			text = buf_str(&shown);
+		}
+	}
 	if (*text == '\0')
 		text = "/";
 	size_t size = strlen(text) + 1;

@@ -295,12 +295,22 @@ void tr_utimensat(void *context, const struct trap *trap, struct answer *answer)
 	struct timespec times[2];
 	int flags = (int)trap->args[3];
 
-	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) {
-		emul_return(answer, -EINVAL);
-		return;
-	}
 	if (trap->args[2] && emul_read(&t->emulation, trap, trap->args[2], times, sizeof(times)) < 0) {
 		emul_return(answer, -EFAULT);
+		return;
+	}
+	/* Nothing to do: then nothing is looked at. */
+	if (trap->args[2] && times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec == UTIME_OMIT) {
+		emul_return(answer, 0);
+		return;
+	}
+	bool by_fd = trap->args[1] == 0;
+	if (by_fd && (int)trap->args[0] == AT_FDCWD) {
+		emul_return(answer, -EFAULT);
+		return;
+	}
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) || (by_fd && flags)) {
+		emul_return(answer, -EINVAL);
 		return;
 	}
 	answer_times(t, trap, (int)trap->args[0], trap->args[1], how_of(flags), trap->args[2] ? times : NULL, answer);

@@ -256,6 +256,12 @@ static void open_any(struct translation *t, const struct trap *trap, int dirfd, 
 	bool may_make = request->flags & O_CREAT && !(request->flags & O_PATH);
 	bool follows = !(request->flags & O_NOFOLLOW) && !(may_make && request->flags & O_EXCL);
 
+	/* Linux 6.4: neither makes a directory nor a file. */
+	if (may_make && request->flags & O_DIRECTORY && (request->flags & O_TMPFILE) != O_TMPFILE) {
+		emul_return(answer, -EINVAL);
+		return;
+	}
+
 	if (!(request->flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))))
 		request->mode = 0;
 	int rc = view_find(t, trap, dirfd, address,
@@ -295,26 +301,47 @@ void tr_openat(void *context, const struct trap *trap, struct answer *answer)
 	open_any(context, trap, (int)trap->args[0], trap->args[1], &request, 0, answer);
 }
 
+#define KNOWN_WAYS                                                                                           \
+	(RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT | \
+	 RESOLVE_CACHED)
+
+/* openat2(2), "Extensibility": what is behind the struct that we know has to be zeros. */
+static int read_how(struct translation *t, const struct trap *trap, struct open_how *how)
+{
+	char more[4096 - sizeof(*how)];
+	uint64_t size = trap->args[3];
+
+	if (size < sizeof(*how))
+		return -EINVAL;
+	if (size > sizeof(*how) + sizeof(more))
+		return -E2BIG;
+	if (emul_read(&t->emulation, trap, trap->args[2], how, sizeof(*how)) < 0 ||
+	    emul_read(&t->emulation, trap, trap->args[2] + sizeof(*how), more, size - sizeof(*how)) < 0)
+		return -EFAULT;
+	for (size_t i = 0; i < size - sizeof(*how); i++)
+		if (more[i])
+			return -E2BIG;
+	bool may_make = how->flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY));
+	if (how->flags & ~(uint64_t)KNOWN_FLAGS || how->resolve & ~(uint64_t)KNOWN_WAYS ||
+	    how->mode & ~(uint64_t)(may_make ? 07777 : 0))
+		return -EINVAL;
+	/* It only names the thing, and the flags that say more are refused here, not ignored. */
+	return how->flags & O_PATH && how->flags & ~(uint64_t)PATH_FLAGS ? -EINVAL : 0;
+}
+
 void tr_openat2(void *context, const struct trap *trap, struct answer *answer)
 {
 	struct translation *t = context;
 	struct open_how how;
 
-	if (trap->args[3] < sizeof(how)) {
-		emul_return(answer, -EINVAL);
-		return;
-	}
-	if (emul_read(&t->emulation, trap, trap->args[2], &how, sizeof(how)) < 0) {
-		emul_return(answer, -EFAULT);
+	int rc = read_how(t, trap, &how);
+	if (rc < 0) {
+		emul_return(answer, rc);
 		return;
 	}
 	/* In a root of its own the program would be told wrong; it falls back to walking by itself. */
 	if (how.resolve & (RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV)) {
 		emul_return(answer, -ENOSYS);
-		return;
-	}
-	if (how.flags & ~(uint64_t)KNOWN_FLAGS) {
-		emul_return(answer, -EINVAL);
 		return;
 	}
 	struct request request = {.flags = (int)how.flags, .mode = (mode_t)how.mode};

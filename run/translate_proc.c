@@ -254,8 +254,9 @@ static void write_ids(const char *name, const uint32_t ids[ID_SLOTS], struct buf
 }
 
 /* One line of status, if it is about who the process is: as it believes (libcap-ng reads its capabilities here). */
-static bool write_identity(const struct credentials *c, const char *line, struct buf *text)
+static bool write_identity(const struct task *task, const char *line, struct buf *text)
 {
+	const struct credentials *c = task->credentials;
 	const struct {
 		const char *name;
 		uint64_t set;
@@ -278,8 +279,12 @@ static bool write_identity(const struct credentials *c, const char *line, struct
 	} else if (text_has_prefix(line, "Groups:")) {
 		buf_append_str(text, "Groups:\t");
 		for (size_t i = 0; i < c->group_count; i++)
-			buf_printf(text, "%u ", c->groups[i]);
-		buf_append_char(text, '\n');
+			buf_printf(text, "%s%u", i ? " " : "", c->groups[i]);
+		buf_append_str(text, " \n");
+	} else if (text_has_prefix(line, "NoNewPrivs:")) {
+		buf_printf(text, "NoNewPrivs:\t%d\n", c->no_new_privs);
+	} else if (text_has_prefix(line, "Umask:") && task->fs) {
+		buf_printf(text, "Umask:\t%04o\n", task->fs->umask);
 	} else if (text_has_prefix(line, "TracerPid:")) {
 		buf_append_str(text, "TracerPid:\t0\n");
 	} else {
@@ -288,12 +293,12 @@ static bool write_identity(const struct credentials *c, const char *line, struct
 	return true;
 }
 
-static void write_status(const struct credentials *c, char *from, struct buf *text)
+static void write_status(const struct task *task, char *from, struct buf *text)
 {
 	for (char *line = from, *next; *line; line = next) {
 		next = strchrnul(line, '\n');
 		next += *next == '\n';
-		if (!write_identity(c, line, text))
+		if (!write_identity(task, line, text))
 			buf_append(text, line, (size_t)(next - line));
 	}
 }
@@ -317,7 +322,7 @@ int proc_open_text(struct translation *t, const struct spot *spot)
 			return -EACCES;
 		buf_append_char(&from, '\0');
 		if (strcmp(name.what, "status") == 0)
-			write_status(task->credentials, from.data, &text);
+			write_status(task, from.data, &text);
 		else
 			write_maps(t, task, from.data, &text);
 	}

@@ -165,9 +165,9 @@ static int read_link(struct translation *t, const struct trap *trap, const struc
 		return -EINVAL;
 	if (spot->mount->kind != VIEW_PROC || !proc_read_link(t, trap, spot, &text)) {
 		ssize_t length = readlinkat(spot->fd, "", target, sizeof(target));
-		/* A descriptor itself is no link. */
+		/* A descriptor that holds no link is no file of that name; a path is told otherwise. */
 		if (length < 0)
-			return errno == ENOENT ? -EINVAL : -errno;
+			return errno == ENOENT && !spot->is_magic ? -EINVAL : -errno;
 		buf_append(&text, target, (size_t)length);
 	}
 	size_t length = text.len < size ? text.len : size;

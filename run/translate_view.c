@@ -162,26 +162,62 @@ static size_t root_name(struct translation *t, const struct trap *trap, struct b
 	return path->len;
 }
 
+/* A directory that was removed has no names in it, and no name; but what it was in is still above it. *path is cut. */
+static int leave_removed(int *base, const char **path)
+{
+	struct stat st;
+
+	for (;;) {
+		if (fstat(*base, &st) < 0)
+			return -errno;
+		if (st.st_nlink > 0)
+			return 0;
+		if (strncmp(*path, "..", 2) != 0 || ((*path)[2] != '/' && (*path)[2] != '\0'))
+			return strcmp(*path, ".") == 0 ? 0 : -ENOENT;
+		*path += 2 + strspn(*path + 2, "/");
+		int above = openat(*base, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (above < 0)
+			return -errno;
+		fd_close(*base);
+		*base = above;
+		if (**path == '\0')
+			*path = ".";
+	}
+}
+
 int view_find_text(struct translation *t, const struct trap *trap, int dirfd, const char *path, unsigned flags,
 		   struct spot *spot)
 {
+	cleanup(buf_done) struct buf root = BUF_INIT((size_t)2 * PATH_MAX);
 	cleanup(buf_done) struct buf from = BUF_INIT((size_t)2 * PATH_MAX);
 	cleanup_close int base = -1;
 
 	if (*path == '\0')
 		return find_empty(t, trap, dirfd, flags, spot);
-	size_t floor = root_name(t, trap, &from);
+	if (path[0] == '/' && flags & VIEW_BENEATH)
+		return -EXDEV;
+	size_t floor = root_name(t, trap, &root);
+	buf_append_str(&from, buf_str(&root));
 	spot->wants_directory = path[strlen(path) - 1] == '/';
-	if (path[0] != '/' || flags & VIEW_BENEATH) {
+	if (path[0] != '/') {
 		struct stat st;
 		base = open_base(t, trap, dirfd);
 		if (base < 0)
 			return base;
 		if (fstat(base, &st) < 0 || !S_ISDIR(st.st_mode))
 			return -ENOTDIR;
+		if (st.st_nlink == 0) {
+			int rc = flags & VIEW_BENEATH ? -ENOENT : leave_removed(&base, &path);
+			if (rc < 0)
+				return rc;
+		}
 		if (!view_name(t, base, &from))
 			return dirfd == AT_FDCWD ? -ENOENT : -EACCES;
-		floor = flags & VIEW_BENEATH ? from.len : from.len >= floor ? floor : 0;
+		/* Who stands outside of his own root meets none on the way up. */
+		if (!view_is_in(buf_str(&from), buf_str(&root), floor))
+			floor = 0;
+		if (flags & VIEW_BENEATH)
+			floor = from.len;
 	}
 	if (!spot->wants_directory && (path[0] != '/' || floor == 0)) {
 		int found = walk_short(t, base, buf_str(&from), path, flags, spot);

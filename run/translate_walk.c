@@ -64,8 +64,10 @@ static int stand(struct walk *walk)
 /* The link's text comes before what is left. */
 static int follow(struct walk *walk, const char *text)
 {
-	if (++walk->links > LINKS_MAX || walk->flags & VIEW_BENEATH)
+	if (++walk->links > LINKS_MAX)
 		return -ELOOP;
+	if (walk->flags & VIEW_BENEATH && text[0] == '/')
+		return -EXDEV;
 	cleanup_free char *rest = mem_strdup(buf_str(&walk->todo) + walk->at);
 	buf_clear(&walk->todo);
 	walk->at = 0;
@@ -204,7 +206,9 @@ static int step(struct walk *walk, const char *name, bool is_last, struct spot *
 	}
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (S_ISLNK(st.st_mode) && (!is_last || walk->flags & VIEW_FOLLOW || spot->wants_directory)) {
+	/* A '/' at the end follows a link, but not where a name is made, moved or removed. */
+	bool goes_on = walk->flags & VIEW_FOLLOW || (spot->wants_directory && !(walk->flags & VIEW_MISSING));
+	if (S_ISLNK(st.st_mode) && (!is_last || goes_on)) {
 		cut(&walk->path, before);
 		return follow_link(walk, fd);
 	}

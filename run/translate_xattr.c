@@ -31,7 +31,7 @@ static int find_target(struct translation *t, const struct trap *trap, bool by_f
 	target->spot = SPOT_INIT;
 	int rc = by_fd ? view_find_text(t, trap, (int)trap->args[0], "", VIEW_EMPTY, &target->spot)
 		       : view_find(t, trap, AT_FDCWD, trap->args[0], flags, &target->spot);
-	if (rc == 0 && by_fd && (int)trap->args[0] < 0)
+	if (rc == 0 && by_fd && ((int)trap->args[0] < 0 || emul_fd_is_path(trap, (int)trap->args[0])))
 		rc = -EBADF;
 	if (rc == 0 && !supervisor_still_waits(&t->emulation.supervisor, trap))
 		rc = -ESRCH;
