@@ -30,9 +30,33 @@ struct git {
 
 static void git_done(struct git *git)
 {
+	for (size_t i = 0; i < git->environment.count; i++)
+		mem_wipe(git->environment.items[i], strlen(git->environment.items[i]));
 	strlist_done(&git->environment);
 }
 CLEANUP_FOR_VALUE(struct git, git_done)
+
+/* Who we are there, by a credential helper that has it from its environment: no file of the repository gets it, of
+ * submodules neither, to which relative addresses lead, no list of processes, and no other helper to keep. */
+static void answer_for_user(struct git *git)
+{
+	const struct git_address *address = git->address;
+	const char *authority = strstr(address->url, "://");
+
+	if (!address->user)
+		return;
+	int size = (int)(authority + 3 - address->url) + (int)strcspn(authority + 3, "/");
+	strlist_printf(&git->environment, "COOPER_GIT_USER=%s", address->user);
+	strlist_printf(&git->environment, "COOPER_GIT_PASSWORD=%s", address->password ? address->password : "");
+	strlist_append(&git->environment, "GIT_CONFIG_COUNT=2");
+	strlist_printf(&git->environment, "GIT_CONFIG_KEY_0=credential.%.*s.helper", size, address->url);
+	strlist_append(&git->environment, "GIT_CONFIG_VALUE_0="); /* forget those of the user's configuration */
+	strlist_printf(&git->environment, "GIT_CONFIG_KEY_1=credential.%.*s.helper", size, address->url);
+	/* A shell gets it, with the verb behind it. */
+	strlist_append(&git->environment,
+		       "GIT_CONFIG_VALUE_1=!printf 'username=%s\\npassword=%s\\n' \"$COOPER_GIT_USER\" "
+		       "\"$COOPER_GIT_PASSWORD\"; :");
+}
 
 /* Our environment without git's own variables, which would lead it to another repository or add settings; how the user
  * reaches servers stays. */
@@ -73,10 +97,17 @@ static void find_ssh_files(struct git *git)
 	strlist_env_set(&git->environment, "GIT_SSH_COMMAND", buf_str(&command));
 }
 
+/* Replaces every protocol.* setting (git(1)). Submodules of a repository on the web may lie elsewhere on it. */
+static void allow_protocol(struct git *git, const char *protocol)
+{
+	bool is_plain = strcmp(protocol, "https") == 0 || strcmp(protocol, "ssh") == 0;
+	cleanup_free char *allowed = mem_printf("https:ssh%s%s", is_plain ? "" : ":", is_plain ? "" : protocol);
+
+	strlist_env_set(&git->environment, "GIT_ALLOW_PROTOCOL", allowed);
+}
+
 static void make_environment(struct git *git)
 {
-	const char *protocol = git->address->protocol;
-
 	for (char *const *variable = environ; *variable; variable++)
 		if (may_pass(*variable))
 			strlist_append(&git->environment, *variable);
@@ -84,10 +115,8 @@ static void make_environment(struct git *git)
 	strlist_append(&git->environment, "LC_ALL=C"); /* its words are for our errors */
 	strlist_append(&git->environment, "GIT_CONFIG_NOSYSTEM=1");
 	strlist_append(&git->environment, "GIT_TERMINAL_PROMPT=0");
-	/* Replaces every protocol.* setting (git(1)). Submodules of a repository on the web may lie elsewhere on it. */
-	bool is_plain = strcmp(protocol, "https") == 0 || strcmp(protocol, "ssh") == 0;
-	strlist_printf(&git->environment, "GIT_ALLOW_PROTOCOL=https:ssh%s%s", is_plain ? "" : ":",
-		       is_plain ? "" : protocol);
+	answer_for_user(git);
+	allow_protocol(git, git->address->protocol);
 }
 
 /* In front of every command: nothing of the repository's is executed, nothing is rewritten on checkout. */
@@ -127,18 +156,6 @@ static char *complaint(const char *errors)
 	return words.count ? strlist_join(&words, "; ") : mem_strdup("it failed without a word");
 }
 
-/* git repeats the address as it was given, with the password in it. */
-static char *redacted(const struct git *git, const char *text)
-{
-	const char *url = git->address->url;
-	const char *found = strstr(text, url);
-	cleanup_free char *shown = git_address_format(git->address);
-
-	if (!found)
-		return mem_strdup(text);
-	return mem_printf("%.*s%s%s", (int)(found - text), text, shown, found + strlen(url));
-}
-
 /* Runs "git … words"; `out` (may be NULL) gets its output without the newline at the end. */
 static int call(const struct git *git, const char *const *words, struct buf *out, struct error **err)
 {
@@ -158,9 +175,8 @@ static int call(const struct git *git, const char *const *words, struct buf *out
 		return rc;
 	log_debug("git %s ended with status %d", words[0], result.status);
 	if (result.status != 0) {
-		cleanup_free char *whole = complaint(buf_str(&errors));
-		terminal_disarm(whole, strlen(whole)); /* the server may have said anything */
-		cleanup_free char *said = redacted(git, whole);
+		cleanup_free char *said = complaint(buf_str(&errors));
+		terminal_disarm(said, strlen(said)); /* the server may have said anything */
 		return error_set(err, EREMOTEIO, "git %s: %s", words[0], said);
 	}
 	while (out && out->len && out->data[out->len - 1] == '\n')
@@ -193,7 +209,7 @@ static int fetch(const struct git *git, struct buf *commit, struct error **err)
 
 	/* A short id cannot be asked for, a full one not of every server. */
 	int rc = CALL(git, NULL, &why, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--",
-		      address->url, ref);
+		      git->address->url, ref);
 	if (rc == 0)
 		return CALL(git, commit, err, "rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}");
 	if (!may_be_id || rc == -ENOENT) {
@@ -223,7 +239,7 @@ static int verify(const struct git *git, const char *commit, struct error **err)
 	return error_set(err, EBADMSG, "commit %s does not have the checksum %s", commit, want);
 }
 
-static int update_submodules(const struct git *git, int dirfd, struct error **err)
+static int update_submodules(struct git *git, int dirfd, struct error **err)
 {
 	struct stat st;
 
@@ -231,9 +247,17 @@ static int update_submodules(const struct git *git, int dirfd, struct error **er
 		return 0;
 	/* Relative addresses of submodules are relative to this one. */
 	int rc = CALL(git, NULL, err, "config", "remote.origin.url", git->address->url);
-	if (rc == 0)
-		rc = CALL(git, NULL, err, "submodule", "--quiet", "update", "--init", "--recursive", "--depth=1");
-	return rc;
+	if (rc < 0)
+		return rc;
+	/* The user has named a directory of this machine. The repository that lies there may not name another. */
+	bool is_file = strcmp(git->address->protocol, "file") == 0;
+	if (is_file)
+		allow_protocol(git, "https");
+	rc = CALL(git, NULL, err, "submodule", "--quiet", "update", "--init", "--recursive", "--depth=1");
+	return rc < 0 && is_file
+		       ? error_hint(err, "no repository of this machine is taken as a submodule; ?submodules=false "
+					 "leaves them out")
+		       : rc;
 }
 
 /* ---- what the checkout looks like afterwards ---- */
@@ -278,12 +302,10 @@ static int finish(const struct git *git, int dirfd, const char *commit, struct e
 		return rc;
 	if (!git->address->keep_git_dir)
 		return tree_walk(dirfd, drop_git, /* after */ NULL, NULL, err);
-	/* The copy that a build gets has no password in it. */
-	cleanup_free char *shown = git_address_format(git->address);
-	return CALL(git, NULL, err, "config", "remote.origin.url", shown);
+	return CALL(git, NULL, err, "config", "remote.origin.url", git->address->url);
 }
 
-static int check_out(const struct git *git, int dirfd, char **commit, struct error **err)
+static int check_out(struct git *git, int dirfd, char **commit, struct error **err)
 {
 	cleanup(buf_done) struct buf id = BUF_INIT(OUTPUT_MAX);
 	/* Without a template there are no sample hooks either. */

@@ -17,11 +17,12 @@
 enum git_mtime { GIT_MTIME_CHECKOUT, GIT_MTIME_COMMIT };
 
 struct git_address {
-	char *url;	/* what git is given: without '#', and without the query where that was ours */
-	char *protocol; /* "https", "ssh", "git", "http", "file": the only one it may use */
-	char *ref;	/* a branch, tag, full name or commit; NULL: what the repository's HEAD names */
-	char *subdir;	/* NULL: all of it */
-	char *checksum; /* what the commit's id has to begin with; NULL */
+	char *url; /* what git is given: without '#', without the query where that was ours, and without the next: */
+	char *user, *password; /* of an http(s) address; NULL. A user alone may be a token, and so a secret. */
+	char *protocol;	       /* "https", "ssh", "git", "http", "file": the only one it may use */
+	char *ref;	       /* a branch, tag, full name or commit; NULL: what the repository's HEAD names */
+	char *subdir;	       /* NULL: all of it */
+	char *checksum;	       /* what the commit's id has to begin with; NULL */
 	bool keep_git_dir;
 	bool no_submodules;
 	enum git_mtime mtime;

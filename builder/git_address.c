@@ -18,6 +18,8 @@
 void git_address_done(struct git_address *address)
 {
 	free(address->url);
+	mem_free_secret(&address->user);
+	mem_free_secret(&address->password);
 	free(address->protocol);
 	free(address->ref);
 	free(address->subdir);
@@ -231,6 +233,32 @@ static int parse_query(struct git_address *address, const char *text, struct err
 	return rc;
 }
 
+/* Takes "user:password@" out of an http(s) address. */
+static int take_user(struct git_address *address, struct error **err)
+{
+	char *authority = strstr(address->url, "://") + 3;
+	char *at = memrchr(authority, '@', strcspn(authority, "/"));
+
+	if (!at)
+		return 0;
+	size_t size = (size_t)(at - authority);
+	cleanup_free char *user = mem_strndup(authority, size);
+	memmove(authority, at + 1, strlen(at + 1) + 1);
+	char *colon = strchr(user, ':');
+	if (colon)
+		*colon = '\0';
+	int rc = *user ? unescape(user, &address->user, NULL) : 0;
+	if (rc == 0 && colon)
+		rc = unescape(colon + 1, &address->password, NULL);
+	if (rc == 0 && address->password && !address->user)
+		address->user = mem_strdup("");
+	mem_wipe(user, size);
+	/* git is told them a line each. */
+	bool bad = rc < 0 || (address->user && strpbrk(address->user, "\r\n")) ||
+		   (address->password && strpbrk(address->password, "\r\n"));
+	return bad ? error_set(err, EINVAL, "user or password: broken percent-encoding, or a newline") : 0;
+}
+
 static int parse_parts(const char *text, struct git_address *address, struct error **err)
 {
 	size_t url = strcspn(text, "?#");
@@ -249,7 +277,9 @@ static int parse_parts(const char *text, struct git_address *address, struct err
 	const char *user = strchr(address->url, '@');
 	if ((scheme && scheme[3] == '-') || (user && user[1] == '-'))
 		return error_set(err, EINVAL, "a host cannot begin with '-'");
-	int rc = pairs ? parse_query(address, pairs, err) : 0;
+	int rc = text_has_prefix(protocol, "http") ? take_user(address, err) : 0;
+	if (rc == 0 && pairs)
+		rc = parse_query(address, pairs, err);
 	return rc == 0 && fragment ? parse_fragment(address, fragment, err) : rc;
 }
 
@@ -276,6 +306,10 @@ char *git_address_format(const struct git_address *address)
 	const char *at = begin ? memrchr(authority, '@', size) : NULL;
 	const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
 
+	if (address->user)
+		return mem_printf("%.*s%s%s@%s", (int)(authority - address->url), address->url,
+				  address->password ? address->user : "", address->password ? ":***" : "***",
+				  authority);
 	if (!colon)
 		return mem_strdup(address->url);
 	return mem_printf("%.*s:***%s", (int)(colon - address->url), address->url, at);

@@ -12,10 +12,6 @@ teardown_file() {
 	common_teardown_file
 }
 
-teardown() {
-	[ ! -e "$BATS_TEST_TMPDIR/daemon.pid" ] || stop_process "$BATS_TEST_TMPDIR/daemon.pid"
-}
-
 # Serves $WEB at http://$WEB_ADDRESS.
 start_web_server() {
 	export WEB=$BATS_FILE_TMPDIR/web WEB_ADDRESS
@@ -37,16 +33,6 @@ make_context() {
 # What /word of the built image holds:  word_of [OPTIONS] CONTEXT
 word_of() {
 	cooper build -q -o - "$@" | tar -xO word
-}
-
-make_repository() {
-	make_context "$1"
-	mv ctx repo
-	git -c init.defaultBranch=main init -q repo
-	git -C repo config user.email tester@example.org
-	git -C repo config user.name tester
-	git -C repo add .
-	git -C repo commit -qm first
 }
 
 @test "a directory, and the current one by default" {
@@ -134,98 +120,6 @@ make_repository() {
 	cooper build -q -t web "http://$WEB_ADDRESS/label.dockerfile"
 	run -125 cooper build "http://$WEB_ADDRESS/missing"
 	assert_output_has "HTTP 404"
-}
-
-@test "a git repository by branch, tag, commit and subdirectory" {
-	skip_unless git
-	make_repository first
-	local url=file://$PWD/repo first
-	first=$(git -C repo rev-parse HEAD)
-	git -C repo tag v1
-	git -C repo checkout -qb next
-	mkdir repo/sub
-	printf 'FROM scratch\nCOPY word /word\n' >repo/sub/Dockerfile
-	echo below >repo/sub/word
-	echo second >repo/word
-	git -C repo add .
-	git -C repo commit -qm second
-	[ "$(word_of "$url")" = second ]
-	[ "$(word_of "$url#v1")" = first ]
-	[ "$(word_of "$url#main")" = first ]
-	[ "$(word_of "$url#$first")" = first ]
-	[ "$(word_of "$url#${first:0:9}")" = first ]
-	[ "$(word_of "$url#next:sub")" = below ]
-	[ "$(word_of "$url#:sub")" = below ]
-	[ "$(word_of "$url?branch=next&subdir=sub")" = below ]
-	[ "$(word_of "$url?tag=v1&checksum=$first")" = first ]
-	run -125 cooper build "$url#missing"
-	assert_output_has "missing"
-	run -125 cooper build "$url?checksum=0123456"
-	assert_output_has "checksum"
-	run -125 cooper build "$url#v1:sub"
-	assert_output_has "subdirectory 'sub'"
-}
-
-@test "a git repository cannot run anything or lead out of itself" {
-	skip_unless git
-	make_repository word
-	echo secret >secret
-	mkdir -p repo/hooks
-	ln -s "$PWD/secret" repo/leak
-	ln -s "$PWD" repo/out
-	printf 'FROM scratch\nCOPY leak /word\n' >repo/Dockerfile
-	git -C repo add .
-	git -C repo commit -qm hostile
-	run -125 cooper build "file://$PWD/repo"
-	run -125 cooper build "file://$PWD/repo#main:out"
-	run -125 cooper build "file://$PWD/repo#main:../"
-	run -125 cooper build "file://$PWD/repo#--upload-pack=touch $PWD/ran"
-	run -125 cooper build "ext::sh -c 'touch $PWD/ran'"
-	[ ! -e ran ]
-}
-
-@test "submodules come along, and the .git directory only when asked for" {
-	skip_unless git
-	make_repository inner
-	mv repo inner
-	make_repository outer
-	git -C repo -c protocol.file.allow=always submodule --quiet add "file://$PWD/inner" inner
-	printf 'FROM scratch\nCOPY . /\nCOPY inner/word /word\n' >repo/Dockerfile
-	git -C repo add .
-	git -C repo commit -qm sub
-	local url=file://$PWD/repo
-	[ "$(word_of "$url")" = inner ]
-	run -0 sh -c 'cooper build -q -o - "$1" | tar -t' - "$url"
-	assert_output_lacks .git/
-	run -0 sh -c 'cooper build -q -o - "$1?keep-git-dir=true" | tar -t' - "$url"
-	assert_output_has .git/HEAD
-	run -125 cooper build "$url?submodules=false"
-}
-
-@test "ADD takes a git repository, never one of this machine" {
-	skip_unless git
-	[ -x "$(git --exec-path)/git-daemon" ] || skip "git-daemon is not installed"
-	make_repository added
-	mkdir repo/sub
-	echo below >repo/sub/word
-	git -C repo add .
-	git -C repo commit -qm sub
-	local address
-	address=127.0.0.1:$(free_port)
-	git daemon --base-path="$PWD" --export-all --listen=127.0.0.1 --port="${address##*:}" 3>&- &
-	printf '%s\n' "$!" >daemon.pid
-	wait_for_port "$address"
-	printf 'FROM scratch\nADD git://%s/repo#main:sub /\nADD --keep-git-dir git://%s/repo /whole/\n' \
-		"$address" "$address" >Dockerfile
-	cooper build -q -o out .
-	[ "$(cat out/word)" = below ]
-	[ "$(cat out/whole/word)" = added ]
-	[ -d out/whole/.git ] && [ ! -e out/.git ]
-	printf 'FROM scratch\nADD --checksum=%s git://%s/repo /\n' "$(git -C repo rev-parse HEAD~)" "$address" >Dockerfile
-	run -125 cooper build .
-	assert_output_has checksum
-	printf 'FROM scratch\nADD file://%s/repo /\n' "$PWD" >Dockerfile
-	run -125 cooper build .
 }
 
 @test "the ignore file beside the Dockerfile replaces those of the context" {

@@ -138,6 +138,30 @@ static void keeps_passwords_out_of_errors(void **state)
 	assert_null(strstr(error_message(err), "secret"));
 }
 
+static void takes_who_we_are_out_of_the_address(void **state)
+{
+	cleanup(git_address_done) struct git_address address = {0};
+	cleanup_error struct error *err = NULL;
+
+	assert_int_equal(git_address_parse("https://m%65:a%40b:c@h/a.git", &address, NULL), 0);
+	assert_string_equal(address.url, "https://h/a.git");
+	assert_string_equal(address.user, "me");
+	assert_string_equal(address.password, "a@b:c");
+	git_address_done(&address);
+	/* The name alone may be a token. */
+	assert_int_equal(git_address_parse("https://token@h/a.git", &address, NULL), 0);
+	cleanup_free char *shown = git_address_format(&address);
+	assert_string_equal(shown, "https://***@h/a.git");
+	git_address_done(&address);
+	/* One that git would read as a further line. */
+	assert_int_equal(git_address_parse("https://me:a%0ahost=evil@h/a.git", &address, &err), -EINVAL);
+	assert_null(strstr(error_message(err), "evil"));
+	/* ssh's is a name, and ssh's own to read. */
+	assert_int_equal(git_address_parse("ssh://git@h/a.git", &address, NULL), 0);
+	assert_string_equal(address.url, "ssh://git@h/a.git");
+	assert_null(address.user);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +170,7 @@ int main(void)
 		cmocka_unit_test(reads_the_switches_of_the_query),
 		cmocka_unit_test(refuses_what_git_could_misread),
 		cmocka_unit_test(keeps_passwords_out_of_errors),
+		cmocka_unit_test(takes_who_we_are_out_of_the_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
