@@ -1,5 +1,6 @@
 /*
- * Writing caches: layers packed inside the user namespace, sent from outside, where the user's credentials are.
+ * Writing caches: layers are packed inside the user namespace and sent, meanwhile, from outside, where the user's
+ * credentials are.
  */
 #include "builder/cache_export.h"
 
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "builder/blob_places.h"
+#include "builder/packing.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
 #include "imagefmt/pack.h"
@@ -22,14 +24,102 @@
 /* ---- layers ---------------------------------------------------------------------------------------------------------
  */
 
-struct packing {
+/* The steps' layers that have a blob already go as they are; the others are packed while they are sent. */
+struct layers {
+	struct packing_order order;
+	bool *wanted; /* of the steps' layers: it is being packed */
+	struct packing *packing;
+};
+
+static void layers_done(struct layers *layers)
+{
+	packing_free(layers->packing);
+	free(layers->wanted);
+}
+CLEANUP_FOR_VALUE(struct layers, layers_done)
+
+static void set_layer(struct descriptor *layer, enum codec codec, const struct digest *digest, uint64_t size)
+{
+	layer->digest = *digest;
+	layer->size = size;
+	mem_replace(&layer->media_type, layer_media_type(FORMAT_OCI, codec));
+}
+
+static int layers_start(struct workshop *w, const struct cache_place *place, const struct cache_records *records,
+			struct manifest *m, struct layers *layers, struct error **err)
+{
+	bool any = false;
+
+	m->layer_count = records->layer_count;
+	m->layers = mem_alloc((m->layer_count + 1) * sizeof(*m->layers));
+	layers->wanted = mem_alloc((m->layer_count + 1) * sizeof(*layers->wanted));
+	for (size_t i = 0; i < m->layer_count; i++) {
+		struct descriptor blob = {0};
+		layers->wanted[i] = !layer_find_blob(workshop_store(w), &records->layers[i], place->codec, place->level,
+						     /* force */ false, &blob);
+		if (!layers->wanted[i])
+			set_layer(&m->layers[i], place->codec, &blob.digest, blob.size);
+		any |= layers->wanted[i];
+	}
+	layers->order = (struct packing_order){.diff_ids = records->layers,
+					       .wanted = layers->wanted,
+					       .count = records->layer_count,
+					       .codec = place->codec,
+					       .level = place->level};
+	return any ? packing_start(w, &layers->order, &layers->packing, err) : 0;
+}
+
+/* All have been packed. */
+static void layers_take(struct layers *layers, struct manifest *m)
+{
+	const struct growing_blob *blob = packing_feed(layers->packing)->blobs;
+
+	for (size_t i = 0; i < layers->order.count; i++) {
+		if (!layers->wanted[i])
+			continue;
+		set_layer(&m->layers[i], layers->order.codec, &blob->digest, blob->size);
+		blob++;
+	}
+}
+
+/* Blobs first that are there: what is being made meanwhile may be the larger part. `others` are layers beside those of
+ * the steps. */
+static int layers_send(struct workshop *w, struct layers *layers, const struct manifest *others,
+		       struct image_sink *sink, struct manifest *m, struct error **err)
+{
+	cleanup_free const struct descriptor **blobs =
+		mem_alloc((m->layer_count + others->layer_count + 1) * sizeof(*blobs));
+	bool meanwhile = layers->packing && image_sink_takes_feed(sink);
+	size_t count = 0;
+	int rc = layers->packing && !meanwhile ? packing_finish(layers->packing, err) : 0;
+
+	if (rc == 0 && layers->packing && !meanwhile)
+		layers_take(layers, m);
+	for (size_t i = 0; i < m->layer_count; i++)
+		if (!meanwhile || !layers->wanted[i])
+			blobs[count++] = &m->layers[i];
+	for (size_t i = 0; i < others->layer_count; i++)
+		blobs[count++] = &others->layers[i];
+	if (rc < 0)
+		return rc;
+	if (!meanwhile)
+		return count ? image_sink_send(sink, blobs, count, workshop_store(w), err) : 0;
+	rc = packing_send(w, layers->packing, sink, blobs, count, err);
+	if (rc == 0)
+		layers_take(layers, m);
+	return rc;
+}
+
+/* ---- cache mounts ---------------------------------------------------------------------------------------------------
+ */
+
+struct mounts_packing {
 	const struct cache_place *place;
-	const struct cache_records *records;
-	const struct cache_mounts *mounts; /* NULL */
+	const struct cache_mounts *mounts;
 };
 
 /* Nobody changes it while it is read. One that is not there or cannot be packed is left out. */
-static int pack_mount(struct workshop *w, const struct packing *packing, size_t number, struct buf *result)
+static int pack_mount(struct workshop *w, const struct mounts_packing *packing, size_t number, struct buf *result)
 {
 	const struct cache_mount *mount = &packing->mounts->items[number];
 	struct store *store = workshop_store(w);
@@ -46,87 +136,81 @@ static int pack_mount(struct workshop *w, const struct packing *packing, size_t 
 	if (rc < 0 && rc != -ENOENT)
 		log_warn("cache mount '%s': %s; the cache is written without it", mount->id, error_message(error));
 	if (rc >= 0)
-		buf_printf(result, "%s %llu %d %s %zu\n", digest_format(&blob.digest, text[0]),
-			   (unsigned long long)blob.size, (int)packing->place->codec,
-			   digest_format(&packed.diff_id, text[1]), number);
+		buf_printf(result, "%s %llu %s %zu\n", digest_format(&blob.digest, text[0]),
+			   (unsigned long long)blob.size, digest_format(&packed.diff_id, text[1]), number);
 	return 0;
 }
 
-/* Packs, inside; answers with a line "digest size codec" for each layer, and "… diff_id number" for each cache mount.
- */
+/* Packs, inside; answers with a line "digest size diff_id number" for each that was there. */
 static int pack_task(struct workshop *w, void *context, struct buf *result, struct error **err)
 {
-	const struct packing *packing = context;
-	const struct cache_records *records = packing->records;
+	const struct mounts_packing *packing = context;
 
-	for (size_t i = 0; i < records->layer_count; i++) {
-		cleanup(layer_blob_done) struct layer_blob blob = {0};
-		char digest[DIGEST_TEXT_SIZE];
-		int rc = layer_make_blob(workshop_store(w), &records->layers[i], packing->place->codec,
-					 packing->place->level, /* force */ false, &blob, err);
-		if (rc < 0)
-			return rc;
-		buf_printf(result, "%s %llu %d\n", digest_format(&blob.digest, digest), (unsigned long long)blob.size,
-			   (int)blob.codec);
-	}
-	for (size_t i = 0; packing->mounts && i < packing->mounts->count; i++) {
-		int rc = pack_mount(w, packing, i, result);
-		if (rc < 0)
-			return rc;
-	}
+	(void)err;
+	for (size_t i = 0; i < packing->mounts->count; i++)
+		pack_mount(w, packing, i, result);
 	return 0;
 }
 
-/* One line; of a cache mount it adds what is said of it to the records. */
-static int take_layer(const char *line, const struct packing *packing, struct cache_records *records,
+/* One line, as a layer and as a record. */
+static int take_mount(const char *line, const struct mounts_packing *packing, struct cache_records *records,
 		      struct descriptor *layer, struct error **err)
 {
 	cleanup(strlist_done) struct strlist words = {0};
-	uint64_t codec = 0, number = 0;
-	struct digest diff_id;
+	struct digest digest, diff_id;
+	uint64_t size = 0, number = 0;
 
 	strlist_split(&words, line, ' ');
-	if (words.count != 3 && words.count != 5)
+	if (words.count != 4)
 		return error_set(err, EIO, "the worker's answer cannot be read");
-	int rc = digest_parse(words.items[0], &layer->digest, err);
+	int rc = digest_parse(words.items[0], &digest, err);
 	if (rc == 0)
-		rc = parse_u64(words.items[1], INT64_MAX, "size", &layer->size, err);
+		rc = parse_u64(words.items[1], INT64_MAX, "size", &size, err);
 	if (rc == 0)
-		rc = parse_u64(words.items[2], CODEC_ZSTD, "codec", &codec, err);
-	mem_replace(&layer->media_type, layer_media_type(FORMAT_OCI, (enum codec)codec));
-	if (rc < 0 || words.count == 3)
-		return rc;
-	rc = digest_parse(words.items[3], &diff_id, err);
+		rc = digest_parse(words.items[2], &diff_id, err);
 	if (rc == 0)
-		rc = parse_u64(words.items[4], packing->mounts->count - 1, "number", &number, err);
+		rc = parse_u64(words.items[3], packing->mounts->count - 1, "number", &number, err);
 	if (rc < 0)
 		return rc;
 	const struct cache_mount *mount = &packing->mounts->items[number];
+	set_layer(layer, packing->place->codec, &digest, size);
 	cache_records_add_layer(records, &diff_id);
 	cache_records_add_mount(records, &mount->name, mount->id, records->layer_count - 1);
 	return 0;
 }
 
-static int pack_layers(struct workshop *w, const struct packing *packing, struct cache_records *records,
+/* `m` gets a layer for each cache mount that is there, and `records` what it is. */
+static int pack_mounts(struct workshop *w, const struct mounts_packing *packing, struct cache_records *records,
 		       struct manifest *m, struct error **err)
 {
 	cleanup(buf_done) struct buf answer = BUF_INIT(ANSWER_MAX);
 	cleanup(strlist_done) struct strlist lines = {0};
-	size_t count = packing->records->layer_count;
-	int rc = workshop_call(w, pack_task, (void *)packing, &answer, err);
 
+	if (!packing->mounts || packing->mounts->count == 0)
+		return 0;
+	int rc = workshop_call(w, pack_task, (void *)packing, &answer, err);
 	if (rc < 0)
 		return rc;
 	strlist_split(&lines, buf_str(&answer), '\n');
-	if (lines.count < count)
-		return error_set(err, EIO, "the worker packed %zu layers of %zu", lines.count, count);
 	if (lines.count && !*lines.items[lines.count - 1]) /* behind the last newline */
 		strlist_remove(&lines, lines.count - 1);
-	count = lines.count < MANIFEST_LAYERS_MAX ? lines.count : MANIFEST_LAYERS_MAX;
+	size_t room = MANIFEST_LAYERS_MAX > records->layer_count ? MANIFEST_LAYERS_MAX - records->layer_count : 0;
+	size_t count = lines.count < room ? lines.count : room;
 	m->layers = mem_alloc((count + 1) * sizeof(*m->layers));
 	for (; rc == 0 && m->layer_count < count; m->layer_count++)
-		rc = take_layer(lines.items[m->layer_count], packing, records, &m->layers[m->layer_count], err);
+		rc = take_mount(lines.items[m->layer_count], packing, records, &m->layers[m->layer_count], err);
 	return rc;
+}
+
+/* Behind the steps' layers, as the records have it. */
+static void append_layers(struct manifest *m, struct manifest *others)
+{
+	m->layers = mem_grow(m->layers, m->layer_count + others->layer_count + 1, sizeof(*m->layers));
+	for (size_t i = 0; i < others->layer_count; i++) {
+		m->layers[m->layer_count++] = others->layers[i];
+		others->layers[i] = (struct descriptor){0};
+	}
+	others->layer_count = 0;
 }
 
 /* ---- the manifest ---------------------------------------------------------------------------------------------------
@@ -144,19 +228,16 @@ static int put_config(struct workshop *w, const struct cache_records *records, s
 	return blob_put(workshop_store(w), text.data, text.len, &m->config.digest, err);
 }
 
-static int send(struct workshop *w, struct image_sink *sink, const struct manifest *m, struct error **err)
+/* The layers are there. */
+static int send_manifest(struct workshop *w, struct image_sink *sink, const struct manifest *m, struct error **err)
 {
-	cleanup_free const struct descriptor **blobs = mem_alloc((m->layer_count + 1) * sizeof(*blobs));
+	const struct descriptor *config = &m->config;
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
 
-	/* The layers differ from each other, and so do their blobs. */
-	for (size_t i = 0; i < m->layer_count; i++)
-		blobs[i] = &m->layers[i];
-	blobs[m->layer_count] = &m->config;
 	manifest_format(m, &text);
 	if (text.overflow)
 		return error_set(err, EFBIG, "the manifest of the cache is too large");
-	int rc = image_sink_send(sink, blobs, m->layer_count + 1, workshop_store(w), err);
+	int rc = image_sink_send(sink, &config, 1, workshop_store(w), err);
 	if (rc == 0)
 		rc = image_sink_manifest(sink, text.data, text.len, manifest_media_type(m), /* top */ true, err);
 	return rc < 0 ? rc : image_sink_commit(sink, err);
@@ -184,19 +265,25 @@ static int export_to(struct workshop *w, const struct cache_place *place, const 
 	cleanup(cache_records_done) struct cache_records written = {0};
 	cleanup(registry_client_free) struct registry_client *client = NULL;
 	cleanup(image_sink_close) struct image_sink *sink = NULL;
-	cleanup(manifest_done) struct manifest m = {.format = FORMAT_OCI};
-	const struct packing packing = {place, records, mounts};
+	cleanup(manifest_done) struct manifest m = {.format = FORMAT_OCI}, others = {.format = FORMAT_OCI};
+	cleanup(layers_done) struct layers layers = {0};
+	const struct mounts_packing packing = {place, mounts};
 	int rc = open_sink(w, place, registry, &client, &sink, err);
 
 	cache_records_copy(&written, records);
 	if (rc == 0)
-		rc = pack_layers(w, &packing, &written, &m, err);
+		rc = pack_mounts(w, &packing, &written, &others, err);
 	if (rc == 0)
-		rc = put_config(w, &written, &m, err);
+		rc = layers_start(w, place, records, &m, &layers, err);
 	if (rc == 0 && client)
 		blob_places_tell(workshop_store(w), &m, client);
 	if (rc == 0)
-		rc = send(w, sink, &m, err);
+		rc = layers_send(w, &layers, &others, sink, &m, err);
+	append_layers(&m, &others);
+	if (rc == 0)
+		rc = put_config(w, &written, &m, err);
+	if (rc == 0)
+		rc = send_manifest(w, sink, &m, err);
 	for (size_t i = 0; rc == 0 && client && i < m.layer_count; i++)
 		blob_places_add(workshop_store(w), &m.layers[i].digest, &place->where.ref);
 	return rc;

@@ -28,10 +28,8 @@ static int send_blobs(struct workshop *w, struct image_sink *sink, const struct 
 	cleanup_free const struct descriptor **blobs = outgoing_blobs(out, &count);
 	if (!meanwhile)
 		return image_sink_send(sink, blobs, count, workshop_store(w), err);
-	rc = image_sink_send_feed(sink, blobs, count, packing_feed(out->packing), workshop_store(w), err);
-	if (rc == -EPIPE) /* the worker knows better why it has ended */
-		error_clear(err);
-	return rc < 0 && rc != -EPIPE ? rc : outgoing_end(out, wish, err);
+	rc = packing_send(w, out->packing, sink, blobs, count, err);
+	return rc < 0 ? rc : outgoing_end(out, wish, err);
 }
 
 static int send_image(struct workshop *w, struct image_sink *sink, const struct outgoing_wish *wish,

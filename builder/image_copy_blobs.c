@@ -75,6 +75,20 @@ int copier_move_blobs(struct copier *c, const struct descriptor *const *blobs, s
 	return rc == 0 ? move_batch(c, batch, filled, err) : rc;
 }
 
+int copier_send_packing(struct copier *c, struct packing *packing, const struct descriptor *const *blobs, size_t count,
+			struct error **err)
+{
+	cleanup_free bool *has = mem_alloc((count + 1) * sizeof(*has));
+	cleanup_free const struct descriptor **lacking = mem_alloc((count + 1) * sizeof(*lacking));
+	size_t lacking_count = 0;
+	int rc = count ? image_sink_has(c->sink, blobs, count, c->repository, has, err) : 0;
+
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		if (!has[i])
+			lacking[lacking_count++] = blobs[i];
+	return rc < 0 ? rc : packing_send(c->w, packing, c->sink, lacking, lacking_count, err);
+}
+
 int copier_move_packed(struct copier *c, struct outgoing *out, size_t i, const struct outgoing_wish *wish,
 		       const struct digest *diff_id, struct error **err)
 {

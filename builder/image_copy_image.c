@@ -167,6 +167,21 @@ static bool load_stored(struct copier *c, const struct buf *text, struct image *
 	       has_all_layers(workshop_store(c->w), image);
 }
 
+/* Layers that have no blob yet go while they are packed. */
+static int stream_stored(struct copier *c, const struct image *image, const struct outgoing_wish *wish,
+			 struct outgoing *out, struct error **err)
+{
+	int rc = outgoing_start(c->w, image, wish, c->sink, out, err);
+	size_t count = 0;
+
+	if (rc < 0)
+		return rc;
+	cleanup_free const struct descriptor **blobs = outgoing_blobs(out, &count);
+	rc = out->packing ? copier_send_packing(c, out->packing, blobs, count, err)
+			  : copier_move_blobs(c, blobs, count, err);
+	return rc < 0 ? rc : outgoing_end(out, wish, err);
+}
+
 static int copy_stored(struct copier *c, const struct image *image, struct outgoing *out, struct error **err)
 {
 	struct outgoing_wish wish;
@@ -174,6 +189,9 @@ static int copy_stored(struct copier *c, const struct image *image, struct outgo
 	size_t count = 0;
 	int rc = wish_for(c, image->manifest.format, &wish, err);
 
+	/* Who wants the digest kept is told that it cannot be before anything is sent. */
+	if (rc == 0 && !c->options->preserve_digests && image_sink_takes_feed(c->sink))
+		return stream_stored(c, image, &wish, out, err);
 	if (rc == 0)
 		rc = outgoing_prepare(c->w, image, &wish, out, err);
 	if (rc == 0)
@@ -190,8 +208,8 @@ static int copy_stored(struct copier *c, const struct image *image, struct outgo
 int copier_copy_image(struct copier *c, const struct digest *want, const struct buf *text, bool top,
 		      struct copied *copied, struct error **err)
 {
-	cleanup(outgoing_done) struct outgoing out = OUTGOING_INIT;
 	cleanup(image_done) struct image image = {0};
+	cleanup(outgoing_done) struct outgoing out = OUTGOING_INIT; /* it borrows from the image */
 	char name[DIGEST_TEXT_SIZE];
 	int rc =
 		load_stored(c, text, &image) ? copy_stored(c, &image, &out, err) : copy_from_source(c, text, &out, err);

@@ -51,6 +51,9 @@ int copier_check_change(const struct copier *copier, const char *what, struct er
 /* ---- image_copy_blobs.c ---- */
 /* Blobs as they are, those that the sink does not have. */
 int copier_move_blobs(struct copier *copier, const struct descriptor *const *blobs, size_t count, struct error **err);
+/* Blobs of the store, those that the sink does not have, and beside them those of a packing while they are made. */
+int copier_send_packing(struct copier *copier, struct packing *packing, const struct descriptor *const *blobs,
+			size_t count, struct error **err);
 /* Layer i of `out`, packed anew on the way. */
 int copier_move_packed(struct copier *copier, struct outgoing *out, size_t i, const struct outgoing_wish *wish,
 		       const struct digest *diff_id, struct error **err);

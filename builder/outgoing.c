@@ -316,7 +316,7 @@ static void take_packed(struct outgoing *out, const struct outgoing_wish *wish)
 int outgoing_end(struct outgoing *out, const struct outgoing_wish *wish, struct error **err)
 {
 	if (out->packing) {
-		int rc = packing_finish(out->packing, err);
+		int rc = packing_finish(out->packing, err); /* again is nothing, when packing_send() has done it */
 		if (rc < 0)
 			return rc;
 		take_packed(out, wish);

@@ -2,11 +2,11 @@
 #include "imagefmt/pipeline.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/process.h"
 #include "imagefmt/ring.h"
 
 /* Starting threads costs more than packing so few blocks. */
@@ -38,15 +38,6 @@ struct pipeline {
 	bool one_processor;
 };
 
-static size_t processors(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return 1;
-	return (size_t)CPU_COUNT(&set);
-}
-
 int pipeline_new(const struct pipeline_options *options, struct pipeline **pipeline, struct error **err)
 {
 	cleanup(pipeline_free) struct pipeline *p = mem_alloc(sizeof(*p));
@@ -61,7 +52,7 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **pipel
 		p->recipe = *options->recipe;
 	p->sink = options->sink;
 	p->context = options->context;
-	p->one_processor = processors() < 2;
+	p->one_processor = process_processors() < 2;
 	const struct ring_options ring = {
 		.kinds = p->packs ? 3 : 1, .block_size = CODEC_BLOCK, .dict_size = p->packs ? CODEC_DICT : 0};
 	ring_new(&ring, &p->ring);
@@ -172,7 +163,8 @@ static void run_write(void *context)
 
 static int start_threads(struct pipeline *p, struct error **err)
 {
-	size_t packers = processors() < PACKERS_MAX ? processors() : PACKERS_MAX;
+	size_t processors = process_processors();
+	size_t packers = processors < PACKERS_MAX ? processors : PACKERS_MAX;
 	int rc = 0;
 
 	p->has_threads = true;
