@@ -59,8 +59,9 @@ void plan_free(struct plan *plan)
 
 char *plan_named_image(const char *where)
 {
-	/* BuildKit's and Buildah's word for an image by its name: one of the store, under --pull, like any other. */
-	static const char *const by_name[] = {"docker-image://", "container-image://"};
+	/* BuildKit's word and Buildah's two for an image by its name: one of the store, under --pull, like any other.
+	 */
+	static const char *const by_name[] = {"docker-image://", "container-image://", "docker://"};
 
 	for (size_t i = 0; i < ARRAY_COUNT(by_name); i++)
 		if (text_has_prefix(where, by_name[i]))

@@ -151,6 +151,9 @@ word_of() {
 	[ "$(word_of --build-context "extra=http://$WEB_ADDRESS/more.tar" ctx)" = more ]
 	cooper build -q -t stored more -f - <<<$'FROM scratch\nCOPY word /word'
 	[ "$(word_of --build-context extra=docker-image://stored ctx)" = more ]
+	# As Buildah has it, too.
+	[ "$(word_of --build-context extra=docker://stored ctx)" = more ]
+	[ "$(word_of --build-context extra=container-image://stored ctx)" = more ]
 	cooper push -q stored oci:layout:v
 	[ "$(word_of --build-context "extra=oci-layout://$PWD/layout:v" ctx)" = more ]
 }
