@@ -107,13 +107,15 @@ static int keep_record(struct normaliser *n, int dirfd, const char *name, struct
 }
 
 /* Removes all that overlayfs keeps for itself; of its marks only `opaque` is ours to judge. */
-static int drop_bookkeeping(struct normaliser *n, int fd, bool is_device, bool *is_opaque, struct error **err)
+static int drop_bookkeeping(struct normaliser *n, int fd, bool is_device, bool *is_opaque, bool *has_xattrs,
+			    struct error **err)
 {
 	ssize_t size = flistxattr(fd, n->xattr_list, XATTR_LIST_SIZE);
 
 	*is_opaque = false;
 	if (size < 0 && errno != EOPNOTSUPP)
 		return error_set_errno(err, "'%s': list the attributes", buf_str(n->path));
+	*has_xattrs = size > 0;
 	for (const char *name = n->xattr_list; size > 0 && name < n->xattr_list + size; name += strlen(name) + 1) {
 		int rc = 0;
 		if (ovlmark_classify(name) != OVLMARK_KERNEL)
@@ -160,14 +162,14 @@ int normalise_time_again(struct normaliser *n, int fd, struct stat *st, struct e
 
 /* ---- each kind of thing ---- */
 
-int normalise_file(struct normaliser *n, int fd, struct stat *st, struct error **err)
+int normalise_file(struct normaliser *n, int fd, struct stat *st, bool *has_xattrs, struct error **err)
 {
 	bool is_device;
 	bool is_opaque;
 	int rc = record_device(n, fd, st, &is_device, err);
 
 	if (rc == 0)
-		rc = drop_bookkeeping(n, fd, is_device, &is_opaque, err);
+		rc = drop_bookkeeping(n, fd, is_device, &is_opaque, has_xattrs, err);
 	return rc < 0 ? rc : set_time(n, fd, /* name */ NULL, st, /* force */ false, err);
 }
 
@@ -193,10 +195,10 @@ int normalise_other(struct normaliser *n, int dirfd, const char *name, struct st
 	return 0;
 }
 
-int normalise_dir(struct normaliser *n, int fd, struct stat *st, bool *merges, struct error **err)
+int normalise_dir(struct normaliser *n, int fd, struct stat *st, bool *merges, bool *has_xattrs, struct error **err)
 {
 	bool is_opaque;
-	int rc = drop_bookkeeping(n, fd, /* is_device */ false, &is_opaque, err);
+	int rc = drop_bookkeeping(n, fd, /* is_device */ false, &is_opaque, has_xattrs, err);
 
 	/* The kernel marks every new directory; where nothing is below, the mark would hide what another parent has. */
 	if (rc == 0 && is_opaque && (!*merges || !is_in_lowers(n, buf_str(n->path))))
@@ -208,7 +210,8 @@ int normalise_dir(struct normaliser *n, int fd, struct stat *st, bool *merges, s
 int normalise_root(struct normaliser *n, int fd, struct stat *st, struct error **err)
 {
 	bool is_opaque;
-	int rc = drop_bookkeeping(n, fd, /* is_device */ false, &is_opaque, err);
+	bool has_xattrs;
+	int rc = drop_bookkeeping(n, fd, /* is_device */ false, &is_opaque, &has_xattrs, err);
 
 	if (rc == 0 && is_opaque)
 		rc = ovlmark_clear_opaque(fd, err);

@@ -25,9 +25,10 @@ CLEANUP_FOR_VALUE(struct normaliser, normaliser_done)
 
 /* Each gets what stat(2) says of the thing and leaves in *st the mtime that it now has. */
 int normalise_root(struct normaliser *n, int fd, struct stat *st, struct error **err);
-int normalise_file(struct normaliser *n, int fd, struct stat *st, struct error **err);
+/* *has_xattrs: it has attributes, or had when it came. */
+int normalise_file(struct normaliser *n, int fd, struct stat *st, bool *has_xattrs, struct error **err);
 /* *merges: whether things of lower layers can be seen in the directory that holds this one; and then, in this one. */
-int normalise_dir(struct normaliser *n, int fd, struct stat *st, bool *merges, struct error **err);
+int normalise_dir(struct normaliser *n, int fd, struct stat *st, bool *merges, bool *has_xattrs, struct error **err);
 /* Links, nodes and marks; *removed when it was one that no layer has. */
 int normalise_other(struct normaliser *n, int dirfd, const char *name, struct stat *st, bool merges, bool *removed,
 		    struct error **err);

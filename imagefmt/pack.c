@@ -26,6 +26,7 @@
 #include "imagefmt/layerroot.h"
 #include "imagefmt/layerxattr.h"
 #include "imagefmt/normalise.h"
+#include "imagefmt/packqueue.h"
 #include "imagefmt/pipeline.h"
 #include "imagefmt/tar.h"
 #include "imagefmt/tarread.h"
@@ -35,16 +36,13 @@
 #define XATTR_VALUE_SIZE ((size_t)64 << 10)
 #define HEADER_MAX ((size_t)64 << 20)
 
-/* A thread of the pipeline has failed: pipeline_finish() has the error. */
-#define BROKEN (-EPIPE)
-
 struct packer {
-	struct pipeline *pipeline;
+	struct pack_queue *queue;
 	const struct owner_table *owners; /* borrowed; may be NULL */
 	struct normaliser *normaliser;	  /* puts things in order before they are read; NULL: they are */
 	uint64_t entries;
-	struct buf path; /* of the entry at hand, relative, without '/' behind it */
-	struct buf header;
+	bool must_touch;	  /* a file's time of access cannot be left alone: it is somebody else's */
+	struct buf path;	  /* of the entry at hand, relative, without '/' behind it */
 	struct inode_table links; /* files with several names: the path of the first */
 	char *xattr_list;
 	struct buf xattr_text; /* names and values of the entry's attributes */
@@ -53,11 +51,10 @@ struct packer {
 	size_t xattr_cap;
 };
 
-static void packer_init(struct packer *p, struct pipeline *pipeline, const struct owner_table *owners)
+static void packer_init(struct packer *p, struct pack_queue *queue, const struct owner_table *owners)
 {
-	*p = (struct packer){.pipeline = pipeline, .owners = owners};
+	*p = (struct packer){.queue = queue, .owners = owners};
 	buf_init(&p->path, TAR_PATH_MAX);
-	buf_init(&p->header, HEADER_MAX);
 	buf_init(&p->xattr_text, HEADER_MAX);
 	p->xattr_list = mem_grow(NULL, XATTR_LIST_SIZE, 1);
 }
@@ -65,7 +62,6 @@ static void packer_init(struct packer *p, struct pipeline *pipeline, const struc
 static void packer_done(struct packer *p)
 {
 	buf_done(&p->path);
-	buf_done(&p->header);
 	buf_done(&p->xattr_text);
 	inode_table_done(&p->links);
 	free(p->xattr_list);
@@ -78,24 +74,19 @@ static int fail_errno(const struct packer *p, const char *what, struct error **e
 	return error_set_errno(err, "%s '%s'", what, buf_str(&p->path));
 }
 
-static int put(struct packer *p, const void *data, size_t size)
-{
-	return pipeline_write(p->pipeline, data, size) ? 0 : BROKEN;
-}
-
 static int put_entry(struct packer *p, const struct tar_entry *entry)
 {
-	buf_clear(&p->header);
-	tar_format_entry(entry, &p->header);
+	tar_format_entry(entry, pack_queue_bytes(p->queue));
 	p->entries++;
-	return put(p, p->header.data, p->header.len);
+	return pack_queue_put(p->queue);
 }
 
-static int put_padding(struct packer *p, uint64_t size)
+/* Takes the file. */
+static int put_entry_with(struct packer *p, const struct tar_entry *entry, int fd)
 {
-	static const char zeros[TAR_BLOCK];
-
-	return put(p, zeros, tar_padding(size));
+	tar_format_entry(entry, pack_queue_bytes(p->queue));
+	p->entries++;
+	return pack_queue_put_file(p->queue, fd, entry->size, entry->path);
 }
 
 static struct tar_entry entry_of(const struct packer *p, const struct stat *st, enum tar_type type)
@@ -233,40 +224,6 @@ static int changed_meanwhile(const struct packer *p, struct error **err)
 	return error_set(err, EIO, "'%s' changed while it was read", buf_str(&p->path));
 }
 
-/* Where there is room, one byte more than the file should have is asked for: so a file that has grown shows itself
- * without another system call. */
-static int put_data(struct packer *p, int fd, uint64_t size, struct error **err)
-{
-	uint64_t left = size;
-	bool saw_end = false;
-
-	while (left > 0 || !saw_end) {
-		size_t room_size;
-		char spare;
-		char *room = &spare;
-		if (left > 0) {
-			room = pipeline_room(p->pipeline, &room_size);
-			if (room == NULL)
-				return BROKEN;
-		} else {
-			room_size = 1;
-		}
-		size_t want = left < room_size ? (size_t)left + 1 : room_size;
-		ssize_t n = read(fd, room, want);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail_errno(p, "read", err);
-		if ((uint64_t)n > left || (n == 0 && left > 0))
-			return changed_meanwhile(p, err);
-		saw_end = (size_t)n < want;
-		left -= (uint64_t)n;
-		if (n > 0)
-			pipeline_filled(p->pipeline, (size_t)n);
-	}
-	return put_padding(p, size);
-}
-
 static int put_hardlink(struct packer *p, const struct stat *st, const char *first)
 {
 	struct tar_entry entry = entry_of(p, st, TAR_HARDLINK);
@@ -282,26 +239,42 @@ static const char *seen_before(struct packer *p, const struct stat *st)
 	return st->st_nlink > 1 ? inode_table_visit(&p->links, st, buf_str(&p->path)) : NULL;
 }
 
+/* O_NOATIME: else the first look at each new file would be written down (mount(8), relatime). open(2) allows it to who
+ * owns the file, and to root. */
+static int open_to_read(struct packer *p, int dirfd, const char *name, int flags, struct error **err)
+{
+	flags |= O_RDONLY | O_NOFOLLOW | O_CLOEXEC;
+	int fd = p->must_touch ? -1 : openat(dirfd, name, flags | O_NOATIME);
+
+	if (fd < 0 && (p->must_touch || errno == EPERM)) {
+		fd = openat(dirfd, name, flags);
+		p->must_touch = p->must_touch || fd >= 0;
+	}
+	return fd < 0 ? fail_errno(p, "open", err) : fd;
+}
+
 static int put_file(struct packer *p, int dirfd, const char *name, struct error **err)
 {
 	/* O_NONBLOCK: should a FIFO have taken the name meanwhile. */
-	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct marks marks;
+	cleanup_close int fd = open_to_read(p, dirfd, name, O_NONBLOCK, err);
+	struct marks marks = {0};
 	struct stat st;
 
 	if (fd < 0)
-		return fail_errno(p, "open", err);
+		return fd;
 	if (fstat(fd, &st) < 0)
 		return fail_errno(p, "stat", err);
 	if (!S_ISREG(st.st_mode))
 		return changed_meanwhile(p, err);
-	int rc = p->normaliser ? normalise_file(p->normaliser, fd, &st, err) : 0;
+	bool has_xattrs = true;
+	int rc = p->normaliser ? normalise_file(p->normaliser, fd, &st, &has_xattrs, err) : 0;
 	if (rc < 0)
 		return rc;
 	owner_see(&st);
 	const char *first = seen_before(p, &st);
 	uint64_t size = (uint64_t)st.st_size;
-	rc = read_marks(p, fd, &st, &marks, err);
+	p->xattr_count = 0;
+	rc = has_xattrs ? read_marks(p, fd, &st, &marks, err) : 0;
 	if (rc < 0)
 		return rc;
 	if (first != NULL)
@@ -310,8 +283,7 @@ static int put_file(struct packer *p, int dirfd, const char *name, struct error 
 		return put_device(p, &st, err);
 	struct tar_entry entry = entry_of(p, &st, TAR_FILE);
 	entry.size = size;
-	rc = put_entry(p, &entry);
-	return rc == 0 && size > 0 ? put_data(p, fd, size, err) : rc;
+	return size > 0 ? put_entry_with(p, &entry, take_fd(&fd)) : put_entry(p, &entry);
 }
 
 static int put_symlink(struct packer *p, int dirfd, const char *name, const struct stat *st, struct error **err)
@@ -398,21 +370,23 @@ static int put_children(struct packer *p, int dirfd, struct parent *parent, stru
 /* `merges` is of the directory that holds it. */
 static int put_directory(struct packer *p, int dirfd, const char *name, bool merges, struct error **err)
 {
-	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_close int fd = open_to_read(p, dirfd, name, O_DIRECTORY, err);
 	struct parent self = {.merges = merges};
-	struct marks marks;
+	struct marks marks = {0};
+	bool has_xattrs = true;
 	struct stat st;
 
 	if (fd < 0)
-		return fail_errno(p, "open", err);
+		return fd;
 	if (fstat(fd, &st) < 0)
 		return fail_errno(p, "stat", err);
-	int rc = p->normaliser ? normalise_dir(p->normaliser, fd, &st, &self.merges, err) : 0;
+	int rc = p->normaliser ? normalise_dir(p->normaliser, fd, &st, &self.merges, &has_xattrs, err) : 0;
 	if (rc < 0)
 		return rc;
 	struct stat seen = st;
 	owner_see(&seen);
-	rc = read_marks(p, fd, &seen, &marks, err);
+	p->xattr_count = 0;
+	rc = has_xattrs ? read_marks(p, fd, &seen, &marks, err) : 0;
 	if (rc < 0)
 		return rc;
 	buf_append_char(&p->path, '/');
@@ -510,6 +484,7 @@ static int pack(const struct pack_job *job, const struct pipeline_options *optio
 {
 	static const char zeros[2 * TAR_BLOCK];
 	cleanup(pipeline_free) struct pipeline *pipeline = NULL;
+	cleanup(pack_queue_free) struct pack_queue *queue = NULL;
 	cleanup(packer_done) struct packer p = {0};
 	/* Its own open file: the caller's may stand anywhere in the directory. */
 	cleanup_close int root = openat(job->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -519,12 +494,16 @@ static int pack(const struct pack_job *job, const struct pipeline_options *optio
 	int rc = pipeline_new(options, &pipeline, err);
 	if (rc < 0)
 		return rc;
-	packer_init(&p, pipeline, job->owners);
+	pack_queue_new(pipeline, &queue);
+	packer_init(&p, queue, job->owners);
 	rc = put_tree(&p, root, job->normalise, err);
-	if (rc < 0 && rc != BROKEN)
+	if (rc < 0 && rc != PACK_QUEUE_BROKEN)
 		return rc;
 	if (rc == 0)
-		rc = put(&p, zeros, sizeof(zeros));
+		buf_append(pack_queue_bytes(queue), zeros, sizeof(zeros));
+	rc = pack_queue_finish(queue, err);
+	if (rc < 0 && rc != PACK_QUEUE_BROKEN)
+		return rc;
 	struct pack_result packed = {.entries = p.entries};
 	rc = pipeline_finish(pipeline, &packed.diff_id, &packed.size, err);
 	if (rc < 0)

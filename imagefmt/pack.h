@@ -7,8 +7,9 @@
  * The tree's own root has an entry only where the layer says something of it (layerroot.h). Sockets are left out; a
  * file whose name begins with ".wh." is an error that names it, and so is one that changes while it is read.
  *
- * Walk and tar, hashing, compression and writing overlap in threads that end before the function returns, joined by a
- * ring of 1 MiB blocks; small layers use none. Memory stays under 40 MiB for any size.
+ * Walking, reading, hashing, compression and writing overlap in threads that end before the function returns, joined by
+ * a queue of pieces (packqueue.h) and a ring of 1 MiB blocks (ring.h); small layers use none. Memory stays under 40 MiB
+ * for any size.
  */
 #ifndef COOPER_IMAGEFMT_PACK_H
 #define COOPER_IMAGEFMT_PACK_H
@@ -34,7 +35,7 @@ struct pack_result {
 	uint64_t entries;
 };
 
-/* Called with consecutive pieces of the tar stream, from the thread that called pack_tree(). */
+/* Called with consecutive pieces of the tar stream, from one thread at a time. */
 typedef int pack_sink(const void *data, size_t size, void *context, struct error **err);
 
 /* Reads the tree below dirfd; `sink` may be NULL when only the digest is wanted. `owners` has the records of what

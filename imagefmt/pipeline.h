@@ -18,7 +18,7 @@
 struct pipeline;
 
 struct pipeline_options {
-	stream_sink *plain_sink; /* plain bytes, called from the caller's own thread; NULL when nobody wants them */
+	stream_sink *plain_sink; /* plain bytes, called from the thread that fills; NULL when nobody wants them */
 	void *plain_context;
 	const struct codec_recipe *recipe; /* NULL when only the digest is wanted */
 	stream_sink *sink;		   /* packed bytes, called from one thread at a time; NULL without a recipe */

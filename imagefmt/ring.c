@@ -7,11 +7,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "imagefmt/thread.h"
 
 #define THREADS_MAX 16
 
@@ -200,18 +200,12 @@ int ring_start(struct ring *r, void (*run)(void *context), void *context, struct
 {
 	assert(r->thread_count < THREADS_MAX);
 	struct thread *thread = &r->threads[r->thread_count];
-	sigset_t all;
-	sigset_t before;
 
 	thread->run = run;
 	thread->context = context;
-	/* Signals belong to the thread that knows what to do with them. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int code = pthread_create(&thread->id, NULL, run_thread, thread);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (code != 0)
-		return error_set(err, code, "start a thread: %s", strerror(code));
+	int rc = thread_start(&thread->id, run_thread, thread, err);
+	if (rc < 0)
+		return rc;
 	r->thread_count++;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* A tree packs to the same bytes always, and what is packed unpacks to a tree that packs to them again. */
 #include "tests/unit/imagefmt/tartree.h"
 
+#include <sched.h>
 #include <sys/sysmacros.h>
 
 #include "base/ovlmark.h"
@@ -362,6 +363,58 @@ static void the_kernels_opaque_marks_go_where_nothing_is_below(void **state)
 	fd_close(lowers[1]);
 }
 
+/* More than are read before there is a second thread. */
+static void make_many(struct tartree *t)
+{
+	for (int i = 0; i < 400; i++) {
+		cleanup_free char *dir = mem_printf("d%d", i / 7);
+		cleanup_free char *path = mem_printf("d%d/f%d", i / 7, i);
+		cleanup_free char *text = mem_printf("%0*d", i * 13 % 5000, i);
+		if (i % 7 == 0)
+			assert_int_equal(mkdirat(t->root, dir, 0755), 0);
+		make_file(t->root, path, text, 0644);
+		if (i % 11 == 0) {
+			cleanup_free char *link = mem_printf("%s.link", path);
+			assert_int_equal(linkat(t->root, path, t->root, link, 0), 0);
+		}
+	}
+}
+
+static void many_files_pack_to_the_same_on_one_processor(void **state)
+{
+	struct tartree *t = *state;
+	cpu_set_t all;
+	cpu_set_t one;
+
+	make_many(t);
+	assert_comes_back(t);
+	struct digest many = tartree_digest(t->root);
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	CPU_ZERO(&one);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	struct digest alone = tartree_digest(t->root);
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+	assert_true(digest_equal(&many, &alone));
+}
+
+static void the_time_of_access_stays(void **state)
+{
+	struct tartree *t = *state;
+	const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1600000000}};
+	struct stat st;
+
+	assert_int_equal(mkdirat(t->root, "d", 0755), 0);
+	make_file(t->root, "d/f", "text", 0644);
+	assert_int_equal(utimensat(t->root, "d/f", times, 0), 0);
+	assert_int_equal(utimensat(t->root, "d", times, 0), 0);
+	tartree_digest(t->root);
+	assert_int_equal(fstatat(t->root, "d/f", &st, 0), 0);
+	assert_int_equal(st.st_atim.tv_sec, 1000);
+	assert_int_equal(fstatat(t->root, "d", &st, 0), 0);
+	assert_int_equal(st.st_atim.tv_sec, 1000);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, tartree_setup, tartree_teardown)
 
 int main(void)
@@ -380,6 +433,8 @@ int main(void)
 		T(sockets_are_left_out),
 		T(a_sink_that_fails_ends_the_packing),
 		T(the_kernels_opaque_marks_go_where_nothing_is_below),
+		T(many_files_pack_to_the_same_on_one_processor),
+		T(the_time_of_access_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
