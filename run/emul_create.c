@@ -75,6 +75,7 @@ static void give(struct answer *answer, int fd, int flags)
 	answer->kind = ANSWER_FD;
 	answer->fd = fd;
 	answer->cloexec = flags & O_CLOEXEC;
+	answer->alone = true;
 }
 
 static void answer_open(struct emulation *e, const struct trap *trap, int dirfd, uint64_t path, int flags, mode_t mode,

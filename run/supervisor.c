@@ -181,6 +181,16 @@ static int hand_over(struct supervisor *s, const struct trap *trap, const struct
 	return respond(s, trap, &told);
 }
 
+/* First the descriptor, then ours is closed, then the number is the answer. */
+static void hand_over_alone(const struct supervisor *s, const struct trap *trap, struct answer *answer)
+{
+	int number = supervisor_give(s, trap, answer->fd, answer->cloexec);
+
+	fd_close(take_fd(&answer->fd));
+	answer->kind = ANSWER_RETURN;
+	answer->value = number;
+}
+
 static int answer_one(struct supervisor *s, const struct trap *trap)
 {
 	struct answer answer = {.kind = ANSWER_CONTINUE, .fd = -1};
@@ -191,6 +201,8 @@ static int answer_one(struct supervisor *s, const struct trap *trap)
 	s->answered++;
 	if (answer.kind == ANSWER_LATER)
 		return 0;
+	if (answer.kind == ANSWER_FD && answer.alone)
+		hand_over_alone(s, trap, &answer);
 	int rc = answer.kind == ANSWER_FD ? hand_over(s, trap, &answer) : respond(s, trap, &answer);
 	fd_close(answer.fd);
 	/* Killed meanwhile: nobody waits for it any more. */

@@ -47,6 +47,10 @@ struct answer {
 	int64_t value;
 	int fd;	      /* ANSWER_FD: the supervisor closes it. Never O_PATH: the kernel refuses those (EBADF) */
 	bool cloexec; /* ANSWER_FD */
+	/* ANSWER_FD: the caller goes on when we have closed ours, not before. What a close(2) of its own does then
+	 * (flock(2) gives up, a program that was written can be executed) does not wait for us. It costs a second
+	 * round. */
+	bool alone;
 };
 
 /* Fills *answer, which comes as ANSWER_CONTINUE. It is called for one trap at a time and does not block: what it opens

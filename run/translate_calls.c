@@ -77,6 +77,11 @@
 		.count = EMUL_PRCTL_OPTION_COUNT + 3                                                       \
 	}
 
+#define TELLS_ADDRESS(name, n)                                                                                      \
+	{                                                                                                           \
+		.arch = NATIVE, .number = SYS_##name, .when = {.arg = (n), .mask = UINT32_MAX}, .action = TRAP_STOP \
+	}
+
 /* What only names a thing is opened where it is used. */
 #define OPEN(name, n, function)                                                                                  \
 	{                                                                                                        \
@@ -369,18 +374,22 @@ static const struct trap_entry entries[] = {
 	TRACE(connect),
 	{.arch = NATIVE, .number = SYS_sendto, .when = {.arg = 4, .mask = UINT32_MAX}, .action = TRAP_STOP},
 	ALLOW(listen),
-	ALLOW(accept),
-	ALLOW(accept4),
-	ALLOW(getsockname),
-	ALLOW(getpeername),
-	ALLOW(recvfrom),
+	/* What the kernel calls a socket, or its user, the step would call otherwise. */
+	TELLS_ADDRESS(accept, 1),
+	TELLS_ADDRESS(accept4, 1),
+	TRACE(getsockname),
+	TRACE(getpeername),
+	TELLS_ADDRESS(recvfrom, 4),
 	TRACE(sendmsg),
-	ALLOW(recvmsg),
+	TRACE(recvmsg),
 	TRACE(sendmmsg),
-	ALLOW(recvmmsg),
+	TRACE(recvmmsg),
 	ALLOW(shutdown),
 	ALLOW(setsockopt),
-	ALLOW(getsockopt),
+	{.arch = NATIVE,
+	 .number = SYS_getsockopt,
+	 .when = {.arg = 2, .mask = UINT32_MAX, .values = {SO_PEERCRED}, .count = 1},
+	 .action = TRAP_STOP},
 	/* Time. */
 	ALLOW(nanosleep),
 	ALLOW(clock_nanosleep),

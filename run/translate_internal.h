@@ -70,6 +70,8 @@ struct translation {
 	struct traced *traced; /* translate_trace.c */
 	pid_t self;
 	bool has_signal_scope;
+	struct socket_name *socket_names; /* translate_names.c */
+	size_t socket_name_count;
 	uint64_t execs, stops; /* for the trace */
 };
 
@@ -150,6 +152,7 @@ struct trace_regs {
 	int64_t number; /* of the call that is under way; -1: none */
 	int64_t result;
 	uint64_t args[TRAP_ARGS];
+	uint64_t note;	     /* what translate_call() wants to be told in translate_call_done() */
 	uint64_t native[32]; /* the architecture's own */
 };
 /* A thread stands before a call that the filter has stopped. */
@@ -164,14 +167,17 @@ struct exec_plan; /* what the loader of a thread that executes will be told */
 struct exec_plan **trace_exec_plan(struct translation *t, pid_t tid);
 void translate_exec_done(struct translation *t, pid_t tid, const struct exec_plan *plan);
 /* Other calls that stop: bind, connect, … With regs->number -1 the call is left out and regs->result is what it gives.
- */
-void translate_call(struct translation *t, pid_t tid, struct trace_regs *regs, bool *changed);
-void translate_call_done(struct translation *t, pid_t tid, struct trace_regs *regs);
+ * True when others are kept still until it is done. */
+bool translate_call(struct translation *t, pid_t tid, struct trace_regs *regs, bool *changed);
+/* Behind it, with the arguments that the step gave: the call was `asked`, and regs->number was carried out. */
+void translate_call_done(struct translation *t, pid_t tid, struct trace_regs *regs, int asked);
 /* Is it a call that waits for an answer of ours? */
 bool translation_answers(int number);
 /* Whoever shares the caller's memory stands still while the kernel reads what we have written there. */
 bool trace_hold_others(struct translation *t, pid_t tid); /* true when there is somebody */
 void trace_let_others_go(struct translation *t, pid_t tid);
+/* The same when the thread, which goes on, waits in the kernel: what was to be read has been read. */
+void trace_let_others_go_when_asleep(struct translation *t, pid_t tid);
 /* A process of ours that is not the step's. */
 void trace_add_helper(struct translation *t, pid_t pid);
 void trace_new(struct translation *t);
@@ -179,6 +185,20 @@ void trace_release(struct translation *t);
 void trace_free(struct translation *t);
 void exec_plan_free(struct exec_plan *plan);
 CLEANUP_FOR(struct exec_plan, exec_plan_free)
+
+/* ---- translate_names.c: addresses and credentials that the kernel tells the step ---- */
+/* A socket was bound: the kernel calls it `real`, the step `shown`. */
+void names_note(struct translation *t, const char *real, const char *shown);
+void names_free(struct translation *t);
+/* Calls whose answer is one of these. Before: what has to be known behind it goes to regs->note. */
+bool names_are_asked(struct translation *t, const struct trap *trap, struct trace_regs *regs);
+/* Behind: what is there is shown as the step knows it. */
+void names_show(struct translation *t, const struct trap *trap, const struct trace_regs *regs);
+/* The credentials in a message that `task` is about to send: as the kernel will let us claim them. True when there are
+ * some. */
+bool names_claim(const struct task *task, char *control, size_t size);
+/* What the kernel is to be told instead of the step's path: the length, or -ENAMETOOLONG, -ENOENT. */
+int pass_kernel_name(struct translation *t, const struct spot *spot, char *text, size_t size);
 
 /* ---- The handlers, by file ---- */
 /* translate_open.c */

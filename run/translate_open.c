@@ -28,16 +28,17 @@ struct request {
 	mode_t mode;
 };
 
+static bool wants_to_write(const struct request *request)
+{
+	return (request->flags & O_ACCMODE) != O_RDONLY || request->flags & O_TRUNC;
+}
+
 static void give(struct answer *answer, int fd, const struct request *request)
 {
 	answer->kind = ANSWER_FD;
 	answer->fd = fd;
 	answer->cloexec = request->flags & O_CLOEXEC;
-}
-
-static bool wants_to_write(const struct request *request)
-{
-	return (request->flags & O_ACCMODE) != O_RDONLY || request->flags & O_TRUNC;
+	answer->alone = wants_to_write(request);
 }
 
 /* The thing that an O_PATH descriptor of ours holds, opened anew. */

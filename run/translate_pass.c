@@ -23,8 +23,7 @@
 #include "run/loader/protocol.h"
 #include "run/translate_internal.h"
 
-/* What the kernel is to be told instead of the step's path. */
-static int name_for_kernel(struct translation *t, const struct spot *spot, char *text, size_t size)
+int pass_kernel_name(struct translation *t, const struct spot *spot, char *text, size_t size)
 {
 	const char *path = buf_str(&spot->path);
 	char proc[FD_PROC_PATH_SIZE];
@@ -53,8 +52,10 @@ static uint64_t slot_of(const struct task *task, pid_t tid)
 		       : 0;
 }
 
-/* Where in the slot what is written: a path or an address, and the header of a message that has it. */
+/* Where in the slot what is written: a path or an address; the header of a message that has it; its control data. */
 #define HEADER_AT 256
+#define CONTROL_AT 512
+#define CONTROL_MAX ((size_t)2048)
 
 /* An address with a path: written into the caller's slot as the kernel is to read it. Its new size, or -errno. */
 static int write_address(struct translation *t, const struct trap *trap, struct sockaddr_un *address, size_t size,
@@ -75,7 +76,7 @@ static int write_address(struct translation *t, const struct trap *trap, struct 
 		rc = view_check_writable(&spot);
 	memset(address->sun_path, 0, sizeof(address->sun_path));
 	if (rc == 0)
-		rc = name_for_kernel(t, &spot, address->sun_path, sizeof(address->sun_path));
+		rc = pass_kernel_name(t, &spot, address->sun_path, sizeof(address->sun_path));
 	if (rc < 0)
 		return rc;
 	size = offsetof(struct sockaddr_un, sun_path) + (size_t)rc + 1;
@@ -122,19 +123,44 @@ static bool translate_address(struct translation *t, const struct trap *trap, st
 
 /* ---- Messages ---- */
 
+/* The message's control data, when credentials are in it: copied, and as the kernel will take them. */
+static bool claim_credentials(struct translation *t, const struct trap *trap, const struct msghdr *header,
+			      char control[CONTROL_MAX])
+{
+	const struct task *task = view_task(t, trap);
+	uint64_t at = (uint64_t)(uintptr_t)header->msg_control;
+
+	return task && header->msg_controllen >= sizeof(struct cmsghdr) && header->msg_controllen <= CONTROL_MAX &&
+	       emul_read(&t->emulation, trap, at, control, header->msg_controllen) == 0 &&
+	       names_claim(task, control, header->msg_controllen);
+}
+
 static bool translate_message(struct translation *t, const struct trap *trap, struct trace_regs *regs)
 {
+	_Alignas(struct cmsghdr) char control[CONTROL_MAX];
 	struct sockaddr_un address;
 	struct msghdr header;
+	int rc = 0;
 
-	if (emul_read(&t->emulation, trap, regs->args[1], &header, sizeof(header)) < 0 ||
-	    !read_address(t, trap, (uint64_t)(uintptr_t)header.msg_name, header.msg_namelen, &address))
+	if (emul_read(&t->emulation, trap, regs->args[1], &header, sizeof(header)) < 0)
 		return false;
-	size_t size = header.msg_namelen > sizeof(address) ? sizeof(address) : header.msg_namelen;
-	int rc = write_address(t, trap, &address, size, /* makes */ false);
-	uint64_t slot = rc < 0 ? 0 : slot_of(view_task(t, trap), trap->tid);
-	header.msg_name = (void *)(uintptr_t)slot;
-	header.msg_namelen = (socklen_t)rc;
+	bool has_path = read_address(t, trap, (uint64_t)(uintptr_t)header.msg_name, header.msg_namelen, &address) != 0;
+	bool has_credentials = claim_credentials(t, trap, &header, control);
+	if (!has_path && !has_credentials)
+		return false;
+	uint64_t slot = slot_of(view_task(t, trap), trap->tid);
+	if (!slot)
+		rc = -EACCES;
+	if (rc == 0 && has_path) {
+		size_t size = header.msg_namelen > sizeof(address) ? sizeof(address) : header.msg_namelen;
+		rc = write_address(t, trap, &address, size, /* makes */ false);
+		header.msg_name = (void *)(uintptr_t)slot;
+		header.msg_namelen = (socklen_t)rc;
+	}
+	if (rc >= 0 && has_credentials) {
+		rc = emul_write(&t->emulation, trap, slot + CONTROL_AT, control, header.msg_controllen);
+		header.msg_control = (void *)(uintptr_t)(slot + CONTROL_AT);
+	}
 	if (rc >= 0)
 		rc = emul_write(&t->emulation, trap, slot + HEADER_AT, &header, sizeof(header));
 	if (rc < 0)
@@ -146,22 +172,45 @@ static bool translate_message(struct translation *t, const struct trap *trap, st
 
 #define MESSAGES_MAX 1024 /* UIO_MAXIOV */
 
-/* Several at once: with paths nobody sends them so, and the answer would have to be carried back. */
+static bool needs_translation(struct translation *t, const struct trap *trap, const struct msghdr *header)
+{
+	_Alignas(struct cmsghdr) char control[CONTROL_MAX];
+	struct sockaddr_un address;
+
+	return read_address(t, trap, (uint64_t)(uintptr_t)header->msg_name, header->msg_namelen, &address) ||
+	       claim_credentials(t, trap, header, control);
+}
+
+/* Several at once: those before the first that has to be changed, or that one alone. Who sends them sends the rest then
+ * (sendmmsg(2), "RETURN VALUE"). */
 static bool translate_messages(struct translation *t, const struct trap *trap, struct trace_regs *regs)
 {
-	struct sockaddr_un address;
 	struct mmsghdr message;
 
 	for (uint64_t i = 0; i < regs->args[2] && i < MESSAGES_MAX; i++) {
 		if (emul_read(&t->emulation, trap, regs->args[1] + i * sizeof(message), &message, sizeof(message)) < 0)
 			return false;
-		if (!read_address(t, trap, (uint64_t)(uintptr_t)message.msg_hdr.msg_name, message.msg_hdr.msg_namelen,
-				  &address))
+		if (!needs_translation(t, trap, &message.msg_hdr))
 			continue;
-		leave_out(regs, -EOPNOTSUPP);
-		return true;
+		if (i > 0) {
+			regs->args[2] = i;
+			return true;
+		}
+		regs->number = SYS_sendmsg;
+		regs->args[2] = regs->args[3];
+		return translate_message(t, trap, regs);
 	}
 	return false;
+}
+
+/* One of several was sent: its length goes where the others would have theirs. */
+static void count_message(struct translation *t, const struct trap *trap, struct trace_regs *regs)
+{
+	uint32_t length = (uint32_t)regs->result;
+
+	if (regs->result >= 0 && emul_write(&t->emulation, trap, regs->args[1] + offsetof(struct mmsghdr, msg_len),
+					    &length, sizeof(length)) == 0)
+		regs->result = 1;
 }
 
 /* The socket that was made has the mode that the umask says; the kernel's own is 0. */
@@ -182,6 +231,9 @@ static void dress_socket(struct translation *t, const struct trap *trap, uint64_
 		return;
 	if (make_dressed(t, spot.fd, 0777 & ~umask, &owner) < 0)
 		return;
+	char real[sizeof(bound.sun_path)];
+	if (pass_kernel_name(t, &spot, real, sizeof(real)) > 0)
+		names_note(t, real, path);
 }
 
 /* ---- Paths ---- */
@@ -192,7 +244,7 @@ static int write_path(struct translation *t, const struct trap *trap, const stru
 	struct task *task = view_task(t, trap);
 	uint64_t slot = task ? slot_of(task, trap->tid) : 0;
 	char path[PATH_MAX];
-	int rc = !slot || spot->is_magic ? -EACCES : name_for_kernel(t, spot, path, sizeof(path));
+	int rc = !slot || spot->is_magic ? -EACCES : pass_kernel_name(t, spot, path, sizeof(path));
 
 	if (rc == 0) /* the root itself */
 		snprintf(path, sizeof(path), ".");
@@ -263,22 +315,33 @@ static bool translate_one(struct translation *t, const struct trap *trap, struct
 	}
 }
 
-/* Who else could change what is read here, before the kernel reads it, stands still until it has. */
-void translate_call(struct translation *t, pid_t tid, struct trace_regs *regs, bool *changed)
+/* Who else could change what is read here, before the kernel reads it, stands still until it has. What the kernel tells
+ * nobody can change before: there everybody goes on, and may be who has to send it. */
+bool translate_call(struct translation *t, pid_t tid, struct trace_regs *regs, bool *changed)
 {
 	const struct trap trap = {.tid = tid, .number = (int)regs->number};
-	bool holds = trace_hold_others(t, tid);
 
+	if (names_are_asked(t, &trap, regs)) {
+		*changed = true;
+		return false;
+	}
+	bool holds = trace_hold_others(t, tid);
 	*changed = translate_one(t, &trap, regs) || holds;
-	if (regs->number < 0)
-		trace_let_others_go(t, tid);
+	if (regs->number >= 0)
+		return holds;
+	trace_let_others_go(t, tid);
+	return false;
 }
 
-void translate_call_done(struct translation *t, pid_t tid, struct trace_regs *regs)
+void translate_call_done(struct translation *t, pid_t tid, struct trace_regs *regs, int asked)
 {
-	struct trap trap = {.tid = tid, .number = (int)regs->number};
+	struct trap trap = {.tid = tid, .number = asked};
 
 	trace_let_others_go(t, tid);
+	if (asked == SYS_sendmmsg && regs->number == SYS_sendmsg)
+		count_message(t, &trap, regs);
+	else if (regs->result >= 0)
+		names_show(t, &trap, regs);
 	if (regs->number == SYS_bind && regs->result == 0)
 		dress_socket(t, &trap, regs->args[1], regs->args[2]);
 }

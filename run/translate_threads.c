@@ -2,6 +2,7 @@
  * The threads that are traced: a table by their ids, and keeping those still that share a memory.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "run/translate_trace_internal.h"
 
 struct traced_thread **traced_place(struct translation *t, pid_t tid)
@@ -128,6 +130,35 @@ bool trace_hold_others(struct translation *t, pid_t tid)
 		}
 	}
 	return holds;
+}
+
+/* proc_pid_stat(5): the state behind the name, which may hold anything. Waiting for memory is another one, 'D'. */
+static bool is_asleep(pid_t tid)
+{
+	cleanup_free char *path = mem_printf("/proc/%d/stat", tid);
+	cleanup(buf_done) struct buf text = BUF_INIT(4096);
+
+	if (fd_read_file(AT_FDCWD, path, &text, NULL) < 0)
+		return false;
+	const char *at = strrchr(buf_str(&text), ')');
+	return at && strncmp(at, ") S", 3) == 0;
+}
+
+void trace_let_others_go_when_asleep(struct translation *t, pid_t tid)
+{
+	const struct timespec pause = {.tv_nsec = 100000};
+
+	for (unsigned i = 0; i < HOLD_ROUNDS; i++) {
+		siginfo_t info = {0};
+		/* It has come to an end of the call: that is heard of by who waits for it. */
+		if (waitid(P_PID, (id_t)tid, &info, WEXITED | WSTOPPED | WNOWAIT | WNOHANG | __WALL) < 0 || info.si_pid)
+			return;
+		if (is_asleep(tid)) {
+			trace_let_others_go(t, tid);
+			return;
+		}
+		nanosleep(&pause, NULL);
+	}
 }
 
 void trace_let_others_go(struct translation *t, pid_t tid)

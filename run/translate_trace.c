@@ -172,14 +172,14 @@ static bool split_range(struct traced_thread *thread, struct trace_regs *regs)
 static void hear_call(struct translation *t, pid_t tid)
 {
 	struct trace_regs regs;
-	bool changed = false;
+	bool changed = false, holds = false;
 
 	t->stops++;
 	if (trace_read_regs(tid, &regs) < 0) {
 		go_on(tid, 0);
 		return;
 	}
-	const struct trace_regs original = regs;
+	struct trace_regs original = regs;
 	if (!t->is_armed) {
 		/* Of the child that sets the step up: its init, which is ours. */
 		go_on(tid, 0);
@@ -198,7 +198,8 @@ static void hear_call(struct translation *t, pid_t tid)
 			trace_restore_after(t, tid, &original);
 		changed |= thread->restore != NULL;
 	} else {
-		translate_call(t, tid, &regs, &changed);
+		holds = translate_call(t, tid, &regs, &changed);
+		original.note = regs.note;
 		if (changed && regs.number >= 0)
 			trace_restore_after(t, tid, &original);
 	}
@@ -208,6 +209,8 @@ static void hear_call(struct translation *t, pid_t tid)
 		go_to_exit(tid);
 	else
 		go_on(tid, 0);
+	if (holds)
+		trace_let_others_go_when_asleep(t, tid);
 }
 
 /* Behind a call whose arguments were changed. */
@@ -231,8 +234,11 @@ static void hear_exit(struct translation *t, pid_t tid)
 			regs.number = original->number;
 		}
 		thread->again_first = thread->again_last = 0;
+		if (original) {
+			regs.note = original->note;
+			translate_call_done(t, tid, &regs, (int)original->number);
+		}
 		trace_write_regs(tid, &regs);
-		translate_call_done(t, tid, &regs);
 	}
 	go_on(tid, 0);
 }
