@@ -42,6 +42,8 @@ static int fetch_one(struct registry_client *client, const struct reference *sub
 	for (size_t i = 0; i < m.layer_count && rc == 0; i++) {
 		if (strcmp(m.layers[i].media_type, BUNDLE_TYPE) != 0)
 			continue;
+		if (m.layers[i].size > signature_list_room(list))
+			break;
 		struct signature *added = signature_list_add(list, SIGNATURE_BUNDLE, name);
 		rc = registry_get_blob(client, subject, &m.layers[i], SIGNATURE_SIZE_MAX, &added->bytes, err);
 	}
@@ -53,11 +55,12 @@ int sign_bundle_fetch(struct registry_client *client, const struct reference *re
 {
 	cleanup(image_index_done) struct image_index index = {0};
 	cleanup(reference_done) struct reference subject = {0};
-	size_t before = list->count;
 
 	repository_at(ref, manifest, &subject);
 	int rc = registry_referrers(client, &subject, BUNDLE_TYPE, &index, err);
-	for (size_t i = 0; i < index.manifest_count && rc == 0 && list->count - before < SIGNATURES_MAX; i++)
+	/* Who lists them may list any number, with nothing behind them. */
+	size_t count = index.manifest_count < SIGNATURES_MAX ? index.manifest_count : SIGNATURES_MAX;
+	for (size_t i = 0; i < count && rc == 0 && signature_list_room(list) > 0; i++)
 		rc = fetch_one(client, &subject, &index.manifests[i], list, err);
 	return rc < 0 ? error_prefix(err, "what refers to the manifest") : 0;
 }

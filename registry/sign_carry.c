@@ -154,6 +154,8 @@ static int put_artifact(const struct signature_origin *from, const struct descri
 		rc = manifest_parse(buf_str(&text), text.len, digest_format(&artifact->digest, name), &m, err);
 	if (rc == 0)
 		rc = copy_blob(from, &here, &m.config, to, &there, err);
+	if (rc == 0 && m.layer_count > SIGNATURES_MAX)
+		rc = error_set(err, E2BIG, "%s has %zu blobs, more than %d", name, m.layer_count, SIGNATURES_MAX);
 	for (size_t i = 0; rc == 0 && i < m.layer_count; i++)
 		rc = copy_blob(from, &here, &m.layers[i], to, &there, err);
 	there.digest = artifact->digest;

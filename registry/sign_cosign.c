@@ -71,13 +71,14 @@ static bool is_signature(const struct descriptor *layer)
 static int fetch_layers(struct registry_client *client, const struct reference *place, const struct manifest *m,
 			struct signature_list *list, struct error **err)
 {
-	size_t before = list->count;
 	int rc = 0;
 
-	for (size_t i = 0; i < m->layer_count && rc == 0 && list->count - before < SIGNATURES_MAX; i++) {
+	for (size_t i = 0; i < m->layer_count && rc == 0; i++) {
 		const struct descriptor *layer = &m->layers[i];
 		if (!is_signature(layer))
 			continue;
+		if (layer->size > signature_list_room(list))
+			break;
 		struct signature *added = signature_list_add(list, SIGNATURE_COSIGN, place->tag);
 		added->cosign = mem_strdup(strlist_env_get(&layer->annotations, COSIGN_ANNOTATION));
 		strlist_append_all(&added->annotations, &layer->annotations);

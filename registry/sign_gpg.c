@@ -261,7 +261,9 @@ static int judge(int status_fd, int exit_status, struct error **err)
 
 int gpg_keyring_verify(struct gpg_keyring *keyring, const struct buf *message, struct buf *content, struct error **err)
 {
-	static const char *const words[] = {"--status-fd", "3", "--output", "-", "--decrypt", NULL};
+	/* A message of some kilobytes may say gigabytes: without the limit gpg would go on for as long as it may. */
+	cleanup_free char *most = mem_printf("%zu", content->max - content->len);
+	const char *const words[] = {"--status-fd", "3", "--max-output", most, "--output", "-", "--decrypt", NULL};
 	cleanup_close int status = memfd_create("gpg-status", MFD_CLOEXEC);
 	size_t before = content->len;
 	cleanup(gpg_run_done) struct gpg_run run = {.fd = {.from = status, .to = STATUS_FD},

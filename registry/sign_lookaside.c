@@ -24,7 +24,7 @@ static int fetch_http(struct registry_client *client, const char *url, struct bu
 	cleanup(http_request_done) struct http_request request = {0};
 	cleanup(http_answer_done) struct http_answer answer = {0};
 
-	http_request_init(&request, "GET", mem_strdup(url), SIGNATURE_SIZE_MAX);
+	http_request_init(&request, "GET", mem_strdup(url), text->max);
 	int rc = http_transport_perform(client->transport, &request, &answer, err);
 	if (rc == 0 && !http_answer_is_success(&answer))
 		rc = http_answer_error("GET", &answer, err);
@@ -37,7 +37,7 @@ static int fetch_http(struct registry_client *client, const char *url, struct bu
 static int read_numbered(struct registry_client *client, const char *place, struct signature_list *list,
 			 struct error **err)
 {
-	cleanup(buf_done) struct buf text = BUF_INIT(SIGNATURE_SIZE_MAX);
+	cleanup(buf_done) struct buf text = BUF_INIT(signature_list_room(list));
 	int rc = client ? fetch_http(client, place, &text, err) : fd_read_user_file(place, &text, err);
 
 	return rc < 0 ? rc : signature_from_file(&text, place, list, err);
@@ -46,7 +46,7 @@ static int read_numbered(struct registry_client *client, const char *place, stru
 /* `client` NULL: files. */
 static int read_all(struct registry_client *client, const char *stem, struct signature_list *list, struct error **err)
 {
-	for (unsigned n = 1; n <= SIGNATURES_MAX; n++) {
+	for (unsigned n = 1; signature_list_room(list) > 0; n++) {
 		cleanup_free char *place = mem_printf("%ssignature-%u", stem, n);
 		cleanup_error struct error *why = NULL;
 		int rc = read_numbered(client, place, list, &why);

@@ -39,6 +39,18 @@ struct signature *signature_list_add(struct signature_list *list, enum signature
 	return added;
 }
 
+size_t signature_list_room(const struct signature_list *list)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+		used += list->items[i].bytes.len;
+	if (list->count >= SIGNATURES_MAX || used >= SIGNATURES_SIZE_MAX)
+		return 0;
+	size_t left = SIGNATURES_SIZE_MAX - used;
+	return left < SIGNATURE_SIZE_MAX ? left : SIGNATURE_SIZE_MAX;
+}
+
 void claim_done(struct claim *claim)
 {
 	free(claim->name);

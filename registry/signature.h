@@ -14,7 +14,8 @@
 #include "imagefmt/digest.h"
 
 #define SIGNATURE_SIZE_MAX ((size_t)4 << 20)
-#define SIGNATURES_MAX 128 /* of one manifest in one place; further ones are not looked at */
+#define SIGNATURES_MAX 128		       /* of one manifest; further ones are not looked at */
+#define SIGNATURES_SIZE_MAX ((size_t)16 << 20) /* of all in a list together: anybody may have put them there */
 
 enum signature_format { SIGNATURE_GPG, SIGNATURE_COSIGN, SIGNATURE_BUNDLE };
 
@@ -36,6 +37,8 @@ void signature_list_done(struct signature_list *list);
 CLEANUP_FOR_VALUE(struct signature_list, signature_list_done)
 /* A new, empty one at the end; the pointer holds until the next call. */
 struct signature *signature_list_add(struct signature_list *list, enum signature_format format, const char *where);
+/* How large the next one may be; 0 when the list is full. */
+size_t signature_list_room(const struct signature_list *list);
 
 /* What a signature says: this manifest is the image of this name. */
 struct claim {

@@ -19,7 +19,8 @@ static bool is_tag(const char *text)
 	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == strlen(text);
 }
 
-static int read_page(const struct http_answer *answer, struct strlist *tags, struct error **err)
+/* `seen` has the tags as keys: a repository may have a hundred thousand. */
+static int read_page(const struct http_answer *answer, struct strlist *tags, json_t *seen, struct error **err)
 {
 	cleanup_json json_t *root = NULL;
 	cleanup(strlist_done) struct strlist page = {0};
@@ -32,8 +33,10 @@ static int read_page(const struct http_answer *answer, struct strlist *tags, str
 	for (size_t i = 0; rc >= 0 && i < page.count; i++) {
 		if (!is_tag(page.items[i]))
 			return error_set(err, EBADMSG, "list of tags: '%s' is not a tag", page.items[i]);
-		if (!strlist_contains(tags, page.items[i]))
-			strlist_append(tags, page.items[i]);
+		if (json_object_get(seen, page.items[i]))
+			continue;
+		json_set_bool(seen, page.items[i], true);
+		strlist_append(tags, page.items[i]);
 	}
 	return rc;
 }
@@ -48,7 +51,7 @@ static char *next_page(const struct session *session, const struct http_answer *
 }
 
 /* *url is where the page is, and becomes where the next one is, or NULL. */
-static int ask_page(struct session *session, char **url, struct strlist *tags, struct error **err)
+static int ask_page(struct session *session, char **url, struct strlist *tags, json_t *seen, struct error **err)
 {
 	cleanup(http_request_done) struct http_request request = {0};
 	cleanup(http_answer_done) struct http_answer answer = {0};
@@ -59,7 +62,7 @@ static int ask_page(struct session *session, char **url, struct strlist *tags, s
 	if (rc == 0 && !http_answer_is_success(&answer))
 		rc = session_refused(session, "GET", &answer, err);
 	if (rc == 0)
-		rc = read_page(&answer, tags, err);
+		rc = read_page(&answer, tags, seen, err);
 	/* A page that brings nothing new ends it, whatever the registry says. */
 	if (rc == 0 && tags->count > before)
 		*url = next_page(session, &answer, tags);
@@ -70,6 +73,7 @@ int registry_tags(struct registry_client *client, const struct reference *ref, s
 {
 	cleanup(session_free) struct session *session = NULL;
 	cleanup_free char *name = reference_repository(ref);
+	cleanup_json json_t *seen = json_object();
 	int rc = docker_check_reference(ref, err);
 
 	if (rc < 0)
@@ -79,6 +83,6 @@ int registry_tags(struct registry_client *client, const struct reference *ref, s
 		rc = session_ready(session, err);
 	cleanup_free char *url = rc == 0 ? session_url(session, "tags/list") : NULL;
 	for (int page = 0; rc == 0 && url && page < PAGES_MAX; page++)
-		rc = ask_page(session, &url, tags, err);
+		rc = ask_page(session, &url, tags, seen, err);
 	return rc < 0 ? error_prefix(err, "tags of %s", name) : 0;
 }
