@@ -29,6 +29,7 @@ struct sbom_package {
 struct sbom_packages {
 	struct sbom_package *items; /* as the databases have them */
 	size_t count;
+	bool are_too_many; /* there are more, which are not in the list */
 	char *distribution; /* ID of os-release, "" when there is none */
 	char *release;	    /* VERSION_ID, or "" */
 };

@@ -43,10 +43,11 @@ struct record {
 /* Ends a record: a package comes of it when it has a name and a version. */
 static void end_record(struct record *record, const char *kind, struct sbom_packages *packages)
 {
-	bool is_package = record->name && *record->name && record->version && *record->version && !record->is_absent &&
-			  packages->count < PACKAGES_MAX;
+	bool is_package = record->name && *record->name && record->version && *record->version && !record->is_absent;
 
-	if (is_package) {
+	if (is_package && packages->count == PACKAGES_MAX)
+		packages->are_too_many = true;
+	else if (is_package) {
 		packages->items = mem_grow(packages->items, packages->count + 1, sizeof(*packages->items));
 		packages->items[packages->count++] = (struct sbom_package){
 			.kind = mem_strdup(kind),
@@ -150,7 +151,7 @@ static int read_file(int root, const char *path, struct buf *text, struct error 
 /* Distroless images have a file for each package here. */
 #define STATUS_FOLDER "var/lib/dpkg/status.d"
 
-static void list_status_folder(int root, struct strlist *names)
+static void list_status_folder(int root, struct strlist *names, bool *are_too_many)
 {
 	int fd = rootpath_open(root, STATUS_FOLDER, O_RDONLY | O_DIRECTORY, 0, NULL);
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
@@ -159,9 +160,12 @@ static void list_status_folder(int root, struct strlist *names)
 		fd_close(fd);
 		return;
 	}
-	for (const struct dirent *entry; names->count < PACKAGES_MAX && (entry = readdir(directory));)
-		if (*entry->d_name != '.')
-			strlist_append(names, entry->d_name);
+	for (const struct dirent *entry; !*are_too_many && (entry = readdir(directory));) {
+		if (*entry->d_name == '.')
+			continue;
+		strlist_append(names, entry->d_name);
+		*are_too_many = names->count > 2 * PACKAGES_MAX; /* each may have a list of checksums beside it */
+	}
 	closedir(directory);
 	strlist_sort(names);
 }
@@ -171,8 +175,8 @@ static int read_status_folder(int root, struct sbom_packages *packages, struct e
 	cleanup(strlist_done) struct strlist names = {0};
 	int rc = 0;
 
-	list_status_folder(root, &names);
-	for (size_t i = 0; rc >= 0 && i < names.count; i++) {
+	list_status_folder(root, &names, &packages->are_too_many);
+	for (size_t i = 0; rc >= 0 && !packages->are_too_many && i < names.count; i++) {
 		cleanup(buf_done) struct buf text = BUF_INIT(DATABASE_SIZE_MAX);
 		cleanup_free char *path = mem_printf(STATUS_FOLDER "/%s", names.items[i]);
 		if (text_has_suffix(path, ".md5sums"))
@@ -220,6 +224,9 @@ static int find_task(struct workshop *w, void *context, struct buf *result, stru
 
 	if (rc >= 0)
 		rc = read_databases(rootfs_fd(rootfs), &packages, err);
+	/* A list that leaves some out would say that they are not there. */
+	if (rc >= 0 && packages.are_too_many)
+		rc = error_set(err, EFBIG, "there are more than %d", PACKAGES_MAX);
 	if (rc < 0)
 		return rc;
 	buf_printf(result, "%s\t%s\n", packages.distribution, packages.release);

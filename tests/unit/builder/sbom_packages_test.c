@@ -84,6 +84,21 @@ static void os_release_is_read_with_and_without_quotes(void **state)
 	}
 }
 
+static void says_that_it_has_not_listed_all(void **state)
+{
+	cleanup(sbom_packages_done) struct sbom_packages packages = {0};
+	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
+
+	for (int i = 0; i < 20000; i++)
+		buf_printf(&text, "P:p%d\nV:1\n\n", i);
+	sbom_parse_apk(buf_str(&text), &packages);
+	assert_int_equal(packages.count, 20000);
+	assert_false(packages.are_too_many);
+	sbom_parse_apk("P:x\nV:1\n", &packages);
+	assert_int_equal(packages.count, 20000);
+	assert_true(packages.are_too_many);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -93,6 +108,7 @@ int main(void)
 		cmocka_unit_test(what_a_terminal_would_obey_is_taken_out),
 		cmocka_unit_test(nothing_gives_nothing),
 		cmocka_unit_test(os_release_is_read_with_and_without_quotes),
+		cmocka_unit_test(says_that_it_has_not_listed_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
