@@ -108,7 +108,7 @@ setup() {
 	assert_output_has NoEmptyContinuation
 }
 
-@test "escape=\` changes continuation and expansion, not RUN bodies" {
+@test "the escape directive changes continuation and expansion, not RUN bodies" {
 	dockerfile <<-'EOF'
 		# escape=`
 		FROM busybox
