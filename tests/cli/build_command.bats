@@ -233,7 +233,7 @@ assert outline["secrets"][0] == {**outline["secrets"][0], "name": "token", "requ
 	python3 -c 'import json, sys; assert len(json.loads(sys.argv[1])["warnings"]) == 2' "$output"
 	run -0 cooper build ctx
 	assert_output_has "see --check"
-	dockerfile 'FROM busybox AS unused' 'MAINTAINER me' 'FROM busybox'
+	dockerfile 'FROM busybox AS unused' 'CMD me' 'FROM busybox'
 	run -0 cooper build ctx
 	assert_output_lacks "see --check"
 	run -1 cooper build --check ctx
