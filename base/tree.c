@@ -40,6 +40,7 @@ struct walk {
 	char *dirents; /* DIRENT_BUFFER */
 	tree_visit *visit;
 	tree_visit *after;
+	tree_names *names; /* NULL: all */
 	void *context;
 };
 
@@ -98,6 +99,8 @@ static int push(struct walk *walk, int fd, const struct stat *st, size_t name_at
 		fd_close(outer->fd);
 		outer->fd = -1;
 	}
+	if (walk->names && walk->names(buf_str(&walk->path), walk->context, &level->names))
+		return 0;
 	return read_names(walk, fd, &level->names, err);
 }
 
@@ -232,7 +235,13 @@ static int visit_name(struct walk *walk, const char *name, struct error **err)
 
 int tree_walk(int dirfd, tree_visit *visit, tree_visit *after, void *context, struct error **err)
 {
-	cleanup(walk_done) struct walk walk = {.visit = visit, .after = after, .context = context};
+	return tree_walk_some(dirfd, visit, after, /* names */ NULL, context, err);
+}
+
+int tree_walk_some(int dirfd, tree_visit *visit, tree_visit *after, tree_names *names, void *context,
+		   struct error **err)
+{
+	cleanup(walk_done) struct walk walk = {.visit = visit, .after = after, .names = names, .context = context};
 	struct stat st;
 
 	buf_init(&walk.path, TREE_PATH_MAX);

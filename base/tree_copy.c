@@ -19,6 +19,7 @@
 #include "base/inodetable.h"
 #include "base/log.h"
 #include "base/ovlmark.h"
+#include "base/parse.h"
 
 struct copier {
 	int to;
@@ -26,8 +27,9 @@ struct copier {
 	int dirfd;
 	char *dir_path; /* relative to `to`; NULL while dirfd is -1 */
 	struct inode_table links;
-	char *names; /* XATTR_LIST_MAX */
-	char *value; /* XATTR_SIZE_MAX */
+	struct tree_links *linked; /* tree_link(): what is not copied; NULL */
+	char *names;		   /* XATTR_LIST_MAX */
+	char *value;		   /* XATTR_SIZE_MAX */
 };
 
 static void copier_done(struct copier *copier)
@@ -146,6 +148,9 @@ static int copy_xattrs(struct copier *copier, const char *from, const char *to, 
 	if (size < 0)
 		return error_set_errno(err, "list the attributes of '%s'", path);
 	for (const char *name = copier->names; name < copier->names + size; name += strlen(name) + 1) {
+		if (copier->linked && ovlmark_classify(name) == OVLMARK_KERNEL &&
+		    !text_has_prefix(name, "user.cooper."))
+			continue;
 		int rc = copy_one_xattr(copier, from, to, name, path, err);
 		if (rc < 0)
 			return rc;
@@ -295,19 +300,65 @@ static int make_mount_point(struct copier *copier, const struct tree_entry *entr
 	return error_set_errno(err, "make the mount point '%s'", entry->path);
 }
 
+/* The name that was not copied because nobody knew of this second one is made one of the copy's. */
+static int replace_first(struct copier *copier, int dirfd, const char *first, const struct tree_entry *entry,
+			 struct error **err)
+{
+	int rc = make_entry(copier, entry, err);
+
+	if (rc >= 0)
+		rc = dress(copier, entry, err);
+	if (rc < 0)
+		return rc;
+	if (unlinkat(dirfd, first, 0) < 0 || linkat(copier->dirfd, entry->name, dirfd, first, 0) < 0)
+		return error_set_errno(err, "link '%s' to '%s'", first, entry->path);
+	return 0;
+}
+
 /* A further name of a file that was copied under `first`. */
 static int copy_link(struct copier *copier, const char *first, const struct tree_entry *entry, struct error **err)
 {
 	const char *slash = strrchr(first, '/');
+	const char *leaf = slash ? slash + 1 : first;
 	cleanup_free char *dir = mem_strndup(first, slash ? (size_t)(slash - first) : 0);
 	cleanup_close int dirfd = step_down(openat(copier->to, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), dir);
+	struct stat st;
 
 	if (dirfd < 0)
 		return error_set_errno(err, "open directory '%s' of the copy", dir);
-	if (linkat(dirfd, slash ? slash + 1 : first, copier->dirfd, entry->name, 0) == 0)
+	if (copier->linked && fstatat(dirfd, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == entry->st->st_ino &&
+	    st.st_dev == entry->st->st_dev)
+		return replace_first(copier, dirfd, leaf, entry, err);
+	if (linkat(dirfd, leaf, copier->dirfd, entry->name, 0) == 0)
 		return 0;
 	/* ENOENT: the first name was left out (a device, a socket), and so is this one. */
 	return errno == ENOENT ? 0 : error_set_errno(err, "link '%s' to '%s'", entry->path, first);
+}
+
+#define OWNER_ACCESS 0600
+
+/* True when the entry stands in the target under a further name of its own. What we may not read and write by its mode
+ * is copied: nothing could be done about that later. */
+static bool share(struct copier *copier, const struct tree_entry *entry)
+{
+	struct tree_links *linked = copier->linked;
+
+	if (!S_ISREG(entry->st->st_mode) || (entry->st->st_mode & OWNER_ACCESS) != OWNER_ACCESS)
+		return false;
+	if (linkat(entry->dirfd, entry->name, copier->dirfd, entry->name, 0) < 0)
+		return false;
+	if (linked->count == linked->cap) {
+		linked->cap = linked->cap ? linked->cap * 2 : 1024;
+		linked->inodes = mem_grow(linked->inodes, linked->cap, sizeof(*linked->inodes));
+	}
+	linked->inodes[linked->count++] = entry->st->st_ino;
+	return true;
+}
+
+void tree_links_done(struct tree_links *links)
+{
+	free(links->inodes);
+	*links = (struct tree_links){0};
 }
 
 static int copy_entry(const struct tree_entry *entry, void *context, struct error **err)
@@ -315,6 +366,8 @@ static int copy_entry(const struct tree_entry *entry, void *context, struct erro
 	struct copier *copier = context;
 
 	if (*entry->path == '\0')
+		return TREE_GO_ON;
+	if (copier->linked && ovlmark_is_whiteout(entry->st))
 		return TREE_GO_ON;
 	cleanup_free char *dir = dir_of(entry);
 	int rc = go_to(copier, dir, err);
@@ -327,6 +380,8 @@ static int copy_entry(const struct tree_entry *entry, void *context, struct erro
 		if (first)
 			return copy_link(copier, first, entry, err);
 	}
+	if (copier->linked && share(copier, entry))
+		return TREE_GO_ON;
 	rc = make_entry(copier, entry, err);
 	if (rc == LEFT_OUT)
 		return TREE_GO_ON;
@@ -346,14 +401,40 @@ static int dress_dir(const struct tree_entry *entry, void *context, struct error
 	return rc < 0 ? rc : dress(copier, entry, err);
 }
 
-int tree_copy(int from, int to, struct error **err)
+static struct copier copier_to(int to)
 {
-	cleanup(copier_done) struct copier copier = {
+	return (struct copier){
 		.to = to,
 		.dirfd = -1,
 		.names = mem_grow(NULL, XATTR_LIST_MAX, 1),
 		.value = mem_grow(NULL, XATTR_SIZE_MAX, 1),
 	};
+}
 
+int tree_copy_one(const struct tree_entry *entry, int to, struct error **err)
+{
+	cleanup(copier_done) struct copier copier = copier_to(to);
+	int rc = go_to(&copier, "", err);
+
+	if (rc >= 0)
+		rc = make_entry(&copier, entry, err);
+	return rc == MADE ? dress(&copier, entry, err) : rc;
+}
+
+static int copy_tree(int from, int to, struct tree_links *linked, struct error **err)
+{
+	cleanup(copier_done) struct copier copier = copier_to(to);
+
+	copier.linked = linked;
 	return tree_walk(from, copy_entry, dress_dir, &copier, err);
+}
+
+int tree_copy(int from, int to, struct error **err)
+{
+	return copy_tree(from, to, /* linked */ NULL, err);
+}
+
+int tree_link(int from, int to, struct tree_links *links, struct error **err)
+{
+	return copy_tree(from, to, links, err);
 }

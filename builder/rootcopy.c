@@ -1,98 +1,88 @@
 /*
- * Layers copied into one tree, and the difference found again: a file has changed when its inode or its ctime has,
- * which nothing in a step can set back.
+ * The life of a root that is a directory: layers merged into one tree, by copying or by links, and what is shared with
+ * them.
  */
 #include "builder/rootcopy.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/atomicfile.h"
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/ovlmark.h"
-#include "base/owner.h"
 #include "base/tree.h"
-
-#define LIST "copy.list"
-#define LIST_SIZE_MAX ((size_t)4 << 30)
-#define MAKING "copy.making"
-#define LINKS "copy.links"
+#include "builder/rootcopy_internal.h"
 
 bool rootcopy_exists(int dir)
 {
 	return faccessat(dir, ROOTCOPY "/.", F_OK, 0) == 0;
 }
 
-/* ---- the list ---- */
+/* ---- what is shared ---- */
 
-/* Extended attributes, among them the record of an owner (base/owner.h). */
-static void describe_attributes(int fd, struct buf *text)
+#define LINKED_SIZE_MAX ((size_t)1 << 30)
+
+void rootcopy_links_done(struct rootcopy_links *links)
 {
-	cleanup_free char *names = mem_alloc(XATTR_LIST_MAX);
-	cleanup_free char *value = mem_alloc(XATTR_SIZE_MAX);
-	ssize_t size = flistxattr(fd, names, XATTR_LIST_MAX);
-
-	for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1) {
-		ssize_t got = fgetxattr(fd, name, value, XATTR_SIZE_MAX);
-		buf_printf(text, " %s=", name);
-		for (ssize_t i = 0; i < got; i++)
-			buf_printf(text, "%02x", (unsigned char)value[i]);
-	}
+	free(links->inodes);
+	*links = (struct rootcopy_links){0};
 }
 
-/* What tells an unchanged entry. A directory's times change with its entries: there the attributes count. */
-static void describe(const struct tree_entry *entry, struct buf *text)
+static int compare_inodes(const void *a, const void *b)
 {
-	const struct stat *st = entry->st;
+	const uint64_t *x = a, *y = b;
 
-	if (S_ISDIR(st->st_mode)) {
-		cleanup_close int fd =
-			openat(entry->dirfd, entry->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		buf_printf(text, "d %o %u %u", (unsigned)st->st_mode, st->st_uid, st->st_gid);
-		if (fd >= 0)
-			describe_attributes(fd, text);
-	} else {
-		buf_printf(text, "f %llu %lld.%09ld", (unsigned long long)st->st_ino, (long long)st->st_ctim.tv_sec,
-			   st->st_ctim.tv_nsec);
-	}
+	return *x < *y ? -1 : *x > *y;
 }
 
-static int list_entry(const struct tree_entry *entry, void *context, struct error **err)
+bool rootcopy_links_has(const struct rootcopy_links *links, uint64_t ino)
 {
-	struct buf *text = context;
-
-	if (*entry->path) {
-		/* Path first, each ended by a NUL: a path may hold anything else. */
-		buf_append(text, entry->path, strlen(entry->path) + 1);
-		describe(entry, text);
-		buf_append_char(text, '\0');
-	}
-	return TREE_GO_ON;
+	return links && links->count && bsearch(&ino, links->inodes, links->count, sizeof(ino), compare_inodes);
 }
 
-static int write_list(int dir, const char *name, struct error **err)
+int rootcopy_load_links(int dir, struct rootcopy_links *links, struct error **err)
 {
-	cleanup(buf_done) struct buf text = BUF_INIT(LIST_SIZE_MAX);
-	cleanup_close int copy = fd_open_dir(dir, name, err);
-	int rc = copy < 0 ? copy : tree_walk(copy, list_entry, /* after */ NULL, &text, err);
+	cleanup(buf_done) struct buf bytes = BUF_INIT(LINKED_SIZE_MAX);
+	cleanup_error struct error *trouble = NULL;
+	int rc = fd_read_file(dir, ROOTCOPY_LINKED, &bytes, &trouble);
+
+	if (rc == -ENOENT)
+		return 0;
+	if (rc == 0 && bytes.len % sizeof(*links->inodes) != 0)
+		rc = error_set(&trouble, EINVAL, "'%s' is damaged", ROOTCOPY_LINKED);
+	if (rc < 0) {
+		if (err)
+			*err = take_ptr(&trouble);
+		return rc;
+	}
+	links->count = bytes.len / sizeof(*links->inodes);
+	links->inodes = bytes.len ? mem_dup(bytes.data, bytes.len) : NULL;
+	return 1;
+}
+
+int rootcopy_links_save(int dir, const uint64_t *inodes, size_t count, struct error **err)
+{
+	cleanup(rootcopy_links_done) struct rootcopy_links links = {0};
+	size_t kept = 0;
+	int rc = rootcopy_load_links(dir, &links, err);
 
 	if (rc < 0)
 		return rc;
-	if (text.overflow)
-		return error_set(err, EFBIG, "the list of the container's files is too large");
-	return atomic_file_write(dir, LIST, 0600, buf_str(&text), text.len, /* flags */ 0, err);
-}
-
-int rootcopy_mark(int dir, struct error **err)
-{
-	return write_list(dir, ROOTCOPY, err);
+	links.inodes = mem_grow(links.inodes, links.count + count + 1, sizeof(*links.inodes));
+	if (count)
+		memcpy(links.inodes + links.count, inodes, count * sizeof(*inodes));
+	links.count += count;
+	qsort(links.inodes, links.count, sizeof(*links.inodes), compare_inodes);
+	for (size_t i = 0; i < links.count; i++)
+		if (i == 0 || links.inodes[i] != links.inodes[i - 1])
+			links.inodes[kept++] = links.inodes[i];
+	return atomic_file_write(dir, ROOTCOPY_LINKED, 0600, links.inodes, kept * sizeof(*links.inodes), /* flags */ 0,
+				 err);
 }
 
 /* ---- merging ---- */
@@ -119,8 +109,11 @@ static int make_way(const struct tree_entry *entry, void *context, struct error 
 	const int *to = context;
 	struct stat st;
 
-	if (!*entry->path || fstatat(*to, entry->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!*entry->path)
 		return TREE_GO_ON;
+	/* What is not there hides nothing, nor does what is below it. */
+	if (fstatat(*to, entry->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return TREE_SKIP_CHILDREN;
 	bool both_dirs = S_ISDIR(st.st_mode) && S_ISDIR(entry->st->st_mode);
 	if (both_dirs && !is_opaque_entry(entry))
 		return TREE_GO_ON;
@@ -146,10 +139,13 @@ static int drop_marks(const struct tree_entry *entry, void *context, struct erro
 	return rc < 0 ? rc : TREE_GO_ON;
 }
 
-static int merge_one(int layer, int to, struct error **err)
+/* `links` is NULL for copies. */
+static int merge_one(int layer, int to, struct tree_links *links, bool is_first, struct error **err)
 {
-	int rc = tree_walk(layer, make_way, /* after */ NULL, &to, err);
+	int rc = is_first ? 0 : tree_walk(layer, make_way, /* after */ NULL, &to, err);
 
+	if (rc >= 0 && links)
+		return tree_link(layer, to, links, err);
 	if (rc >= 0)
 		rc = tree_copy(layer, to, err);
 	if (rc >= 0)
@@ -157,289 +153,172 @@ static int merge_one(int layer, int to, struct error **err)
 	return rc;
 }
 
-int rootcopy_merge(const int *lowers, size_t count, int to, struct error **err)
+static int merge_all(const int *lowers, size_t count, int to, struct tree_links *links, struct error **err)
 {
 	for (size_t i = count; i-- > 0;) {
-		int rc = merge_one(lowers[i], to, err);
+		int rc = merge_one(lowers[i], to, links, i + 1 == count, err);
 		if (rc < 0)
 			return error_prefix(err, "copy the layers");
 	}
 	return 0;
 }
 
-int rootcopy_make(int dir, const int *lowers, size_t count, int upper, struct error **err)
+int rootcopy_merge(const int *lowers, size_t count, int to, enum rootcopy_kind kind, struct error **err)
+{
+	cleanup(tree_links_done) struct tree_links links = {0};
+
+	return merge_all(lowers, count, to, kind == ROOTCOPY_LINKS ? &links : NULL, err);
+}
+
+/* ---- making ---- */
+
+static bool is_to_be_own(int dir)
+{
+	return faccessat(dir, ROOTCOPY_OWN, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int remove_file(int dir, const char *name, struct error **err)
+{
+	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
+		return error_set_errno(err, "remove '%s'", name);
+	return 0;
+}
+
+/* The tree of the layers, and the list and set that speak of it. */
+static int make_lower(int dir, const int *lowers, size_t count, int to, bool by_links, struct error **err)
+{
+	cleanup(tree_links_done) struct tree_links made = {0};
+	cleanup(rootcopy_links_done) struct rootcopy_links links = {0};
+	int rc = remove_file(dir, ROOTCOPY_LINKED, err);
+
+	if (rc >= 0)
+		rc = remove_file(dir, ROOTCOPY_NEXT, err);
+	if (rc >= 0)
+		rc = merge_all(lowers, count, to, by_links ? &made : NULL, err);
+	if (rc >= 0 && by_links)
+		rc = rootcopy_links_save(dir, made.inodes, made.count, err);
+	if (rc >= 0)
+		rc = rootcopy_load_links(dir, &links, err);
+	return rc < 0 ? rc : rootcopy_scan(dir, to, ROOTCOPY_LIST, &links, SCAN_ANEW, /* changes */ NULL, err);
+}
+
+int rootcopy_make(int dir, const int *lowers, size_t count, int upper, enum rootcopy_kind kind, struct error **err)
 {
 	struct stat st;
-	int rc = tree_remove(dir, MAKING, err);
+	int rc = tree_remove(dir, ROOTCOPY_MAKING, err);
 
 	if (rc < 0)
 		return rc;
-	if (mkdirat(dir, MAKING, 0755) < 0)
+	if (mkdirat(dir, ROOTCOPY_MAKING, 0755) < 0)
 		return error_set_errno(err, "make a directory for the copy");
-	cleanup_close int to = fd_open_dir(dir, MAKING, err);
+	cleanup_close int to = fd_open_dir(dir, ROOTCOPY_MAKING, err);
 	if (to < 0)
 		return to;
-	rc = rootcopy_merge(lowers, count, to, err);
+	/* The list knows the layers only: what upper has on them counts as changed. */
+	rc = make_lower(dir, lowers, count, to, kind == ROOTCOPY_LINKS && !is_to_be_own(dir), err);
 	if (rc < 0)
 		return rc;
 	if (fstat(upper, &st) < 0 || fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0)
 		return error_set_errno(err, "make the root of the copy");
-	/* The list knows the layers only: what upper has on them counts as changed. */
-	rc = write_list(dir, MAKING, err);
-	if (rc >= 0)
-		rc = merge_one(upper, to, err);
-	if (rc >= 0 && renameat(dir, MAKING, dir, ROOTCOPY) < 0)
+	/* Not a layer yet: its files are copied. */
+	rc = merge_one(upper, to, /* links */ NULL, /* is_first */ false, err);
+	if (rc >= 0 && renameat(dir, ROOTCOPY_MAKING, dir, ROOTCOPY) < 0)
 		rc = error_set_errno(err, "put the copy into its place");
 	return rc;
 }
 
-/* ---- reading the list ---- */
-
-struct listed {
-	const char *path, *state; /* borrowed from the list's text */
-	bool seen;
-};
-
-struct list {
-	struct buf text;
-	struct listed *items; /* sorted by path */
-	size_t count;
-};
-
-static void list_done(struct list *list)
+int rootcopy_mark(int dir, struct error **err)
 {
-	buf_done(&list->text);
-	free(list->items);
-}
-
-static int compare_listed(const void *a, const void *b)
-{
-	return strcmp(((const struct listed *)a)->path, ((const struct listed *)b)->path);
-}
-
-static int list_load(int dir, struct list *list, struct error **err)
-{
-	int rc = fd_read_file(dir, LIST, &list->text, err);
-
-	if (rc < 0)
-		return rc;
-	const char *end = list->text.data + list->text.len;
-	size_t cap = 0;
-	for (const char *at = list->text.data; at && at < end;) {
-		const char *state = at + strlen(at) + 1;
-		if (state >= end)
-			return error_set(err, EINVAL, "the list of the container's files is damaged");
-		if (list->count == cap) {
-			cap = cap ? cap * 2 : 1024;
-			list->items = mem_grow(list->items, cap, sizeof(*list->items));
-		}
-		list->items[list->count++] = (struct listed){.path = at, .state = state};
-		at = state + strlen(state) + 1;
-	}
-	if (list->count)
-		qsort(list->items, list->count, sizeof(*list->items), compare_listed);
-	return 0;
-}
-
-static struct listed *list_find(const struct list *list, const char *path)
-{
-	const struct listed key = {.path = path};
-
-	return list->count ? bsearch(&key, list->items, list->count, sizeof(key), compare_listed) : NULL;
-}
-
-/* ---- the difference ---- */
-
-/* Changed files are first linked together into a tree, which tree_copy() then copies with all it knows. */
-struct difference {
-	struct list list;
-	int copy;  /* the root */
-	int links; /* the tree of links */
-};
-
-/* Of a copy these are data and records: the marks of layers were taken away when it was made. */
-static int copy_attributes(int from, int to, const char *path, struct error **err)
-{
-	cleanup_free char *names = mem_alloc(XATTR_LIST_MAX);
-	cleanup_free char *value = mem_alloc(XATTR_SIZE_MAX);
-	ssize_t size = flistxattr(from, names, XATTR_LIST_MAX);
-
-	for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1) {
-		ssize_t got = fgetxattr(from, name, value, XATTR_SIZE_MAX);
-		if (got >= 0 && fsetxattr(to, name, value, (size_t)got, 0) < 0 && strncmp(name, "user.", 5) == 0)
-			return error_set_errno(err, "'%s': the attribute %s", path, name);
-	}
-	return 0;
-}
-
-static int copy_directory_attributes(int from, int to, const struct stat *st, const char *path, struct error **err)
-{
-	if (fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0)
-		return error_set_errno(err, "'%s'", path);
-	return copy_attributes(from, to, path, err);
-}
-
-/* Makes the directory `path` and those above it, with the attributes that they have in the copy. */
-static int link_directories(const struct difference *d, const char *path, struct error **err)
-{
-	for (const char *end = path; *end;) {
-		end += strcspn(end, "/");
-		cleanup_free char *part = mem_strndup(path, (size_t)(end - path));
-		struct stat st;
-		end += *end == '/';
-		if (mkdirat(d->links, part, 0700) < 0) {
-			if (errno == EEXIST)
-				continue;
-			return error_set_errno(err, "make '%s'", part);
-		}
-		cleanup_close int from = openat(d->copy, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		cleanup_close int to = fd_open_dir(d->links, part, err);
-		if (to < 0)
-			return to;
-		if (from < 0 || fstat(from, &st) < 0)
-			return error_set_errno(err, "'%s'", part);
-		int rc = copy_directory_attributes(from, to, &st, part, err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-static int link_above(const struct difference *d, const char *path, struct error **err)
-{
-	const char *slash = strrchr(path, '/');
-	cleanup_free char *above = mem_strndup(path, slash ? (size_t)(slash - path) : 0);
-
-	return link_directories(d, above, err);
-}
-
-static int link_changed(const struct tree_entry *entry, void *context, struct error **err)
-{
-	struct difference *d = context;
-	cleanup(buf_done) struct buf state = BUF_INIT(BUF_MAX_DEFAULT);
-
-	if (!*entry->path)
-		return TREE_GO_ON;
-	struct listed *listed = list_find(&d->list, entry->path);
-	describe(entry, &state);
-	bool same_kind = listed && (listed->state[0] == 'd') == S_ISDIR(entry->st->st_mode);
-	if (listed)
-		listed->seen = same_kind;
-	if (listed && strcmp(listed->state, buf_str(&state)) == 0)
-		return TREE_GO_ON;
-	if (S_ISDIR(entry->st->st_mode))
-		return link_directories(d, entry->path, err);
-	/* Of a socket no layer has anything, and none of a step's may pass for a whiteout (base/ovlmark.h). */
-	if (S_ISSOCK(entry->st->st_mode)) {
-		if (listed)
-			listed->seen = true;
-		return TREE_GO_ON;
-	}
-	if (listed && !same_kind)
-		listed->seen = true; /* a file in the place of a directory hides it */
-	int rc = link_above(d, entry->path, err);
-	if (rc >= 0 && linkat(entry->dirfd, entry->name, d->links, entry->path, 0) < 0)
-		rc = error_set_errno(err, "take '%s'", entry->path);
-	return rc < 0 ? rc : TREE_GO_ON;
-}
-
-/* What the list has and the copy has not. Below a directory that is gone itself nothing needs to be said. */
-static int link_whiteouts(const struct difference *d, struct error **err)
-{
-	struct stat st;
-
-	for (size_t i = 0; i < d->list.count; i++) {
-		const char *path = d->list.items[i].path;
-		const char *slash = strrchr(path, '/');
-		cleanup_free char *above = slash ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup(".");
-		if (d->list.items[i].seen)
-			continue;
-		if (fstatat(d->copy, path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-			/* A directory that took a file's place. It is made anew in the layer, and hides the file. */
-			continue;
-		}
-		if (fstatat(d->copy, above, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
-			continue;
-		int rc = link_above(d, path, err);
-		cleanup_close int fd = rc < 0 ? rc : fd_open_dir(d->links, above, err);
-		if (fd < 0)
-			return fd;
-		rc = ovlmark_make_whiteout(fd, slash ? slash + 1 : path, err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-/* Directories get their times last, when nothing more is put into them. */
-static int set_directory_time(const struct tree_entry *entry, void *context, struct error **err)
-{
-	const int *copy = context;
-	struct stat st;
-
-	if (*entry->path && fstatat(*copy, entry->path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		const struct timespec times[2] = {st.st_atim, st.st_mtim};
-		utimensat(entry->dirfd, entry->name, times, AT_SYMLINK_NOFOLLOW);
-	}
-	return TREE_GO_ON;
-}
-
-static int visit_nothing(const struct tree_entry *entry, void *context, struct error **err)
-{
-	return TREE_GO_ON;
-}
-
-static int renew_upper(int dir, struct error **err)
-{
-	struct stat st;
-
-	if (fstatat(dir, ROOTCOPY, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return error_set_errno(err, "look at the copy");
-	int rc = tree_remove(dir, "upper", err);
-	if (rc < 0)
-		return rc;
-	if (mkdirat(dir, "upper", 0755) < 0 || fchownat(dir, "upper", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    fchmodat(dir, "upper", st.st_mode & 07777, 0) < 0)
-		return error_set_errno(err, "make the container's directory");
+	if (renameat(dir, ROOTCOPY_NEXT, dir, ROOTCOPY_LIST) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return error_set_errno(err, "keep the list of the container's files");
+	cleanup(rootcopy_links_done) struct rootcopy_links links = {0};
 	cleanup_close int copy = fd_open_dir(dir, ROOTCOPY, err);
-	cleanup_close int upper = copy < 0 ? copy : fd_open_dir(dir, "upper", err);
-	rc = upper < 0 ? upper : copy_attributes(copy, upper, "/", err);
-	return rc < 0 ? rc : take_fd(&upper);
+	int rc = copy < 0 ? copy : rootcopy_load_links(dir, &links, err);
+	return rc < 0 ? rc : rootcopy_scan(dir, copy, ROOTCOPY_LIST, &links, SCAN_ANEW, /* changes */ NULL, err);
 }
 
-static int fill(int dir, struct difference *d, struct error **err)
-{
-	int rc = tree_walk(d->copy, link_changed, /* after */ NULL, d, err);
+/* ---- sharing no more ---- */
 
-	if (rc >= 0)
-		rc = link_whiteouts(d, err);
-	if (rc >= 0)
-		rc = tree_walk(d->links, visit_nothing, set_directory_time, &d->copy, err);
-	if (rc < 0)
-		return rc;
-	cleanup_close int upper = renew_upper(dir, err);
-	return upper < 0 ? upper : tree_copy(d->links, upper, err);
+struct owning {
+	const struct rootcopy_links *links;
+	int scratch;
+	struct privatised *files;
+	size_t count, cap;
+};
+
+static void note_privatised(struct owning *owning, uint64_t before, const struct stat *now)
+{
+	if (owning->count == owning->cap) {
+		owning->cap = owning->cap ? owning->cap * 2 : 256;
+		owning->files = mem_grow(owning->files, owning->cap, sizeof(*owning->files));
+	}
+	owning->files[owning->count++] = (struct privatised){.before = before, .now = *now};
 }
 
-int rootcopy_fill_upper(int dir, struct error **err)
+static int own_entry(const struct tree_entry *entry, void *context, struct error **err)
 {
-	struct difference d = {.list = {.text = BUF_INIT(LIST_SIZE_MAX)}, .copy = -1, .links = -1};
-	int rc = tree_remove(dir, LINKS, err);
+	struct owning *owning = context;
+	struct stat st;
+
+	if (!S_ISREG(entry->st->st_mode) || entry->st->st_nlink < 2 ||
+	    !rootcopy_links_has(owning->links, entry->st->st_ino))
+		return TREE_GO_ON;
+	int rc = tree_copy_one(entry, owning->scratch, err);
+	if (rc < 0)
+		return rc;
+	if (renameat(owning->scratch, entry->name, entry->dirfd, entry->name) < 0 ||
+	    fstatat(entry->dirfd, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set_errno(err, "replace '%s'", entry->path);
+	note_privatised(owning, entry->st->st_ino, &st);
+	return TREE_GO_ON;
+}
+
+/* A directory whose entries were replaced has the time that it had. */
+static int keep_time(const struct tree_entry *entry, void *context, struct error **err)
+{
+	const struct timespec times[2] = {entry->st->st_atim, entry->st->st_mtim};
+
+	utimensat(entry->dirfd, *entry->path ? entry->name : ".", times, AT_SYMLINK_NOFOLLOW);
+	return TREE_GO_ON;
+}
+
+static int own_all(int dir, const struct rootcopy_links *links, struct error **err)
+{
+	struct owning owning = {.links = links};
+	cleanup_close int copy = fd_open_dir(dir, ROOTCOPY, err);
+	int rc = copy < 0 ? copy : tree_remove(dir, ROOTCOPY_MAKING, err);
 
 	if (rc < 0)
 		return rc;
-	if (mkdirat(dir, LINKS, 0700) < 0)
-		return error_set_errno(err, "make a directory for the changes");
-	cleanup_close int links = fd_open_dir(dir, LINKS, err);
-	cleanup_close int copy = links < 0 ? links : fd_open_dir(dir, ROOTCOPY, err);
-	if (copy < 0)
-		return copy;
-	d.links = links;
-	d.copy = copy;
-	rc = list_load(dir, &d.list, err);
+	if (mkdirat(dir, ROOTCOPY_MAKING, 0700) < 0)
+		return error_set_errno(err, "make a directory for copies");
+	cleanup_close int scratch = fd_open_dir(dir, ROOTCOPY_MAKING, err);
+	owning.scratch = scratch;
+	rc = scratch < 0 ? scratch : tree_walk(copy, own_entry, keep_time, &owning, err);
+	/* Killed before this, what was copied counts as changed: the next layer says it once more, which is no harm. */
 	if (rc >= 0)
-		rc = fill(dir, &d, err);
-	list_done(&d.list);
-	tree_remove(dir, LINKS, NULL);
+		rc = rootcopy_list_privatise(dir, owning.files, owning.count, err);
+	free(owning.files);
+	tree_remove(dir, ROOTCOPY_MAKING, NULL);
 	return rc;
+}
+
+int rootcopy_own(int dir, struct error **err)
+{
+	cleanup(rootcopy_links_done) struct rootcopy_links links = {0};
+	cleanup_close int mark = openat(dir, ROOTCOPY_OWN, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (mark < 0)
+		return error_set_errno(err, "remember that the container's files are its own");
+	int rc = rootcopy_load_links(dir, &links, err);
+	if (rc <= 0)
+		return rc;
+	if (rootcopy_exists(dir))
+		rc = own_all(dir, &links, err);
+	if (rc >= 0)
+		rc = remove_file(dir, ROOTCOPY_NEXT, err);
+	return rc < 0 ? error_prefix(err, "copy what the container shares with its layers")
+		      : remove_file(dir, ROOTCOPY_LINKED, err);
 }

@@ -38,6 +38,7 @@ void rootfs_layers_done(struct rootfs_layers *layers)
 		if (*fds[i] > 0)
 			fd_close(*fds[i]);
 	}
+	rootcopy_links_done(&layers->shared);
 	*layers = ROOTFS_LAYERS_INIT;
 }
 
@@ -139,6 +140,9 @@ static int use_copy(struct workshop *w, const struct container *c, struct rootfs
 	layers->mounted = fd_open_dir(dir, ROOTCOPY, err);
 	if (layers->mounted < 0)
 		return layers->mounted;
+	int rc = rootcopy_load_links(dir, &layers->shared, err);
+	if (rc < 0)
+		return rc;
 	/* Where a step has no memory of its own to make things in, they lie here. */
 	if (workshop_is_translated(w) && mkdirat(dir, "scratch", 0700) < 0 && errno != EEXIST)
 		return error_set_errno(err, "make a work directory");
@@ -166,7 +170,9 @@ static int open_trees(struct workshop *w, const struct container *c, struct root
 	if (why)
 		log_warn("%s; copying the layers of container '%s' instead", error_message(why), c->name);
 	cleanup_close int dir = container_open_dir(w, c, err);
-	rc = dir < 0 ? dir : rootcopy_make(dir, layers->lowers, layers->lower_count, layers->upper, err);
+	/* Only a translated root knows how to leave what is shared alone. */
+	enum rootcopy_kind kind = workshop_is_translated(w) ? ROOTCOPY_LINKS : ROOTCOPY_COPIES;
+	rc = dir < 0 ? dir : rootcopy_make(dir, layers->lowers, layers->lower_count, layers->upper, kind, err);
 	return rc < 0 ? rc : use_copy(w, c, layers, err);
 }
 
@@ -178,6 +184,8 @@ static void fill_root(struct rootfs_layers *layers)
 		.upper = layers->upper,
 		.scratch = layers->scratch,
 		.mounted = layers->mounted,
+		.shared = layers->shared.inodes,
+		.shared_count = layers->shared.count,
 	};
 }
 
@@ -279,7 +287,10 @@ static int copy_aside(struct workshop *w, struct rootfs *rootfs, const struct ro
 		return rootfs->scratch;
 	rootfs->is_copied = true;
 	rootfs->root = fd_open_dir(tmp, rootfs->work, err);
-	return rootfs->root < 0 ? rootfs->root : rootcopy_merge(layers->lowers, layers->lower_count, rootfs->root, err);
+	/* It is read only: the files may be the layers' own. */
+	return rootfs->root < 0
+		       ? rootfs->root
+		       : rootcopy_merge(layers->lowers, layers->lower_count, rootfs->root, ROOTCOPY_LINKS, err);
 }
 
 int rootfs_open(struct workshop *w, const struct container *c, struct rootfs **rootfs, struct error **err)
@@ -301,6 +312,14 @@ int rootfs_open(struct workshop *w, const struct container *c, struct rootfs **r
 	}
 	*rootfs = take_ptr(&opened);
 	return 0;
+}
+
+int rootfs_own(struct workshop *w, const struct container *c, struct error **err)
+{
+	cleanup_close int dir = container_open_dir(w, c, err);
+	int rc = dir < 0 ? dir : rootcopy_own(dir, err);
+
+	return rc < 0 ? error_prefix(err, "container '%s'", c->name) : 0;
 }
 
 int rootfs_open_image(struct workshop *w, const struct image *image, struct rootfs **rootfs, struct error **err)

@@ -13,6 +13,7 @@
 #define COOPER_BUILDER_ROOTFS_H
 
 #include "builder/container.h"
+#include "builder/rootcopy.h"
 #include "run/spec.h"
 
 /* Mounts it at containers/<id>/merged; *path newly allocated. A container without layers below needs no mount: its
@@ -33,7 +34,10 @@ int rootfs_check_free(struct workshop *w, const struct container *c, struct erro
 
 /* A root opened for reading and writing; where it needs a mount, that is attached nowhere and goes with the struct. */
 struct rootfs;
+/* Its files may be shared with layers (builder/rootcopy.h): they are read or replaced, never written into. */
 int rootfs_open(struct workshop *w, const struct container *c, struct rootfs **rootfs, struct error **err);
+/* Before somebody else writes there: no file is shared any more, now and later. */
+int rootfs_own(struct workshop *w, const struct container *c, struct error **err);
 /* The same for an image, read-only (COPY --from, mount --mount from=). */
 int rootfs_open_image(struct workshop *w, const struct image *image, struct rootfs **rootfs, struct error **err);
 int rootfs_fd(const struct rootfs *rootfs); /* borrowed directory descriptor */
@@ -48,6 +52,7 @@ struct rootfs_layers {
 	int *lowers;
 	size_t lower_count;
 	int upper, scratch, mounted;
+	struct rootcopy_links shared;
 };
 #define ROOTFS_LAYERS_INIT ((struct rootfs_layers){.upper = -1, .scratch = -1, .mounted = -1})
 int rootfs_layers_open(struct workshop *w, const struct container *c, struct rootfs_layers *layers, struct error **err);

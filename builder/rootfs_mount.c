@@ -235,8 +235,11 @@ int rootfs_mount(struct workshop *w, const struct container *c, char **path, str
 	cleanup(mount_record_done) struct mount_record record = {0};
 	cleanup_free char *own_session = unshare_session_current(w);
 
-	/* Without namespaces the root is a tree of its own from its first use on. */
-	int made = workshop_is_translated(w) && !is_direct(w, c) ? make_direct(w, c, err) : 0;
+	/* Without namespaces the root is a tree of its own from its first use on; who works in it knows nothing of
+	 * files that are shared with layers. */
+	int made = workshop_is_translated(w) ? rootfs_own(w, c, err) : 0;
+	if (made >= 0 && workshop_is_translated(w) && !is_direct(w, c))
+		made = make_direct(w, c, err);
 	if (made < 0)
 		return made;
 	if (!is_direct(w, c) && !own_session)

@@ -26,9 +26,10 @@ struct run_root {
 	/* … or, when `mounted` >= 0, a directory that is mounted here already. */
 	int mounted;
 	bool read_only; /* the step cannot write it */
-	/* `mounted` is a plain tree whose files may be links to those of layers: what was born before this (and has
-	 * another name) is not to be changed. Only for a translated root. Zero: all files are its own. */
-	struct timespec linked_at;
+	/* `mounted` is a plain tree that shares files with others: these inodes of its file system, sorted, as far as
+	 * they have more than one name, are to be replaced and never changed. Only for a translated root. */
+	const uint64_t *shared;
+	size_t shared_count;
 };
 
 enum run_mount_type { RUN_MOUNT_BIND, RUN_MOUNT_TMPFS, RUN_MOUNT_OVERLAY };

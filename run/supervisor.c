@@ -226,6 +226,19 @@ int supervisor_give(const struct supervisor *s, const struct trap *trap, int fd,
 	return number < 0 ? -errno : number;
 }
 
+int supervisor_replace(const struct supervisor *s, const struct trap *trap, int fd, int number, bool cloexec)
+{
+	struct seccomp_notif_addfd given = {
+		.id = trap->id,
+		.flags = SECCOMP_ADDFD_FLAG_SETFD,
+		.srcfd = (uint32_t)fd,
+		.newfd = (uint32_t)number,
+		.newfd_flags = cloexec ? O_CLOEXEC : 0,
+	};
+
+	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &given) < 0 ? -errno : 0;
+}
+
 /* What the next one asks; -ENOENT when it was killed before it could be read. */
 static int receive(struct supervisor *s, struct trap *trap)
 {

@@ -127,6 +127,7 @@ void translation_free(struct translation *t)
 	      (unsigned long long)t->emulation.supervisor.answered, (unsigned long long)t->stops,
 	      (unsigned long long)t->execs);
 	trace_free(t);
+	private_free(t);
 	names_free(t);
 	emulation_done(&t->emulation);
 	view_close(t);

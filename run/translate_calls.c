@@ -82,6 +82,17 @@
 		.arch = NATIVE, .number = SYS_##name, .when = {.arg = (n), .mask = UINT32_MAX}, .action = TRAP_STOP \
 	}
 
+/* Of the types that file systems have (ioctl(2), _IOC_TYPE): 'f', 'v', 'X', btrfs', f2fs'. */
+#define FILE_REQUESTS(name, function)                                              \
+	{                                                                          \
+		.arch = NATIVE, .number = SYS_##name,                              \
+		.when = {.arg = 1,                                                 \
+			 .mask = 0xff00,                                           \
+			 .values = {'f' << 8, 'v' << 8, 'X' << 8, 0x9400, 0xf500}, \
+			 .count = 5},                                              \
+		.handle = (function), .guard = IS_LOADER(0), .guard_code = EBADF   \
+	}
+
 /* What only names a thing is opened where it is used. */
 #define OPEN(name, n, function)                                                                                  \
 	{                                                                                                        \
@@ -307,7 +318,7 @@ static const struct trap_entry entries[] = {
 #endif
 	GUARD(dup3, 1),
 	GUARD(fcntl, 0),
-	GUARD(ioctl, 0),
+	FILE_REQUESTS(ioctl, tr_ioctl),
 	ALLOW(dup),
 	ALLOW(pipe2),
 	ALLOW(read),
@@ -336,7 +347,7 @@ static const struct trap_entry entries[] = {
 	ALLOW(fdatasync),
 	ALLOW(syncfs),
 	ALLOW(sync_file_range),
-	ALLOW(flock),
+	ANSWER(flock, tr_flock),
 	ALLOW(fstatfs),
 	ALLOW(cachestat),
 	ALLOW(pselect6),

@@ -207,10 +207,14 @@ static int link_spots(struct translation *t, struct spot *from, const struct spo
 		return -errno;
 	if (S_ISDIR(st.st_mode))
 		return -EPERM;
-	/* In an overlay, too, a link to a file of a layer is one to a copy of it. */
+	/* In an overlay, too, a link to a file of a layer is one to a copy of it. What was removed gets no name again,
+	 * though its inode has others. */
+	bool was_shared = view_is_shared(t, &st);
 	int rc = make_private(t, from);
 	if (rc < 0)
 		return rc;
+	if (was_shared && from->parent < 0 && fstat(from->fd, &st) == 0 && st.st_nlink == 0)
+		return -ENOENT;
 	fd_proc_path(from->fd, proc);
 	if (from->parent >= 0)
 		return WITH_ACCESS(t, to->parent, linkat(from->parent, from->leaf, to->parent, to->leaf, 0));

@@ -72,6 +72,9 @@ struct translation {
 	bool has_signal_scope;
 	struct socket_name *socket_names; /* translate_names.c */
 	size_t socket_name_count;
+	dev_t root_device;
+	struct replaced *replaced; /* translate_private.c: shared files that have a copy in their place */
+	size_t replaced_count;
 	uint64_t execs, stops; /* for the trace */
 };
 
@@ -144,8 +147,17 @@ int make_birth(struct translation *t, const struct trap *trap, int parent, struc
 int view_stat(struct translation *t, int fd, struct stat *st);
 /* Where the real bits keep us out of what the step's root may do: opens it up, and writes down what it was. */
 int make_accessible(struct translation *t, int fd);
-/* The file is about to be changed: a name of it that is shared with a layer becomes a file of its own. */
+
+/* ---- translate_private.c: files that are shared with layers ---- */
+bool view_is_shared(const struct translation *t, const struct stat *st);
+/* The file is about to be changed, or made changeable: if it is shared, the spot is that of its own copy afterwards. To
+ * be called before anything of it is changed, with whatever spot. */
 int make_private(struct translation *t, struct spot *spot);
+/* The same where the contents do not matter (O_TRUNC). */
+int make_private_empty(struct translation *t, struct spot *spot);
+/* The same for what the caller has open as descriptor `number`, which then is that of the copy, too. */
+int make_private_by_fd(struct translation *t, const struct trap *trap, int number, struct spot *spot);
+void private_free(struct translation *t);
 
 /* ---- translate_trace.c, translate_threads.c, translate_regs.c ---- */
 struct trace_regs {
@@ -217,6 +229,8 @@ trap_handler tr_chmod, tr_fchmod, tr_fchmodat, tr_fchmodat2, tr_chown, tr_lchown
 /* translate_xattr.c */
 trap_handler tr_getxattr, tr_lgetxattr, tr_fgetxattr, tr_setxattr, tr_lsetxattr, tr_fsetxattr, tr_listxattr,
 	tr_llistxattr, tr_flistxattr, tr_removexattr, tr_lremovexattr, tr_fremovexattr;
+/* translate_private.c */
+trap_handler tr_flock, tr_ioctl;
 /* translate_signal.c */
 trap_handler tr_kill, tr_prctl;
 /* translate_exec.c: what the loader asks */

@@ -21,14 +21,11 @@ static unsigned how_of(int flags)
 	return (flags & AT_SYMLINK_NOFOLLOW ? 0 : VIEW_FOLLOW) | (flags & AT_EMPTY_PATH ? VIEW_EMPTY : 0);
 }
 
-/* Before it is changed it is the step's own. */
-static int prepare(struct translation *t, struct spot *spot)
+static int check_changeable(const struct spot *spot)
 {
 	int rc = view_check_writable(spot);
 
-	if (rc == 0 && spot->mount->kind == VIEW_PROC && !spot->is_magic)
-		rc = -EPERM;
-	return rc == 0 ? make_private(t, spot) : rc;
+	return rc == 0 && spot->mount->kind == VIEW_PROC && !spot->is_magic ? -EPERM : rc;
 }
 
 static void answer_change(struct translation *t, const struct trap *trap, int dirfd, uint64_t path, unsigned flags,
@@ -38,11 +35,12 @@ static void answer_change(struct translation *t, const struct trap *trap, int di
 	int rc = view_find(t, trap, dirfd, path, flags, &spot);
 
 	if (rc == 0)
-		rc = prepare(t, &spot);
+		rc = check_changeable(&spot);
+	if (rc == 0)
+		rc = make_private(t, &spot);
 	emul_return(answer, rc < 0 ? rc : apply(t, trap, &spot, how));
 }
 
-/* The descriptor's thing, by its name where it has one: a file of a layer is replaced under its name. */
 static void answer_change_fd(struct translation *t, const struct trap *trap, int fd, change *apply, const void *how,
 			     struct answer *answer)
 {
@@ -53,7 +51,9 @@ static void answer_change_fd(struct translation *t, const struct trap *trap, int
 	if (rc == 0 && !supervisor_still_waits(&t->emulation.supervisor, trap))
 		rc = -ESRCH;
 	if (rc == 0)
-		rc = prepare(t, &spot);
+		rc = check_changeable(&spot);
+	if (rc == 0)
+		rc = make_private_by_fd(t, trap, fd, &spot);
 	emul_return(answer, rc < 0 ? rc : apply(t, trap, &spot, how));
 }
 

@@ -251,6 +251,12 @@ int view_open(struct translation *t, struct error **err)
 
 	if (fd < 0)
 		return error_set_errno(err, "open the step's root");
+	struct stat st;
+	if (fstat(fd, &st) < 0) {
+		fd_close(fd);
+		return error_set_errno(err, "look at the step's root");
+	}
+	t->root_device = st.st_dev;
 	add_mount(t, "", fd, VIEW_TREE, spec->root.read_only);
 	rc = add_directory(t, "/proc", "/proc", VIEW_PROC, /* read_only */ false, err);
 	if (rc == 0)

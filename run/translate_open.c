@@ -175,7 +175,7 @@ static int open_existing(struct translation *t, const struct trap *trap, struct 
 	if (S_ISFIFO(st.st_mode) && !(request->flags & O_NONBLOCK) && (request->flags & O_ACCMODE) != O_RDWR)
 		return open_fifo(t, trap, spot, request, answer);
 	if (S_ISREG(st.st_mode) && wants_to_write(request)) {
-		rc = make_private(t, spot);
+		rc = request->flags & O_TRUNC ? make_private_empty(t, spot) : make_private(t, spot);
 		if (rc < 0)
 			return rc;
 	}

@@ -260,6 +260,10 @@ static bool translate_watch(struct translation *t, const struct trap *trap, stru
 	unsigned how = regs->args[2] & IN_DONT_FOLLOW ? 0 : VIEW_FOLLOW;
 	int rc = view_find_at(t, trap, AT_FDCWD, regs->args[1], how, &spot);
 
+	/* What is done to the file in other roots is none of the step's business, and what it does itself would be done
+	 * to another. */
+	if (rc == 0)
+		rc = make_private(t, &spot);
 	if (rc == 0)
 		rc = write_path(t, trap, &spot, &regs->args[1]);
 	if (rc < 0)

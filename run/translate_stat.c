@@ -78,6 +78,7 @@ static int write_statx(struct translation *t, const struct trap *trap, int fd)
 	int rc = view_stat(t, fd, &st);
 	if (rc < 0)
 		return rc;
+	x.stx_nlink = (uint32_t)st.st_nlink;
 	x.stx_uid = st.st_uid;
 	x.stx_gid = st.st_gid;
 	x.stx_mode = (uint16_t)st.st_mode;

@@ -112,7 +112,7 @@ void tr_fgetxattr(void *context, const struct trap *trap, struct answer *answer)
 
 /* ---- set and remove ---- */
 
-static int prepare_change(struct translation *t, const struct trap *trap, struct target *target,
+static int prepare_change(struct translation *t, const struct trap *trap, bool by_fd, struct target *target,
 			  char name[XATTR_NAME_MAX + 1], char **kept)
 {
 	int rc = read_name(t, trap, name, kept);
@@ -122,7 +122,8 @@ static int prepare_change(struct translation *t, const struct trap *trap, struct
 	if (rc == 0)
 		rc = view_check_writable(&target->spot);
 	if (rc == 0)
-		rc = make_private(t, &target->spot);
+		rc = by_fd ? make_private_by_fd(t, trap, (int)trap->args[0], &target->spot)
+			   : make_private(t, &target->spot);
 	if (rc == 0)
 		fd_proc_path(target->spot.fd, target->path);
 	return rc;
@@ -140,7 +141,7 @@ static void answer_set(struct translation *t, const struct trap *trap, bool by_f
 	if (rc == 0 && size > XATTR_SIZE_MAX)
 		rc = -E2BIG;
 	if (rc == 0)
-		rc = prepare_change(t, trap, &target, name, &kept);
+		rc = prepare_change(t, trap, by_fd, &target, name, &kept);
 	if (rc == 0) {
 		cleanup_free char *value = mem_alloc(size + 1);
 		rc = size > 0 ? emul_read(&t->emulation, trap, trap->args[2], value, size) : 0;
@@ -175,7 +176,7 @@ static void answer_remove(struct translation *t, const struct trap *trap, bool b
 	int rc = find_target(t, trap, by_fd, flags, &target);
 
 	if (rc == 0)
-		rc = prepare_change(t, trap, &target, name, &kept);
+		rc = prepare_change(t, trap, by_fd, &target, name, &kept);
 	if (rc == 0 && removexattr(target.path, kept) < 0)
 		rc = -errno;
 	emul_return(answer, rc);

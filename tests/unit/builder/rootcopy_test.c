@@ -93,7 +93,7 @@ static int tear_down(void **state)
 
 static void make(struct place *place)
 {
-	assert_int_equal(rootcopy_make(place->dir, place->lowers, 2, place->upper, NULL), 0);
+	assert_int_equal(rootcopy_make(place->dir, place->lowers, 2, place->upper, ROOTCOPY_COPIES, NULL), 0);
 	assert_true(rootcopy_exists(place->dir));
 }
 

@@ -1,0 +1,244 @@
+/*
+ * The difference of a root that is a directory: what the scan has found changed is put into the upper directory.
+ *
+ * A file that can be shared is linked there; it is written down as shared before it is. All else is copied, names of
+ * one file as names of one copy. Nothing in the root is touched, so that the state that was found stays true.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/inodetable.h"
+#include "base/ovlmark.h"
+#include "builder/rootcopy_internal.h"
+
+struct difference {
+	int copy;  /* the root */
+	int upper; /* what becomes the layer */
+	struct changes changes;
+	char *above; /* the directory that was made last in upper, and that are open: */
+	int copy_above, upper_above;
+	struct inode_table names; /* of what was copied and has several */
+};
+
+static void difference_done(struct difference *d)
+{
+	changes_done(&d->changes);
+	inode_table_done(&d->names);
+	fd_close(d->upper);
+	fd_close(d->copy_above);
+	fd_close(d->upper_above);
+	free(d->above);
+}
+CLEANUP_FOR_VALUE(struct difference, difference_done)
+
+/* ---- directories ---- */
+
+/* Of a copy these are data and records: the marks of layers were taken away when it was made. */
+static int copy_attributes(int from, int to, const char *path, struct error **err)
+{
+	ssize_t size = flistxattr(from, NULL, 0);
+
+	if (size <= 0)
+		return 0;
+	cleanup_free char *names = mem_alloc(XATTR_LIST_MAX);
+	cleanup_free char *value = mem_alloc(XATTR_SIZE_MAX);
+	size = flistxattr(from, names, XATTR_LIST_MAX);
+	for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1) {
+		ssize_t got = fgetxattr(from, name, value, XATTR_SIZE_MAX);
+		if (got >= 0 && fsetxattr(to, name, value, (size_t)got, 0) < 0 && strncmp(name, "user.", 5) == 0)
+			return error_set_errno(err, "'%s': the attribute %s", path, name);
+	}
+	return 0;
+}
+
+static int copy_directory_attributes(int from, int to, const struct stat *st, const char *path, struct error **err)
+{
+	if (fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0)
+		return error_set_errno(err, "'%s'", path);
+	return copy_attributes(from, to, path, err);
+}
+
+/* Makes the directory `path` and those above it, with the attributes that they have in the root. */
+static int make_directories(const struct difference *d, const char *path, struct error **err)
+{
+	for (const char *end = path; *end;) {
+		end += strcspn(end, "/");
+		cleanup_free char *part = mem_strndup(path, (size_t)(end - path));
+		struct stat st;
+		end += *end == '/';
+		if (mkdirat(d->upper, part, 0700) < 0) {
+			if (errno == EEXIST)
+				continue;
+			return error_set_errno(err, "make '%s'", part);
+		}
+		cleanup_close int from = openat(d->copy, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		cleanup_close int made = fd_open_dir(d->upper, part, err);
+		if (made < 0)
+			return made;
+		if (from < 0 || fstat(from, &st) < 0)
+			return error_set_errno(err, "'%s'", part);
+		int rc = copy_directory_attributes(from, made, &st, part, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* The same for what holds `path`, and opens it. Changes come in the order of the tree, so mostly it is the last one. */
+static int go_above(struct difference *d, const char *path, struct error **err)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup_free char *above = mem_strndup(path, slash ? (size_t)(slash - path) : 0);
+	const char *name = *above ? above : ".";
+
+	if (d->above && strcmp(d->above, above) == 0)
+		return 0;
+	int rc = make_directories(d, above, err);
+	if (rc < 0)
+		return rc;
+	fd_close(take_fd(&d->copy_above));
+	fd_close(take_fd(&d->upper_above));
+	d->copy_above = fd_open_dir(d->copy, name, err);
+	d->upper_above = d->copy_above < 0 ? -1 : fd_open_dir(d->upper, name, err);
+	mem_replace(&d->above, d->upper_above < 0 ? NULL : above);
+	return d->upper_above < 0 ? -ENOENT : 0;
+}
+
+/* Directories get their times last, when nothing more is put into them. */
+static int set_directory_time(const struct tree_entry *entry, void *context, struct error **err)
+{
+	const int *copy = context;
+	struct stat st;
+
+	if (*entry->path && fstatat(*copy, entry->path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		const struct timespec times[2] = {st.st_atim, st.st_mtim};
+		utimensat(entry->dirfd, entry->name, times, AT_SYMLINK_NOFOLLOW);
+	}
+	return TREE_GO_ON;
+}
+
+static int visit_nothing(const struct tree_entry *entry, void *context, struct error **err)
+{
+	return TREE_GO_ON;
+}
+
+/* ---- changes ---- */
+
+static const char *leaf_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int share(const struct difference *d, const char *path, struct error **err)
+{
+	const char *leaf = leaf_of(path);
+
+	if (linkat(d->copy_above, leaf, d->upper_above, leaf, 0) < 0)
+		return error_set_errno(err, "take '%s'", path);
+	return 0;
+}
+
+static int copy(struct difference *d, const char *path, struct error **err)
+{
+	const char *leaf = leaf_of(path);
+	struct stat st;
+
+	if (fstatat(d->copy_above, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set_errno(err, "take '%s'", path);
+	const char *first = st.st_nlink > 1 ? inode_table_visit(&d->names, &st, path) : NULL;
+	if (first)
+		return linkat(d->upper, first, d->upper_above, leaf, 0) < 0
+			       ? error_set_errno(err, "link '%s' to '%s'", path, first)
+			       : 0;
+	const struct tree_entry entry = {.path = path, .name = leaf, .dirfd = d->copy_above, .st = &st};
+	return tree_copy_one(&entry, d->upper_above, err);
+}
+
+static int apply(struct difference *d, const struct change *change, struct error **err)
+{
+	if (change->kind == CHANGE_DIRECTORY)
+		return make_directories(d, change->path, err);
+	int rc = go_above(d, change->path, err);
+	if (rc < 0)
+		return rc;
+	switch (change->kind) {
+	case CHANGE_SHARE:
+		return share(d, change->path, err);
+	case CHANGE_REMOVAL:
+		return ovlmark_make_whiteout(d->upper_above, leaf_of(change->path), err);
+	default:
+		return copy(d, change->path, err);
+	}
+}
+
+static int apply_all(struct difference *d, struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc >= 0 && i < d->changes.count; i++)
+		rc = apply(d, &d->changes.items[i], err);
+	if (rc >= 0 && d->changes.count)
+		rc = tree_walk(d->upper, visit_nothing, set_directory_time, &d->copy, err);
+	return rc < 0 ? rc : 0;
+}
+
+/* Before anything is linked it is written down: a file that is in the set and not shared is no harm. */
+static int announce_shares(int dir, const struct changes *changes, struct error **err)
+{
+	cleanup_free uint64_t *inodes = mem_grow(NULL, changes->count + 1, sizeof(*inodes));
+	size_t count = 0;
+
+	for (size_t i = 0; i < changes->count; i++)
+		if (changes->items[i].kind == CHANGE_SHARE)
+			inodes[count++] = changes->items[i].ino;
+	return count ? rootcopy_links_save(dir, inodes, count, err) : 0;
+}
+
+/* ---- the door ---- */
+
+static int renew_upper(int dir, int copy, struct error **err)
+{
+	struct stat st;
+
+	if (fstat(copy, &st) < 0)
+		return error_set_errno(err, "look at the copy");
+	int rc = tree_remove(dir, "upper", err);
+	if (rc < 0)
+		return rc;
+	if (mkdirat(dir, "upper", 0755) < 0 || fchownat(dir, "upper", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(dir, "upper", st.st_mode & 07777, 0) < 0)
+		return error_set_errno(err, "make the container's directory");
+	cleanup_close int upper = fd_open_dir(dir, "upper", err);
+	rc = upper < 0 ? upper : copy_attributes(copy, upper, "/", err);
+	return rc < 0 ? rc : take_fd(&upper);
+}
+
+int rootcopy_fill_upper(int dir, struct error **err)
+{
+	cleanup(rootcopy_links_done) struct rootcopy_links links = {0};
+	cleanup(difference_done) struct difference d = {.copy = -1, .upper = -1, .copy_above = -1, .upper_above = -1};
+	cleanup_close int copy = fd_open_dir(dir, ROOTCOPY, err);
+	int rc = copy < 0 ? copy : rootcopy_load_links(dir, &links, err);
+
+	if (rc < 0)
+		return rc;
+	unsigned flags = rc > 0 ? SCAN_MAY_SHARE : 0;
+	d.copy = copy;
+	rc = rootcopy_scan(dir, copy, ROOTCOPY_NEXT, &links, flags, &d.changes, err);
+	if (rc >= 0)
+		rc = announce_shares(dir, &d.changes, err);
+	if (rc >= 0)
+		rc = d.upper = renew_upper(dir, copy, err);
+	if (rc >= 0)
+		rc = apply_all(&d, err);
+	return rc < 0 ? rc : 0;
+}
