@@ -489,21 +489,25 @@ int containers_forget_locks(struct workshop *w, struct error **err)
 /* Commits that were interrupted are finished or taken back: what they have made so far is named by nobody else. */
 static int recover_all(struct workshop *w, struct error **err)
 {
-	cleanup(container_list_done) struct container_list list = {0};
-	int containers = store_folder(workshop_store(w), STORE_CONTAINERS, err);
-	int rc = containers < 0 ? containers : containers_list(w, &list, err);
+	cleanup_free char *path = store_path(workshop_store(w), STORE_CONTAINERS, ".");
+	DIR *dir = opendir(path);
+	int rc = 0;
 
-	for (size_t i = 0; rc >= 0 && i < list.count; i++) {
-		cleanup_free char *journal = mem_printf("%s/commit.json", list.items[i].id);
+	if (!dir)
+		return errno == ENOENT ? 0 : error_set_errno(err, "read the containers");
+	for (const struct dirent *entry; rc >= 0 && (entry = readdir(dir));) {
+		cleanup_free char *journal = mem_printf("%s/commit.json", entry->d_name);
 		cleanup(container_done) struct container c = {0};
-		if (faccessat(containers, journal, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		if (!container_id_is_valid(entry->d_name) ||
+		    faccessat(dirfd(dir), journal, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		cleanup_close int lock = container_acquire(w, list.items[i].id, &c, err);
+		cleanup_close int lock = container_acquire(w, entry->d_name, &c, err);
 		if (lock < 0 && lock != -ENOENT)
 			rc = lock;
 		else if (lock < 0) /* removed meanwhile */
 			error_clear(err);
 	}
+	closedir(dir);
 	return rc;
 }
 

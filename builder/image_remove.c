@@ -52,7 +52,7 @@ static int remove_from_store(struct workshop *w, const struct location *location
 		rc = images_remove(store, &entry.id, err);
 	/* Space is given back now when nobody else is adding to the store, else by the next rmi or prune. */
 	if (rc == 0)
-		(void)sweep_images(w, LOCK_TRY, &swept, NULL);
+		(void)sweep_removed(w, &swept, NULL);
 	return rc;
 }
 

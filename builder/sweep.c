@@ -13,7 +13,7 @@
 #include "builder/build_internal.h"
 #include "builder/cache_prune.h"
 #include "builder/container.h"
-#include "imagefmt/images.h"
+#include "imagefmt/images_garbage.h"
 
 struct collect_task {
 	enum lock_wait wait;
@@ -47,6 +47,80 @@ int sweep_images(struct workshop *w, enum lock_wait wait, struct swept *swept, s
 		memcpy(swept, result.data, sizeof(*swept));
 	return rc;
 }
+
+/* ---- after rmi ---- */
+
+struct trash {
+	int tmp; /* borrowed */
+	const struct strlist *names;
+};
+
+static int remove_trees(const struct trash *trash, struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < trash->names->count; i++)
+		rc = tree_remove(trash->tmp, trash->names->items[i], err);
+	return rc;
+}
+
+static int remove_trees_inside(struct workshop *w, void *context, struct buf *result, struct error **err)
+{
+	return remove_trees(context, err);
+}
+
+/* Most trees are all ours, and need no user namespace. */
+static int take_out(struct workshop *w, const struct strlist *names, struct error **err)
+{
+	struct trash trash = {.tmp = store_tmp(workshop_store(w), err), .names = names};
+
+	if (trash.tmp < 0)
+		return trash.tmp;
+	if (!workshop_is_inside(w) && remove_trees(&trash, NULL) == 0)
+		return 0;
+	return workshop_call(w, remove_trees_inside, &trash, /* result */ NULL, err);
+}
+
+/* Containers, and what builds have made: that stays for the next one until the cache is asked to go. */
+static int keep_what_others_stand_on(struct workshop *w, struct images_garbage *garbage, struct error **err)
+{
+	cleanup_free struct digest *kept = NULL;
+	size_t count = 0;
+
+	if (!images_garbage_has_layers(garbage))
+		return 0;
+	int rc = containers_layers(w, &kept, &count, err);
+	if (rc == 0)
+		rc = build_cache_layers(workshop_store(w), &kept, &count, err);
+	if (rc == 0)
+		images_garbage_keep(garbage, kept, count);
+	return rc;
+}
+
+int sweep_removed(struct workshop *w, struct swept *swept, struct error **err)
+{
+	cleanup(images_garbage_done) struct images_garbage garbage = {0};
+	cleanup(strlist_done) struct strlist trash = {0};
+	struct images_collected collected = {0};
+	struct store *store = workshop_store(w);
+	cleanup_close int alone = store_hold_alone(store, LOCK_TRY, err);
+
+	if (alone < 0)
+		return alone;
+	int rc = images_garbage_find(store, &garbage, err);
+	if (rc == 0)
+		rc = keep_what_others_stand_on(w, &garbage, err);
+	if (rc == 0)
+		rc = images_garbage_sweep(store, &garbage, &trash, &collected, err);
+	/* Nobody sees it any more. */
+	fd_close(take_fd(&alone));
+	if (trash.count > 0 && rc == 0)
+		rc = take_out(w, &trash, err);
+	*swept = (struct swept){.blobs = collected.blobs, .layers = collected.layers, .bytes = collected.bytes};
+	return rc;
+}
+
+/* ---- everything ---- */
 
 static bool is_stood_on(const struct container_list *containers, const struct digest *image)
 {

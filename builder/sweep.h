@@ -18,6 +18,10 @@ struct sweep_options {
 	bool caches;	     /* the build cache, cache mounts that no step has, compiled programs */
 };
 
+/* Removes what the images that were removed have used, and nobody else does; without a look at the other images, and
+ * in a worker only what belongs to subordinate ids. -EWOULDBLOCK while somebody adds to the store: it is then done by
+ * the next one. */
+int sweep_removed(struct workshop *w, struct swept *swept, struct error **err);
 /* Removes blobs and layers without a referrer, in a worker. -EWOULDBLOCK for LOCK_TRY while somebody adds to the store.
  */
 int sweep_images(struct workshop *w, enum lock_wait wait, struct swept *swept, struct error **err);

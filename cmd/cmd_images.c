@@ -95,20 +95,12 @@ static bool label_matches(const struct strlist *labels, const char *wanted)
 	return value && (!equals || strcmp(value, equals + 1) == 0);
 }
 
-/* How long a name is without its ":TAG" or "@DIGEST". */
-static size_t repository_length(const char *name)
-{
-	const char *slash = strrchr(name, '/');
-	size_t path = slash ? (size_t)(slash - name) : 0; /* a host may have a port */
-	return path + strcspn(name + path, ":@");
-}
-
 static bool reference_matches(const struct strlist *names, const char *pattern)
 {
 	for (size_t i = 0; i < names->count; i++) {
 		const char *name = names->items[i];
 		const char *last = strrchr(name, '/');
-		cleanup_free char *untagged = mem_strndup(name, repository_length(name));
+		cleanup_free char *untagged = mem_strndup(name, image_repository_length(name));
 		const char *bare = strrchr(untagged, '/');
 		if (pattern_match(pattern, name) || pattern_match(pattern, untagged) ||
 		    pattern_match(pattern, last ? last + 1 : name) ||
@@ -165,7 +157,7 @@ static json_t *make_row(const struct images_options *options, const struct image
 	cleanup_free char *size = format_size(image->size);
 	cleanup_free char *created = format_time(entry->created, 0);
 	char digest[DIGEST_TEXT_SIZE];
-	size_t length = repository_length(name);
+	size_t length = image_repository_length(name);
 	cleanup_free char *repository = mem_strndup(name, length);
 	json_t *row = json_object();
 	json_set_string(row, "ID", id);
@@ -216,57 +208,49 @@ static void add_rows(const struct images_options *options, const struct image *i
 				json_array_append_new(table, make_row(options, image, names->items[i], now));
 }
 
-/* A repository without a tag stands for all its tags. */
-static bool name_is_of(const char *name, const char *asked)
+/* Those that the text names: one image, and, as a repository without a tag stands for all its tags, others. -ENOENT. */
+static int list_asked(struct store *store, const char *asked, struct image_list *list, struct error **err)
 {
-	const char *slash = strrchr(asked, '/');
-	if (strchr(slash ? slash : asked, ':') || strchr(asked, '@'))
-		return false;
-	size_t len = strlen(asked);
+	cleanup(image_entry_done) struct image_entry found = {0};
+	cleanup(strlist_done) struct strlist repositories = {0};
+	cleanup_error struct error *missing = NULL;
 	const char *prefixes[] = {"", "localhost/", "docker.io/library/", "docker.io/"};
-	for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++)
-		if (text_has_prefix(name, prefixes[i]) && strncmp(name + strlen(prefixes[i]), asked, len) == 0 &&
-		    repository_length(name) == strlen(prefixes[i]) + len)
-			return true;
-	return false;
+	bool is_found = images_find(store, asked, &found, &missing) == 0;
+	for (size_t i = 0; i < ARRAY_COUNT(prefixes) && image_repository_length(asked) == strlen(asked); i++)
+		strlist_printf(&repositories, "%s%s", prefixes[i], asked);
+	int rc = repositories.count ? images_list_of(store, &repositories, list, err) : 0;
+	if (rc == 0 && is_found)
+		image_list_put(list, &found);
+	if (rc == 0 && list->count == 0)
+		return error_set(err, ENOENT, "%s", error_message(missing));
+	return rc;
 }
 
-static bool image_is_asked(const struct image_entry *entry, const struct image_entry *found, const char *asked)
+/* What a row shows, as far as the table of images has it; the rest is read where a filter asks for it. */
+static int load(struct store *store, const struct filter *filter, struct image_entry *entry, struct image *image,
+		struct error **err)
 {
-	if (!asked)
-		return true;
-	if (found && digest_equal(&entry->id, &found->id))
-		return true;
-	for (size_t i = 0; i < entry->names.count; i++)
-		if (name_is_of(entry->names.items[i], asked))
-			return true;
-	return false;
+	bool is_list = manifest_list_is(entry);
+	bool is_enough = entry->has_size && filter->labels.count == 0 && filter->not_labels.count == 0;
+	if (!is_list && !is_enough)
+		return image_load(store, entry, image, err);
+	image->entry = *entry;
+	/* Of a list the images are counted where they are listed. */
+	image->size = is_list ? entry->manifest.size : entry->size;
+	*entry = (struct image_entry){0};
+	return 0;
 }
 
 static int collect(struct command_context *context, const struct images_options *options, const struct filter *filter,
 		   const char *asked, json_t *table, json_t *json, struct error **err)
 {
 	cleanup(image_list_done) struct image_list list = {0};
-	cleanup(image_entry_done) struct image_entry found = {0};
-	cleanup_error struct error *missing = NULL;
-	bool is_found = asked && images_find(context->store, asked, &found, &missing) == 0;
-	int rc = images_list(context->store, &list, err);
+	int rc = asked ? list_asked(context->store, asked, &list, err) : images_list(context->store, &list, err);
 	for (size_t i = 0; rc == 0 && i < list.count; i++) {
-		if (!image_is_asked(&list.items[i], is_found ? &found : NULL, asked))
-			continue;
 		cleanup(image_done) struct image image = {0};
-		if (manifest_list_is(&list.items[i])) {
-			image.entry = list.items[i];
-			image.size = image.entry.manifest.size; /* its images are counted where they are listed */
-			list.items[i] = (struct image_entry){0};
-		} else
-			rc = image_load(context->store, &list.items[i], &image, err);
+		rc = load(context->store, filter, &list.items[i], &image, err);
 		if (rc == 0 && image_passes(filter, &image))
 			add_rows(options, &image, NULL, context->now, table, json);
-	}
-	if (rc == 0 && asked && !is_found && json_array_size(json) == 0) {
-		error_set(err, ENOENT, "%s", error_message(missing));
-		return -ENOENT;
 	}
 	return rc;
 }

@@ -149,7 +149,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	/* Space is given back now when nobody else is adding to the store, else by the next rmi or prune. */
 	cleanup_error struct error *later = NULL;
 	struct swept swept;
-	if (sweep_images(context->workshop, LOCK_TRY, &swept, &later) < 0)
+	if (sweep_removed(context->workshop, &swept, &later) < 0)
 		log_debug("space is not given back yet: %s", error_message(later));
 	return rc;
 }

@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "base/parse.h"
 #include "imagefmt/blob.h"
-#include "imagefmt/images_internal.h"
+#include "imagefmt/images_catalogue.h"
 #include "imagefmt/index.h"
 #include "imagefmt/mediatype.h"
 #include "imagefmt/reference.h"
@@ -48,16 +48,24 @@ static void make_entry(const struct digest *id, const struct image_index *rows, 
 		if (name)
 			strlist_append(&entry->names, name);
 	}
+	entry->has_size = images_size_of(&entry->manifest, &entry->size);
+}
+
+static void move_to_list(struct image_entry *entry, struct image_list *list)
+{
+	if ((list->count & (list->count - 1)) == 0) /* full: room for twice as many */
+		list->items = mem_grow(list->items, list->count ? 2 * list->count : 1, sizeof(*list->items));
+	list->items[list->count++] = *entry;
+	*entry = (struct image_entry){0};
 }
 
 static int add_to_list(const struct digest *id, const struct image_index *rows, void *context, struct error **err)
 {
-	struct image_list *list = context;
+	struct image_entry entry;
 
 	(void)err;
-	if ((list->count & (list->count - 1)) == 0) /* full: room for twice as many */
-		list->items = mem_grow(list->items, list->count ? 2 * list->count : 1, sizeof(*list->items));
-	make_entry(id, rows, &list->items[list->count++]);
+	make_entry(id, rows, &entry);
+	move_to_list(&entry, context);
 	return 0;
 }
 
@@ -68,6 +76,14 @@ static int compare_entries(const void *left, const void *right)
 	if (a->created != b->created)
 		return a->created > b->created ? -1 : 1;
 	return digest_compare(&a->id, &b->id);
+}
+
+static void take_sorted(struct image_list *found, struct image_list *list)
+{
+	if (found->count > 0)
+		qsort(found->items, found->count, sizeof(*found->items), compare_entries);
+	*list = *found;
+	*found = (struct image_list){0};
 }
 
 /* Held while all of the table is read, so that a name that moves meanwhile is not missed. In a store that cannot be
@@ -92,6 +108,17 @@ static int open_table(struct store *store, int *table, struct error **err)
 	return fd < 0 ? fd : 0;
 }
 
+/* Of this boot there is none before somebody has needed it. */
+static int load_catalogue(struct store *store, int table, struct catalogue *catalogue, struct error **err)
+{
+	cleanup_close int lock = -1;
+
+	if (catalogue_load(store, table, catalogue, NULL) == 0)
+		return 0;
+	cleanup_close int locked = images_table_edit(store, &lock, err);
+	return locked < 0 ? locked : catalogue_load_or_make(store, locked, catalogue, err);
+}
+
 int images_list(struct store *store, struct image_list *list, struct error **err)
 {
 	cleanup(image_list_done) struct image_list found = {0};
@@ -104,10 +131,93 @@ int images_list(struct store *store, struct image_list *list, struct error **err
 	}
 	if (rc < 0)
 		return rc;
-	if (found.count > 0)
-		qsort(found.items, found.count, sizeof(*found.items), compare_entries);
-	*list = found;
-	found = (struct image_list){0};
+	take_sorted(&found, list);
+	return 0;
+}
+
+void image_list_put(struct image_list *list, struct image_entry *entry)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (digest_equal(&list->items[i].id, &entry->id))
+			return;
+	move_to_list(entry, list);
+	take_sorted(&(struct image_list){list->items, list->count}, list);
+}
+
+size_t image_repository_length(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+	size_t path = slash ? (size_t)(slash - name) : 0; /* a host may have a port */
+
+	return path + strcspn(name + path, ":@");
+}
+
+static bool has_name_in(const struct image_entry *entry, const struct strlist *repositories)
+{
+	for (size_t i = 0; i < entry->names.count; i++) {
+		const char *name = entry->names.items[i];
+		cleanup_free char *repository = mem_strndup(name, image_repository_length(name));
+		if (strlist_contains(repositories, repository))
+			return true;
+	}
+	return false;
+}
+
+/* The images that the catalogue knows to have, or to have had, such a name. */
+static int ids_of_repositories(struct store *store, int table, const struct strlist *repositories,
+			       struct digest_set *ids, struct error **err)
+{
+	cleanup(catalogue_done) struct catalogue catalogue = CATALOGUE_INIT;
+	cleanup_free uint64_t *prints = mem_alloc(repositories->count * sizeof(*prints));
+	struct catalogue_record record;
+	int rc = load_catalogue(store, table, &catalogue, err);
+
+	for (size_t i = 0; i < repositories->count; i++)
+		prints[i] = catalogue_print_repository(repositories->items[i], strlen(repositories->items[i]));
+	while (rc == 0 && catalogue_next(&catalogue, &record))
+		for (size_t i = 0; record.kind == CATALOGUE_NAME && i < repositories->count; i++)
+			if (record.prints[0] == prints[i])
+				digest_set_add(ids, &record.id);
+	return rc;
+}
+
+static int list_ids(int table, struct digest_set *ids, struct image_list *list, struct error **err)
+{
+	for (size_t i = 0; i < ids->count; i++) {
+		cleanup(image_index_done) struct image_index rows = {0};
+		if (i > 0 && digest_equal(&ids->items[i], &ids->items[i - 1]))
+			continue;
+		int rc = images_rows_load(table, &ids->items[i], &rows, NULL);
+		if (rc < 0 && rc != -ENOENT)
+			return images_rows_load(table, &ids->items[i], &rows, err); /* again, for the words */
+		if (rc == 0)
+			add_to_list(&ids->items[i], &rows, list, err);
+	}
+	return 0;
+}
+
+int images_list_of(struct store *store, const struct strlist *repositories, struct image_list *list, struct error **err)
+{
+	cleanup(image_list_done) struct image_list found = {0}, chosen = {0};
+	cleanup(digest_set_done) struct digest_set ids = {0};
+	cleanup_close int table = -1;
+	int rc = open_table(store, &table, err);
+
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	if (ids_of_repositories(store, table, repositories, &ids, NULL) == 0) {
+		digest_set_sort(&ids);
+		rc = list_ids(table, &ids, &found, err);
+	} else {
+		/* A store that may only be read. */
+		rc = images_list(store, &found, err);
+	}
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < found.count; i++)
+		if (has_name_in(&found.items[i], repositories))
+			move_to_list(&found.items[i], &chosen);
+	take_sorted(&chosen, list);
 	return 0;
 }
 
@@ -120,25 +230,31 @@ static int add_rows(const struct digest *id, const struct image_index *rows, voi
 	return 0;
 }
 
+int images_load_foreign(struct store *store, struct image_index *foreign, struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
+	struct digest id;
+	int oci = store_folder(store, STORE_OCI, err);
+	int rc = oci < 0 ? oci : fd_read_file(oci, "index.json", &text, err);
+	if (rc == 0)
+		rc = image_index_parse(buf_str(&text), text.len, "index.json", foreign, err);
+	if (rc < 0)
+		return error_prefix(err, "store '%s'", store_root(store));
+	for (size_t i = foreign->manifest_count; i-- > 0;)
+		if (images_id_of(&foreign->manifests[i], &id)) /* the view of our own */
+			images_row_remove(foreign, i);
+	return 0;
+}
+
 int images_load_table(struct store *store, struct image_index *table, struct error **err)
 {
 	cleanup_close int fd = -1;
 	int rc = open_table(store, &fd, err);
 	if (rc < 0)
 		return rc;
-	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
-	struct digest id;
-	int oci = store_folder(store, STORE_OCI, err);
-	rc = oci < 0 ? oci : fd_read_file(oci, "index.json", &text, err);
-	if (rc == 0)
-		rc = image_index_parse(buf_str(&text), text.len, "index.json", table, err);
-	if (rc < 0)
-		return error_prefix(err, "store '%s'", store_root(store));
-	for (size_t i = table->manifest_count; i-- > 0;)
-		if (images_id_of(&table->manifests[i], &id)) /* the view of what comes now */
-			images_row_remove(table, i);
-	if (fd < 0)
-		return 0;
+	rc = images_load_foreign(store, table, err);
+	if (rc < 0 || fd < 0)
+		return rc;
 	int still = hold_still(store);
 	rc = images_each(fd, "", add_rows, table, err);
 	fd_close(still);
@@ -319,6 +435,7 @@ static void take_entry(const struct finding *f, struct image_entry *entry)
 	image_entry_done(entry);
 	make_entry(&f->id, &f->rows, entry);
 	descriptor_copy(&entry->manifest, &f->rows.manifests[f->row]);
+	entry->has_size = images_size_of(&entry->manifest, &entry->size);
 }
 
 int images_find(struct store *store, const char *text, struct image_entry *entry, struct error **err)

@@ -16,6 +16,8 @@ struct image_entry {
 	struct digest id;	    /* of the configuration; of a list: of the index itself */
 	struct strlist names;	    /* full names, may be empty */
 	int64_t created;	    /* seconds since the epoch, 0 when unknown */
+	bool has_size;		    /* false: it is in the manifest only */
+	uint64_t size;		    /* sum of the layers, as the manifest has them */
 };
 
 void image_entry_done(struct image_entry *entry);
@@ -29,6 +31,13 @@ void image_list_done(struct image_list *list);
 CLEANUP_FOR_VALUE(struct image_list, image_list_done)
 
 int images_list(struct store *store, struct image_list *list, struct error **err);
+/* Those that have a name in one of these repositories ("localhost/app"), without reading the others. */
+int images_list_of(struct store *store, const struct strlist *repositories, struct image_list *list,
+		   struct error **err);
+/* Adds an entry, which is taken over, at its place; not when the image is there already. */
+void image_list_put(struct image_list *list, struct image_entry *entry);
+/* How long a name is without its ":TAG" or "@DIGEST". */
+size_t image_repository_length(const char *name);
 /* By full name, name without "localhost/" or "docker.io/library/" or tag, "@sha256:…" of the manifest, image id or a
  * prefix of at least 3 digits (also with "sha256:"). -ENOENT with Buildah's text "NAME: image not known"; an ambiguous
  * prefix is -EINVAL. */
@@ -43,7 +52,7 @@ int images_replace(struct store *store, const struct digest *old, const char *na
 const char *images_name_meant(const struct image_entry *entry, const char *text);
 /* Takes one name away; the image stays, unnamed if it was the last. -ENOENT. */
 int images_untag(struct store *store, const char *name, struct error **err);
-/* Takes the image out of the table with all its names; blobs and layers are for images_collect(). */
+/* Takes the image out of the table with all its names; its blobs and layers are for images_garbage.h. */
 int images_remove(struct store *store, const struct digest *id, struct error **err);
 
 struct images_collected {

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "base/fd.h"
-#include "imagefmt/images_internal.h"
+#include "base/log.h"
+#include "imagefmt/images_catalogue.h"
 #include "imagefmt/index.h"
 
 /* The table, locked. */
@@ -134,6 +135,22 @@ static int forget_rows(const struct edit *edit, const struct digest *id, struct 
 	return rc < 0 ? rc : save_rows(edit, id, &rows, TABLE_GROWS, err);
 }
 
+/* What a manifest that the image did not have leads to, for the catalogue; *manifest gets its size. */
+static int note_manifest(const struct edit *edit, const struct digest *id, struct descriptor *manifest,
+			 struct error **err)
+{
+	cleanup(marks_done) struct marks marks = {.store = edit->store};
+	cleanup_error struct error *why = NULL;
+
+	if (marks_add(&marks, manifest, &why) < 0) {
+		/* It is in nobody's way before something is removed, and said then. */
+		log_debug("%s", error_message(why));
+		return catalogue_give_up(edit->table, err);
+	}
+	images_annotate_size(manifest, marks.has_index ? manifest->size : marks.layer_size);
+	return catalogue_note_image(edit->store, edit->table, id, &marks, err);
+}
+
 static int add_row(const struct edit *edit, const struct new_row *new, const char *name, struct error **err)
 {
 	cleanup(image_index_done) struct image_index rows = {0};
@@ -144,8 +161,12 @@ static int add_row(const struct edit *edit, const struct new_row *new, const cha
 
 	if (rc == 0 && moves)
 		rc = leave_name(edit, &before, name, err);
+	cleanup(descriptor_done) struct descriptor manifest = {0};
+	descriptor_copy(&manifest, new->manifest);
+	if (rc == 0 && row_of_manifest(&rows, &manifest.digest, /* unnamed_only */ false) < 0)
+		rc = note_manifest(edit, new->id, &manifest, err);
 	/* What is there already, as after a build from the cache, costs no write and no sync. */
-	bool changes = rc == 0 && put_row(&rows, new, name);
+	bool changes = rc == 0 && put_row(&rows, &(struct new_row){&manifest, new->id, new->created}, name);
 	if (changes)
 		rc = save_rows(edit, new->id, &rows, TABLE_GROWS, err);
 	if (rc == 0 && name && (!is_taken || moves))

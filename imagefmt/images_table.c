@@ -1,5 +1,5 @@
 /* The files of the table of images: one for the rows of each image, a link for each name (images_internal.h). */
-#include "imagefmt/images_internal.h"
+#include "imagefmt/images_catalogue.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,6 +22,7 @@
 #define BY_NAME "by-name"
 #define ID_ANNOTATION "io.github.cooper.image.id"
 #define CREATED_ANNOTATION "io.github.cooper.created"
+#define SIZE_ANNOTATION "io.github.cooper.size"
 
 /* "sha256:…" in a link. */
 #define LINK_SIZE DIGEST_TEXT_SIZE
@@ -50,6 +51,21 @@ int64_t images_created_of(const struct descriptor *d)
 	return created;
 }
 
+bool images_size_of(const struct descriptor *d, uint64_t *size)
+{
+	const char *text = strlist_env_get(&d->annotations, SIZE_ANNOTATION);
+
+	return text && parse_u64(text, UINT64_MAX, SIZE_ANNOTATION, size, NULL) == 0;
+}
+
+void images_annotate_size(struct descriptor *d, uint64_t size)
+{
+	cleanup_free char *text = mem_printf("%llu", (unsigned long long)size);
+
+	strlist_env_set(&d->annotations, SIZE_ANNOTATION, text);
+	strlist_sort(&d->annotations);
+}
+
 void images_annotate(struct descriptor *d, const struct digest *id, int64_t created, const char *name)
 {
 	char digest[DIGEST_TEXT_SIZE];
@@ -72,7 +88,7 @@ void images_row_remove(struct image_index *rows, size_t at)
 /* ---- paths ---- */
 
 /* Folders by the first two digits: a prefix of an id is looked for in one of them. */
-static char *path_of_id(const struct digest *id)
+char *images_rows_path(const struct digest *id)
 {
 	char hex[DIGEST_HEX_SIZE];
 
@@ -122,9 +138,10 @@ int images_name_set(struct store *store, int table, const char *name, const stru
 	cleanup_free char *made = store_tmp_name(store, "name");
 	char text[DIGEST_TEXT_SIZE];
 	int tmp = store_tmp(store, err);
+	int rc = tmp < 0 ? tmp : catalogue_note_name(store, table, id, name, err);
 
-	if (tmp < 0)
-		return tmp;
+	if (rc < 0)
+		return rc;
 	if (symlinkat(digest_format(id, text), tmp, made) < 0 || renameat(tmp, made, table, path) < 0)
 		return error_set_errno(err, "store '%s': give the name '%s'", store_root(store), name);
 	return sync_folder(store, table, BY_NAME, err);
@@ -171,7 +188,7 @@ static int read_rows(int table, const char *path, struct image_index *rows, stru
 
 int images_rows_load(int table, const struct digest *id, struct image_index *rows, struct error **err)
 {
-	cleanup_free char *path = path_of_id(id);
+	cleanup_free char *path = images_rows_path(id);
 	cleanup(image_index_done) struct image_index read = {0};
 	int rc = read_rows(table, path, &read, err);
 
@@ -183,6 +200,13 @@ int images_rows_load(int table, const struct digest *id, struct image_index *row
 	*rows = read;
 	read = (struct image_index){0};
 	return 0;
+}
+
+bool images_has_rows(int table, const struct digest *id)
+{
+	cleanup_free char *path = images_rows_path(id);
+
+	return faccessat(table, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static int make_folder(int table, const char *path, struct error **err)
@@ -203,7 +227,7 @@ static int write_rows(struct store *store, int table, const struct digest *id, c
 		      struct error **err)
 {
 	cleanup_free char *folder = folder_of_id(id);
-	cleanup_free char *path = path_of_id(id);
+	cleanup_free char *path = images_rows_path(id);
 	cleanup_free char *made = store_tmp_name(store, "rows");
 	int tmp = store_tmp(store, err);
 	unsigned flags = store_is_scratch(store) ? 0 : ATOMIC_FILE_SYNC;
@@ -241,12 +265,9 @@ int images_rows_save(struct store *store, int table, const struct digest *id, co
 		     enum table_change change, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
-	cleanup_free char *path = path_of_id(id);
 
 	if (rows->manifest_count == 0)
-		return unlinkat(table, path, /* flags */ 0) < 0 && errno != ENOENT
-			       ? error_set_errno(err, "remove '" FOLDER "/%s'", path)
-			       : 0;
+		return images_removed_add(store, table, id, err);
 	image_index_format(rows, &text);
 	if (text.overflow)
 		return error_set(err, EFBIG, "store '%s': too many names for one image", store_root(store));
@@ -347,6 +368,16 @@ static int move_rows(struct store *store, int made, struct image_index *index, s
 	return rc;
 }
 
+static bool has_rows(const struct image_index *index)
+{
+	struct digest id;
+
+	for (size_t i = 0; i < index->manifest_count; i++)
+		if (images_id_of(&index->manifests[i], &id))
+			return true;
+	return false;
+}
+
 /* Makes images/ whole in tmp/ and renames it. index.json stays as it is, and is from now on only what others see
  * (images_view.c). The lock is held. */
 static int make_table(struct store *store, struct image_index *index, struct error **err)
@@ -363,6 +394,8 @@ static int make_table(struct store *store, struct image_index *index, struct err
 	int rc = made < 0 ? made : make_folder(made, BY_ID, err);
 	if (rc == 0)
 		rc = make_folder(made, BY_NAME, err);
+	if (rc == 0 && !has_rows(index))
+		rc = catalogue_begin(store, made, err);
 	if (rc == 0)
 		rc = move_rows(store, made, index, err);
 	if (rc == 0 && renameat(tmp, name, root, FOLDER) < 0)
@@ -407,16 +440,6 @@ int images_table_edit(struct store *store, int *lock, struct error **err)
 		return table;
 	*lock = take_fd(&taken);
 	return take_fd(&table);
-}
-
-static bool has_rows(const struct image_index *index)
-{
-	struct digest id;
-
-	for (size_t i = 0; i < index->manifest_count; i++)
-		if (images_id_of(&index->manifests[i], &id))
-			return true;
-	return false;
 }
 
 int images_table_open(struct store *store, struct error **err)

@@ -143,17 +143,27 @@ int layer_load_record(struct store *store, const struct digest *diff_id, struct 
 
 /* ---- taking away ---- */
 
-int layer_remove_named(struct store *store, const char *name, struct error **err)
+/* Moves layers/<name> to store_tmp(); *trash is its name there, NULL when there is none. */
+static int move_away(struct store *store, const char *name, char **trash, struct error **err)
 {
 	int layers = store_folder(store, STORE_LAYERS, err);
 	int tmp = layers < 0 ? layers : store_tmp(store, err);
-	cleanup_free char *trash = tmp < 0 ? NULL : store_tmp_name(store, "old-layer");
+	cleanup_free char *given = tmp < 0 ? NULL : store_tmp_name(store, "old-layer");
 
 	if (tmp < 0)
 		return tmp;
-	if (renameat(layers, name, tmp, trash) < 0)
+	if (renameat(layers, name, tmp, given) < 0)
 		return errno == ENOENT ? 0 : error_set_errno(err, "take away the layer '%s'", name);
-	return tree_remove(tmp, trash, err);
+	*trash = take_ptr(&given);
+	return 0;
+}
+
+int layer_remove_named(struct store *store, const char *name, struct error **err)
+{
+	cleanup_free char *trash = NULL;
+	int rc = move_away(store, name, &trash, err);
+
+	return rc < 0 || !trash ? rc : tree_remove(store_tmp(store, NULL), trash, err);
 }
 
 /* True for <hex> itself and its trees under other id maps. */
@@ -180,32 +190,47 @@ static int open_layers(struct store *store, DIR **dir, struct error **err)
 	return rc;
 }
 
-static int remove_trees(struct store *store, const char *hex, struct error **err)
+static int take_trees(struct store *store, const char *hex, struct strlist *trash, struct error **err)
 {
 	DIR *dir = NULL;
 	int rc = open_layers(store, &dir, err);
 
 	if (rc < 0)
 		return rc;
-	for (struct dirent *entry; rc == 0 && (entry = readdir(dir)) != NULL;)
+	for (struct dirent *entry; rc == 0 && (entry = readdir(dir)) != NULL;) {
+		char *moved = NULL;
 		if (is_tree_of(entry->d_name, hex))
-			rc = layer_remove_named(store, entry->d_name, err);
+			rc = move_away(store, entry->d_name, &moved, err);
+		if (moved)
+			strlist_take(trash, moved);
+	}
 	closedir(dir);
 	return rc;
 }
 
-int layer_remove(struct store *store, const struct digest *diff_id, struct error **err)
+int layer_take_away(struct store *store, const struct digest *diff_id, struct strlist *trash, struct error **err)
 {
 	char hex[DIGEST_HEX_SIZE];
+	size_t before = trash->count;
 	int lock = layer_lock(store, diff_id, err);
 
 	if (lock < 0)
 		return lock;
-	int rc = remove_trees(store, digest_hex(diff_id, hex), err);
+	int rc = take_trees(store, digest_hex(diff_id, hex), trash, err);
 	fd_close(lock);
 	if (rc == 0 && store_forget_lock(store, LOCK_KIND, hex) < 0)
 		log_debug("the lock of layer %.12s stays: somebody waits for it", hex);
-	return rc;
+	return rc < 0 ? rc : trash->count > before;
+}
+
+int layer_remove(struct store *store, const struct digest *diff_id, struct error **err)
+{
+	cleanup(strlist_done) struct strlist trash = {0};
+	int rc = layer_take_away(store, diff_id, &trash, err);
+
+	for (size_t i = 0; rc >= 0 && i < trash.count; i++)
+		rc = tree_remove(store_tmp(store, NULL), trash.items[i], err);
+	return rc < 0 ? rc : 0;
 }
 
 static int compare_digests(const void *a, const void *b)

@@ -87,6 +87,9 @@ void layer_blob_done(struct layer_blob *blob);
 CLEANUP_FOR_VALUE(struct layer_blob, layer_blob_done)
 
 int layer_remove(struct store *store, const struct digest *diff_id, struct error **err);
+/* The same but for the trees themselves, which only root of the user namespace may be able to remove: they are moved to
+ * store_tmp(), and their names there added to `trash`. 1, or 0 when there was none. */
+int layer_take_away(struct store *store, const struct digest *diff_id, struct strlist *trash, struct error **err);
 /* The diff_ids of all unpacked layers, newly allocated array. */
 int layer_list(struct store *store, struct digest **diff_ids, size_t *count, struct error **err);
 

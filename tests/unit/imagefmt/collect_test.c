@@ -1,54 +1,11 @@
 #include "imagefmt/images.h"
 
-#include "tests/unit/imagefmt/tempstore.h"
+#include "tests/unit/imagefmt/sample.h"
 
 #include <errno.h>
 
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
-
-static struct digest put(struct store *store, const char *text)
-{
-	struct digest digest;
-	assert_int_equal(blob_put(store, text, strlen(text), &digest, NULL), 0);
-	return digest;
-}
-
-/* A manifest with one configuration and one layer, in the store. */
-struct sample {
-	struct digest layer;
-	struct digest config;
-	struct descriptor manifest;
-};
-
-static void sample_make(struct store *store, const char *seed, struct sample *sample)
-{
-	cleanup(image_config_done) struct image_config config = {0};
-	cleanup(manifest_done) struct manifest m = {0};
-	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
-	*sample = (struct sample){.layer = put(store, seed)};
-	image_config_init(&config, NULL);
-	image_config_add_diff_id(&config, &sample->layer);
-	image_config_format(&config, FORMAT_OCI, &text);
-	sample->config = put(store, buf_str(&text));
-	m.config = (struct descriptor){
-		.media_type = mem_strdup(MEDIA_OCI_CONFIG), .digest = sample->config, .size = text.len};
-	m.layers = mem_alloc(sizeof(*m.layers));
-	m.layer_count = 1;
-	m.layers[0] = (struct descriptor){
-		.media_type = mem_strdup(MEDIA_OCI_LAYER), .digest = sample->layer, .size = strlen(seed)};
-	buf_clear(&text);
-	manifest_format(&m, &text);
-	sample->manifest = (struct descriptor){.media_type = mem_strdup(MEDIA_OCI_MANIFEST), .size = text.len};
-	sample->manifest.digest = put(store, buf_str(&text));
-}
-
-static void assert_present(struct store *store, const struct sample *sample, bool present)
-{
-	assert_int_equal(blob_exists(store, &sample->layer, NULL), present);
-	assert_int_equal(blob_exists(store, &sample->config, NULL), present);
-	assert_int_equal(blob_exists(store, &sample->manifest.digest, NULL), present);
-}
 
 static void what_an_image_names_stays_and_the_rest_goes(void **state)
 {
@@ -111,6 +68,21 @@ static void a_damaged_manifest_keeps_everything(void **state)
 	descriptor_done(&kept.manifest);
 }
 
+static void rows_of_removed_images_go_with_their_content(void **state)
+{
+	struct tempstore *t = *state;
+	struct sample gone;
+	cleanup_free char *removed = tempstore_path(t, "store/images/removed");
+	sample_make(t->store, "gone", &gone);
+	assert_int_equal(images_add(t->store, &gone.manifest, &gone.config, 0, "localhost/g:1", NULL), 0);
+	assert_int_equal(images_remove(t->store, &gone.config, NULL), 0);
+	assert_int_equal(rmdir(removed), -1); /* something is in it */
+	assert_int_equal(images_collect(t->store, NULL, 0, LOCK_WAIT, NULL, NULL), 0);
+	assert_present(t->store, &gone, false);
+	assert_int_equal(rmdir(removed), 0);
+	descriptor_done(&gone.manifest);
+}
+
 static void nothing_is_collected_while_others_hold_the_store(void **state)
 {
 	struct tempstore *t = *state;
@@ -137,6 +109,7 @@ int main(void)
 		test_with_store(what_an_image_names_stays_and_the_rest_goes),
 		test_with_store(the_children_of_a_list_stay_and_missing_ones_do_no_harm),
 		test_with_store(a_damaged_manifest_keeps_everything),
+		test_with_store(rows_of_removed_images_go_with_their_content),
 		test_with_store(nothing_is_collected_while_others_hold_the_store),
 		test_with_store(files_that_are_no_blobs_are_left_alone),
 	};

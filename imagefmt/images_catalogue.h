@@ -1,0 +1,59 @@
+/*
+ * images/catalogue: what each image uses, and in which repositories it has names, so that nobody has to read all images
+ * to know whether another one uses a layer, or has a name like the one that is asked for. It is read whole, but is
+ * small: eight bytes for each blob, layer and name.
+ *
+ * It is derived, and may only say too much: of images that are gone, and names that have moved. So it is only ever
+ * appended to, before what it is about becomes true, under the lock of the table. Where it cannot be written it is
+ * removed. It is not synced: after a crash of the machine, which another boot id shows, it is nothing, and is made anew
+ * by who needs it first. A record that a killed process has begun is passed over.
+ */
+#ifndef COOPER_IMAGEFMT_IMAGES_CATALOGUE_H
+#define COOPER_IMAGEFMT_IMAGES_CATALOGUE_H
+
+#include "imagefmt/images_internal.h"
+#include "imagefmt/marks.h"
+
+enum catalogue_kind {
+	CATALOGUE_IMAGE = 1, /* prints of blobs and layers that the image uses */
+	CATALOGUE_INDEX,     /* the same, but what it leads to may have come since: it must be looked at */
+	CATALOGUE_NAME,	     /* print of a repository in which the image has a name */
+};
+
+struct catalogue_record {
+	enum catalogue_kind kind;
+	struct digest id;	/* of the image */
+	const uint64_t *prints; /* borrowed from the catalogue */
+	size_t count;
+};
+
+struct catalogue {
+	struct buf text;
+	size_t at; /* of the next record */
+};
+#define CATALOGUE_INIT ((struct catalogue){.text = BUF_INIT(CATALOGUE_SIZE_MAX)})
+#define CATALOGUE_SIZE_MAX ((size_t)1 << 30)
+void catalogue_done(struct catalogue *catalogue);
+CLEANUP_FOR_VALUE(struct catalogue, catalogue_done)
+
+/* Eight bytes that stand for a digest; by accident others may have the same. */
+uint64_t catalogue_print(const struct digest *digest);
+uint64_t catalogue_print_repository(const char *repository, size_t length);
+
+/* -ESTALE when there is none that can be used. Needs no lock. */
+int catalogue_load(struct store *store, int table, struct catalogue *catalogue, struct error **err);
+/* The same, or a new one of all images, also written where that is possible. The table is locked. */
+int catalogue_load_or_make(struct store *store, int table, struct catalogue *catalogue, struct error **err);
+/* The next record; false at the end. */
+bool catalogue_next(struct catalogue *catalogue, struct catalogue_record *record);
+
+/* An empty one, for a table that has no images yet. */
+int catalogue_begin(struct store *store, int table, struct error **err);
+/* For who is about to add an image, or a name to it. The table is locked. */
+int catalogue_note_image(struct store *store, int table, const struct digest *id, const struct marks *marks,
+			 struct error **err);
+/* There is none any more. */
+int catalogue_give_up(int table, struct error **err);
+int catalogue_note_name(struct store *store, int table, const struct digest *id, const char *name, struct error **err);
+
+#endif
