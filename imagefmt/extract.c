@@ -294,18 +294,30 @@ static int write_data(struct tar_reader *reader, int fd, uint64_t size, struct e
 	return rc;
 }
 
-static int create_file(struct extractor *x, const struct target *target, struct error **err)
+static int create_file(struct extractor *x, const struct target *target, mode_t mode, struct error **err)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(target->dirfd, target->leaf, flags, 0600);
+	int fd = openat(target->dirfd, target->leaf, flags, mode);
 
 	if (fd < 0 && errno == EEXIST) {
 		int rc = extract_make_way(x, target->dirfd, target->leaf, err);
 		if (rc < 0)
 			return rc;
-		fd = openat(target->dirfd, target->leaf, flags, 0600);
+		fd = openat(target->dirfd, target->leaf, flags, mode);
 	}
 	return fd < 0 ? error_set_errno(err, "create") : fd;
+}
+
+/* Most files were made with the mode that they are to have: looking costs less than setting it again. */
+static int set_file_mode(const struct extractor *x, int fd, const struct tar_entry *entry, struct error **err)
+{
+	bool is_kept = x->euid == 0 || (entry->mode & 0600) == 0600; /* else it is recorded */
+	struct stat st;
+
+	if (is_kept && fstat(fd, &st) == 0 && (st.st_mode & 07777) == (entry->mode & 07777))
+		return 0;
+	int rc = owner_set_mode(fd, entry->mode);
+	return rc < 0 ? error_set(err, -rc, "set the mode: %s", strerror(-rc)) : 0;
 }
 
 /* After the data: writing drops set-user-id bits and capabilities. The mode comes after the attributes, for which an
@@ -317,16 +329,15 @@ static int finish_file(struct extractor *x, int fd, const struct tar_entry *entr
 
 	if (rc == 0)
 		rc = extract_set_xattrs(x, &place, entry, err);
-	int set = rc == 0 ? owner_set_mode(fd, entry->mode) : 0;
-	if (set < 0)
-		rc = error_set(err, -set, "set the mode: %s", strerror(-set));
+	if (rc == 0)
+		rc = set_file_mode(x, fd, entry, err);
 	return rc < 0 ? rc : extract_set_time(&place, entry->mtime, err);
 }
 
 static int add_file(struct extractor *x, struct tar_reader *reader, const struct target *target,
 		    const struct tar_entry *entry, struct error **err)
 {
-	cleanup_close int fd = create_file(x, target, err);
+	cleanup_close int fd = create_file(x, target, (entry->mode & 0777) | 0600, err);
 
 	if (fd < 0)
 		return fd;
@@ -339,7 +350,7 @@ static int add_file(struct extractor *x, struct tar_reader *reader, const struct
 static int add_directory(struct extractor *x, const struct target *target, const struct tar_entry *entry,
 			 struct error **err)
 {
-	cleanup_close int fd = extract_make_dir(x, target->dirfd, target->leaf, err);
+	cleanup_close int fd = extract_make_dir(x, target->dirfd, target->leaf, entry->mode, err);
 
 	if (fd < 0)
 		return fd;
@@ -347,8 +358,11 @@ static int add_directory(struct extractor *x, const struct target *target, const
 	int rc = extract_set_owner(x, &place, entry, err);
 	if (rc == 0)
 		rc = extract_set_xattrs(x, &place, entry, err);
-	return rc < 0 ? rc
-		      : extract_dir_later(x, fd, target->path, strlen(target->path), entry->mode, entry->mtime, err);
+	if (rc == 0)
+		rc = extract_dir_later(x, fd, target->path, strlen(target->path), entry->mode, entry->mtime, err);
+	if (rc == 0) /* what follows is most often in it */
+		extract_enter_dir(x, target->leaf, take_fd(&fd));
+	return rc;
 }
 
 /* "./": the owner, mode and time of the tree itself. */
@@ -421,7 +435,7 @@ static int add_node(struct extractor *x, const struct target *target, const stru
 static int record_device(struct extractor *x, const struct target *target, const struct tar_entry *entry,
 			 struct error **err)
 {
-	cleanup_close int fd = create_file(x, target, err);
+	cleanup_close int fd = create_file(x, target, 0600, err);
 
 	if (fd < 0)
 		return fd;

@@ -51,12 +51,18 @@ int extract_make_way(struct extractor *x, int dirfd, const char *leaf, struct er
 	return tree_remove(dirfd, leaf, err);
 }
 
-int extract_make_dir(struct extractor *x, int dirfd, const char *leaf, struct error **err)
+/* Until all is there we must be able to write into it, whatever its mode, and nothing may inherit from it. */
+static mode_t mode_meanwhile(mode_t mode)
+{
+	return (mode & 0777) | 0700;
+}
+
+int extract_make_dir(struct extractor *x, int dirfd, const char *leaf, mode_t mode, struct error **err)
 {
 	struct stat st;
 	bool replaces_whiteout = false;
 
-	if (mkdirat(dirfd, leaf, 0700) < 0) {
+	if (mkdirat(dirfd, leaf, mode_meanwhile(mode)) < 0) {
 		if (errno != EEXIST)
 			return error_set_errno(err, "make the directory");
 		if (fstatat(dirfd, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -67,7 +73,7 @@ int extract_make_dir(struct extractor *x, int dirfd, const char *leaf, struct er
 			int rc = extract_make_way(x, dirfd, leaf, err);
 			if (rc < 0)
 				return rc;
-			if (mkdirat(dirfd, leaf, 0700) < 0)
+			if (mkdirat(dirfd, leaf, mode_meanwhile(mode)) < 0)
 				return error_set_errno(err, "make the directory");
 		}
 	}
@@ -87,8 +93,8 @@ int extract_make_dir(struct extractor *x, int dirfd, const char *leaf, struct er
 static int make_parent(struct extractor *x, int dirfd, const char *leaf, const char *path, size_t length, int64_t mtime,
 		       struct error **err)
 {
-	cleanup_close int fd = extract_make_dir(x, dirfd, leaf, err);
 	struct tar_entry entry = {.path = path, .type = TAR_DIRECTORY, .mode = 0755};
+	cleanup_close int fd = extract_make_dir(x, dirfd, leaf, entry.mode, err);
 
 	if (fd < 0)
 		return fd;
@@ -136,6 +142,11 @@ static void push_dir(struct extractor *x, const char *name, size_t length, int f
 		fd_close(old->fd);
 		old->fd = -1;
 	}
+}
+
+void extract_enter_dir(struct extractor *x, const char *leaf, int fd)
+{
+	push_dir(x, leaf, strlen(leaf), fd);
 }
 
 static size_t component_length(const char *path, const char *end)
@@ -194,8 +205,7 @@ int extract_dir_later(struct extractor *x, int fd, const char *path, size_t leng
 
 	if (fstat(fd, &st) < 0)
 		return error_set_errno(err, "stat");
-	/* Until then we must be able to write into it, whatever its mode, and nothing may inherit from it. */
-	if (fchmod(fd, (mode & 0777) | 0700) < 0)
+	if ((st.st_mode & 07777) != mode_meanwhile(mode) && fchmod(fd, mode_meanwhile(mode)) < 0)
 		return error_set_errno(err, "set the mode");
 	size_t at = *path_map_put(&x->late_index, path, length, x->late_count, &added);
 	if (added) {

@@ -57,8 +57,10 @@ struct extractor {
  * descriptor is borrowed, until the next call. */
 MUST_CHECK int extract_open_dir(struct extractor *x, const char *path, size_t length, int64_t mtime,
 				struct error **err);
-/* Makes dirfd/leaf a directory, keeps one that is there; `path` is its cleaned path. Opens it. */
-MUST_CHECK int extract_make_dir(struct extractor *x, int dirfd, const char *leaf, struct error **err);
+/* Makes dirfd/leaf a directory, with about that mode, or keeps one that is there. Opens it. */
+MUST_CHECK int extract_make_dir(struct extractor *x, int dirfd, const char *leaf, mode_t mode, struct error **err);
+/* The directory `leaf` of the one that extract_open_dir() has opened last is open as `fd`, which is taken. */
+void extract_enter_dir(struct extractor *x, const char *leaf, int fd);
 /* Notes what the directory gets at the end; a later note for the same path replaces it. */
 int extract_dir_later(struct extractor *x, int fd, const char *path, size_t length, mode_t mode, int64_t mtime,
 		      struct error **err);

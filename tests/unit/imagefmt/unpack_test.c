@@ -250,6 +250,82 @@ static void large_layers_go_through_the_ring(void **state)
 			 -EFBIG);
 }
 
+static void assert_mode(const struct tartree *t, const char *path, mode_t mode)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(t->root, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(st.st_mode & 07777, mode);
+}
+
+/* POSIX ACLs as the kernel keeps them (linux/posix_acl_xattr.h): what is made in the directory is rw- for all. */
+static bool set_default_acl(int dirfd)
+{
+	static const unsigned char acl[] = {
+		2,    0, 0, 0,			       /* version */
+		1,    0, 6, 0, 0xff, 0xff, 0xff, 0xff, /* owner */
+		4,    0, 6, 0, 0xff, 0xff, 0xff, 0xff, /* group */
+		0x20, 0, 6, 0, 0xff, 0xff, 0xff, 0xff, /* others */
+	};
+
+	return fsetxattr(dirfd, "system.posix_acl_default", acl, sizeof(acl), 0) == 0;
+}
+
+static void modes_are_those_of_the_tar_whatever_the_umask(void **state)
+{
+	static const mode_t modes[] = {0644, 0755, 0600, 0666, 0777, 0400, 0, 0751, 04755, 02755, 06711};
+	struct tartree *t = *state;
+
+	for (int round = 0; round < 3; round++) {
+		if (round == 2 && !set_default_acl(t->root))
+			break; /* none can be had here */
+		mode_t before = umask(round == 0 ? 0 : 077);
+		for (size_t i = 0; i < ARRAY_COUNT(modes); i++) {
+			cleanup_free char *file = mem_printf("f%d-%zu", round, i);
+			cleanup_free char *dir = mem_printf("d%d-%zu", round, i);
+			/* put() takes 0 for what is not said. */
+			put(t, (struct tar_entry){.path = file, .type = TAR_FILE, .mode = modes[i] | S_IFREG}, "text");
+			put(t, (struct tar_entry){.path = dir, .type = TAR_DIRECTORY, .mode = modes[i] | 01000}, NULL);
+		}
+		assert_int_equal(unpack(t), 0);
+		umask(before);
+		for (size_t i = 0; i < ARRAY_COUNT(modes); i++) {
+			cleanup_free char *file = mem_printf("f%d-%zu", round, i);
+			cleanup_free char *dir = mem_printf("d%d-%zu", round, i);
+			mode_t kept = geteuid() == 0 ? 0 : 0600;
+			assert_mode(t, file, modes[i] | kept);
+			assert_mode(t, dir, modes[i] | 01000 | (kept ? 0700 : 0));
+		}
+	}
+}
+
+/* What is entered right after it was made, left, and come back to. */
+static void directories_may_be_named_again_and_again(void **state)
+{
+	struct tartree *t = *state;
+	struct stat st;
+
+	put_dir(t, "a");
+	put_file(t, "a/1", "1");
+	put_dir(t, "a/b");
+	put_dir(t, "a"); /* again, while another one is open */
+	put_file(t, "a/b/2", "2");
+	put_dir(t, "c");
+	put_file(t, "a/b/3", "3");
+	put_file(t, "c", "a file now");
+	put(t, (struct tar_entry){.path = "a/b", .type = TAR_DIRECTORY, .mode = 0700, .mtime = 5}, NULL);
+	put_file(t, "a/b/4", "4");
+	put_dir(t, "c");
+	put_file(t, "c/5", "5");
+	assert_int_equal(unpack(t), 0);
+	static const char *const files[] = {"a/1", "a/b/2", "a/b/3", "a/b/4", "c/5"};
+	for (size_t i = 0; i < ARRAY_COUNT(files); i++)
+		assert_int_equal(fstatat(t->root, files[i], &st, 0), 0);
+	assert_int_equal(fstatat(t->root, "a/b", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(st.st_mtim.tv_sec, 5);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, tartree_setup, tartree_teardown)
 
 int main(void)
@@ -266,6 +342,8 @@ int main(void)
 		T(owners_that_cannot_be_given_are_recorded),
 		T(the_digest_covers_what_is_behind_the_end),
 		T(large_layers_go_through_the_ring),
+		T(modes_are_those_of_the_tar_whatever_the_umask),
+		T(directories_may_be_named_again_and_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
