@@ -214,7 +214,7 @@ static void raise_changes(const struct build *build, const struct stage_run *run
 		.steps = run->plan->step_count + 1,
 		.text = buf_str(&text),
 	};
-	build->options->event(&event, build->options->progress_context);
+	build_raise(build, &event);
 }
 
 void build_explain_tell(const struct build *build, const struct stage_run *run, const struct plan_step *step,

@@ -4,6 +4,7 @@
  *	build.c		the door: plan, images, what is cached, the rest
  *	build_image.c	the image that comes out
  *	build_result.c	and what is told about how it was made
+ *	build_say.c	what is told while it is made
  *	build_source.c	what steps read: contexts, images, other stages
  *	build_stage.c	one stage, step by step: from the cache, or made
  *	build_stepkey.c	the key of a step
@@ -68,6 +69,8 @@ struct stage_run {
 	int lock, dir; /* of the container; -1 before there is one */
 };
 
+#define BUILD_MARK_SIZE 33 /* hex digits that nobody can guess, and NUL */
+
 struct build {
 	struct workshop *w;
 	const struct build_options *options;
@@ -84,10 +87,20 @@ struct build {
 	int64_t began_ms, images_ms;	     /* when it began; what finding the images of FROM took */
 	int status;			     /* of the RUN that failed */
 	int output;			     /* where RUN writes to */
+	char mark[BUILD_MARK_SIZE];	     /* build_say.c; "" but in the process of a stage */
 };
+
+/* ---- build_say.c --------------------------------------------------------------------------------------------------
+ */
 
 /* Says a line to the user. */
 void build_say(const struct build *build, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Only where there is options->event. */
+void build_raise(const struct build *build, const struct build_event *event);
+/* FROM; the step at hand; its end, with `record` of its layer, NULL when it has none. */
+void build_say_from(const struct build *build, const struct stage_run *run);
+void build_say_started(const struct build *build, const struct stage_run *run);
+void build_say_ended(const struct build *build, struct stage_run *run, const struct build_record *record, bool cached);
 
 /* ---- build_source.c -----------------------------------------------------------------------------------------------
  */

@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/parse.h"
 
 #define MESSAGE_MAX ((size_t)256 << 10)
 /* Also where there are fewer processors: stages wait for networks and disks as much as they compute. */
@@ -78,9 +80,10 @@ struct job {
 	struct stage_run *run;
 	pid_t pid;
 	int result; /* what it says in the end */
-	int output; /* what its RUNs say */
+	int output; /* what it and its RUNs say meanwhile */
 	struct buf said;
-	struct buf line; /* the beginning of one */
+	struct buf line;  /* the beginning of one */
+	const char *mark; /* before its own words */
 };
 
 static void job_close(struct job *job)
@@ -113,7 +116,7 @@ __attribute__((noreturn)) static void child(struct build *build, struct stage_ru
 	_exit(0);
 }
 
-static int start_job(struct build *build, struct stage_run *run, struct job *job, struct error **err)
+static int start_job(struct build *build, struct stage_run *run, const char *mark, struct job *job, struct error **err)
 {
 	int result[2], output[2];
 
@@ -129,6 +132,10 @@ static int start_job(struct build *build, struct stage_run *run, struct job *job
 	pid_t pid = fork();
 	if (pid == 0) {
 		build->output = output[1];
+		memcpy(build->mark, mark, sizeof(build->mark));
+		/* Everything that is said here goes the same way, so that it comes in its order. */
+		if (dup2(output[1], STDERR_FILENO) < 0)
+			_exit(1);
 		child(build, run, result[1]);
 	}
 	fd_close(result[1]);
@@ -138,7 +145,8 @@ static int start_job(struct build *build, struct stage_run *run, struct job *job
 			    .result = result[0],
 			    .output = output[0],
 			    .said = BUF_INIT(BUF_MAX_DEFAULT),
-			    .line = BUF_INIT(2 * LINE_MAX_KEPT)};
+			    .line = BUF_INIT(BUF_MAX_DEFAULT),
+			    .mark = mark};
 	if (pid < 0) {
 		job_close(job);
 		return error_set_errno(err, "start a process for a stage");
@@ -149,15 +157,31 @@ static int start_job(struct build *build, struct stage_run *run, struct job *job
 /* ---- what it says ---------------------------------------------------------------------------------------------------
  */
 
+/* Of a step: with the stage's name before it, where there are several. */
 static void print_line(struct job *job, const char *text, size_t size)
 {
-	fprintf(stderr, "[%s] %.*s\n", job->run->plan->name, (int)size, text);
+	const char *name = job->run->plan->name;
+
+	fprintf(stderr, "%s%s%s%.*s\n", *name ? "[" : "", name, *name ? "] " : "", (int)size, text);
 }
 
-static void flush_line(struct job *job)
+/* Our own words begin behind the mark, also where a step has left its last line open. */
+static const char *find_own(const struct job *job)
 {
-	if (job->line.len)
-		print_line(job, job->line.data, job->line.len);
+	return memmem(job->line.data, job->line.len, job->mark, strlen(job->mark));
+}
+
+static void end_line(struct job *job)
+{
+	const char *text = buf_str(&job->line), *own = find_own(job);
+	size_t size = own ? (size_t)(own - text) : job->line.len;
+
+	if (size || !own)
+		print_line(job, text, size);
+	if (own) {
+		size_t before = size + strlen(job->mark);
+		fprintf(stderr, "%.*s\n", (int)(job->line.len - before), text + before);
+	}
 	buf_clear(&job->line);
 }
 
@@ -167,7 +191,8 @@ static void take_output(struct job *job)
 	ssize_t size = read(job->output, block, sizeof(block));
 
 	if (size <= 0) {
-		flush_line(job);
+		if (job->line.len)
+			end_line(job);
 		fd_close(take_fd(&job->output));
 		return;
 	}
@@ -175,10 +200,8 @@ static void take_output(struct job *job)
 		const char *end = memchr(text, '\n', (size_t)(block + size - text));
 		size_t length = (size_t)((end ? end : block + size) - text);
 		buf_append(&job->line, text, length);
-		if (end || job->line.len > LINE_MAX_KEPT) {
-			print_line(job, buf_str(&job->line), job->line.len);
-			buf_clear(&job->line);
-		}
+		if (end || (job->line.len > LINE_MAX_KEPT && !find_own(job)))
+			end_line(job);
 		text += length + (end != NULL);
 	}
 }
@@ -228,6 +251,7 @@ struct jobs {
 	struct build *build;
 	struct job *items;
 	size_t count, limit;
+	char mark[BUILD_MARK_SIZE];
 };
 
 static void end_all(struct jobs *jobs)
@@ -264,7 +288,7 @@ static int start_ready(struct jobs *jobs, struct error **err)
 		if (!needed[i] || is_running(jobs, run) || !stage_run_can_go_on(build, run))
 			continue;
 		jobs->items = mem_grow(jobs->items, jobs->count + 1, sizeof(*jobs->items));
-		int rc = start_job(build, run, &jobs->items[jobs->count], err);
+		int rc = start_job(build, run, jobs->mark, &jobs->items[jobs->count], err);
 		if (rc < 0)
 			return rc;
 		jobs->count++;
@@ -304,7 +328,11 @@ static int wait_for_some(struct jobs *jobs, struct error **err)
 static int run_at_once(struct build *build, size_t limit, struct error **err)
 {
 	cleanup(end_all) struct jobs jobs = {.build = build, .limit = limit};
+	unsigned char random[(sizeof(jobs.mark) - 1) / 2];
 
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return error_set_errno(err, "find a random number");
+	format_hex(random, sizeof(random), jobs.mark);
 	while (!stage_run_is_done(&build->stages[build->plan->target])) {
 		int rc = start_ready(&jobs, err);
 		if (rc >= 0 && jobs.count == 0)
@@ -344,6 +372,18 @@ static size_t job_limit(const struct build *build)
 	return limit < open ? limit : open;
 }
 
+/* Lines of text: what a step prints goes through us, or its last line, which may have no end, would run into ours. */
+static bool wants_lines(const struct build *build)
+{
+	const struct build_options *options = build->options;
+	bool runs = false;
+
+	for (size_t i = 0; !runs && i < build->plan->stage_count; i++)
+		for (size_t k = build->stages[i].done; k < build->plan->stages[i]->step_count; k++)
+			runs |= build->plan->stages[i]->steps[k].kind == INSTRUCTION_RUN;
+	return runs && options->progress && !options->quiet && !options->debug;
+}
+
 /* Inside. Also when it fails the status comes back: the result travels with the code 0, and says how it went. */
 static int work(struct workshop *w, void *context, struct buf *result, struct error **err)
 {
@@ -351,7 +391,7 @@ static int work(struct workshop *w, void *context, struct buf *result, struct er
 	size_t limit = job_limit(build);
 	cleanup_error struct error *error = NULL;
 
-	int rc = limit > 1 ? run_at_once(build, limit, &error) : run_in_order(build, &error);
+	int rc = limit > 1 || wants_lines(build) ? run_at_once(build, limit, &error) : run_in_order(build, &error);
 	if (rc < 0)
 		build_layer_sweep(w, NULL); /* those of processes that were ended */
 	const char *message = error ? error_message(error) : "";

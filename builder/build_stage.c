@@ -5,7 +5,6 @@
 #include "builder/build_internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,29 +15,6 @@
 #include "builder/explain.h"
 #include "builder/fetch.h"
 #include "imagefmt/layer.h"
-
-static void tell(const struct build *build, const char *line)
-{
-	const struct build_options *options = build->options;
-	const struct build_event event = {.kind = BUILD_SAYS, .text = line};
-
-	if (options->event)
-		options->event(&event, options->progress_context);
-	else
-		options->progress(line, options->progress_context);
-}
-
-void build_say(const struct build *build, const char *fmt, ...)
-{
-	va_list args;
-
-	if (build->options->quiet || (!build->options->progress && !build->options->event))
-		return;
-	va_start(args, fmt);
-	cleanup_free char *line = mem_vprintf(fmt, args);
-	va_end(args);
-	tell(build, line);
-}
 
 /* ---- its life -------------------------------------------------------------------------------------------------------
  */
@@ -191,62 +167,6 @@ void stage_run_add(struct stage_run *run, const struct build_record *record, boo
 	run->done++;
 }
 
-/* ---- what is said ---------------------------------------------------------------------------------------------------
- */
-
-static void announce(const struct build *build, const struct stage_run *run, size_t number, const char *text)
-{
-	cleanup_free char *stage = build->plan->stage_count > 1
-					   ? mem_printf("[%zu/%zu] ", run->number + 1, build->plan->stage_count)
-					   : mem_strdup("");
-	size_t length = strcspn(text, "\n");
-
-	build_say(build, "%sSTEP %zu/%zu: %.*s%s", stage, number, run->plan->step_count + 1, (int)length, text,
-		  text[length] ? "…" : "");
-}
-
-/* False when nobody wants events, and lines are to be written. */
-static bool raise_event(const struct build *build, const struct stage_run *run, enum build_event_kind kind,
-			size_t number, const char *text, const struct build_record *record)
-{
-	const struct build_options *options = build->options;
-	bool has_ended = number > 1 && kind != BUILD_STEP_STARTED;
-	const struct build_event event = {
-		.spent_ms = has_ended ? run->spent_ms[run->done] : 0,
-		.size = record ? record->size : 0,
-		.kind = kind,
-		.stage = run->number + 1,
-		.stages = build->plan->stage_count,
-		.step = number,
-		.steps = run->plan->step_count + 1,
-		.text = text,
-	};
-
-	if (options->event && !options->quiet)
-		options->event(&event, options->progress_context);
-	return options->event != NULL;
-}
-
-static void announce_step(const struct build *build, const struct stage_run *run)
-{
-	const char *text = run->plan->steps[run->done].text;
-
-	if (!raise_event(build, run, BUILD_STEP_STARTED, run->done + 2, text, /* record */ NULL))
-		announce(build, run, run->done + 2, text);
-}
-
-/* The end of the step at hand; `record` is of its layer, NULL when it has none. */
-static void announce_end(const struct build *build, struct stage_run *run, const struct build_record *record,
-			 bool cached)
-{
-	char hex[DIGEST_HEX_SIZE];
-	enum build_event_kind kind = cached ? BUILD_STEP_CACHED : BUILD_STEP_DONE;
-
-	run->spent_ms[run->done] = clock_ms() - run->step_began_ms;
-	if (!raise_event(build, run, kind, run->done + 2, run->plan->steps[run->done].text, record) && record)
-		build_say(build, "--> %s%.12s", cached ? "Using cache " : "", digest_hex(&record->diff_id, hex));
-}
-
 /* ---- from the cache -------------------------------------------------------------------------------------------------
  */
 
@@ -339,7 +259,7 @@ static int find_by_definition(struct build *build, struct stage_run *run, const 
 static void use_cached(struct build *build, struct stage_run *run, const struct build_record *record)
 {
 	build_explain_tell(build, run, &run->plan->steps[run->done], &record->key, /* cached */ true);
-	announce_end(build, run, record, /* cached */ true);
+	build_say_ended(build, run, record, /* cached */ true);
 	stage_run_add(run, record, /* cached */ true);
 }
 
@@ -350,13 +270,9 @@ static int place_error(const struct build *build, const struct plan_step *step, 
 
 static void start(struct build *build, struct stage_run *run)
 {
-	cleanup_free char *from = mem_printf("FROM %s", run->plan->base_text);
-
 	stage_run_begin(build, run);
 	build_explain_begin(build, run);
-	if (!raise_event(build, run, BUILD_STEP_STARTED, 1, from, /* record */ NULL))
-		announce(build, run, 1, from);
-	raise_event(build, run, BUILD_STEP_DONE, 1, from, /* record */ NULL);
+	build_say_from(build, run);
 }
 
 int stage_run_look_up(struct build *build, struct stage_run *run, struct error **err)
@@ -381,12 +297,12 @@ int stage_run_look_up(struct build *build, struct stage_run *run, struct error *
 		/* Who makes it announces it. */
 		if (step->has_layer && !found)
 			return 0;
-		announce_step(build, run);
+		build_say_started(build, run);
 		if (found) {
 			use_cached(build, run, &record);
 			continue;
 		}
-		announce_end(build, run, /* record */ NULL, /* cached */ false);
+		build_say_ended(build, run, /* record */ NULL, /* cached */ false);
 		stage_run_add(run, /* record */ NULL, /* cached */ true);
 	}
 	build_explain_end(run);
@@ -490,7 +406,7 @@ static int make_step(struct build *build, struct stage_run *run, const struct pl
 	if (build_step_reads_stages(step) &&
 	    build_step_key(build, run, step, KEY_OF_DEFINITIONS, /* parts */ NULL, &record.by_definition, NULL) >= 0)
 		remember(build, run, &record.by_definition, &record);
-	announce_end(build, run, &record, found);
+	build_say_ended(build, run, &record, found);
 	stage_run_add(run, &record, found);
 	return 0;
 }
@@ -517,9 +433,9 @@ static int next_step(struct build *build, struct stage_run *run, struct error **
 	bool has_key = false;
 
 	run->step_began_ms = clock_ms();
-	announce_step(build, run);
+	build_say_started(build, run);
 	if (!step->has_layer) {
-		announce_end(build, run, /* record */ NULL, /* cached */ false);
+		build_say_ended(build, run, /* record */ NULL, /* cached */ false);
 		stage_run_add(run, /* record */ NULL, /* cached */ false);
 		return 0;
 	}

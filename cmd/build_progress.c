@@ -101,12 +101,18 @@ struct relay {
 static void end_line(struct relay *relay)
 {
 	cleanup_free char *text = buf_take(&relay->line);
-	size_t mark = strlen(relay->mark);
+	char *event = strstr(text, relay->mark);
 
-	if (strncmp(text, relay->mark, mark) == 0)
-		receive_event(relay->view, text + mark);
-	else
+	if (!event) {
 		build_view_output(relay->view, text);
+		return;
+	}
+	/* A step may leave its last line open. */
+	if (event > text) {
+		*event = '\0';
+		build_view_output(relay->view, text);
+	}
+	receive_event(relay->view, event + strlen(relay->mark));
 }
 
 static void take_bytes(struct relay *relay, const char *bytes, size_t size)
