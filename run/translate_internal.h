@@ -70,11 +70,11 @@ struct translation {
 	struct traced *traced; /* translate_trace.c */
 	pid_t self;
 	bool has_signal_scope;
-	struct socket_name *socket_names; /* translate_names.c */
-	size_t socket_name_count;
 	dev_t root_device;
 	struct replaced *replaced; /* translate_private.c: shared files that have a copy in their place */
 	size_t replaced_count;
+	struct socket_name *socket_names; /* translate_names.c */
+	size_t socket_name_count;
 	uint64_t execs, stops; /* for the trace */
 };
 
@@ -197,6 +197,10 @@ void trace_release(struct translation *t);
 void trace_free(struct translation *t);
 void exec_plan_free(struct exec_plan *plan);
 CLEANUP_FOR(struct exec_plan, exec_plan_free)
+
+/* ---- translate_xattr.c ---- */
+/* What gives a program rights goes when the file gets another owner or other contents. */
+void xattr_drop_capability(int fd);
 
 /* ---- translate_names.c: addresses and credentials that the kernel tells the step ---- */
 /* A socket was bound: the kernel calls it `real`, the step `shown`. */

@@ -160,6 +160,8 @@ static int change_owner(struct translation *t, const struct trap *trap, struct s
 		mode_t mode = st.st_mode & ~(mode_t)(S_ISUID | (st.st_mode & S_IXGRP ? S_ISGID : 0));
 		rc = make_mode(t, spot->fd, mode);
 	}
+	if (rc == 0 && S_ISREG(st.st_mode))
+		xattr_drop_capability(spot->fd);
 	bool had_record = emul_record_find(&t->emulation, spot->fd, &record);
 	record.uid = new->uid == ID_KEEP ? st.st_uid : new->uid;
 	record.gid = new->gid == ID_KEEP ? st.st_gid : new->gid;
@@ -214,11 +216,11 @@ static int change_size(struct translation *t, const struct trap *trap, struct sp
 	if (!S_ISREG(st.st_mode))
 		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 	fd_proc_path(spot->fd, proc);
-	if (truncate(proc, *size) == 0)
-		return 0;
-	if (errno == EACCES && make_accessible(t, spot->fd) == 0 && truncate(proc, *size) == 0)
-		return 0;
-	return -errno;
+	if (truncate(proc, *size) < 0 &&
+	    (errno != EACCES || make_accessible(t, spot->fd) < 0 || truncate(proc, *size) < 0))
+		return -errno;
+	xattr_drop_capability(spot->fd);
+	return 0;
 }
 
 void tr_truncate(void *context, const struct trap *trap, struct answer *answer)

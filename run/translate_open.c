@@ -185,6 +185,8 @@ static int open_existing(struct translation *t, const struct trap *trap, struct 
 		fd = reopen(spot->fd, request->flags & ~O_NOATIME);
 	if (fd == -EACCES && make_accessible(t, spot->fd) == 0)
 		fd = reopen(spot->fd, request->flags);
+	if (fd >= 0 && request->flags & O_TRUNC && S_ISREG(st.st_mode))
+		xattr_drop_capability(fd);
 	return fd;
 }
 

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,12 +91,23 @@ bool traced_take_helper(struct translation *t, pid_t pid)
 
 /* ---- Keeping others still ---- */
 
-#define HOLD_ROUNDS 50
+#define HOLD_ROUNDS 80
+/* Most have stopped when others have had their turn once or twice; only then it is worth to sleep. */
+#define EAGER_ROUNDS 30
+
+static void pass_time(unsigned round)
+{
+	const struct timespec pause = {.tv_nsec = 100000};
+
+	if (round < EAGER_ROUNDS)
+		sched_yield();
+	else
+		nanosleep(&pause, NULL);
+}
 
 /* Has this thread come to a stop? One that waits in the kernel does not, and writes nothing meanwhile. */
 static bool wait_for_stop(struct traced_thread *thread)
 {
-	const struct timespec pause = {.tv_nsec = 100000};
 	int status;
 
 	for (unsigned i = 0; i < HOLD_ROUNDS; i++) {
@@ -107,7 +119,7 @@ static bool wait_for_stop(struct traced_thread *thread)
 			thread->kept_status = status;
 			return true;
 		}
-		nanosleep(&pause, NULL);
+		pass_time(i);
 	}
 	return false;
 }
@@ -146,8 +158,6 @@ static bool is_asleep(pid_t tid)
 
 void trace_let_others_go_when_asleep(struct translation *t, pid_t tid)
 {
-	const struct timespec pause = {.tv_nsec = 100000};
-
 	for (unsigned i = 0; i < HOLD_ROUNDS; i++) {
 		siginfo_t info = {0};
 		/* It has come to an end of the call: that is heard of by who waits for it. */
@@ -157,7 +167,7 @@ void trace_let_others_go_when_asleep(struct translation *t, pid_t tid)
 			trace_let_others_go(t, tid);
 			return;
 		}
-		nanosleep(&pause, NULL);
+		pass_time(i);
 	}
 }
 

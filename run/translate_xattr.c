@@ -3,7 +3,9 @@
  * another name, as it does itself (base/ovlmark.h); and those that only the host's root may set are kept as records.
  */
 #include <errno.h>
+#include <endian.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,6 +44,11 @@ static int find_target(struct translation *t, const struct trap *trap, bool by_f
 	return rc;
 }
 
+static const char *kept_capability(void)
+{
+	return geteuid() == 0 ? CAPABILITY_XATTR : OVLMARK_CAPABILITY;
+}
+
 /* The name under which it is kept, newly allocated in *kept; the step's in `name`. */
 static int read_name(struct translation *t, const struct trap *trap, char name[XATTR_NAME_MAX + 1], char **kept)
 {
@@ -51,8 +58,7 @@ static int read_name(struct translation *t, const struct trap *trap, char name[X
 		return length == -ENAMETOOLONG ? -ERANGE : (int)length;
 	if (length == 0)
 		return -ERANGE;
-	*kept = strcmp(name, CAPABILITY_XATTR) == 0 && geteuid() != 0 ? mem_strdup(OVLMARK_CAPABILITY)
-								      : ovlmark_escape(name);
+	*kept = strcmp(name, CAPABILITY_XATTR) == 0 ? mem_strdup(kept_capability()) : ovlmark_escape(name);
 	return 0;
 }
 
@@ -66,6 +72,35 @@ static int check_kind(const struct target *target, const char *name, int refusal
 	if (text_has_prefix(name, "user.") && !S_ISREG(target->st.st_mode) && !S_ISDIR(target->st.st_mode))
 		return refusal;
 	return 0;
+}
+
+/* ---- Capabilities of files ---- */
+
+/* Without the host's root nobody but us looks at the value (Linux' cap_convert_nscap()). */
+static int check_capability(struct translation *t, const struct trap *trap, const void *value, size_t size)
+{
+	const struct task *task = view_task(t, trap);
+	uint32_t magic = 0;
+
+	if (!task || !credentials_can(task->credentials, CAP_SETFCAP))
+		return -EPERM;
+	if (size >= sizeof(magic))
+		memcpy(&magic, value, sizeof(magic));
+	switch (le32toh(magic) & VFS_CAP_REVISION_MASK) {
+	case VFS_CAP_REVISION_2:
+		return size == XATTR_CAPS_SZ_2 ? 0 : -EINVAL;
+	case VFS_CAP_REVISION_3:
+		return size == XATTR_CAPS_SZ_3 ? 0 : -EINVAL;
+	default:
+		return -EINVAL;
+	}
+}
+
+void xattr_drop_capability(int fd)
+{
+	char proc[FD_PROC_PATH_SIZE];
+
+	removexattr(fd_proc_path(fd, proc), kept_capability());
 }
 
 /* ---- get ---- */
@@ -145,6 +180,8 @@ static void answer_set(struct translation *t, const struct trap *trap, bool by_f
 	if (rc == 0) {
 		cleanup_free char *value = mem_alloc(size + 1);
 		rc = size > 0 ? emul_read(&t->emulation, trap, trap->args[2], value, size) : 0;
+		if (rc == 0 && strcmp(name, CAPABILITY_XATTR) == 0)
+			rc = check_capability(t, trap, value, size);
 		if (rc == 0 && setxattr(target.path, kept, value, size, (int)trap->args[4]) < 0)
 			rc = -errno;
 	}

@@ -1,0 +1,181 @@
+/* rename(2), link(2), unlink(2), mkdir(2), rmdir(2) and what they refuse. */
+#include "conformance.h"
+
+#include <linux/fs.h>
+
+static int rename2(const char *from, const char *to, unsigned flags)
+{
+	return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags);
+}
+
+static void renames(void)
+{
+	make("a", "first");
+	make("b", "second");
+	SHOW(chown("a", 1, 2));
+	SHOW(chown("b", 3, 4));
+	SHOW(rename2("a", "b", RENAME_NOREPLACE));
+	SHOW(rename2("a", "b", RENAME_EXCHANGE));
+	print_file("a");
+	look_briefly("a");
+	look_briefly("b");
+	SHOW(rename2("a", "none", RENAME_EXCHANGE));
+	SHOW(rename2("a", "b", RENAME_EXCHANGE | RENAME_NOREPLACE));
+	SHOW(rename2("a", "b", 1 << 10));
+	SHOW(rename2("a", "c", RENAME_NOREPLACE));
+	SHOW(rename("c", "b"));
+	print_file("b");
+	SHOW(rename("none", "b"));
+	SHOW(rename("b", "b"));
+	SHOW(rename("b", "no/b"));
+	SHOW(mkdir("d", 0755));
+	SHOW(mkdir("e", 0755));
+	make("e/f", "x");
+	SHOW(rename("b", "d"));
+	SHOW(rename("d", "b"));
+	SHOW(rename("d", "e"));
+	SHOW(rename("e", "d"));
+	SHOW(rename("d", "d/below"));
+	SHOW(rename("d/", "e/"));
+	SHOW(rename("b/", "x"));
+	SHOW(rename("b", "x/"));
+	SHOW(rename("e", "new/"));
+	SHOW(rename("new", "e"));
+	SHOW(rename("e/.", "x"));
+	SHOW(rename("e/..", "x"));
+	SHOW(rename("e", "."));
+	SHOW(rename("", "x"));
+	SHOW(rename2("e", "b", RENAME_EXCHANGE));
+	look_briefly("e");
+	look_briefly("b/f");
+	SHOW(symlink("e", "link"));
+	SHOW(rename("link", "moved-link"));
+	SHOW(rename("moved-link", "e"));
+	look_briefly("e");
+	char longname[300];
+	memset(longname, 'n', sizeof(longname) - 1);
+	longname[sizeof(longname) - 1] = '\0';
+	show("rename to a long name", rename("e", longname));
+	SHOW(syscall(SYS_rename, "e", 1L));
+}
+
+static void links(void)
+{
+	make("f", "x");
+	SHOW(chown("f", 5, 6));
+	SHOW(link("f", "g"));
+	look_briefly("g");
+	SHOW(link("f", "g"));
+	SHOW(link("none", "h"));
+	SHOW(mkdir("dir", 0755));
+	SHOW(link("dir", "h"));
+	SHOW(symlink("f", "sym"));
+	SHOW(link("sym", "to-link"));
+	look_briefly("to-link");
+	SHOW(linkat(AT_FDCWD, "sym", AT_FDCWD, "to-file", AT_SYMLINK_FOLLOW));
+	look_briefly("to-file");
+	SHOW(linkat(AT_FDCWD, "f", AT_FDCWD, "i", 0x8));
+	SHOW(link("f", "dir/"));
+	SHOW(link("f", "new/"));
+	SHOW(link("f/", "new"));
+	int fd = open("f", O_RDONLY);
+	char proc[64];
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	SHOW(linkat(AT_FDCWD, proc, AT_FDCWD, "by-proc", AT_SYMLINK_FOLLOW));
+	look_briefly("by-proc");
+	SHOW(linkat(fd, "", AT_FDCWD, "by-nothing", 0));
+	close(fd);
+	int dir = open("dir", O_RDONLY | O_DIRECTORY);
+	SHOW(linkat(AT_FDCWD, "f", dir, "inside", 0));
+	SHOW(renameat(dir, "inside", AT_FDCWD, "outside"));
+	look_briefly("outside");
+	SHOW(unlinkat(dir, "nothing", 0));
+	close(dir);
+}
+
+static void removals(void)
+{
+	SHOW(mkdir("r", 0755));
+	SHOW(mkdir("r/s", 0755));
+	SHOW(unlink("r"));
+	SHOW(rmdir("r"));
+	SHOW(rmdir("r/s/."));
+	SHOW(rmdir("r/s/.."));
+	SHOW(rmdir("r/s/"));
+	SHOW(rmdir("r/s"));
+	SHOW(rmdir("f"));
+	SHOW(rmdir("."));
+	SHOW(rmdir(".."));
+	SHOW(rmdir("/"));
+	SHOW(unlink("/"));
+	SHOW(unlink("f/"));
+	SHOW(unlink("f"));
+	SHOW(unlink("f"));
+	SHOW(unlink(""));
+	SHOW(unlinkat(AT_FDCWD, "g", 1));
+	SHOW(unlinkat(AT_FDCWD, "r", AT_REMOVEDIR));
+	SHOW(symlink("dir", "to-dir"));
+	SHOW(rmdir("to-dir"));
+	SHOW(rmdir("to-dir/"));
+	SHOW(unlink("to-dir"));
+	/* What is open lives on. */
+	int fd = open("kept", O_RDWR | O_CREAT, 0600);
+	SHOW(unlink("kept"));
+	SHOW(write(fd, "alive", 5));
+	struct stat st;
+	SHOW(fstat(fd, &st));
+	printf("links %u size %ld\n", (unsigned)st.st_nlink, (long)st.st_size);
+	SHOW(fchown(fd, 9, 9));
+	SHOW(fchmod(fd, 0640));
+	SHOW(fstat(fd, &st));
+	printf("%o %u:%u\n", st.st_mode, st.st_uid, st.st_gid);
+	char name[64], text[300];
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	ssize_t length = readlink(name, text, sizeof(text) - 1);
+	text[length > 0 ? length : 0] = '\0';
+	char *base = strrchr(text, '/');
+	printf("named %s\n", base ? base : text);
+	int again = (int)SHOW(open(name, O_RDONLY) >= 0 ? 0 : -1);
+	(void)again;
+	close(fd);
+}
+
+static void directories(void)
+{
+	SHOW(mkdir("new/", 0755));
+	SHOW(mkdir("new", 0755));
+	SHOW(mkdir("f1", 0));
+	look_briefly("f1");
+	SHOW(mkdir("f1/in", 0700));
+	SHOW(mkdir("no/in", 0700));
+	SHOW(mkdir("", 0700));
+	SHOW(mkdir(".", 0700));
+	SHOW(mkdir("/", 0700));
+	make("plain", "x");
+	SHOW(mkdir("plain/in", 0700));
+	SHOW(mkdir("plain", 0700));
+	SHOW(symlink("nowhere", "dangling"));
+	SHOW(mkdir("dangling", 0700));
+	SHOW(mkdir("sticky", 07777));
+	look_briefly("sticky");
+	SHOW(chmod("sticky", 02755));
+	SHOW(mkdir("sticky/child", 0777));
+	look_briefly("sticky/child");
+	CHECK(open("dangling", O_WRONLY | O_CREAT, 0600));
+	look_briefly("nowhere");
+	CHECK(open("dangling", O_WRONLY | O_CREAT | O_EXCL, 0600));
+	CHECK(open("new", O_WRONLY));
+	CHECK(open("new", O_RDONLY | O_CREAT, 0600));
+	CHECK(open("plain", O_RDONLY | O_DIRECTORY));
+	CHECK(open("plain/", O_RDONLY));
+	CHECK(open("absent/", O_WRONLY | O_CREAT, 0600));
+	CHECK(open("dangling", O_RDONLY | O_NOFOLLOW));
+}
+
+void test_names(void)
+{
+	apart(renames);
+	apart(links);
+	apart(removals);
+	apart(directories);
+}
