@@ -76,11 +76,24 @@ static int add_rights(struct run_job *job, struct error **err)
 /* ---- its end
  * ---------------------------------------------------------------------------------------------------------- */
 
+/* What `cooper containers` says of it. */
+static void name_image(const struct build *build, struct stage_run *run)
+{
+	const struct build_image *below = build_image_below(build, &run->plan->base);
+	const struct image_entry *entry = below ? &below->image.entry : NULL;
+
+	if (!entry)
+		return;
+	mem_replace(&run->c.image_name, entry->names.count ? entry->names.items[0] : below->name);
+	run->c.image_id = entry->id;
+	run->c.image_digest = entry->manifest.digest;
+}
+
 /* Leaves the container to the user. */
 static int keep_container(struct build *build, struct stage_run *run, struct error **err)
 {
+	name_image(build, run);
 	int rc = container_save(build->w, &run->c, err);
-
 	if (rc < 0)
 		return rc;
 	unlinkat(run->dir, BUILD_CONTAINER_MARK, 0);

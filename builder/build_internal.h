@@ -109,6 +109,8 @@ void build_say_ended(const struct build *build, struct stage_run *run, const str
 int build_resolve_image(void *context, const char *name, const struct platform *platform, size_t *index,
 			const struct image_config **config, struct error **err);
 void build_image_free(struct build_image *image);
+/* The image that is meant, or that the stages below a stage are made from in the end; NULL: none. Borrowed. */
+struct build_image *build_image_below(const struct build *build, const struct plan_input *input);
 /* Fetches the layers of the images that what is not done yet will read, and of those that the target is made from.
  * Outside of the user namespace, where the network and the credentials are. */
 int build_images_bring(struct build *build, struct error **err);

@@ -66,8 +66,7 @@ int build_resolve_image(void *context, const char *name, const struct platform *
 	return 0;
 }
 
-/* The image that is meant, or that the stages below a stage are made from in the end; NULL: none. */
-static struct build_image *image_below(const struct build *build, const struct plan_input *input)
+struct build_image *build_image_below(const struct build *build, const struct plan_input *input)
 {
 	while (input->kind == INPUT_STAGE)
 		input = &build->plan->stages[input->index]->base;
@@ -77,7 +76,7 @@ static struct build_image *image_below(const struct build *build, const struct p
 static int bring(struct build *build, const struct plan_input *input, const struct source_range *range,
 		 struct error **err)
 {
-	struct build_image *image = image_below(build, input);
+	struct build_image *image = build_image_below(build, input);
 
 	if (!image || !image->rest)
 		return 0;
@@ -176,7 +175,7 @@ void build_input_layers(const struct build *build, const struct plan_input *inpu
 
 static int open_layers(struct build *build, const struct plan_input *input, struct build_root *root, struct error **err)
 {
-	const struct build_image *below = image_below(build, input);
+	const struct build_image *below = build_image_below(build, input);
 	struct image view = {0};
 	/* Those of a stage whose steps were all known may never have been unpacked here. */
 	int rc = below ? fetch_unpack(build->w, &below->image, err) : 0;

@@ -53,6 +53,7 @@ setup() {
 }
 
 @test "the failed step's container is kept and can be entered" {
+	cooper rm -a
 	dockerfile <<-'EOF'
 		FROM busybox
 		ARG A=arg
@@ -65,7 +66,23 @@ setup() {
 	name=$(sed -n 's/.*`cooper run -t \(build-[0-9a-f]*\) .*/\1/p' <<<"$stderr")
 	run --separate-stderr cooper run "$name" -- /bin/sh -c 'echo $(cat /kept) $A $E $PWD'
 	assert_output_is "before arg env /work"
+	# It is listed with what its stage is made from, also when that is another stage.
+	[ "$(cooper containers --noheading --format '{{.ImageName}} {{.ImageID}} {{.ContainerName}}')" = \
+		"localhost/busybox:latest $(cooper images -q busybox) $name" ]
 	cooper rm "$name"
+	dockerfile <<-'EOF'
+		FROM busybox AS below
+		RUN true
+		FROM below
+		RUN false
+	EOF
+	run cooper build "$context"
+	[ "$(cooper containers --noheading --format '{{.ImageName}}')" = localhost/busybox:latest ]
+	cooper rm -a
+	printf 'FROM scratch\nRUN ["/nothing"]\n' >Dockerfile
+	run cooper build "$context"
+	[ "$(cooper containers --noheading --format '{{.ImageName}}')" = scratch ]
+	cooper rm -a
 }
 
 @test "what a step is shown is not in the image" {
