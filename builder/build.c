@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "builder/build_epoch.h"
 #include "builder/build_internal.h"
 
 static void build_done(struct build *build)
@@ -110,10 +111,7 @@ static int make_plan(struct build *build, struct error **err)
 	rc = build_globals_make(options->file, &globals, &build->globals, err);
 	if (rc < 0)
 		return rc;
-	/* BuildKit's users say it this way. */
-	const char *epoch = strlist_env_get(&build->globals.given, "SOURCE_DATE_EPOCH");
-	if (epoch && *epoch)
-		rc = parse_i64(epoch, 0, INT64_MAX, "--build-arg SOURCE_DATE_EPOCH", &build->epoch, err);
+	rc = build_epoch_resolve(build->w, options, &build->globals, &build->epoch, err);
 	if (rc < 0)
 		return rc;
 	const struct plan_options plan = {

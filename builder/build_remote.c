@@ -99,6 +99,7 @@ static int fetch_tree(struct workshop *w, const struct instruction_copy *add, co
 		      struct build_remote *remote, struct error **err)
 {
 	cleanup(git_address_done) struct git_address address = {0};
+	cleanup(git_commit_done) struct git_commit commit = {0};
 	cleanup_free char *path = store_tmp_path(workshop_store(w), remote->name);
 	int rc = git_address_parse(source, &address, err);
 
@@ -108,9 +109,10 @@ static int fetch_tree(struct workshop *w, const struct instruction_copy *add, co
 		return rc;
 	if (add->keep_git_dir != FLAG_UNSET)
 		address.keep_git_dir = add->keep_git_dir == FLAG_TRUE;
-	rc = git_checkout(&address, remote->root, path, &remote->commit, err);
+	rc = git_checkout(&address, remote->root, path, &commit, err);
 	if (rc < 0)
 		return rc;
+	remote->commit = take_ptr(&commit.id);
 	remote->source = mem_strdup("/");
 	remote->is_tree = true;
 	if (!address.subdir)

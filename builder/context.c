@@ -154,6 +154,9 @@ int build_context_open(struct workshop *w, const char *where, const struct conte
 	*opened = (struct build_context){.w = w,
 					 .registry = options->registry,
 					 .where = mem_strdup(where),
+					 .time = -1,
+					 .keep_git_dir = options->keep_git_dir,
+					 .is_for_time = options->is_for_time,
 					 .root = -1,
 					 .text = BUF_INIT(DOCKERFILE_SIZE_MAX),
 					 .stdin_fd = options->stdin_fd};
@@ -191,6 +194,11 @@ const char *build_context_origin(const struct build_context *context)
 const char *build_context_commit(const struct build_context *context)
 {
 	return context->commit;
+}
+
+int64_t build_context_time(const struct build_context *context)
+{
+	return context->time;
 }
 
 bool build_context_is_lasting(const struct build_context *context)

@@ -17,6 +17,8 @@ struct context_options {
 	const char *ignorefile; /* --ignorefile; NULL: found by Docker's rules */
 	const char *dockerfile; /* path of the Dockerfile as given by -f, for <Dockerfile>.dockerignore; NULL */
 	int stdin_fd;		/* for "-" */
+	bool keep_git_dir;	/* of a repository, as if its address said so */
+	bool is_for_time; /* only build_context_time() is wanted: it may be a file of any kind, and have no files */
 	const struct registry_options *registry; /* for downloads */
 };
 
@@ -35,6 +37,9 @@ bool build_context_is_lasting(const struct build_context *context);
 const char *build_context_origin(const struct build_context *context);
 /* The commit of a git repository, all digits of it; NULL for other kinds. Borrowed. */
 const char *build_context_commit(const struct build_context *context);
+/* When it was made, in seconds since the epoch: of a git repository the commit's time; of a download what the server
+ * says, else that of the newest file in the archive. -1 when nobody knows, and for the user's own directory. */
+int64_t build_context_time(const struct build_context *context);
 /* What its ignore file excludes; NULL when there is none. Borrowed. */
 const struct ignore_rules *build_context_ignore(const struct build_context *context);
 /* Reads a Dockerfile. `path`: as the user's shell sees it, else inside the context (an own directory's; for any other

@@ -12,6 +12,8 @@ struct build_context {
 	char *where;				 /* for errors, without passwords */
 	bool is_remote;				 /* `where` is an address */
 	char *commit;				 /* of a git repository; NULL */
+	int64_t time;				 /* see build_context_time() */
+	bool keep_git_dir, is_for_time;		 /* as the options say */
 	char *directory;			 /* path of the user's own directory; NULL for every other kind */
 	int root;				 /* -1: there are no files */
 	char *temporary;			 /* its name in store_tmp(), removed in the end; NULL */
@@ -30,8 +32,9 @@ int context_make_temporary(struct build_context *context, char **path, struct er
  * Fills context->root or context->text. */
 int context_take_stream(struct build_context *context, int fd, struct error **err);
 /* Unpacks the tar archive that starts with the `size` bytes at `start` and goes on in `fd`, into the directory
- * `dirfd`. Names stay inside of it; owners, devices and attributes do not count in a context. */
-int context_unpack(int fd, const void *start, size_t size, int dirfd, struct error **err);
+ * `dirfd`. Names stay inside of it; owners, devices and attributes do not count in a context. *newest becomes the time
+ * of its newest file, if it has any. */
+int context_unpack(int fd, const void *start, size_t size, int dirfd, int64_t *newest, struct error **err);
 
 int context_open_git(struct build_context *context, const char *address, struct error **err);
 int context_open_url(struct build_context *context, const char *url, struct error **err);

@@ -18,17 +18,23 @@
 int context_open_git(struct build_context *context, const char *text, struct error **err)
 {
 	cleanup(git_address_done) struct git_address address = {0};
+	cleanup(git_commit_done) struct git_commit commit = {0};
 	cleanup_free char *path = NULL;
 	int rc = git_address_parse(text, &address, err);
 
 	if (rc < 0)
 		return error_prefix(err, "build context");
+	address.keep_git_dir |= context->keep_git_dir;
 	mem_replace(&context->where, NULL);
 	context->where = git_address_format(&address);
 	context->is_remote = true;
 	rc = context_make_temporary(context, &path, err);
 	if (rc == 0)
-		rc = git_checkout(&address, context->root, path, &context->commit, err);
+		rc = git_checkout(&address, context->root, path, &commit, err);
+	if (rc == 0) {
+		context->commit = take_ptr(&commit.id);
+		context->time = commit.time;
+	}
 	if (rc < 0 || !address.subdir)
 		return rc < 0 ? error_prefix(err, "build context") : 0;
 	/* A link of that name leads, as everywhere in a context, to what is inside of the repository. */
@@ -40,8 +46,9 @@ int context_open_git(struct build_context *context, const char *text, struct err
 	return 0;
 }
 
-/* What the address gives, in a file of ours that has no name any more, read from its beginning. */
-static int download(struct build_context *context, const char *url, int *file, struct error **err)
+/* What the address gives, in a file of ours that has no name any more, read from its beginning. *time is what the
+ * server says of it, or -1. */
+static int download(struct build_context *context, const char *url, int *file, int64_t *time, struct error **err)
 {
 	static const struct registry_options defaults = {.retries = -1};
 	struct store *store = workshop_store(context->w);
@@ -62,6 +69,7 @@ static int download(struct build_context *context, const char *url, int *file, s
 		return rc;
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return error_set_errno(err, "read a download");
+	*time = download.last_modified;
 	*file = take_fd(&fd);
 	return 0;
 }
@@ -73,14 +81,17 @@ int context_open_url(struct build_context *context, const char *url, struct erro
 	mem_replace(&context->where, NULL);
 	context->where = url_redact(url);
 	context->is_remote = true;
-	int rc = download(context, url, &file, err);
-	return rc < 0 ? error_prefix(err, "build context") : context_take_stream(context, file, err);
+	int rc = download(context, url, &file, &context->time, err);
+	if (rc < 0)
+		return error_prefix(err, "build context");
+	return context->is_for_time && context->time >= 0 ? 0 : context_take_stream(context, file, err);
 }
 
 int context_download_text(struct build_context *context, const char *url, struct buf *text, struct error **err)
 {
 	cleanup_close int file = -1;
-	int rc = download(context, url, &file, err);
+	int64_t time = 0;
+	int rc = download(context, url, &file, &time, err);
 
 	return rc < 0 ? rc : fd_read_all(file, text, err);
 }

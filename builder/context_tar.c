@@ -37,6 +37,7 @@ struct context_tar {
 	char *block;
 	int root;
 	uint64_t entries, bytes;
+	int64_t newest; /* time of a file; -1 before there is one */
 	/* Directories, with the modes and times they get in the end: until then we must be able to write into them. */
 	struct strlist directories;
 	struct stat *stats;
@@ -155,6 +156,8 @@ static int unpack_file(struct context_tar *tar, int parent, const char *name, st
 
 	if (fd < 0)
 		return error_set_errno(err, "make the file");
+	if (times[1].tv_sec > tar->newest)
+		tar->newest = times[1].tv_sec;
 	int rc = write_data(tar, fd, err);
 	if (rc < 0)
 		return rc;
@@ -257,16 +260,18 @@ static int unpack_all(struct context_tar *tar, struct error **err)
 	}
 }
 
-int context_unpack(int fd, const void *start, size_t size, int dirfd, struct error **err)
+int context_unpack(int fd, const void *start, size_t size, int dirfd, int64_t *newest, struct error **err)
 {
 	cleanup(context_tar_done) struct context_tar tar = {
-		.fd = fd, .start = start, .start_size = size, .root = dirfd};
+		.fd = fd, .start = start, .start_size = size, .root = dirfd, .newest = -1};
 	int rc = tar_open(&tar, err);
 
 	if (rc == 0)
 		rc = unpack_all(&tar, err);
 	if (rc == 0)
 		dress_directories(&tar);
+	if (rc == 0 && tar.newest >= 0)
+		*newest = tar.newest;
 	return rc;
 }
 
@@ -310,14 +315,21 @@ static int take_archive(struct build_context *context, int fd, const void *start
 {
 	cleanup_free char *path = NULL;
 	int rc = context_make_temporary(context, &path, err);
+	int64_t newest = -1;
 
 	if (rc == 0)
-		rc = context_unpack(fd, start, size, context->root, err);
+		rc = context_unpack(fd, start, size, context->root, &newest, err);
+	/* What the server has said of the whole counts more. */
+	if (context->time < 0)
+		context->time = newest;
 	return rc;
 }
 
 static int take_text(struct build_context *context, int fd, const void *start, size_t size, struct error **err)
 {
+	/* Of what is no archive nobody knows the time. */
+	if (context->is_for_time)
+		return 0;
 	buf_append(&context->text, start, size);
 	context->has_text = true;
 	int rc = fd_read_all(fd, &context->text, err);

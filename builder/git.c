@@ -283,14 +283,19 @@ static int set_mtime(const struct tree_entry *entry, void *context, struct error
 	return TREE_GO_ON;
 }
 
-static int set_mtimes(const struct git *git, int dirfd, const char *commit, struct error **err)
+static int read_time(const struct git *git, const char *commit, int64_t *seconds, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(OUTPUT_MAX);
-	int64_t seconds = 0;
 	int rc = CALL(git, &text, err, "show", "--no-patch", "--format=%ct", commit);
 
-	if (rc == 0)
-		rc = parse_i64(buf_str(&text), 0, INT64_MAX, "the commit's time", &seconds, err);
+	return rc < 0 ? rc : parse_i64(buf_str(&text), 0, INT64_MAX, "the commit's time", seconds, err);
+}
+
+static int set_mtimes(const struct git *git, int dirfd, const char *commit, struct error **err)
+{
+	int64_t seconds = 0;
+	int rc = read_time(git, commit, &seconds, err);
+
 	return rc == 0 ? tree_walk(dirfd, set_mtime, set_mtime, &seconds, err) : rc;
 }
 
@@ -305,9 +310,10 @@ static int finish(const struct git *git, int dirfd, const char *commit, struct e
 	return CALL(git, NULL, err, "config", "remote.origin.url", git->address->url);
 }
 
-static int check_out(struct git *git, int dirfd, char **commit, struct error **err)
+static int check_out(struct git *git, int dirfd, struct git_commit *commit, struct error **err)
 {
 	cleanup(buf_done) struct buf id = BUF_INIT(OUTPUT_MAX);
+	int64_t time = 0;
 	/* Without a template there are no sample hooks either. */
 	int rc = CALL(git, NULL, err, "init", "--quiet", "--template=", ".");
 
@@ -319,14 +325,22 @@ static int check_out(struct git *git, int dirfd, char **commit, struct error **e
 		rc = CALL(git, NULL, err, "checkout", "--quiet", "--force", "--detach", buf_str(&id));
 	if (rc == 0)
 		rc = update_submodules(git, dirfd, err);
+	if (rc == 0 && commit)
+		rc = read_time(git, buf_str(&id), &time, err);
 	if (rc == 0)
 		rc = finish(git, dirfd, buf_str(&id), err);
 	if (rc == 0 && commit)
-		*commit = buf_take(&id);
+		*commit = (struct git_commit){.id = buf_take(&id), .time = time};
 	return rc < 0 ? rc : 0;
 }
 
-int git_checkout(const struct git_address *address, int dirfd, const char *path, char **commit, struct error **err)
+void git_commit_done(struct git_commit *commit)
+{
+	mem_replace(&commit->id, NULL);
+}
+
+int git_checkout(const struct git_address *address, int dirfd, const char *path, struct git_commit *commit,
+		 struct error **err)
 {
 	cleanup(git_done) struct git git = {.address = address, .directory = path};
 	cleanup_free char *shown = git_address_format(address);

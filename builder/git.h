@@ -13,6 +13,7 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum git_mtime { GIT_MTIME_CHECKOUT, GIT_MTIME_COMMIT };
 
@@ -37,10 +38,20 @@ int git_address_parse(const char *text, struct git_address *address, struct erro
 /* The address for people: without a password. */
 MUST_CHECK char *git_address_format(const struct git_address *address);
 
+/* What was checked out. */
+struct git_commit {
+	char *id;     /* all digits of it */
+	int64_t time; /* of its committer, in seconds since the epoch */
+};
+
+void git_commit_done(struct git_commit *commit);
+CLEANUP_FOR_VALUE(struct git_commit, git_commit_done)
+
 /* Fills the empty directory `dirfd` (a place of ours, whose path is `path`) with the tree of that commit and its
- * submodules, without ".git" unless keep_git_dir. The subdirectory is the caller's to open, inside of it. *commit
- * (newly allocated, may be NULL) is the full id. -ENOENT: no git program, no such reference; -EACCES is not told apart
+ * submodules, without ".git" unless keep_git_dir. The subdirectory is the caller's to open, inside of it. *commit may
+ * be NULL. -ENOENT: no git program, no such reference; -EACCES is not told apart
  * from other failures of git, whose own words are in the error; -EBADMSG: another checksum. */
-int git_checkout(const struct git_address *address, int dirfd, const char *path, char **commit, struct error **err);
+int git_checkout(const struct git_address *address, int dirfd, const char *path, struct git_commit *commit,
+		 struct error **err);
 
 #endif

@@ -93,6 +93,7 @@ static int read_cache_places(const struct build_flags *flags, struct build_reque
 	options->cache_from_count = request->cache_from_count;
 	for (size_t i = 0; i < request->cache_to_count; i++)
 		options->has_inline_cache |= request->cache_to[i].kind == CACHE_INLINE;
+	options->has_inline_cache |= build_request_switch(request, "BUILDKIT_INLINE_CACHE");
 	options->has_cache_to = request->cache_to_count > 0;
 	return options->has_inline_cache ? check_inline(options, err) : 0;
 }

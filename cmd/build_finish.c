@@ -30,7 +30,8 @@ void build_outcome_init(struct build_outcome *outcome, const struct build_reques
 		.attestations = mem_alloc(count * sizeof(*outcome->attestations)),
 		.images = mem_alloc(count * sizeof(*outcome->images)),
 		.count = count,
-		.is_list = count > 1 || is_in_index(request),
+		.is_list =
+			count > 1 || is_in_index(request) || build_request_switch(request, "BUILDKIT_MULTI_PLATFORM"),
 	};
 	for (size_t i = 0; i < count; i++)
 		outcome->images[i] = &outcome->results[i].image;

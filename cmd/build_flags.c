@@ -101,6 +101,21 @@ static int read_arg_file(const char *path, struct strlist *args, struct error **
 	return 0;
 }
 
+bool build_request_switch(const struct build_request *request, const char *name)
+{
+	const char *value = NULL;
+	bool on = false;
+
+	for (size_t i = 0; i < request->build_args.count; i++) {
+		const char *text = request->build_args.items[i];
+		if (strcmp(text, name) == 0)
+			value = getenv(name);
+		else if (text_has_prefix(text, name) && text[strlen(name)] == '=')
+			value = text + strlen(name) + 1;
+	}
+	return value && parse_bool(value, name, &on, /* err */ NULL) == 0 && on;
+}
+
 static int read_build_args(const struct build_flags *flags, struct build_request *request, struct error **err)
 {
 	int rc = 0;

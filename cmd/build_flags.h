@@ -77,6 +77,9 @@ struct build_request {
 };
 
 void build_request_done(struct build_request *request);
+/* A switch that BuildKit's users give as a build argument, "BUILDKIT_INLINE_CACHE". False for what is no truth value.
+ */
+bool build_request_switch(const struct build_request *request, const char *name);
 CLEANUP_FOR_VALUE(struct build_request, build_request_done)
 /* The platforms of --all-platforms, once the Dockerfile is read. -EINVAL when they do not go with the other options. */
 int build_request_take_platforms(struct build_request *request, const struct build_flags *flags, struct workshop *w,

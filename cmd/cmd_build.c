@@ -234,7 +234,9 @@ static int run(struct command_context *context, void *values, const struct strli
 		rc = check_terminal(&request, err);
 	if (rc < 0)
 		return rc;
+	bool keep_git_dir = build_request_switch(&request, "BUILDKIT_CONTEXT_KEEP_GIT_DIR");
 	const struct context_options options = {.ignorefile = flags->ignorefile,
+						.keep_git_dir = keep_git_dir,
 						.dockerfile = flags->files.count ? flags->files.items[0] : NULL,
 						.stdin_fd = STDIN_FILENO,
 						.registry = &request.options.registry};
