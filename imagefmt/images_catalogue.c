@@ -2,15 +2,17 @@
  * The catalogue on disk: a head of HEAD_SIZE bytes with the boot id, then records of 64-bit words in this machine's
  * order:
  *
- *	MAGIC and kind, number of words behind the check, check, the image's id (ID_WORDS), prints
+ *	MAGIC with kind and algorithm and the number of words that follow, their sum, the image's id, prints
  *
  * A reader who finds no record where one should be goes on at the next word.
  */
 #include "imagefmt/images_catalogue.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,14 +22,16 @@
 
 #define FILE_NAME "catalogue"
 #define HEAD_SIZE 64
-#define MAGIC (UINT64_C(0xc009e7ca7a109000)) /* the last twelve bits are the kind and the algorithm */
-#define MAGIC_MASK (~UINT64_C(0xfff))
-#define ID_WORDS (sizeof(((struct digest *)NULL)->bytes) / sizeof(uint64_t))
-#define LEAD_WORDS 3 /* magic, count, check */
+#define MAGIC UINT64_C(0xca7a1095) /* then four bits of kind, four of algorithm, 24 of the number of words */
+#define COUNT_MAX ((size_t)0xffffff)
+#define LEAD_WORDS 2
 
 void catalogue_done(struct catalogue *catalogue)
 {
-	buf_done(&catalogue->text);
+	if (catalogue->map)
+		munmap(catalogue->map, catalogue->map_size);
+	buf_done(&catalogue->made);
+	*catalogue = CATALOGUE_INIT;
 }
 
 uint64_t catalogue_print(const struct digest *digest)
@@ -59,26 +63,34 @@ static void format_head(struct store *store, char head[HEAD_SIZE])
 
 /* ---- records ---- */
 
-static uint64_t check_of(const uint64_t *words, size_t count)
+/* Enough to tell a record from one of which a part was never written; sums are what a processor does best. */
+static uint64_t sum_of(const uint64_t *words, size_t count)
 {
-	uint64_t check = count;
+	uint64_t sum = ~(uint64_t)count;
 
 	for (size_t i = 0; i < count; i++)
-		check = (check ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15) + (check >> 29);
-	return check;
+		sum += words[i];
+	return sum;
+}
+
+static size_t id_words(enum digest_algorithm algorithm)
+{
+	return (algorithm == DIGEST_SHA512 ? 64 : 32) / sizeof(uint64_t);
 }
 
 static void append_record(struct buf *text, enum catalogue_kind kind, const struct digest *id, const uint64_t *prints,
 			  size_t count)
 {
-	size_t words = ID_WORDS + count;
+	size_t id_size = id_words(id->algorithm);
+	size_t words = id_size + count;
 	cleanup_free uint64_t *record = mem_alloc((LEAD_WORDS + words) * sizeof(*record));
 
-	memcpy(record + LEAD_WORDS, id->bytes, sizeof(id->bytes));
-	memcpy(record + LEAD_WORDS + ID_WORDS, prints, count * sizeof(*prints));
-	record[0] = MAGIC | (uint64_t)kind << 4 | (uint64_t)id->algorithm;
-	record[1] = words;
-	record[2] = check_of(record + LEAD_WORDS, words);
+	assert(words <= COUNT_MAX); /* a manifest has no room for so many */
+	memcpy(record + LEAD_WORDS, id->bytes, id_size * sizeof(*record));
+	if (count > 0)
+		memcpy(record + LEAD_WORDS + id_size, prints, count * sizeof(*prints));
+	record[0] = MAGIC << 32 | (uint64_t)kind << 28 | (uint64_t)id->algorithm << 24 | words;
+	record[1] = sum_of(record + LEAD_WORDS, words);
 	buf_append(text, record, (LEAD_WORDS + words) * sizeof(*record));
 }
 
@@ -87,12 +99,16 @@ static void append_image(struct buf *text, const struct digest *id, const struct
 	cleanup_free uint64_t *prints = mem_alloc((marks->blobs.count + marks->layers.count) * sizeof(*prints));
 	size_t count = 0;
 
+	if (marks->has_index) {
+		append_record(text, CATALOGUE_INDEX, id, NULL, 0);
+		return;
+	}
 	for (size_t i = 0; i < marks->blobs.count; i++)
 		prints[count++] = catalogue_print(&marks->blobs.items[i]);
 	/* Of what was built here, layer and blob have the same digest. */
 	for (size_t i = 0; i < marks->layers.count; i++)
 		prints[count++] = catalogue_print(&marks->layers.items[i]);
-	append_record(text, marks->has_index ? CATALOGUE_INDEX : CATALOGUE_IMAGE, id, prints, count);
+	append_record(text, CATALOGUE_IMAGE, id, prints, count);
 }
 
 static void append_name(struct buf *text, const struct digest *id, const char *name)
@@ -104,29 +120,29 @@ static void append_name(struct buf *text, const struct digest *id, const char *n
 
 static bool read_record(const uint64_t *at, size_t words, struct catalogue_record *record)
 {
-	if (words < LEAD_WORDS + ID_WORDS || (at[0] & MAGIC_MASK) != MAGIC || at[1] < ID_WORDS ||
-	    at[1] > words - LEAD_WORDS || check_of(at + LEAD_WORDS, at[1]) != at[2])
+	enum digest_algorithm algorithm = (enum digest_algorithm)(at[0] >> 24 & 0xf);
+	size_t count = at[0] & COUNT_MAX, id_size = id_words(algorithm);
+
+	if (at[0] >> 32 != MAGIC || words < LEAD_WORDS || count < id_size || count > words - LEAD_WORDS ||
+	    sum_of(at + LEAD_WORDS, count) != at[1])
 		return false;
 	*record = (struct catalogue_record){
-		.kind = (enum catalogue_kind)(at[0] >> 4 & 0xff),
-		.id = {.algorithm = (enum digest_algorithm)(at[0] & 0xf)},
-		.prints = at + LEAD_WORDS + ID_WORDS,
-		.count = at[1] - ID_WORDS,
+		.kind = (enum catalogue_kind)(at[0] >> 28 & 0xf),
+		.id = {.algorithm = algorithm},
+		.prints = at + LEAD_WORDS + id_size,
+		.count = count - id_size,
 	};
-	memcpy(record->id.bytes, at + LEAD_WORDS, sizeof(record->id.bytes));
+	memcpy(record->id.bytes, at + LEAD_WORDS, id_size * sizeof(*at));
 	return true;
 }
 
 bool catalogue_next(struct catalogue *catalogue, struct catalogue_record *record)
 {
-	/* As large as it is, memory of the heap is aligned for words. */
-	const uint64_t *words = (const uint64_t *)(const void *)catalogue->text.data;
-	size_t count = catalogue->text.len / sizeof(*words);
-
-	for (; catalogue->at < count; catalogue->at++) {
-		if (!read_record(words + catalogue->at, count - catalogue->at, record))
+	for (; catalogue->at < catalogue->count; catalogue->at++) {
+		const uint64_t *at = catalogue->words + catalogue->at;
+		if (!read_record(at, catalogue->count - catalogue->at, record))
 			continue;
-		catalogue->at += LEAD_WORDS + ID_WORDS + record->count;
+		catalogue->at += (size_t)(record->prints - at) + record->count;
 		return true;
 	}
 	return false;
@@ -134,19 +150,38 @@ bool catalogue_next(struct catalogue *catalogue, struct catalogue_record *record
 
 /* ---- reading ---- */
 
-int catalogue_load(struct store *store, int table, struct catalogue *catalogue, struct error **err)
+/* One that is not of this boot says nothing to anybody. */
+static bool is_current(struct store *store, int fd)
 {
-	cleanup(catalogue_done) struct catalogue read = CATALOGUE_INIT;
-	char head[HEAD_SIZE];
-	int rc = fd_read_file(table, FILE_NAME, &read.text, NULL);
+	char head[HEAD_SIZE], is[HEAD_SIZE];
 
 	format_head(store, head);
-	if (rc < 0 || read.text.len < HEAD_SIZE || memcmp(read.text.data, head, HEAD_SIZE) != 0)
+	return pread(fd, is, HEAD_SIZE, 0) == HEAD_SIZE && memcmp(head, is, HEAD_SIZE) == 0;
+}
+
+/* Both a map and memory of the heap are aligned for words. */
+static void start(struct catalogue *catalogue, const void *text, size_t size)
+{
+	catalogue->words = text;
+	catalogue->count = size / sizeof(uint64_t);
+	catalogue->at = HEAD_SIZE / sizeof(uint64_t);
+}
+
+int catalogue_load(struct store *store, int table, struct catalogue *catalogue, struct error **err)
+{
+	cleanup_close int fd = openat(table, FILE_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || !is_current(store, fd) || fstat(fd, &st) < 0 || (uint64_t)st.st_size > CATALOGUE_SIZE_MAX)
 		return error_set(err, ESTALE, "there is no catalogue of the images of this boot");
-	read.at = HEAD_SIZE / sizeof(uint64_t);
+	/* It never gets shorter, and another takes its place by rename: what is mapped stays. */
+	void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (map == MAP_FAILED)
+		return error_set_errno(err, "read the catalogue of images");
 	catalogue_done(catalogue);
-	*catalogue = read;
-	read = CATALOGUE_INIT;
+	catalogue->map = map;
+	catalogue->map_size = (size_t)st.st_size;
+	start(catalogue, map, catalogue->map_size);
 	return 0;
 }
 
@@ -186,20 +221,20 @@ int catalogue_load_or_make(struct store *store, int table, struct catalogue *cat
 		return 0;
 	cleanup(catalogue_done) struct catalogue made = CATALOGUE_INIT;
 	cleanup_error struct error *why = NULL;
-	struct making making = {store, &made.text};
+	struct making making = {store, &made.made};
 	char head[HEAD_SIZE];
 
 	format_head(store, head);
-	buf_append(&made.text, head, HEAD_SIZE);
+	buf_append(&made.made, head, HEAD_SIZE);
 	int rc = images_each(table, "", note_rows, &making, err);
-	if (rc == 0 && made.text.overflow)
+	if (rc == 0 && made.made.overflow)
 		rc = error_set(err, EFBIG, "the catalogue of images would be too large");
 	if (rc < 0)
 		return rc;
 	/* For the next one; on a full disk it is used all the same. */
-	if (atomic_file_write(table, FILE_NAME, 0600, made.text.data, made.text.len, /* flags */ 0, &why) < 0)
+	if (atomic_file_write(table, FILE_NAME, 0600, made.made.data, made.made.len, /* flags */ 0, &why) < 0)
 		log_debug("the catalogue of images is not kept: %s", error_message(why));
-	made.at = HEAD_SIZE / sizeof(uint64_t);
+	start(&made, made.made.data, made.made.len);
 	catalogue_done(catalogue);
 	*catalogue = made;
 	made = CATALOGUE_INIT;
@@ -215,15 +250,6 @@ int catalogue_begin(struct store *store, int table, struct error **err)
 }
 
 /* ---- appending ---- */
-
-/* One that is not of this boot says nothing to anybody, and stays as it is: 0. 1 when it can be appended to. */
-static int is_current(struct store *store, int fd)
-{
-	char head[HEAD_SIZE], is[HEAD_SIZE];
-
-	format_head(store, head);
-	return pread(fd, is, HEAD_SIZE, 0) == HEAD_SIZE && memcmp(head, is, HEAD_SIZE) == 0;
-}
 
 static int append(struct store *store, int table, const struct buf *record)
 {

@@ -16,7 +16,7 @@
 
 enum catalogue_kind {
 	CATALOGUE_IMAGE = 1, /* prints of blobs and layers that the image uses */
-	CATALOGUE_INDEX,     /* the same, but what it leads to may have come since: it must be looked at */
+	CATALOGUE_INDEX,     /* nothing: what it leads to may have come since, it must be looked at */
 	CATALOGUE_NAME,	     /* print of a repository in which the image has a name */
 };
 
@@ -28,10 +28,14 @@ struct catalogue_record {
 };
 
 struct catalogue {
-	struct buf text;
-	size_t at; /* of the next record */
+	const uint64_t *words; /* of `map` or `made` */
+	size_t count;
+	size_t at; /* the next record */
+	void *map; /* the file, or NULL */
+	size_t map_size;
+	struct buf made;
 };
-#define CATALOGUE_INIT ((struct catalogue){.text = BUF_INIT(CATALOGUE_SIZE_MAX)})
+#define CATALOGUE_INIT ((struct catalogue){.made = BUF_INIT(CATALOGUE_SIZE_MAX)})
 #define CATALOGUE_SIZE_MAX ((size_t)1 << 30)
 void catalogue_done(struct catalogue *catalogue);
 CLEANUP_FOR_VALUE(struct catalogue, catalogue_done)

@@ -210,7 +210,7 @@ static int keep_used_of(struct search *search, struct catalogue *catalogue, stru
 	while (catalogue_next(catalogue, &record)) {
 		if (record.kind == CATALOGUE_INDEX)
 			digest_set_add(&search->indexes, &record.id);
-		if (record.kind == CATALOGUE_IMAGE || record.kind == CATALOGUE_INDEX)
+		if (record.kind == CATALOGUE_IMAGE)
 			keep_printed(search, &record);
 	}
 	int rc = mark_others(search, &marks, err);
