@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -345,9 +346,20 @@ static void seed_json(void)
 		json_object_seed(seed);
 }
 
+/* Passwords, keys and secrets of builds are in our memory. What we start inherits it, and may raise it again. */
+static void leave_no_core(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_CORE, &limit) < 0)
+		return;
+	limit.rlim_cur = 0;
+	setrlimit(RLIMIT_CORE, &limit);
+}
+
 int main(int argc, char **argv)
 {
 	fill_standard_descriptors();
+	leave_no_core();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would take the statuses of our children */
 	umask(0022);

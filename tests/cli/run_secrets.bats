@@ -71,3 +71,19 @@ shows() {
 	shows type=ssh,id=named 'test -S "$SSH_AUTH_SOCK" && test "$SSH_AUTH_SOCK" = /run/buildkit/ssh_agent.0' --ssh "named=$BATS_TEST_TMPDIR/agent"
 	ssh-agent -k >/dev/null
 }
+
+@test "no process that knows a secret leaves a core" {
+	local pid process limits=
+	[ "$(ulimit -Hc)" != 0 ] || skip "this user may have no cores"
+	ulimit -Sc "$(ulimit -Hc)"
+	mkfifo "$BATS_TEST_TMPDIR/go"
+	cooper run -v "$BATS_TEST_TMPDIR/go:/go" --secret "$s" --mount type=secret,id=s "$ctr" -- sh -c 'echo here >/go; cat /go' >/dev/null 3>&- &
+	pid=$!
+	[ "$(cat "$BATS_TEST_TMPDIR/go")" = here ]
+	for process in "$pid" $(pgrep -x cooper -P "$pid" || true); do
+		limits+=$(grep '^Max core file size' "/proc/$process/limits")
+	done
+	echo done >"$BATS_TEST_TMPDIR/go"
+	wait "$pid"
+	[[ $limits =~ ^(Max core file size +0 +[a-z0-9]+ +bytes *)+$ ]] || fail "$limits"
+}

@@ -62,7 +62,8 @@ fetched() {
 @test "a signed message of gigabytes is not read to its end" {
 	make_gpg_keys good
 	cooper push -q "$TLS" small "$DOUBLE/bomb:1"
-	local place=$LOOKASIDE/bomb@$(registry_digest bomb:1 | tr : =) real
+	local place real
+	place=$LOOKASIDE/bomb@$(registry_digest bomb:1 | tr : =)
 	mkdir -p "$place" bin
 	head -c 200M /dev/zero | gpg --batch --quiet --local-user "$KEY_good" --output "$place/signature-1" --sign
 	[ "$(stat -c %s "$place/signature-1")" -lt 1000000 ]
