@@ -223,6 +223,8 @@ int build_files_workdir(struct build *build, struct stage_run *run, const struct
 
 /* Names the cache mounts of the plan that travel (none without --cache-mounts), and brings those that are missing. */
 int build_cache_mounts_take(struct build *build, struct cache_mounts *mounts, struct error **err);
+/* Removes those that begin afresh because the cache is not asked; inside, before the first step. */
+void build_cache_mounts_forget(struct build *build);
 /* The target is done: writes its image, under all its names. */
 int build_image_write(struct build *build, struct image *image, struct error **err);
 /* Everything in `result` besides the image and its cache mounts. */

@@ -391,6 +391,7 @@ static int work(struct workshop *w, void *context, struct buf *result, struct er
 	size_t limit = job_limit(build);
 	cleanup_error struct error *error = NULL;
 
+	build_cache_mounts_forget(build);
 	int rc = limit > 1 || wants_lines(build) ? run_at_once(build, limit, &error) : run_in_order(build, &error);
 	if (rc < 0)
 		build_layer_sweep(w, NULL); /* those of processes that were ended */

@@ -106,11 +106,23 @@ runs_with() {
 	runs_with 'type=cache,target=/o,id=plain' 'test "$(stat -c %u:%g:%a /o)" = 0:0:755'
 }
 
-@test "cache: content is in no key; --no-cache begins afresh" {
+@test "cache: content is in no key" {
 	runs_with 'type=cache,target=/k,id=key' 'echo x >>/k/f; cat /k/f'
 	runs_with 'type=cache,target=/other,id=key' 'echo y >>/other/f'
 	runs_with 'type=cache,target=/k,id=key' 'echo x >>/k/f; cat /k/f'
 	cached 2
+}
+
+@test "cache: --no-cache begins afresh with what is made for it, and keeps any other" {
+	local count='touch /c/$N && ls /c | wc -l >/count'
+	printf 'FROM busybox AS seed\nRUN mkdir /s && touch /s/0\nFROM busybox\nARG N\nRUN --mount=type=cache,id=fresh,target=/c,mode=0773 %s\nRUN --mount=type=cache,id=stays,target=/c %s && cat /count >/plain\nRUN --mount=type=cache,id=seeded-again,target=/c,from=seed,source=/s %s && cat /count >/seeded\nRUN --mount=type=cache,id=fresh,target=/c,mode=0773 ls /c | wc -l >/count\n' "$count" "$count" "$count" | dockerfile
+	build --build-arg N=1
+	build --no-cache --build-arg N=2
+	run inside 'cat /count /plain /seeded'
+	assert_output_is $'1\n2\n2'
+	build --build-arg N=3
+	run inside 'cat /count /plain /seeded'
+	assert_output_is $'2\n3\n3'
 }
 
 @test "cache: sharing=private gives the second its own, locked waits" {
