@@ -3,6 +3,7 @@
  * must stand before the keys that only some types have.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -97,6 +98,22 @@ static int read_owner(const char *key, const char *value, uint64_t *id, bool *ha
 	return 0;
 }
 
+/* Go reads "1e3", too. */
+static int read_size(const char *text, uint64_t *size)
+{
+	char *end = NULL;
+
+	if (parse_size(text, "size", size, /* err */ NULL) == 0)
+		return 0;
+	if (*text < '0' || *text > '9' || text[strspn(text, "0123456789.")] != 'e')
+		return -EINVAL;
+	double number = strtod(text, &end);
+	if (!(number < 1e18))
+		return -EINVAL;
+	cleanup_free char *plain = mem_printf("%.0f%s", number, end);
+	return parse_size(plain, "size", size, /* err */ NULL);
+}
+
 static int read_number(struct file_mount *mount, const char *key, const char *value, struct error **err)
 {
 	if (strcmp(key, "uid") == 0)
@@ -111,7 +128,7 @@ static int read_number(struct file_mount *mount, const char *key, const char *va
 	}
 	if (mount->type != FILE_MOUNT_TMPFS)
 		return wrong_type(key, mount, err);
-	if (parse_size(value, key, &mount->size, /* err */ NULL) < 0)
+	if (read_size(value, &mount->size) < 0)
 		return error_set(err, EINVAL, "invalid value for %s: %s", key, value);
 	return 0;
 }

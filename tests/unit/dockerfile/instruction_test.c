@@ -191,6 +191,8 @@ static void mounts_that_are_wrong_are_so_when_they_are_needed(void **state)
 		{"type=cache,target=/x,U", "unexpected key 'u'"},
 		{"type=bind,target=/x,relabel=shared", "unexpected key 'relabel'"},
 		{"type=tmpfs,target=/x,tmpfs-size=1m", "unexpected key 'tmpfs-size'"},
+		{"type=tmpfs,target=/x,size=1e99", "invalid value for size: 1e99"},
+		{"type=tmpfs,target=/x,size=e3", "invalid value for size: e3"},
 	};
 	const struct expand_scope nothing = {0};
 
@@ -202,6 +204,20 @@ static void mounts_that_are_wrong_are_so_when_they_are_needed(void **state)
 		assert_int_equal(instruction_expand(written, &nothing, NULL, &run, &err), -22);
 		if (!strstr(error_message(err), examples[i].expected))
 			fail_msg("'%s': %s", line, error_message(err));
+	}
+}
+
+static void sizes_are_written_as_go_reads_them(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t size;
+	} examples[] = {{"64m", 64 << 20}, {"1KiB", 1024}, {"1.5k", 1536}, {"1e3", 1000}, {"2e1kb", 20480}};
+
+	for (size_t i = 0; i < ARRAY_COUNT(examples); i++) {
+		cleanup_free char *line = mem_printf("RUN --mount=type=tmpfs,target=/t,size=%s a", examples[i].text);
+		cleanup(instruction_free) struct instruction *run = expanded(line);
+		assert_int_equal(run->run.mounts[0].size, examples[i].size);
 	}
 }
 
@@ -309,6 +325,7 @@ int main(void)
 		cmocka_unit_test(tells_what_is_unset),
 		cmocka_unit_test(mounts_are_typed_after_expansion),
 		cmocka_unit_test(mounts_that_are_wrong_are_so_when_they_are_needed),
+		cmocka_unit_test(sizes_are_written_as_go_reads_them),
 		cmocka_unit_test(env_is_taken_of_every_mount),
 		cmocka_unit_test(ports_become_keys),
 		cmocka_unit_test(signals_have_names_and_numbers),
