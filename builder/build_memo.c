@@ -5,7 +5,7 @@
  * beside it and added when the memo is closed. Two builds that close at once lose what one of them has learned, which
  * costs reading it again.
  */
-#include "builder/build_memo.h"
+#include "builder/build_memo_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,10 +23,14 @@
 #include "builder/build_key.h"
 #include "imagefmt/sha256.h"
 
-#define FOLDER "contexts"
+#define FOLDER BUILD_MEMO_FOLDER
 #define MAGIC "coopmem2"
 #define FILE_SIZE_MAX ((off_t)1 << 30)
 #define COUNT_MAX ((uint64_t)10 << 20)
+/* From here on a table holds no more than so many times what a build has met. */
+#define CROWDED_COUNT ((size_t)16 << 10)
+#define CROWDED_TIMES 4
+#define TOUCH_AFTER_S (24 * 60 * 60) /* how exactly the time of the last use is kept */
 #define READ_SIZE ((size_t)256 << 10)
 /* Beyond so many bytes of small files loading the faster library pays. */
 #define SMALL_TOTAL_MAX ((uint64_t)2 << 20)
@@ -52,6 +56,8 @@ struct build_memo {
 	const struct memo_entry *known;
 	const uint32_t *order; /* their numbers, sorted by dev and ino */
 	size_t known_count;
+	bool *met; /* of those; NULL before the first */
+	size_t met_count;
 	size_t next;   /* in `known`: behind what was found last */
 	size_t resume; /* where the walk was before that was out of order */
 	struct memo_entry *learned;
@@ -90,6 +96,9 @@ static void map_table(struct build_memo *memo, int cache)
 	memo->known = (const struct memo_entry *)(header + 1);
 	memo->known_count = header->count;
 	memo->order = (const uint32_t *)(memo->known + memo->known_count);
+	/* It is of use: build_memo_sweep() goes by its time. */
+	if (st.st_mtime < time(NULL) - TOUCH_AFTER_S && futimens(fd, NULL) < 0)
+		log_debug("the memo of a context keeps its old time");
 }
 
 struct build_memo *build_memo_open(struct store *store, int root)
@@ -165,6 +174,10 @@ static bool find(struct build_memo *memo, const struct stat *st, struct digest *
 	if (number == memo->known_count ||
 	    memcmp(&memo->known[number], &want, offsetof(struct memo_entry, sha256)) != 0)
 		return false;
+	if (!memo->met)
+		memo->met = mem_alloc(memo->known_count * sizeof(*memo->met));
+	memo->met_count += !memo->met[number];
+	memo->met[number] = true;
 	*digest = (struct digest){.algorithm = DIGEST_SHA256};
 	memcpy(digest->bytes, memo->known[number].sha256, sizeof(memo->known[number].sha256));
 	return true;
@@ -234,13 +247,24 @@ static void drop_duplicates(struct table *table)
 		sort_numbers(table);
 }
 
-/* What was learned stands behind what was known, or in its place where it is the same file. */
-static void merge(struct build_memo *memo, struct table *table)
+/* Of a context whose files come and go, most of what is known is about files that are gone. */
+static bool is_crowded(const struct build_memo *memo)
 {
-	size_t room = memo->known_count + memo->learned_count;
+	return memo->known_count > CROWDED_COUNT &&
+	       memo->known_count / CROWDED_TIMES > memo->met_count + memo->learned_count;
+}
 
-	table->entries = mem_grow(NULL, room, sizeof(*table->entries));
-	table->order = mem_grow(NULL, room, sizeof(*table->order));
+static void keep_met(const struct build_memo *memo, struct table *table)
+{
+	for (size_t i = 0; memo->met && i < memo->known_count; i++)
+		if (memo->met[i])
+			table->entries[table->count++] = memo->known[i];
+	for (size_t i = 0; i < memo->learned_count; i++)
+		table->entries[table->count++] = memo->learned[i];
+}
+
+static void keep_all(struct build_memo *memo, struct table *table)
+{
 	if (memo->known_count)
 		memcpy(table->entries, memo->known, memo->known_count * sizeof(*table->entries));
 	table->count = memo->known_count;
@@ -250,6 +274,19 @@ static void merge(struct build_memo *memo, struct table *table)
 			number = table->count++;
 		table->entries[number] = memo->learned[i];
 	}
+}
+
+/* What was learned stands behind what was known, or in its place where it is the same file. */
+static void merge(struct build_memo *memo, struct table *table)
+{
+	size_t room = memo->known_count + memo->learned_count;
+
+	table->entries = mem_grow(NULL, room, sizeof(*table->entries));
+	table->order = mem_grow(NULL, room, sizeof(*table->order));
+	if (is_crowded(memo))
+		keep_met(memo, table);
+	else
+		keep_all(memo, table);
 	sort_numbers(table);
 	drop_duplicates(table);
 }
@@ -292,11 +329,16 @@ void build_memo_close(struct build_memo *memo)
 	if (!memo)
 		return;
 	cleanup_error struct error *error = NULL;
+	bool is_new = memo->known_count == 0;
 	if (memo->learned_count && memo->name && save(memo, &error) < 0)
 		log_debug("%s; the context's files will be read again", error_message(error));
+	else if (memo->learned_count && memo->name && is_new &&
+		 build_memo_sweep(memo->store, time(NULL), NULL, &error) < 0)
+		log_debug("%s; memos of other contexts stay", error_message(error));
 	if (memo->map)
 		munmap(memo->map, memo->map_size);
 	free(memo->learned);
+	free(memo->met);
 	free(memo->block);
 	free(memo->name);
 	free(memo);

@@ -3,7 +3,10 @@
  * device, inode, size, mtime and ctime. A file that was changed in the same tick of the clock in which it was
  * read could be changed again without a trace; such a one is not remembered (git's "racily clean" files).
  *
- * The memo of a context lies in the store's cache/contexts/, named by the context directory's device and inode.
+ * The memo of a context lies in the store's cache/contexts/, named by the context directory's device and inode. Nobody
+ * tells when a directory goes for good: what no build has used for BUILD_MEMO_DAYS is swept, and the oldest where all
+ * together are larger than BUILD_MEMO_ROOM. In a memo that has grown large, files that a build did not meet give way to
+ * those that it has learned.
  */
 #ifndef COOPER_BUILDER_BUILD_MEMO_H
 #define COOPER_BUILDER_BUILD_MEMO_H
@@ -12,6 +15,9 @@
 #include "imagefmt/store.h"
 
 #include <sys/stat.h>
+
+#define BUILD_MEMO_DAYS 30
+#define BUILD_MEMO_ROOM ((uint64_t)256 << 20) /* bytes */
 
 struct build_memo;
 
@@ -25,5 +31,8 @@ CLEANUP_FOR(struct build_memo, build_memo_close)
  * read now. `memo` may be NULL. */
 int build_memo_file(struct build_memo *memo, int dirfd, const char *name, const struct stat *st, struct digest *digest,
 		    struct error **err);
+
+/* Removes the memos of contexts that are not used any more. `bytes` (may be NULL) is added to. */
+int build_memo_sweep(struct store *store, int64_t now, uint64_t *bytes, struct error **err);
 
 #endif

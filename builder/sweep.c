@@ -181,6 +181,8 @@ int sweep_store(struct workshop *w, const struct sweep_options *options, struct 
 	if (rc == 0 && options->caches)
 		rc = remove_caches(w, &caches, err);
 	if (rc == 0)
+		rc = build_memo_sweep(workshop_store(w), workshop_options(w)->now, &caches.bytes, err);
+	if (rc == 0)
 		rc = sweep_images(w, LOCK_WAIT, &total, err);
 	if (rc == 0)
 		rc = containers_forget_locks(w, err);

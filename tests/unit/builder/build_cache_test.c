@@ -232,6 +232,84 @@ static void a_file_that_was_just_written_is_read_again(void **state)
 	build_memo_close(memo);
 }
 
+static off_t size_of_memo(const struct tempstore *t, int root, const struct timespec *used)
+{
+	struct stat st;
+	int cache = store_folder(t->store, STORE_CACHE, NULL);
+
+	assert_int_equal(fstat(root, &st), 0);
+	cleanup_free char *name =
+		mem_printf("contexts/%llx-%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	if (used) {
+		const struct timespec times[2] = {*used, *used};
+		assert_int_equal(utimensat(cache, name, times, 0), 0);
+	}
+	return fstatat(cache, name, &st, 0) < 0 ? -1 : st.st_size;
+}
+
+static void a_large_memo_forgets_files_that_are_gone(void **state)
+{
+	struct tempstore *t = *state;
+	cleanup_close int root = context_of(t);
+	enum { MANY = 17000 };
+
+	for (int i = 0; i < MANY; i++) {
+		cleanup_free char *name = mem_printf("d/%d", i);
+		put(root, name, "");
+	}
+	wait_a_tick();
+	struct build_memo *memo = build_memo_open(t->store, root);
+	for (int i = 0; i < MANY; i++) {
+		cleanup_free char *name = mem_printf("d/%d", i);
+		digest_of_file(memo, root, name);
+	}
+	build_memo_close(memo);
+	off_t large = size_of_memo(t, root, NULL);
+	/* One known file and a new one: the rest is not there any more, for all that we see. */
+	memo = build_memo_open(t->store, root);
+	const struct digest known = digest_of_file(memo, root, "d/5");
+	const struct digest new = digest_of_file(memo, root, "a");
+	build_memo_close(memo);
+	assert_true(size_of_memo(t, root, NULL) < large / 100);
+	memo = build_memo_open(t->store, root);
+	struct digest again = digest_of_file(memo, root, "d/5");
+	assert_true(digest_equal(&known, &again));
+	again = digest_of_file(memo, root, "a");
+	assert_true(digest_equal(&new, &again));
+	build_memo_close(memo);
+}
+
+static void memos_that_are_not_used_are_swept(void **state)
+{
+	struct tempstore *t = *state;
+	cleanup_close int root = context_of(t);
+	cleanup_close int below = openat(root, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const time_t now = time(NULL);
+	const struct timespec old = {.tv_sec = now - (BUILD_MEMO_DAYS + 1) * 24 * 60 * 60};
+	uint64_t bytes = 0;
+
+	wait_a_tick();
+	struct build_memo *memo = build_memo_open(t->store, root);
+	digest_of_file(memo, root, "a");
+	build_memo_close(memo);
+	assert_true(size_of_memo(t, root, &old) > 0);
+	/* Used again, without anything to learn: it counts as new. */
+	memo = build_memo_open(t->store, root);
+	digest_of_file(memo, root, "a");
+	build_memo_close(memo);
+	assert_int_equal(build_memo_sweep(t->store, now, &bytes, NULL), 0);
+	assert_int_equal(bytes, 0);
+	/* Another context is new. */
+	off_t size = size_of_memo(t, root, &old);
+	memo = build_memo_open(t->store, below);
+	digest_of_file(memo, below, "b");
+	build_memo_close(memo);
+	assert_int_equal(size_of_memo(t, root, NULL), -1);
+	assert_int_equal(size_of_memo(t, below, &old), size);
+	assert_int_equal(build_memo_sweep(t->store, now, &bytes, NULL), 0);
+	assert_int_equal(bytes, size);
+}
+
 /* ---- Go's words ---- */
 
 static void durations_are_written_as_go_does(void **state)
@@ -283,6 +361,9 @@ int main(void)
 						tempstore_teardown),
 		cmocka_unit_test_setup_teardown(a_file_that_was_just_written_is_read_again, tempstore_setup,
 						tempstore_teardown),
+		cmocka_unit_test_setup_teardown(a_large_memo_forgets_files_that_are_gone, tempstore_setup,
+						tempstore_teardown),
+		cmocka_unit_test_setup_teardown(memos_that_are_not_used_are_swept, tempstore_setup, tempstore_teardown),
 		cmocka_unit_test(durations_are_written_as_go_does),
 		cmocka_unit_test(texts_are_quoted_as_go_does),
 	};

@@ -1,0 +1,92 @@
+/*
+ * Memos of contexts that nobody builds any more. A memo's mtime is when it was last of use, to a day.
+ */
+#include "builder/build_memo_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define DAY_S ((int64_t)24 * 60 * 60)
+
+struct memo_file {
+	char *name;
+	int64_t used;
+	uint64_t size;
+};
+struct memo_files {
+	struct memo_file *items;
+	size_t count;
+};
+
+static void memo_files_done(struct memo_files *files)
+{
+	for (size_t i = 0; i < files->count; i++)
+		free(files->items[i].name);
+	free(files->items);
+}
+CLEANUP_FOR_VALUE(struct memo_files, memo_files_done)
+
+static int compare_use(const void *a, const void *b)
+{
+	const struct memo_file *one = a, *other = b;
+
+	if (one->used != other->used)
+		return one->used > other->used ? -1 : 1;
+	return strcmp(one->name, other->name);
+}
+
+/* The last used come first. */
+static int list_files(int dir, struct memo_files *files, struct error **err)
+{
+	cleanup_close int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *entries = own < 0 ? NULL : fdopendir(own);
+
+	if (!entries)
+		return error_set_errno(err, "read the directory of context memos");
+	own = -1; /* it is the stream's */
+	for (const struct dirent *entry; (entry = readdir(entries));) {
+		struct stat st;
+		if (fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+			continue;
+		files->items = mem_grow(files->items, files->count + 1, sizeof(*files->items));
+		files->items[files->count++] = (struct memo_file){
+			.name = mem_strdup(entry->d_name), .used = st.st_mtime, .size = (uint64_t)st.st_size};
+	}
+	closedir(entries);
+	if (files->count)
+		qsort(files->items, files->count, sizeof(*files->items), compare_use);
+	return 0;
+}
+
+int build_memo_sweep(struct store *store, int64_t now, uint64_t *bytes, struct error **err)
+{
+	cleanup(memo_files_done) struct memo_files files = {0};
+	int cache = store_folder(store, STORE_CACHE, err);
+	cleanup_close int dir =
+		cache < 0 ? -1 : openat(cache, BUILD_MEMO_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (cache < 0)
+		return cache;
+	if (dir < 0)
+		return errno == ENOENT ? 0 : error_set_errno(err, "open the directory of context memos");
+	int rc = list_files(dir, &files, err);
+	uint64_t total = 0;
+	for (size_t i = 0; rc >= 0 && i < files.count; i++) {
+		const struct memo_file *file = &files.items[i];
+		total += file->size;
+		if (file->used >= now - BUILD_MEMO_DAYS * DAY_S && total <= BUILD_MEMO_ROOM)
+			continue;
+		/* Who has it mapped keeps it. */
+		if (unlinkat(dir, file->name, 0) < 0 && errno != ENOENT)
+			rc = error_set_errno(err, "remove the memo of a context");
+		else if (bytes)
+			*bytes += file->size;
+	}
+	return rc;
+}
