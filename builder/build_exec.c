@@ -52,6 +52,33 @@ static int add_devices(struct run_job *job, struct error **err)
 	return 0;
 }
 
+static bool is_allowed(const struct build *build, const char *what)
+{
+	return build->options->allow && strlist_contains(build->options->allow, what);
+}
+
+/* "default" is what the build was told. The host's is ours to give where it is that, or was allowed: who has said
+ * --network=none means it, whatever the file says. */
+static int set_network(struct run_job *job, const char *mode, struct error **err)
+{
+	const struct settings *given = job->build->options->settings;
+	enum run_network network;
+	const char *helper = NULL;
+
+	if (!mode || strcmp(mode, "default") == 0)
+		return 0;
+	if (strcmp(mode, "host") == 0 && !is_allowed(job->build, "network.host")) {
+		int rc = network_parse(given ? given->network : NULL, &network, &helper, err);
+		if (rc < 0)
+			return rc;
+		if (network != RUN_NETWORK_HOST)
+			return error_set(err, EPERM,
+					 "network.host is not allowed (allow it with --allow network.host)");
+	}
+	mem_replace(&job->settings.network, mode);
+	return 0;
+}
+
 static int add_rights(struct run_job *job, struct error **err)
 {
 	const struct instruction_run *run = &job->step->instruction->run;
@@ -59,11 +86,11 @@ static int add_rights(struct run_job *job, struct error **err)
 
 	if (hostname)
 		mem_replace(&job->settings.hostname, hostname);
-	/* "default" is what the build was told. */
-	if (run->network && strcmp(run->network, "default") != 0)
-		mem_replace(&job->settings.network, run->network);
+	int rc = set_network(job, run->network, err);
+	if (rc < 0)
+		return rc;
 	if (run->security && strcmp(run->security, "insecure") == 0) {
-		if (!job->build->options->allow || !strlist_contains(job->build->options->allow, "security.insecure"))
+		if (!is_allowed(job->build, "security.insecure"))
 			return error_set(err, EPERM,
 					 "security.insecure is not allowed (allow it with --allow security.insecure)");
 		strlist_append(&job->settings.cap_add, "ALL");

@@ -73,6 +73,13 @@ setup() {
 	build --ulimit nofile=123:123 --shm-size 1m
 }
 
+@test "--network=host has to be allowed where the build has another network" {
+	printf 'FROM busybox\nRUN --network=host true\n' | dockerfile
+	refuses "allow it with --allow network.host" --network=none
+	build --network=none --allow network.host
+	build
+}
+
 @test "COPY --chmod: the mode of the source counts all the same" {
 	printf 'FROM busybox\nCOPY --chmod=600 dir /d\n' | dockerfile
 	chmod 644 dir/flat
