@@ -259,8 +259,8 @@ int make_private_by_fd(struct translation *t, const struct trap *trap, int numbe
 {
 	char proc[FD_PROC_PATH_SIZE];
 	struct stat before, after;
-	int64_t position;
-	unsigned flags;
+	int64_t position = 0;
+	unsigned flags = 0;
 
 	if (fstat(spot->fd, &before) < 0 || !view_is_shared(t, &before))
 		return 0;
