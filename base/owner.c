@@ -5,7 +5,9 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -92,6 +94,16 @@ void owner_apply(const struct owner_record *record, struct stat *st)
 		st->st_rdev = makedev(record->major, record->minor);
 }
 
+bool owner_is_root(void)
+{
+	const uint64_t needed = UINT64_C(1) << CAP_CHOWN | UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_SETUID |
+				UINT64_C(1) << CAP_SETGID;
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+
+	return geteuid() == 0 && syscall(SYS_capget, &header, data) == 0 && (data[0].effective & needed) == needed;
+}
+
 void owner_see(struct stat *st)
 {
 	/* Most files are root's: these two ask the kernel. */
@@ -109,8 +121,9 @@ int owner_set_mode(int fd, mode_t mode)
 	mode &= 07777;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	mode_t kept = geteuid() == 0 ? mode : mode | (S_ISDIR(st.st_mode) ? 0700 : 0600);
-	bool has_record = geteuid() != 0 && owner_get(fd, &record, NULL) == 0;
+	bool is_root = owner_is_root();
+	mode_t kept = is_root ? mode : mode | (S_ISDIR(st.st_mode) ? 0700 : 0600);
+	bool has_record = !is_root && owner_get(fd, &record, NULL) == 0;
 	if (kept != mode || (has_record && record.mode & OWNER_HAS_MODE)) {
 		record.mode = (record.mode & S_IFMT) | (kept != mode ? OWNER_HAS_MODE | mode : 0);
 		int rc = owner_set(fd, &record, NULL);

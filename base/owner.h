@@ -38,6 +38,9 @@ int owner_clear(int fd, struct error **err);
 /* Puts what the record says over *st: st_uid, st_gid, st_mode, st_rdev. */
 void owner_apply(const struct owner_record *record, struct stat *st);
 
+/* Root in more than name: he may give files away, read what is closed to its owner, and change ids. The root of a
+ * container without capabilities may not; for him all is as for any other user. */
+bool owner_is_root(void);
 /* Where there is no user namespace and we are not root, what is root's is ours: shows our own ids as 0. For everybody
  * else nothing changes. Before owner_apply(). */
 void owner_see(struct stat *st);

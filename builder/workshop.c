@@ -101,6 +101,16 @@ bool workshop_is_translated(const struct workshop *w)
 	return w->translated;
 }
 
+/* In the new namespace: may our own id be one in it? Not root's own without CAP_SETFCAP (user_namespaces(7)). */
+static int try_map(const struct workshop *w)
+{
+	if (w->map.kind != IDMAP_SINGLE)
+		return 0;
+	cleanup_free char *line = mem_printf("0 %u 1\n", w->map.uids.items[0].outside);
+	cleanup_close int fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+	return fd < 0 || write(fd, line, strlen(line)) < 0 ? errno : 0;
+}
+
 /* Will the kernel give a user namespace with one of mounts? Asked in a child, and only where a refusal is likely: with
  * ids to map and without no_new_privs nearly every machine does, and says why when it does not. */
 static int try_namespaces(const struct workshop *w)
@@ -111,7 +121,7 @@ static int try_namespaces(const struct workshop *w)
 	int status = 0;
 
 	if (pid == 0)
-		_exit(unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? errno : 0);
+		_exit(unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? errno : try_map(w));
 	return pid < 0 || process_wait(pid, &status, NULL) < 0 ? 0 : status;
 }
 

@@ -43,7 +43,7 @@ int extractor_new(int dirfd, const struct unpack_options *options, struct extrac
 	struct extractor *x = mem_alloc(sizeof(*x));
 	x->root = dirfd;
 	x->options = *options;
-	x->euid = geteuid();
+	x->is_root = owner_is_root();
 	x->egid = getegid();
 	/* What is there already may hand its group on; so may our own root. */
 	x->chown_all = options->plain || (st.st_mode & S_ISGID) != 0 || st.st_gid != x->egid;
@@ -311,7 +311,7 @@ static int create_file(struct extractor *x, const struct target *target, mode_t 
 /* Most files were made with the mode that they are to have: looking costs less than setting it again. */
 static int set_file_mode(const struct extractor *x, int fd, const struct tar_entry *entry, struct error **err)
 {
-	bool is_kept = x->euid == 0 || (entry->mode & 0600) == 0600; /* else it is recorded */
+	bool is_kept = x->is_root || (entry->mode & 0600) == 0600; /* else it is recorded */
 	struct stat st;
 
 	if (is_kept && fstat(fd, &st) == 0 && (st.st_mode & 07777) == (entry->mode & 07777))

@@ -27,7 +27,7 @@ struct late_dir {
 struct extractor {
 	int root;
 	struct unpack_options options;
-	uid_t euid;
+	bool is_root; /* owner_is_root() */
 	gid_t egid;
 	bool chown_all; /* new files do not simply get our own ids here */
 	uint64_t bytes;

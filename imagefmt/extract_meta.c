@@ -83,12 +83,12 @@ int extract_set_owner(struct extractor *x, const struct extract_place *place, co
 	/* To chown(2) this means "as it is"; no file has it. */
 	if (entry->uid == UINT32_MAX || entry->gid == UINT32_MAX)
 		return error_set(err, EBADMSG, "no owner can be %u:%u", entry->uid, entry->gid);
-	if (!x->chown_all && x->euid == 0 && entry->uid == x->euid && entry->gid == x->egid)
+	if (!x->chown_all && x->is_root && entry->uid == 0 && entry->gid == x->egid)
 		return 0;
 	/* Without a user namespace what is root's is ours, and nothing else can be given away. */
-	if (x->euid != 0 && entry->uid == 0 && entry->gid == 0)
+	if (!x->is_root && entry->uid == 0 && entry->gid == 0)
 		return 0;
-	if (x->euid != 0 && x->options.single_id)
+	if (!x->is_root && x->options.single_id)
 		return record_owner(x, place, entry, err);
 	int rc = place->fd >= 0 ? fchown(place->fd, entry->uid, entry->gid)
 				: fchownat(place->dirfd, place->leaf, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/ovlmark.h"
+#include "base/owner.h"
 #include "base/parse.h"
 
 #define CAPABILITY "security.capability"
@@ -27,7 +28,7 @@ char *layer_xattr_to_tree(const char *name)
 {
 	if (strcmp(name, "security.selinux") == 0 || text_has_prefix(name, "trusted.overlay."))
 		return NULL;
-	if (strcmp(name, CAPABILITY) == 0 && geteuid() != 0)
+	if (strcmp(name, CAPABILITY) == 0 && !owner_is_root())
 		return mem_strdup(OVLMARK_CAPABILITY);
 	return ovlmark_escape(name);
 }

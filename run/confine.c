@@ -18,6 +18,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/owner.h"
 #include "run/channel.h"
 #include "run/child_internal.h"
 #include "run/limits.h"
@@ -316,7 +317,7 @@ int confine_capabilities(struct child *child, struct error **err)
 	uint64_t known = known_capabilities();
 
 	/* Without namespaces and without root there is nothing to give up. */
-	for (int i = 0; i < 64 && known >> i && !(child->plan->translation && geteuid() != 0); i++) {
+	for (int i = 0; i < 64 && known >> i && !(child->plan->translation && !owner_is_root()); i++) {
 		if (wanted >> i & 1 || !(known >> i & 1))
 			continue;
 		if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)

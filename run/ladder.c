@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/owner.h"
 #include "base/tree.h"
 #include "run/mountfd.h"
 #include "run/overlay.h"
@@ -334,17 +335,6 @@ static bool works(const struct ladder *ladder, enum probe_id id)
 	return ladder->probes[id].code == 0;
 }
 
-/* Whether owners can be changed and taken on without a namespace: root of a pod that drops its capabilities cannot. */
-static bool is_real_root(void)
-{
-	const uint64_t needed = UINT64_C(1) << CAP_CHOWN | UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_SETUID |
-				UINT64_C(1) << CAP_SETGID;
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {0};
-
-	return geteuid() == 0 && syscall(SYS_capget, &header, data) == 0 && (data[0].effective & needed) == needed;
-}
-
 static enum rung choose_rung(const struct ladder *ladder)
 {
 	bool namespaces = works(ladder, PROBE_USERNS) && works(ladder, PROBE_NAMESPACES) && works(ladder, PROBE_MOUNT);
@@ -355,14 +345,14 @@ static enum rung choose_rung(const struct ladder *ladder)
 	if (namespaces && works(ladder, PROBE_RBIND_PROC))
 		return many ? RUNG_1P : RUNG_2P;
 	if (works(ladder, PROBE_LISTENER) && works(ladder, PROBE_PTRACE) && works(ladder, PROBE_LANDLOCK))
-		return is_real_root() ? RUNG_3 : RUNG_4;
+		return owner_is_root() ? RUNG_3 : RUNG_4;
 	return RUNG_NONE;
 }
 
 /* The namespace is had and only root, without CAP_SETFCAP, cannot be mapped into it (userns.c). */
 static bool root_stands_in_the_way(const struct ladder *ladder)
 {
-	if (works(ladder, PROBE_USERNS) || geteuid() != 0 || is_real_root())
+	if (works(ladder, PROBE_USERNS) || geteuid() != 0 || owner_is_root())
 		return false;
 	pid_t pid = fork();
 	if (pid == 0)

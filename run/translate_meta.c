@@ -65,7 +65,7 @@ static bool is_foreign(const struct spot *spot)
 
 	if (spot->mount->kind != VIEW_TREE)
 		return true;
-	return geteuid() != 0 && (fstat(spot->fd, &st) < 0 || st.st_uid != geteuid());
+	return !owner_is_root() && (fstat(spot->fd, &st) < 0 || st.st_uid != geteuid());
 }
 
 static int change_mode(struct translation *t, const struct trap *trap, struct spot *spot, const void *how)

@@ -98,7 +98,7 @@ static int copy_file(int from, int to, const struct stat *st, bool with_contents
 	const struct timespec times[2] = {st->st_atim, st->st_mtim};
 	int rc = with_contents ? fd_copy(from, to, /* copied */ NULL, NULL) : 0;
 
-	if (rc >= 0 && geteuid() == 0 && fchown(to, st->st_uid, st->st_gid) < 0)
+	if (rc >= 0 && owner_is_root() && fchown(to, st->st_uid, st->st_gid) < 0)
 		rc = -errno;
 	if (rc >= 0)
 		rc = copy_attributes(from, to);

@@ -46,7 +46,7 @@ static int find_target(struct translation *t, const struct trap *trap, bool by_f
 
 static const char *kept_capability(void)
 {
-	return geteuid() == 0 ? CAPABILITY_XATTR : OVLMARK_CAPABILITY;
+	return owner_is_root() ? CAPABILITY_XATTR : OVLMARK_CAPABILITY;
 }
 
 /* The name under which it is kept, newly allocated in *kept; the step's in `name`. */

@@ -52,7 +52,7 @@ build_here() {
 		-t built "$BATS_TEST_TMPDIR/context" 2>"$BATS_TEST_TMPDIR/log" || fail "$(cat "$BATS_TEST_TMPDIR/log")"
 }
 
-@test "every pod that can build builds the image that this machine builds: the same id" {
+@test "every pod builds the image that this machine builds: the same id" {
 	want=$(build_here)
 	[ "${#want}" -ge 64 ]
 	wrong=
@@ -63,7 +63,7 @@ build_here() {
 		[ "$have" = "$want" ] || wrong+="$name: '$have' instead of '$want'"$'\n'
 	done
 	[ -z "$wrong" ] || fail "$wrong"
-	[ "$(rows .builds | wc -l)" -ge 20 ]
+	[ "$(rows .builds | wc -l)" = "$(rows true | wc -l)" ]
 }
 
 @test "what a pod has pushed is that image" {
@@ -91,18 +91,6 @@ build_here() {
 	[ -z "$wrong" ] || fail "$wrong"
 	# The attack is real: where processes are shared, it has seen some.
 	grep -q known: "$MADE/results/c/attack.log"
-}
-
-# Root without capabilities (d4) has nothing of root but the number.
-@test "a pod that cannot build says what forbids it, and makes nothing" {
-	wrong=
-	for name in $(rows '.builds | not'); do
-		result=$MADE/results/$name
-		[ "$(cat "$result/status")" = 125 ] || wrong+="$name: status $(cat "$result/status")"$'\n'
-		grep -qE 'seccomp|runAsUser|rung|level' "$result/log" || wrong+="$name: $(tail -n 5 "$result/log")"$'\n'
-		[ ! -e "$result/built.tar" ] || wrong+="$name: built.tar"$'\n'
-	done
-	[ -z "$wrong" ] || fail "$wrong"
 }
 
 @test "a build without namespaces says so" {
