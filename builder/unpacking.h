@@ -1,6 +1,6 @@
 /*
- * Layers of an image on their way: unpacked one after the other by a worker, each as soon as its blob is in the store,
- * while later ones still come.
+ * Layers of an image on their way: unpacked by workers, several at once where there are processors and enough to do,
+ * each as soon as its blob is in the store, while others still come.
  *
  *	cleanup(unpacking_free) struct unpacking *unpacking = NULL;
  *	rc = unpacking_start(w, &config, &manifest, &unpacking, err);

@@ -329,7 +329,10 @@ static int read_worker(struct workshop *w, int from, struct answer *answer, stru
 		fd_close(fds[1]);
 		return -EIO;
 	}
-	if (answer->has_namespaces) {
+	if (answer->has_namespaces && w->user_namespace >= 0) { /* of one that was started with the first */
+		fd_close(fds[0]);
+		fd_close(fds[1]);
+	} else if (answer->has_namespaces) {
 		w->user_namespace = fds[0];
 		w->mount_namespace = fds[1];
 		w->userns_value = userns.len ? buf_take(&userns) : NULL;
