@@ -1,0 +1,93 @@
+# What builds have made, when prune or a limit is killed at any change that it makes: the next command uses the store.
+load lib/common
+load lib/build
+
+setup_file() {
+	common_setup_file
+	cc -shared -fPIC -O1 -o "$BATS_FILE_TMPDIR/killed_at.so" "$BATS_TEST_DIRNAME/../programs/killed_at.c" ||
+		skip "no C compiler"
+	export SOURCE_DATE_EPOCH=1700000000
+	use_busybox
+}
+
+setup() {
+	make_context
+	dockerfile <<-'EOF'
+		FROM busybox AS large
+		RUN mkdir /d && head -c 10000 /dev/zero >/d/one
+		RUN --mount=type=cache,id=packages,target=/cache head -c 10000 /dev/zero >/two; echo 1 >/cache/file
+		FROM busybox
+		COPY --from=large /d /copied
+		RUN echo 1 >/own
+	EOF
+	build
+	id=$output
+}
+
+# killed_at NUMBER COMMAND...: false when the command ended by itself.
+killed_at() {
+	local number=$1 status=0
+	shift
+	python3 -c 'import struct, sys; open(sys.argv[1], "wb").write(struct.pack("i", int(sys.argv[2])))' "$PWD/left" "$number"
+	KILLED_AT_FILE=$PWD/left LD_PRELOAD=$BATS_FILE_TMPDIR/killed_at.so ASAN_OPTIONS=verify_asan_link_order=0 \
+		setsid --wait "$@" >/dev/null 2>"$PWD/errors" || status=$?
+	[ "$status" -eq 0 ] || [ "$status" -eq 137 ] || fail "$* at $number: status $status: $(cat "$PWD/errors")"
+	[ "$status" -eq 137 ]
+}
+
+# The image is whole, and what is missing of the cache is made again to the same.
+is_well() {
+	local ctr
+	ctr=$(cooper from made)
+	[ "$(cooper run "$ctr" sh -c 'cat /own; wc -c </copied/one')" = $'1\n10000' ] || fail "$1: the image is broken"
+	cooper rm "$ctr" >/dev/null
+	cooper du >/dev/null
+	build
+	[ "$output" = "$id" ] || fail "$1: the next build gave another image"
+}
+
+# What the command finds to take away, where is_well has not made it.
+refill() {
+	:
+}
+
+# dies COMMAND...: at each of its changes, before and behind it by turns.
+dies() {
+	local number=0
+	refill
+	while KILLED_AT_AFTER=${after:-} killed_at "$number" "$@"; do
+		is_well "$* killed at change $number"
+		[ -z "${after:-}" ] || number=$((number + 1))
+		[ -n "${after:-}" ] && after= || after=1
+		refill
+	done
+	[ "$number" -gt 3 ] || fail "$* makes no changes"
+	is_well "$*"
+	cooper prune >/dev/null
+	run find "$COOPER_ROOT/tmp" -mindepth 1 -maxdepth 1
+	assert_output_is ""
+}
+
+@test "prune of the build cache" {
+	dies cooper prune --build-cache --all
+}
+
+@test "prune to a size" {
+	dies cooper prune --max-used-space 1
+}
+
+@test "a limit behind a build" {
+	# All but the stage's layers are the image's, too.
+	refill() {
+		cooper prune --build-cache --all >/dev/null 2>&1
+		build
+	}
+	dies env COOPER_CACHE_MAX_USED_SPACE=1 cooper build -q -t made "$context"
+}
+
+@test "prune of everything that nothing refers to" {
+	refill() {
+		cooper build -q --label "other=$RANDOM" "$context" >/dev/null
+	}
+	dies cooper prune
+}
