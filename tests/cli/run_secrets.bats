@@ -83,7 +83,7 @@ shows() {
 	for process in "$pid" $(pgrep -x cooper -P "$pid" || true); do
 		limits+=$(grep '^Max core file size' "/proc/$process/limits")
 	done
-	echo done >"$BATS_TEST_TMPDIR/go"
+	echo end >"$BATS_TEST_TMPDIR/go"
 	wait "$pid"
 	[[ $limits =~ ^(Max core file size +0 +[a-z0-9]+ +bytes *)+$ ]] || fail "$limits"
 }

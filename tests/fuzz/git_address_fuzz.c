@@ -18,6 +18,11 @@ static void check(const struct git_address *address)
 		known++;
 	assert(known < ARRAY_COUNT(protocols));
 	assert(address->url[0] != '-');
+	/* Who we are there is not for lists of processes and a repository's configuration. */
+	const char *host = strncmp(address->protocol, "http", 4) == 0 ? strstr(address->url, "://") + 3 : "";
+	assert(!memchr(host, '@', strcspn(host, "/")));
+	assert(!address->user || !strpbrk(address->user, "\r\n"));
+	assert(!address->password || (address->user && !strpbrk(address->password, "\r\n")));
 	assert(!address->ref || (address->ref[0] != '-' && !strpbrk(address->ref, ":*?[^~ \\")));
 	assert(!address->subdir || (address->subdir[0] != '/' && strncmp(address->subdir, "../", 3) != 0));
 }
