@@ -37,6 +37,9 @@ bool lint_has_failed(const struct lint_run *run);
 void lint_parsed(const struct lint_run *run);
 /* Of the file as a whole, and of FROM. */
 void lint_file(const struct lint_run *run);
+/* Of the images that FROM names if nobody gives a --build-arg, and of one FROM as the build has it. */
+void lint_from_defaults(const struct lint_run *run);
+void lint_from(const struct lint_run *run, const struct stage *stage);
 /* Of what stands in one stage; the stages above were walked before. */
 void lint_stage(const struct lint_run *run, const struct stage *stage);
 /* The nearest of the names of "KEY=VALUE" lists; NULL when none is near. */
