@@ -190,6 +190,9 @@ bool trace_hold_others(struct translation *t, pid_t tid); /* true when there is 
 void trace_let_others_go(struct translation *t, pid_t tid);
 /* The same when the thread, which goes on, waits in the kernel: what was to be read has been read. */
 void trace_let_others_go_when_asleep(struct translation *t, pid_t tid);
+/* Is it so for one of the step's threads? */
+typedef bool trace_question(pid_t tid, const void *what);
+bool trace_any(const struct translation *t, trace_question *ask, const void *what);
 /* A process of ours that is not the step's. */
 void trace_add_helper(struct translation *t, pid_t pid);
 void trace_new(struct translation *t);
@@ -201,6 +204,12 @@ CLEANUP_FOR(struct exec_plan, exec_plan_free)
 /* ---- translate_xattr.c ---- */
 /* What gives a program rights goes when the file gets another owner or other contents. */
 void xattr_drop_capability(int fd);
+
+/* ---- translate_terminal.c ---- */
+/* The caller's controlling terminal; -ENXIO when it has none. */
+MUST_CHECK int terminal_open_own(const struct trap *trap, int flags);
+/* A name of /dev/pts, and a terminal that one of the step's processes has: no other of our user's. */
+bool terminal_is_of_step(const struct translation *t, const struct spot *spot, const struct stat *st);
 
 /* ---- translate_names.c: addresses and credentials that the kernel tells the step ---- */
 /* A socket was bound: the kernel calls it `real`, the step `shown`. */

@@ -59,13 +59,15 @@ static void answer_change_fd(struct translation *t, const struct trap *trap, int
 
 /* ---- chmod ---- */
 
-static bool is_foreign(const struct spot *spot)
+static bool is_foreign(const struct translation *t, const struct spot *spot)
 {
 	struct stat st;
 
-	if (spot->mount->kind != VIEW_TREE)
+	if (spot->mount->kind != VIEW_TREE || fstat(spot->fd, &st) < 0)
 		return true;
-	return !owner_is_root() && (fstat(spot->fd, &st) < 0 || st.st_uid != geteuid());
+	if (S_ISCHR(st.st_mode))
+		return !terminal_is_of_step(t, spot, &st);
+	return !owner_is_root() && st.st_uid != geteuid();
 }
 
 static int change_mode(struct translation *t, const struct trap *trap, struct spot *spot, const void *how)
@@ -87,7 +89,7 @@ static int change_mode(struct translation *t, const struct trap *trap, struct sp
 	if (!S_ISDIR(st.st_mode) && !credentials_in_group(c, st.st_gid) && !credentials_can(c, CAP_FSETID))
 		wanted &= ~(mode_t)S_ISGID;
 	/* Of devices and the like that are the host's nothing is changed. */
-	return is_foreign(spot) ? -EPERM : make_mode(t, spot->fd, wanted);
+	return is_foreign(t, spot) ? -EPERM : make_mode(t, spot->fd, wanted);
 }
 
 void tr_chmod(void *context, const struct trap *trap, struct answer *answer)
@@ -153,7 +155,7 @@ static int change_owner(struct translation *t, const struct trap *trap, struct s
 		return rc < 0 ? rc : -ESRCH;
 	if (!may_give(task->credentials, &st, new))
 		return -EPERM;
-	if (is_foreign(spot))
+	if (is_foreign(t, spot))
 		return new->uid == ID_KEEP &&new->gid == ID_KEEP ? 0 : -EPERM;
 	/* A new owner, and also the same again, takes the set-id bits away. */
 	if (S_ISREG(st.st_mode) && st.st_mode & (S_ISUID | S_ISGID)) {

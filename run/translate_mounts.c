@@ -136,14 +136,16 @@ static int add_directory(struct translation *t, const char *target, const char *
 	return 0;
 }
 
-static const char *const dev_names[] = {"null", "zero", "full", "random", "urandom", "tty"};
+static const struct {
+	const char *name;
+	bool is_optional; /* not every container has it */
+} dev_nodes[] = {{"null"}, {"zero"}, {"full"}, {"random"}, {"urandom"}, {"tty", true}, {"ptmx", true}};
 static const struct {
 	const char *name, *target;
 } dev_links[] = {{"fd", "/proc/self/fd"},
 		 {"stdin", "/proc/self/fd/0"},
 		 {"stdout", "/proc/self/fd/1"},
-		 {"stderr", "/proc/self/fd/2"},
-		 {"ptmx", "pts/ptmx"}};
+		 {"stderr", "/proc/self/fd/2"}};
 
 /* Names that stand for devices: the directory that lists them is ours, the devices are the host's. */
 static int add_dev(struct translation *t, struct error **err)
@@ -153,9 +155,9 @@ static int add_dev(struct translation *t, struct error **err)
 	cleanup_close int dev = fd_open_dir(t->scratch, "dev", err);
 	if (dev < 0)
 		return dev;
-	for (size_t i = 0; i < ARRAY_COUNT(dev_names); i++)
-		if (mknodat(dev, dev_names[i], S_IFREG | 0666, 0) < 0)
-			return error_set_errno(err, "make '/dev/%s'", dev_names[i]);
+	for (size_t i = 0; i < ARRAY_COUNT(dev_nodes); i++)
+		if (mknodat(dev, dev_nodes[i].name, S_IFREG | 0666, 0) < 0)
+			return error_set_errno(err, "make '/dev/%s'", dev_nodes[i].name);
 	for (size_t i = 0; i < ARRAY_COUNT(dev_links); i++)
 		if (symlinkat(dev_links[i].target, dev, dev_links[i].name) < 0)
 			return error_set_errno(err, "make '/dev/%s'", dev_links[i].name);
@@ -166,13 +168,14 @@ static int add_dev(struct translation *t, struct error **err)
 	if (fd < 0)
 		return error_set_errno(err, "open /dev");
 	add_mount(t, "/dev", fd, VIEW_TREE, /* read_only */ false);
-	for (size_t i = 0; i < ARRAY_COUNT(dev_names); i++) {
-		cleanup_free char *path = mem_printf("/dev/%s", dev_names[i]);
-		int node = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	for (size_t i = 0; i < ARRAY_COUNT(dev_nodes); i++) {
+		cleanup_free char *path = mem_printf("/dev/%s", dev_nodes[i].name);
+		/* In a container ptmx is a link to the one of /dev/pts. */
+		int node = open(path, O_PATH | O_CLOEXEC);
 		struct stat st;
 		if (node < 0 || fstat(node, &st) < 0 || !S_ISCHR(st.st_mode)) {
 			fd_close(node);
-			if (strcmp(dev_names[i], "tty") == 0)
+			if (dev_nodes[i].is_optional)
 				continue;
 			return error_set(err, ENODEV, "'%s' is not a device", path);
 		}

@@ -95,7 +95,7 @@ static int check_existing(const struct translation *t, const struct spot *spot, 
 	}
 	/* An image has no devices (they are recorded, and empty files); where a volume has one it stays shut. */
 	if ((S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) && !spot->is_magic && spot->mount->kind != VIEW_DEV &&
-	    !text_has_prefix(buf_str(&spot->path), "/dev/pts/"))
+	    !terminal_is_of_step(t, spot, st))
 		return -EACCES;
 	return check_magic(t, spot, st, request);
 }
@@ -126,31 +126,6 @@ static int open_fifo(struct translation *t, const struct trap *trap, const struc
 	return 0;
 }
 
-#define FIRST_PTY_MAJOR 136 /* Linux Documentation/admin-guide/devices.txt: eight of them, 256 numbers each */
-#define LAST_PTY_MAJOR 143
-
-/* /dev/tty is the caller's controlling terminal, and would be ours if we opened it: it is opened by its own name. */
-static int open_terminal(const struct trap *trap, const struct request *request)
-{
-	cleanup_free char *path = mem_printf("/proc/%d/stat", trap->tid);
-	cleanup(buf_done) struct buf text = BUF_INIT(4096);
-	int number = 0;
-
-	if (fd_read_file(AT_FDCWD, path, &text, NULL) < 0)
-		return -ENXIO;
-	/* Behind the name, which may hold anything: state, parent, group, session, terminal. */
-	const char *at = strrchr(buf_str(&text), ')');
-	if (!at || sscanf(at, ") %*c %*d %*d %*d %d", &number) != 1 || number == 0)
-		return -ENXIO;
-	unsigned long device = (unsigned long)(unsigned)number;
-	unsigned long kind = device >> 8 & 0xfff, index = (device & 0xff) | (device >> 12 & 0xfff00);
-	if (kind < FIRST_PTY_MAJOR || kind > LAST_PTY_MAJOR)
-		return -ENXIO;
-	cleanup_free char *name = mem_printf("/dev/pts/%lu", (kind - FIRST_PTY_MAJOR) * 256 + index);
-	int fd = open(name, (request->flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_NOCTTY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 static int open_existing(struct translation *t, const struct trap *trap, struct spot *spot,
 			 const struct request *request, struct answer *answer)
 {
@@ -171,7 +146,7 @@ static int open_existing(struct translation *t, const struct trap *trap, struct 
 			return text;
 	}
 	if (spot->mount->kind == VIEW_DEV && st.st_rdev == makedev(5, 0))
-		return open_terminal(trap, request);
+		return terminal_open_own(trap, request->flags & ~(O_CREAT | O_EXCL | O_TRUNC));
 	if (S_ISFIFO(st.st_mode) && !(request->flags & O_NONBLOCK) && (request->flags & O_ACCMODE) != O_RDWR)
 		return open_fifo(t, trap, spot, request, answer);
 	if (S_ISREG(st.st_mode) && wants_to_write(request)) {

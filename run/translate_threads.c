@@ -70,6 +70,15 @@ struct exec_plan **trace_exec_plan(struct translation *t, pid_t tid)
 	return &traced_thread_of(t, tid)->exec;
 }
 
+bool trace_any(const struct translation *t, trace_question *ask, const void *what)
+{
+	for (size_t i = 0; i < TRACED_BUCKETS; i++)
+		for (const struct traced_thread *at = t->traced->buckets[i]; at; at = at->next)
+			if (ask(at->tid, what))
+				return true;
+	return false;
+}
+
 void trace_add_helper(struct translation *t, pid_t pid)
 {
 	struct traced *traced = t->traced;

@@ -44,6 +44,23 @@ listen() {
 	[ "$status" -eq 0 ] || fail "$output"
 }
 
+@test "a step opens its own terminals, and none of the user's others" {
+	python3 -c 'import os, pty, signal; print(os.ttyname(pty.openpty()[1]), flush=True); signal.pause()' \
+		>"$BATS_TEST_TMPDIR/terminal" 3>&- &
+	owner=$!
+	until [ -s "$BATS_TEST_TMPDIR/terminal" ]; do sleep 0.1; done
+	terminal=$(cat "$BATS_TEST_TMPDIR/terminal")
+	enter translated
+	ctr=$(cooper from busybox)
+	run cooper run "$ctr" -- sh -c "[ -c $terminal ] && echo seen; echo typed >$terminal; cat <$terminal; chmod 666 $terminal"
+	mode=$(stat -c %a "$terminal")
+	kill "$owner"
+	[ "$status" -ne 0 ]
+	assert_output_has "seen"
+	[ "$(grep -c -e 'Permission denied' -e 'Operation not permitted' <<<"$output")" = 3 ]
+	[ "$mode" != 666 ]
+}
+
 @test "a program sees the same as in a root with namespaces, call by call" {
 	compile_conformance
 	mapfile -t families < <(conformance_families)
