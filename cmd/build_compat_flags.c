@@ -16,8 +16,7 @@ static const struct option_spec compat_rows[] = {
 	{"userns-gid-map", 0, OPTION_TEXT, BUILD(userns_gid_map), "MAP", NULL},
 	{"userns-uid-map-user", 0, OPTION_TEXT, BUILD(userns_uid_map_user), "USER", NULL},
 	{"userns-gid-map-group", 0, OPTION_TEXT, BUILD(userns_gid_map_group), "GROUP", NULL},
-	{"layer-label", 0, OPTION_UNNEEDED, 0, "K=V", NULL},
-	{"logsplit", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
+	{"layer-label", 0, OPTION_LIST, BUILD(layer_labels), "K=V", NULL},
 	{"skip-unused-stages", 0, OPTION_OPTIONAL, BUILD(skip_unused_stages), "BOOL", NULL, "true"},
 	{"compat-volumes", 0, OPTION_OPTIONAL, BUILD(compat_volumes), "BOOL", NULL, "true"},
 	{"rm", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
@@ -42,6 +41,12 @@ static int refuse(const struct build_flags *flags, struct error **err)
 		return error_set(err, EINVAL,
 				 "--userns-uid-map and its kin: steps run under the id map of this user, which is made "
 				 "of /etc/subuid and /etc/subgid (leave the option out)");
+	if (flags->layer_labels.count)
+		return error_set(err, EINVAL,
+				 "--layer-label: steps leave layers, and no intermediate images that could have labels "
+				 "(--label is for the image)");
+	if (flags->logsplit && !flags->logfile)
+		return error_set(err, EINVAL, "--logsplit: there is no --logfile to split");
 	return 0;
 }
 

@@ -43,6 +43,8 @@ static const struct option_spec rows[] = {
 	{"progress", 0, OPTION_TEXT, BUILD(progress), "KIND", "auto, plain, tty, json, quiet"},
 	{"quiet", 'q', OPTION_FLAG, BUILD(quiet), NULL, "nothing but the id"},
 	{"logfile", 0, OPTION_TEXT, BUILD(logfile), "FILE", "write what the build says to FILE"},
+	{"logsplit", 0, OPTION_FLAG, BUILD(logsplit), NULL,
+	 "with --logfile, a file for each platform: FILE_linux_amd64"},
 	{"cpp-flag", 0, OPTION_LIST, BUILD(cpp_flags), "FLAG", "for cpp, which reads a Dockerfile that ends in .in"},
 };
 const struct option_group build_group = {NULL, rows, ARRAY_COUNT(rows)};

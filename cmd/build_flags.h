@@ -22,10 +22,10 @@ struct build_flags {
 	const char *skip_unused_stages, *compat_volumes, *provenance, *sbom, *attest_storage, *builder_id,
 		*inherit_labels, *inherit_annotations, *manifest;
 	bool no_cache, explain, pass_stdin, quiet, squash, squash_all, push, push_by_digest, load, check, all_platforms,
-		debug;
+		debug, logsplit;
 	struct strlist files, tags, build_args, build_arg_files, build_contexts, secrets, ssh, labels, annotations,
 		outputs, no_cache_filter, cache_from, cache_to, cache_ttl, attest, allow, cpp_flags, mounts, env,
-		unset_env, unset_labels, unset_annotations;
+		unset_env, unset_labels, unset_annotations, layer_labels;
 	struct platform_flags platform; /* without `platform`, which is: */
 	struct strlist platforms;	/* each perhaps several with commas */
 	struct pull_flags pull;

@@ -134,15 +134,40 @@ static void say_platform(const struct build_request *request, size_t number)
 		options->progress(line, options->progress_context);
 }
 
+/* What follows is about all platforms, and said to the user. */
+static int end_split_log(struct build_request *request, struct build_progress_state *progress, struct error **err)
+{
+	build_progress_end(progress);
+	return build_progress_begin(progress, request->progress, /* logfile */ NULL, &request->options, err);
+}
+
+/* --logsplit: "FILE_linux_amd64", as Buildah names it. */
+static int begin_split_log(const struct build_flags *flags, struct build_request *request, size_t number,
+			   struct build_progress_state *progress, struct error **err)
+{
+	cleanup(platform_done) struct platform platform = {0};
+
+	if (request->platform_count)
+		platform_copy(&platform, &request->platforms[number]);
+	else
+		platform_host(&platform);
+	cleanup_free char *file = mem_printf("%s_%s_%s", flags->logfile, platform.os, platform.architecture);
+	build_progress_end(progress);
+	return build_progress_begin(progress, request->progress, file, &request->options, err);
+}
+
 /* One after the other, through one cache: a stage that is the same for all of them is built for the first only. */
-static int build_each(struct command_context *context, struct build_request *request, struct build_outcome *outcome,
-		      struct error **err)
+static int build_each(struct command_context *context, const struct build_flags *flags, struct build_request *request,
+		      struct build_progress_state *progress, struct build_outcome *outcome, struct error **err)
 {
 	static const struct strlist none = {0};
 	bool several = request->platform_count > 1;
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < outcome->count; i++) {
+		rc = flags->logsplit ? begin_split_log(flags, request, i, progress, err) : 0;
+		if (rc < 0)
+			return rc;
 		if (several)
 			say_platform(request, i);
 		request->options.platform = request->platform_count ? &request->platforms[i] : NULL;
@@ -154,7 +179,7 @@ static int build_each(struct command_context *context, struct build_request *req
 		}
 		outcome->status = outcome->results[i].status;
 	}
-	return rc;
+	return rc == 0 && flags->logsplit ? end_split_log(request, progress, err) : rc;
 }
 
 static int build(struct command_context *context, const struct build_flags *flags, struct build_request *request,
@@ -164,10 +189,10 @@ static int build(struct command_context *context, const struct build_flags *flag
 	size_t findings = 0;
 	int rc = build_lint(context->workshop, request, options->file, options->context, &findings, err);
 
-	if (rc == 0)
+	if (rc == 0 && !flags->logsplit)
 		rc = build_progress_begin(progress, request->progress, flags->logfile, options, err);
 	if (rc == 0)
-		rc = build_each(context, request, outcome, err);
+		rc = build_each(context, flags, request, progress, outcome, err);
 	if (rc == 0)
 		rc = build_outcome_list(context->workshop, request, outcome, err);
 	if (rc == 0 && findings && !options->quiet)

@@ -198,6 +198,26 @@ assert [e["event"] for e in events if "step" in e] == ["started", "done"] * 2'
 	[[ $stderr == *"exit 3"* ]]
 }
 
+@test "--logsplit: a log for each platform" {
+	dockerfile 'FROM scratch' 'ARG TARGETARCH' 'COPY . /$TARGETARCH'
+	run --separate-stderr -0 cooper build --logfile log --logsplit ctx
+	[ -z "$stderr" ]
+	[[ $(cat log_linux_*) == *"STEP 3/3: COPY"* ]]
+	rm log_linux_*
+	run --separate-stderr -0 cooper build --logfile log --logsplit --platform linux/amd64,linux/arm64 ctx
+	[ -z "$stderr" ]
+	[[ $(cat log_linux_amd64) == *"PLATFORM 1/2: linux/amd64"* ]]
+	[ "$(grep -c "STEP 3/3: COPY" log_linux_arm64)" -eq 1 ]
+	[ ! -e log ]
+	run -125 cooper build --logsplit ctx
+	assert_output_has "--logfile"
+}
+
+@test "--layer-label is refused: there is nothing that it could label" {
+	run -125 cooper build --layer-label a=b ctx
+	assert_output_has "no intermediate images"
+}
+
 @test "--call=targets and outline answer without building" {
 	dockerfile '# base has the tools' 'FROM nosuch.invalid/a AS base' 'ARG VERSION=1' \
 		'RUN --mount=type=secret,id=token,required true' 'FROM base AS final'
@@ -279,7 +299,7 @@ assert outline["secrets"][0] == {**outline["secrets"][0], "name": "token", "requ
 		--userns-gid-map-group=app steps run under the id map of this user
 		--allow=fs.read=/ use security.insecure, network.host or device
 	EOF
-	cooper build -q --layer-label a=b --logsplit --save-stages=false --allow device ctx
+	cooper build -q --save-stages=false --allow device ctx
 }
 
 @test "a front-end that is not Dockerfile's is said not to be used" {
