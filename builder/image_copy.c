@@ -244,6 +244,7 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 		.from = from->location.transport,
 		.to = to.transport,
 		.source = from->source,
+		.client = from->client,
 		.top_text = &from->top,
 		.top_type = from->top_type,
 		.sink = sink,

@@ -1,10 +1,12 @@
 /*
  * Bytes from the source to the sink: asked first what the sink lacks, then a few blobs at a time, which are removed
- * when they have arrived. Room on disk: the largest blobs that are under way together.
+ * when they have arrived. To a registry they go while they come (bringing.h). Room on disk: the largest blobs that are
+ * under way together.
  */
 #include "builder/image_copy_internal.h"
 
 #include "base/log.h"
+#include "builder/bringing.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/transcode.h"
 
@@ -40,6 +42,11 @@ static bool is_in_store(const struct copier *c, const struct descriptor *blob)
 	return !c->keeps_blobs && blob_exists(workshop_store(c->w), &blob->digest, &size) && size == blob->size;
 }
 
+static size_t at_once(const struct copier *c)
+{
+	return c->options->parallel ? c->options->parallel : PARALLEL_DEFAULT;
+}
+
 static int move_batch(struct copier *c, const struct descriptor *const *blobs, size_t count, struct error **err)
 {
 	int rc = count ? image_source_fetch(c->source, blobs, count, c->work, err) : 0;
@@ -51,28 +58,76 @@ static int move_batch(struct copier *c, const struct descriptor *const *blobs, s
 	return rc;
 }
 
+/* ---- One batch after the other ---- */
+
+static int move_in_batches(struct copier *c, const struct descriptor *const *blobs, size_t count, struct error **err)
+{
+	size_t parallel = at_once(c);
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < count; i += parallel)
+		rc = move_batch(c, blobs + i, count - i < parallel ? count - i : parallel, err);
+	return rc;
+}
+
+/* ---- Fetched and sent at the same time ---- */
+
+/* Another process and its connections cost more than so few bytes take. */
+#define TOGETHER_MIN ((uint64_t)1 << 20)
+
+static bool is_worth_bringing(const struct copier *c, const struct descriptor *const *blobs, size_t count)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < count; i++)
+		size += blobs[i]->size;
+	return size >= TOGETHER_MIN && c->from != TRANSPORT_STORE && image_sink_takes_feed(c->sink);
+}
+
+static void on_sent(void *context, const struct descriptor *blob)
+{
+	drop(context, &blob->digest);
+}
+
+/* And with them what is in the user's store. */
+static int move_together(struct copier *c, const struct descriptor *const *blobs, size_t count,
+			 const struct descriptor *const *here, size_t here_count, struct error **err)
+{
+	cleanup(bringing_free) struct bringing *bringing = NULL;
+	const struct bringing_order order = {.source = c->source,
+					     .client = c->client,
+					     .blobs = blobs,
+					     .count = count,
+					     .work = c->work,
+					     .at_once = at_once(c),
+					     .sent = on_sent,
+					     .context = c};
+	int rc = bringing_start(c->w, &order, &bringing, err);
+
+	return rc < 0 ? rc : bringing_send(bringing, c->sink, workshop_store(c->w), here, here_count, err);
+}
+
 int copier_move_blobs(struct copier *c, const struct descriptor *const *blobs, size_t count, struct error **err)
 {
-	size_t parallel = c->options->parallel ? c->options->parallel : PARALLEL_DEFAULT;
 	cleanup_free bool *has = mem_alloc((count + 1) * sizeof(*has));
-	cleanup_free const struct descriptor **batch = mem_alloc(parallel * sizeof(*batch));
-	size_t filled = 0;
+	cleanup_free const struct descriptor **here = mem_alloc((count + 1) * sizeof(*here));
+	cleanup_free const struct descriptor **there = mem_alloc((count + 1) * sizeof(*there));
+	size_t here_count = 0, there_count = 0;
 	int rc = count ? image_sink_has(c->sink, blobs, count, c->repository, has, err) : 0;
 
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		if (has[i])
 			continue;
-		if (is_in_store(c, blobs[i])) {
-			rc = image_sink_send(c->sink, &blobs[i], 1, workshop_store(c->w), err);
-			continue;
-		}
-		batch[filled++] = blobs[i];
-		if (filled < parallel)
-			continue;
-		rc = move_batch(c, batch, filled, err);
-		filled = 0;
+		if (is_in_store(c, blobs[i]))
+			here[here_count++] = blobs[i];
+		else
+			there[there_count++] = blobs[i];
 	}
-	return rc == 0 ? move_batch(c, batch, filled, err) : rc;
+	if (rc == 0 && is_worth_bringing(c, there, there_count))
+		return move_together(c, there, there_count, here, here_count, err);
+	if (rc == 0 && here_count)
+		rc = image_sink_send(c->sink, here, here_count, workshop_store(c->w), err);
+	return rc < 0 ? rc : move_in_batches(c, there, there_count, err);
 }
 
 int copier_send_packing(struct copier *c, struct packing *packing, const struct descriptor *const *blobs, size_t count,

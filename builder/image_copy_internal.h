@@ -14,8 +14,9 @@ struct copier {
 	const struct image_copy_options *options;
 	enum transport from, to;
 	struct image_source *source;
-	const struct buf *top_text; /* what the source names, read once */
-	const char *top_type;	    /* its media type, as the source says; may be NULL */
+	struct registry_client *client; /* that the source needs; NULL */
+	const struct buf *top_text;	/* what the source names, read once */
+	const char *top_type;		/* its media type, as the source says; may be NULL */
 	struct image_sink *sink;
 	struct store *work;		    /* where blobs lie on their way: a scratch store, or the user's own */
 	bool keeps_blobs;		    /* they stay in it: somebody will want them once more */

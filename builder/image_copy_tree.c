@@ -57,6 +57,7 @@ static int copy_from_origin(struct copier *c, const struct digest *digest, const
 		return rc;
 	from_there.from = TRANSPORT_DOCKER;
 	from_there.source = source;
+	from_there.client = client;
 	from_there.signatures = NULL;
 	from_there.work = scratch;
 	from_there.keeps_blobs = c->to == TRANSPORT_DOCKER_ARCHIVE;

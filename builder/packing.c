@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "builder/blob_news.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
 
@@ -23,15 +23,6 @@
 #define WORKERS_MAX 4
 /* A worker that finds less to do than so many bytes costs more than it brings. */
 #define WORKER_MIN ((uint64_t)8 << 20)
-
-/* What a worker says of a blob. */
-struct news {
-	size_t index; /* in the feed */
-	uint64_t size;
-	bool whole;
-	bool failed;	      /* nothing more will come of it, and of the others no good */
-	struct digest digest; /* when whole */
-};
 
 struct packing {
 	struct blob_feed feed; /* first: what take() gets is the packing */
@@ -52,34 +43,11 @@ struct teller {
 	bool told_whole;
 };
 
-static int send_news(struct teller *teller, const struct news *news, int fd, struct error **err)
-{
-	struct iovec data = {.iov_base = (void *)news, .iov_len = sizeof(*news)};
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
-	ssize_t sent;
-
-	if (fd >= 0) {
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-		control.header = (struct cmsghdr){
-			.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
-	}
-	do {
-		sent = sendmsg(teller->to, &message, MSG_NOSIGNAL);
-	} while (sent < 0 && errno == EINTR);
-	return sent < 0 ? error_set_errno(err, "tell how far the packing has got") : 0;
-}
-
 static int tell_grown(void *context, int fd, uint64_t size, struct error **err)
 {
 	struct teller *teller = context;
-	const struct news news = {.index = teller->index, .size = size};
-	int rc = send_news(teller, &news, teller->has_file ? -1 : fd, err);
+	const struct blob_news news = {.index = teller->index, .size = size};
+	int rc = blob_news_send(teller->to, &news, teller->has_file ? -1 : fd, err);
 
 	teller->has_file = true;
 	return rc;
@@ -88,10 +56,10 @@ static int tell_grown(void *context, int fd, uint64_t size, struct error **err)
 static int tell_whole(void *context, const struct digest *digest, uint64_t size, struct error **err)
 {
 	struct teller *teller = context;
-	const struct news news = {.index = teller->index, .size = size, .whole = true, .digest = *digest};
+	const struct blob_news news = {.index = teller->index, .size = size, .whole = true, .digest = *digest};
 
 	teller->told_whole = true;
-	return send_news(teller, &news, /* fd */ -1, err);
+	return blob_news_send(teller->to, &news, /* fd */ -1, err);
 }
 
 /* The base of an image that was only given another configuration has never been unpacked. */
@@ -118,11 +86,11 @@ static int pack_one(struct workshop *w, const struct packing *packing, size_t in
 	cleanup(layer_blob_done) struct layer_blob blob = {0};
 	struct teller teller = {.to = packing->to, .index = index};
 	const struct blob_watch watch = {.grown = tell_grown, .whole = tell_whole, .context = &teller};
-	const struct news failed = {.index = index, .failed = true};
+	const struct blob_news failed = {.index = index, .failed = true};
 	int rc = make_blob(workshop_store(w), packing->order, packing->layers[index], &watch, &blob, err);
 
 	if (rc < 0) { /* now, and not when the other workers are done as well */
-		send_news(&teller, &failed, /* fd */ -1, NULL);
+		blob_news_send(teller.to, &failed, /* fd */ -1, NULL);
 		return rc;
 	}
 	/* It was there, or came out of another blob. */
@@ -146,61 +114,6 @@ static int pack_task(struct workshop *w, void *context, struct buf *result, stru
 }
 
 /* ---- Our end ---- */
-
-/* The news and the file that came with it (-1: none); 0 at the end. */
-static ssize_t receive_news(int from, struct news *news, int *fd)
-{
-	struct iovec data = {.iov_base = news, .iov_len = sizeof(*news)};
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-	ssize_t got;
-
-	*fd = -1;
-	do {
-		got = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
-	} while (got < 0 && errno == EINTR);
-	const struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-	if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(header), sizeof(int));
-	return got;
-}
-
-static int end_of_news(struct blob_feed *feed, struct error **err)
-{
-	fd_close(take_fd(&feed->fd));
-	for (size_t i = 0; i < feed->count; i++)
-		if (!feed->blobs[i].whole)
-			return error_set(err, EPIPE, "the worker that packs layers has ended early");
-	return 0;
-}
-
-static int take_news(struct blob_feed *feed, struct error **err)
-{
-	struct news news = {0};
-	int file = -1;
-	ssize_t got = receive_news(feed->fd, &news, &file);
-	cleanup_close int fd = file;
-
-	if (got < 0)
-		return error_set_errno(err, "hear how far the packing has got");
-	if (got == 0)
-		return end_of_news(feed, err);
-	if (got != sizeof(news) || news.index >= feed->count)
-		return error_set(err, EIO, "the worker's news cannot be read");
-	if (news.failed)
-		return error_set(err, EPIPE, "a layer cannot be packed");
-	struct growing_blob *blob = &feed->blobs[news.index];
-	if (fd >= 0 && blob->fd < 0)
-		blob->fd = take_fd(&fd);
-	blob->size = news.size;
-	blob->whole = news.whole;
-	blob->digest = news.digest;
-	return 0;
-}
 
 static void expect(struct workshop *w, const struct digest *diff_id, struct growing_blob *blob)
 {
@@ -246,9 +159,8 @@ static int start_workers(struct workshop *w, struct packing *packing, struct err
 int packing_start(struct workshop *w, const struct packing_order *order, struct packing **packing, struct error **err)
 {
 	cleanup(packing_free) struct packing *made = mem_alloc(sizeof(*made));
-	int pair[2];
 
-	made->feed = (struct blob_feed){.fd = -1, .take = take_news};
+	made->feed = (struct blob_feed){.fd = -1};
 	made->order = order;
 	made->to = -1;
 	made->feed.blobs = mem_alloc((order->count + 1) * sizeof(*made->feed.blobs));
@@ -259,11 +171,9 @@ int packing_start(struct workshop *w, const struct packing_order *order, struct 
 		made->layers[made->feed.count] = i;
 		expect(w, &order->diff_ids[i], &made->feed.blobs[made->feed.count++]);
 	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set_errno(err, "make a pair of sockets");
-	made->feed.fd = pair[0];
-	made->to = pair[1];
-	int rc = start_workers(w, made, err);
+	int rc = blob_news_open(&made->feed, &made->to, err);
+	if (rc == 0)
+		rc = start_workers(w, made, err);
 	if (rc == 0)
 		*packing = take_ptr(&made);
 	return rc;
@@ -336,8 +246,7 @@ void packing_free(struct packing *packing)
 	finish_workers(packing, NULL); /* whose words nobody needs: it is we who gave up */
 	if (packing->next)
 		munmap(packing->next, sizeof(*packing->next));
-	for (size_t i = 0; i < packing->feed.count; i++)
-		fd_close(packing->feed.blobs[i].fd);
+	blob_news_close(&packing->feed);
 	free(packing->feed.blobs);
 	free(packing->layers);
 	free(packing);

@@ -268,14 +268,16 @@ static int worker_enter(struct workshop *w, struct error **err)
 	return store_reopen(w->store, err);
 }
 
-static void worker(struct workshop *w, workshop_task *task, void *context, int to)
+enum worker_place { WORKER_INSIDE, WORKER_OUTSIDE };
+
+static void worker(struct workshop *w, enum worker_place place, workshop_task *task, void *context, int to)
 {
-	bool first = w->user_namespace < 0 && !w->inside;
+	bool first = place == WORKER_INSIDE && w->user_namespace < 0 && !w->inside;
 	cleanup(buf_done) struct buf result = BUF_INIT(RESULT_MAX);
 	cleanup_error struct error *error = NULL;
 	int fds[2] = {-1, -1};
 
-	int code = worker_enter(w, &error);
+	int code = place == WORKER_INSIDE ? worker_enter(w, &error) : prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (code >= 0) {
 		code = task(w, context, &result, &error);
 		store_close(w->store);
@@ -346,14 +348,11 @@ struct workshop_job {
 	int from;
 };
 
-int workshop_start(struct workshop *w, workshop_task *task, void *context, struct workshop_job **job,
-		   struct error **err)
+static int start_worker(struct workshop *w, enum worker_place place, workshop_task *task, void *context,
+			struct workshop_job **job, struct error **err)
 {
 	int pair[2];
-	int rc = workshop_idmap(w, /* map */ NULL, err);
 
-	if (rc < 0)
-		return rc;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set_errno(err, "make a pair of sockets");
 	cleanup_close int ours = pair[0];
@@ -365,12 +364,36 @@ int workshop_start(struct workshop *w, workshop_task *task, void *context, struc
 		return error_set_errno(err, "start a worker");
 	if (pid == 0) {
 		fd_close(ours);
-		worker(w, task, context, theirs);
+		worker(w, place, task, context, theirs);
 	}
 	struct workshop_job *made = mem_alloc(sizeof(*made));
 	*made = (struct workshop_job){.workshop = w, .pid = pid, .from = take_fd(&ours)};
 	*job = made;
 	return 0;
+}
+
+int workshop_start(struct workshop *w, workshop_task *task, void *context, struct workshop_job **job,
+		   struct error **err)
+{
+	int rc = workshop_idmap(w, /* map */ NULL, err);
+
+	return rc < 0 ? rc : start_worker(w, WORKER_INSIDE, task, context, job, err);
+}
+
+int workshop_start_outside(struct workshop *w, workshop_task *task, void *context, struct workshop_job **job,
+			   struct error **err)
+{
+	return start_worker(w, WORKER_OUTSIDE, task, context, job, err);
+}
+
+void workshop_kill(struct workshop_job *job)
+{
+	int status = 0;
+
+	kill(job->pid, SIGKILL);
+	process_wait(job->pid, &status, NULL);
+	fd_close(job->from);
+	free(job);
 }
 
 int workshop_finish(struct workshop_job *job, struct buf *result, struct error **err)

@@ -52,6 +52,12 @@ int workshop_call(struct workshop *workshop, workshop_task *task, void *context,
 struct workshop_job;
 int workshop_start(struct workshop *workshop, workshop_task *task, void *context, struct workshop_job **job,
 		   struct error **err);
+/* The same for a task that stays outside of the user namespace: for what talks to registries. */
+int workshop_start_outside(struct workshop *workshop, workshop_task *task, void *context, struct workshop_job **job,
+			   struct error **err);
+/* Ends it at once, wherever it is, and frees the job: for a task that leaves nothing half done that others could see.
+ */
+void workshop_kill(struct workshop_job *job);
 /* Waits for it, and frees the job. */
 int workshop_finish(struct workshop_job *job, struct buf *result, struct error **err);
 

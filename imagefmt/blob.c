@@ -212,7 +212,10 @@ int blob_writer_write(struct blob_writer *w, const void *data, size_t size, stru
 		return rc;
 	hasher_update(w->hasher, data, size);
 	w->size += size;
-	return w->watch ? w->watch->grown(w->watch->context, w->fd, w->size, err) : 0;
+	const struct blob_observer *observer = w->has_want ? store_observer(w->store) : NULL;
+	if (observer)
+		rc = observer->grown(observer->context, &w->want, w->fd, w->size, err);
+	return rc == 0 && w->watch ? w->watch->grown(w->watch->context, w->fd, w->size, err) : rc;
 }
 
 /* Hashes what a clone brought; from our own file, which nobody else can change. */

@@ -50,6 +50,13 @@ struct blob_watch {
 };
 /* `watch` is borrowed for the writer's life. */
 void blob_writer_watch(struct blob_writer *w, const struct blob_watch *watch);
+/* Is told of every blob of a wanted digest that comes into a store, whoever writes it (store_set_observer()): the first
+ * `size` bytes of the file `fd` (borrowed) are there. Less than before: it begins anew, perhaps in another file. A
+ * failure is one of the writing. */
+struct blob_observer {
+	int (*grown)(void *context, const struct digest *want, int fd, uint64_t size, struct error **err);
+	void *context;
+};
 /* Appends the next `size` bytes of `fd`; a whole file is shared by reflink where the file system can, and its bytes are
  * hashed in any case. -EBADMSG when the file ends before. */
 int blob_writer_copy(struct blob_writer *w, int fd, uint64_t size, struct error **err);

@@ -61,6 +61,7 @@ struct store {
 	bool allows_loans;
 	struct loan *loans;
 	size_t loan_count;
+	const struct blob_observer *observer;
 };
 
 const char *store_known_layer(const struct store *store, const char *hex)
@@ -339,6 +340,16 @@ int store_open_scratch(struct store *store, struct store **scratch, struct error
 	cleanup_free char *path = store_tmp_path(store, name);
 	const struct store_options options = {.root = path, .runroot = path, .scratch = true};
 	return store_open(&options, scratch, err);
+}
+
+void store_set_observer(struct store *store, const struct blob_observer *observer)
+{
+	store->observer = observer;
+}
+
+const struct blob_observer *store_observer(const struct store *store)
+{
+	return store->observer;
 }
 
 /* ---- Loans ---- */

@@ -109,6 +109,11 @@ void store_lend(struct store *scratch, const char *key, int fd, uint64_t size);
 int store_lent(const struct store *store, const char *key, uint64_t *size);
 bool store_give_back(struct store *scratch, const char *key);
 
+/* Told of blobs while they come into the store, see blob.h. Borrowed; NULL: nobody is. */
+struct blob_observer;
+void store_set_observer(struct store *store, const struct blob_observer *observer);
+const struct blob_observer *store_observer(const struct store *store);
+
 struct store_swept {
 	uint64_t entries;
 	uint64_t bytes;

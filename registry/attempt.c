@@ -53,15 +53,29 @@ static size_t abandon(struct exchange *x, int rc)
 	return 0;
 }
 
+/* Bytes of the body that can be read now. */
+static uint64_t body_there(const struct http_body *body)
+{
+	if (!body->growing)
+		return body->size;
+	uint64_t there = body->growing->size > body->offset ? body->growing->size - body->offset : 0;
+	return body->sized && there > body->size ? body->size : there;
+}
+
+static bool body_is_all_there(const struct http_body *body)
+{
+	return !body->growing || body->growing->whole || (body->sized && body_there(body) == body->size);
+}
+
 static size_t read_body(char *into, size_t size, size_t count, void *context)
 {
 	struct exchange *x = context;
 	const struct http_body *body = &x->request->body;
-	uint64_t there = body->growing ? body->growing->size - body->offset : body->size;
-	uint64_t left = there - x->sent;
+	uint64_t there = body_there(body);
+	uint64_t left = there > x->sent ? there - x->sent : 0;
 	size_t want = size * count < left ? size * count : (size_t)left;
 
-	if (want == 0 && body->growing && !body->growing->whole) {
+	if (want == 0 && !body_is_all_there(body)) {
 		x->paused = true;
 		return CURL_READFUNC_PAUSE;
 	}
@@ -71,6 +85,10 @@ static size_t read_body(char *into, size_t size, size_t count, void *context)
 		memcpy(into, (const char *)body->data + x->sent, want);
 	} else {
 		ssize_t got = pread(body->fd, into, want, (off_t)(body->offset + x->sent));
+		if (got == 0 && !body_is_all_there(body)) { /* it begins anew, as the next news will say */
+			x->paused = true;
+			return CURL_READFUNC_PAUSE;
+		}
 		if (got <= 0) {
 			x->rc = got < 0 ? error_set_errno(&x->error, "read what is being sent")
 					: error_set(&x->error, EIO, "what is being sent became shorter");
@@ -91,8 +109,7 @@ static int rewind_body(void *context, curl_off_t offset, int origin)
 {
 	struct exchange *x = context;
 
-	const struct http_body *body = &x->request->body;
-	uint64_t there = body->growing ? body->growing->size - body->offset : body->size;
+	uint64_t there = body_there(&x->request->body);
 
 	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > there)
 		return CURL_SEEKFUNC_FAIL;
@@ -196,8 +213,9 @@ static void set_body(struct exchange *x)
 
 	if (x->request->body.present) {
 		curl->curl_easy_setopt(x->easy, CURLOPT_UPLOAD, 1L);
-		curl->curl_easy_setopt(x->easy, CURLOPT_INFILESIZE_LARGE,
-				       x->request->body.growing ? -1 : (curl_off_t)x->request->body.size);
+		curl->curl_easy_setopt(
+			x->easy, CURLOPT_INFILESIZE_LARGE,
+			x->request->body.growing && !x->request->body.sized ? -1 : (curl_off_t)x->request->body.size);
 		curl->curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, read_body);
 		curl->curl_easy_setopt(x->easy, CURLOPT_READDATA, x);
 		curl->curl_easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, rewind_body);

@@ -102,6 +102,13 @@ void registry_client_free(struct registry_client *client)
 	free(client);
 }
 
+void registry_client_forked(struct registry_client *client)
+{
+	http_transport_forked(client->transport);
+	client->is_forked = true;
+	client->transfer = NULL;
+}
+
 void client_tell(const struct registry_client *client, const char *fmt, ...)
 {
 	va_list args;

@@ -52,6 +52,9 @@ struct registry_options {
 
 int registry_client_new(const struct registry_options *options, struct registry_client **client, struct error **err);
 void registry_client_free(struct registry_client *client);
+/* In a process that was forked from the client's: connections stay the parent's, what is known (tokens, certificates)
+ * is taken along. Blobs that are fetched are not told of any more: the parent does that when he sends them. */
+void registry_client_forked(struct registry_client *client);
 CLEANUP_FOR(struct registry_client, registry_client_free)
 
 #endif

@@ -23,6 +23,7 @@ struct registry_client {
 	void *transfer_context;
 	struct http_transport *transport;
 	bool anonymous; /* no credentials at all */
+	bool is_forked; /* somebody else tells of the blobs */
 
 	struct endpoint **endpoints; /* each stays where it is: sessions point to them */
 	size_t endpoint_count;

@@ -257,7 +257,8 @@ static int start_job(struct fetch_job *job, struct error **err)
 		return 0;
 	}
 	cleanup_free char *size = format_size(job->blob->size);
-	client_tell(fetch->client, "Copying blob %s (%s)", digest_format(&job->blob->digest, text), size);
+	if (!fetch->client->is_forked)
+		client_tell(fetch->client, "Copying blob %s (%s)", digest_format(&job->blob->digest, text), size);
 	int rc = blob_writer_new(fetch->store, &job->blob->digest, job->blob->size, &job->writer, err);
 	if (rc == 0)
 		rc = start_transfer(job, /* delay_ms */ 0, err);

@@ -54,8 +54,9 @@ struct http_body {
 	int fd;
 	uint64_t offset; /* where it begins in the file */
 	uint64_t size;
-	const struct growing_blob *growing; /* instead of `size`: all that there will be behind `offset`, sent while it
-					     * grows, and so without a length (RFC 9112, 7.1) */
+	const struct growing_blob *growing; /* sent while it grows: all that there will be behind `offset`, and so
+					     * without a length (RFC 9112, 7.1) */
+	bool sized;			    /* or, of what grows, `size` bytes */
 	bool present;			    /* an empty body is not the same as none */
 	void (*moved)(uint64_t sent, void *context); /* told how much of it has gone out; NULL */
 	void *moved_context;

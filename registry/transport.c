@@ -98,6 +98,13 @@ void http_transport_free(struct http_transport *transport)
 	free(transport);
 }
 
+/* Closing them properly would tell the other side so: the parent's end is the same. */
+void http_transport_forked(struct http_transport *transport)
+{
+	assert(TAILQ_EMPTY(&transport->exchanges));
+	transport->multi = NULL;
+}
+
 /* ---- The loop ---- */
 
 static int library_ready(struct http_transport *transport, struct error **err)
@@ -113,11 +120,36 @@ static int library_ready(struct http_transport *transport, struct error **err)
 	return transport->multi ? 0 : error_set(err, ENOMEM, "libcurl does not start");
 }
 
-/* Starts what is due; gives the time until the next one is. */
-static int64_t start_due(struct http_transport *transport)
+/* When an exchange that waits may begin: its own time, or its host's. */
+static int64_t due_time(const struct exchange *x, const struct host *host)
+{
+	return host->quiet_until_ms > x->due_ms ? host->quiet_until_ms : x->due_ms;
+}
+
+/* How long nothing will have to be done but for what comes over the wire. */
+static int64_t idle_time(struct http_transport *transport)
 {
 	struct exchange *x = NULL;
-	int64_t next = POLL_MS;
+	int64_t now = http_transport_now_ms();
+	int64_t idle = transport->stall_ms < POLL_MS ? transport->stall_ms : POLL_MS;
+
+	TAILQ_FOREACH(x, &transport->exchanges, link)
+	{
+		struct host *host = NULL;
+		if (x->state != EXCHANGE_WAITING)
+			continue;
+		if (transport_host(transport, x->url, &host, NULL) < 0)
+			return 0; /* which start_due() will tell */
+		int64_t wait = due_time(x, host) - now;
+		idle = wait < idle ? wait : idle;
+	}
+	return idle < 0 ? 0 : idle;
+}
+
+/* Starts what is due. */
+static void start_due(struct http_transport *transport)
+{
+	struct exchange *x = NULL;
 	int64_t now = http_transport_now_ms();
 
 	TAILQ_FOREACH(x, &transport->exchanges, link)
@@ -126,11 +158,8 @@ static int64_t start_due(struct http_transport *transport)
 		if (x->state != EXCHANGE_WAITING)
 			continue;
 		int rc = transport_host(transport, x->url, &host, &x->error);
-		int64_t due = rc == 0 && host->quiet_until_ms > x->due_ms ? host->quiet_until_ms : x->due_ms;
-		if (rc == 0 && due > now) {
-			next = due - now < next ? due - now : next;
+		if (rc == 0 && due_time(x, host) > now)
 			continue;
-		}
 		struct error *error = NULL;
 		if (rc == 0) {
 			rc = exchange_begin_attempt(x, host, &error);
@@ -142,7 +171,6 @@ static int64_t start_due(struct http_transport *transport)
 			exchange_fail(x, rc);
 		}
 	}
-	return next;
 }
 
 static void judge_ended(struct http_transport *transport)
@@ -165,8 +193,9 @@ static void judge_ended(struct http_transport *transport)
 static bool has_stalled(struct exchange *x, int64_t now)
 {
 	const struct http_body *body = &x->request->body;
-	bool is_all = !body->growing || body->growing->whole;
-	uint64_t size = body->growing ? body->growing->size - body->offset : body->size;
+	bool has_size = !body->growing || body->sized;
+	bool is_all = has_size || body->growing->whole;
+	uint64_t size = has_size ? body->size : body->growing->size - body->offset;
 	bool all_sent = body->present && is_all && x->sent == size;
 	int64_t patience = x->transport->stall_ms * (all_sent ? ANSWER_STALLS : 1);
 
@@ -238,14 +267,16 @@ static int pump(struct http_transport *transport, struct curl_waitfd *others, un
 
 	if (rc < 0)
 		return rc;
-	int64_t next = start_due(transport);
+	start_due(transport);
 	CURLMcode code = transport->curl.curl_multi_perform(transport->multi, &active);
 	if (code == CURLM_OK) {
 		judge_ended(transport);
 		end_stalled(transport);
 		tell_progress(transport);
+		/* What has just failed may be due again sooner than anything was before. */
 		if (!has_finished(transport))
-			code = transport->curl.curl_multi_poll(transport->multi, others, count, (int)next, NULL);
+			code = transport->curl.curl_multi_poll(transport->multi, others, count,
+							       (int)idle_time(transport), NULL);
 	}
 	return code == CURLM_OK ? 0 : error_set(err, EIO, "libcurl: %s", transport->curl.curl_multi_strerror(code));
 }

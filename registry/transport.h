@@ -36,6 +36,8 @@ struct http_transport_options {
 /* Texts of the options are copied. libcurl is loaded by the first request. */
 struct http_transport *http_transport_new(const struct http_transport_options *options);
 void http_transport_free(struct http_transport *transport);
+/* In a process that was forked, with no request under way: connections are left to the parent, as they are. */
+void http_transport_forked(struct http_transport *transport);
 CLEANUP_FOR(struct http_transport, http_transport_free)
 
 /* rc 0: there is an answer, whatever its status. rc < 0: there is none, *err says why (take it or leave it to be

@@ -159,6 +159,8 @@ static int open_blob(struct upload_job *job, struct error **err)
 
 	if (upload->only_look)
 		return 0;
+	if (job->arriving)
+		return upload_open_arriving(job, err);
 	if (job->growing && job->growing->fd >= 0)
 		return open_growing(job, err);
 	job->growing = NULL; /* it lay in the store already */
@@ -172,6 +174,14 @@ static int open_blob(struct upload_job *job, struct error **err)
 	return 0;
 }
 
+/* Of what is made meanwhile, or arrives: a session that waits for its first byte only gets old. */
+static bool has_enough(const struct upload_job *job)
+{
+	if (job->arriving)
+		return job->arriving->fd >= 0;
+	return job->growing->whole || job->made.size >= UPLOAD_GROWING_MIN;
+}
+
 /* The next job that can begin. Those at the end wait until there is something of their blob. */
 static struct upload_job *next_job(struct upload *upload)
 {
@@ -180,11 +190,9 @@ static struct upload_job *next_job(struct upload *upload)
 		if (!job->is_there)
 			return job;
 	}
-	for (size_t i = upload->next; i < upload->count; i++) {
-		struct upload_job *job = &upload->jobs[i];
-		if (!job->begun && (job->growing->whole || job->made.size >= UPLOAD_GROWING_MIN))
-			return job;
-	}
+	for (size_t i = upload->next; i < upload->count; i++)
+		if (!upload->jobs[i].begun && has_enough(&upload->jobs[i]))
+			return &upload->jobs[i];
 	return NULL;
 }
 
@@ -216,6 +224,11 @@ static void add_growing(struct upload *upload, const struct growing_blob *growin
 
 	upload->growing_count++;
 	*job = (struct upload_job){.upload = upload, .growing = growing, .fd = -1};
+	if (growing->is_known) {
+		job->made = (struct descriptor){.digest = growing->digest, .size = growing->expected};
+		job->arriving = growing;
+		job->growing = NULL;
+	}
 	job->blob = &job->made;
 	job->call = (struct session_call){.session = upload->session, .done = on_answer, .context = job};
 	http_request_init(&job->call.request, NULL, NULL, 0);
@@ -232,7 +245,7 @@ static int on_news(void *context, struct error **err)
 	for (size_t i = 0; i < upload->count && upload->rc == 0; i++) {
 		struct error *error = NULL;
 		struct upload_job *job = &upload->jobs[i];
-		if (job->growing && !job->is_there)
+		if ((job->growing || job->arriving) && !job->is_there)
 			after_step(job, upload_job_fed(job, &error), &error);
 		error_free(error);
 	}

@@ -15,7 +15,9 @@
  *
  * and from there, when neither helps, to a new POST. A blob that is still being made begins with POST, for HEAD needs
  * its digest; it goes in one PATCH without a length, or, where it may become large and after a fault, in pieces of what
- * is there, and waits where there is nothing left to send.
+ * is there, and waits where there is nothing left to send. A blob that arrives from elsewhere meanwhile is known to be
+ * missing here: it too begins with POST, then goes as any other, only that the bodies of PATCH wait for their bytes,
+ *and PUT, which makes the blob visible, for all of it to have been checked.
  *
  * Every repetition counts against the retries of the client, until there are more bytes on the other side than there
  * ever were.
@@ -35,9 +37,11 @@ struct upload;
 
 struct upload_job {
 	struct upload *upload;
-	const struct descriptor *blob;	    /* of one that grows: &made */
-	const struct growing_blob *growing; /* NULL: the blob is whole, or was when it began */
-	struct descriptor made;		    /* what is there of it; its digest once it is whole */
+	const struct descriptor *blob;	     /* of one that grows: &made */
+	const struct growing_blob *growing;  /* NULL: the blob is whole, or was when it began */
+	const struct growing_blob *arriving; /* of one that is known, while its bytes come; NULL */
+	unsigned files;			     /* of it: which of them `fd` is */
+	struct descriptor made;		     /* what is there of it; its digest once it is whole */
 	bool begun;
 	int (*resume)(struct upload_job *job, struct error **err); /* what it waits to do; NULL: it does not wait */
 	uint64_t wants;						   /* until there are so many bytes, or all */
@@ -106,6 +110,8 @@ int upload_job_start(struct upload_job *job, struct error **err);
 int upload_job_go_on(struct upload_job *job, int rc, const struct http_answer *answer, struct error **err);
 /* There is more of a blob that grows: goes on if that was waited for. */
 int upload_job_fed(struct upload_job *job, struct error **err);
+/* Makes job->fd the file that the arriving blob is in now, if it is in one. */
+int upload_open_arriving(struct upload_job *job, struct error **err);
 /* What to call the blob: its digest, or its layer's as long as it has none. */
 const struct digest *upload_job_name(const struct upload_job *job);
 void upload_job_end(struct upload_job *job);
@@ -117,6 +123,8 @@ void upload_job_end(struct upload_job *job);
 #define UPLOAD_CHUNK_SMALLEST ((uint64_t)1 << 20)
 
 bool upload_job_is_whole(const struct upload_job *job);
+/* All bytes are there, and what arrives has been checked. */
+bool upload_job_is_there(const struct upload_job *job);
 /* Calls `then` when there are `size` bytes of the blob, or all of it: perhaps at once. */
 int upload_wait_for(struct upload_job *job, uint64_t size, int (*then)(struct upload_job *job, struct error **err),
 		    struct error **err);

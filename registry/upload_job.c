@@ -82,6 +82,8 @@ static int finish(struct upload_job *job)
 			    digest_format(&job->blob->digest, name), size, digest_format(upload_job_name(job), layer));
 	}
 	known_blob_seen(job->upload->client, &job->blob->digest, session_domain(session), session_path(session));
+	if (job->arriving && job->upload->feed->sent)
+		job->upload->feed->sent(job->upload->feed, (size_t)(job->arriving - job->upload->feed->blobs));
 	return JOB_IS_DONE;
 }
 
@@ -135,7 +137,7 @@ static bool dislikes_stream(const struct upload_job *job, const struct http_answ
 {
 	int status = answer->status;
 
-	return job->call.request.body.growing &&
+	return job->call.request.body.growing && !job->call.request.body.sized &&
 	       (status == 411 || status == 413 || status == 400 || status == 405 || status == 415 || status == 501);
 }
 
@@ -366,5 +368,7 @@ int upload_job_go_on(struct upload_job *job, int rc, const struct http_answer *a
 int upload_job_start(struct upload_job *job, struct error **err)
 {
 	job->begun = true;
-	return upload_job_is_whole(job) ? upload_send_head(job, UPLOAD_HEAD, err) : upload_send_post(job, err);
+	/* That what arrives is missing here has just been found. */
+	bool ask = upload_job_is_whole(job) && !job->arriving;
+	return ask ? upload_send_head(job, UPLOAD_HEAD, err) : upload_send_post(job, err);
 }

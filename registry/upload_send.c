@@ -4,8 +4,10 @@
 #include "registry/upload_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "registry/client_internal.h"
@@ -25,23 +27,53 @@ bool upload_job_is_whole(const struct upload_job *job)
 	return !job->growing || job->growing->whole;
 }
 
+bool upload_job_is_there(const struct upload_job *job)
+{
+	return upload_job_is_whole(job) && (!job->arriving || job->arriving->whole);
+}
+
+static uint64_t bytes_there(const struct upload_job *job)
+{
+	return job->arriving ? job->arriving->size : job->blob->size;
+}
+
 /* Does `then` when there are `size` bytes, or all. */
 int upload_wait_for(struct upload_job *job, uint64_t size, int (*then)(struct upload_job *job, struct error **err),
 		    struct error **err)
 {
-	if (upload_job_is_whole(job) || job->blob->size >= size)
+	if (upload_job_is_there(job) || bytes_there(job) >= size)
 		return then(job, err);
 	job->resume = then;
 	job->wants = size;
 	return 0;
 }
 
+int upload_open_arriving(struct upload_job *job, struct error **err)
+{
+	const struct growing_blob *arriving = job->arriving;
+
+	if (arriving->fd < 0 || job->files == arriving->files)
+		return 0;
+	/* A request may be reading from the descriptor: it becomes the other file in place. */
+	int fd = job->fd < 0 ? fcntl(arriving->fd, F_DUPFD_CLOEXEC, 0) : dup3(arriving->fd, job->fd, O_CLOEXEC);
+	if (fd < 0)
+		return error_set_errno(err, "open what is arriving");
+	job->fd = fd;
+	job->files = arriving->files;
+	return 0;
+}
+
 int upload_job_fed(struct upload_job *job, struct error **err)
 {
-	job->made.size = job->growing->size;
-	if (job->growing->whole)
+	int rc = job->arriving && job->begun ? upload_open_arriving(job, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	if (job->growing)
+		job->made.size = job->growing->size;
+	if (job->growing && job->growing->whole)
 		job->made.digest = job->growing->digest;
-	if (!job->resume || (!upload_job_is_whole(job) && job->made.size < job->wants))
+	if (!job->resume || (!upload_job_is_there(job) && bytes_there(job) < job->wants))
 		return 0;
 	int (*then)(struct upload_job *, struct error **) = job->resume;
 	job->resume = NULL;
@@ -150,7 +182,7 @@ static void tell_sent(uint64_t sent, void *context)
 						   .done = job->call.request.body.offset + sent,
 						   .size = job->blob->size};
 
-	if (job->call.request.body.growing)
+	if (job->call.request.body.growing && !job->call.request.body.sized)
 		job->in_request = sent;
 	client_tell_transfer(job->upload->client, &transfer, &job->told_ms);
 }
@@ -164,6 +196,8 @@ static void add_bytes(struct upload_job *job, uint64_t size)
 	request->body = (struct http_body){.fd = job->fd,
 					   .offset = job->sent,
 					   .size = size,
+					   .growing = upload_job_is_there(job) ? NULL : job->arriving,
+					   .sized = true,
 					   .present = true,
 					   .moved = tell_sent,
 					   .moved_context = job};
@@ -184,6 +218,7 @@ static int send_stream(struct upload_job *job, struct error **err)
 	new_request(job);
 	add_bytes(job, 0);
 	job->call.request.body.growing = job->growing;
+	job->call.request.body.sized = false;
 	return send_request(job, UPLOAD_PATCH, "PATCH", mem_strdup(job->location), err);
 }
 
@@ -242,7 +277,7 @@ int upload_send_bytes(struct upload_job *job, struct error **err)
 	if (size > left)
 		return upload_wait_for(job, size == UINT64_MAX ? size : job->sent + size, upload_send_bytes, err);
 	if (is_last && (job->monolithic || job->blob->size <= SINGLE_PUT_MAX || job->sent == job->blob->size))
-		return send_put(job, err);
+		return upload_wait_for(job, UINT64_MAX, send_put, err);
 	new_request(job);
 	add_bytes(job, size);
 	return send_request(job, UPLOAD_PATCH, "PATCH", mem_strdup(job->location), err);

@@ -30,13 +30,13 @@ teardown_file() {
 	common_teardown_file
 }
 
-export COOPER_STALL_TIMEOUT=1s
+export COOPER_STALL_TIMEOUT=500ms
 quick=(--tls-verify=false --retry-delay 1ms)
 
 faults() {
 	printf '%s\n' \
 		'"do": "status", "status": 429, "read": false' '"do": "status", "status": 503, "read": false, "count": 2' \
-		'"do": "reset", "at": 1' '"do": "lost"' '"do": "stall", "at": 0, "seconds": 4'
+		'"do": "reset", "at": 1' '"do": "lost"' '"do": "stall", "at": 0, "seconds": 1.5'
 }
 
 fault_at() {

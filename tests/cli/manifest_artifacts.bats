@@ -8,7 +8,7 @@ setup_file() {
 }
 
 setup() {
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 	printf '# Notes\n' >notes.md
 	printf '{"a": 1}' >data
 	head -c 2000 /dev/urandom >blob.bin

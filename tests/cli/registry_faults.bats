@@ -17,7 +17,7 @@ teardown_file() {
 }
 
 # Quick repetitions; a registry that stands still is given up soon.
-export COOPER_STALL_TIMEOUT=1s
+export COOPER_STALL_TIMEOUT=500ms
 quick=(--tls-verify=false --retry-delay 1ms)
 
 # More bytes than these would be waste. The manifests and configurations are in the margin.
@@ -46,7 +46,7 @@ faults() {
 		'"do": "reset", "at": 0' \
 		'"do": "reset", "at": 1' \
 		'"do": "lost"' \
-		'"do": "stall", "at": 0, "seconds": 2'
+		'"do": "stall", "at": 0, "seconds": 1.2'
 }
 
 faults_in_bodies() {
@@ -58,7 +58,7 @@ faults_in_bodies() {
 faults_in_answers() {
 	printf '%s\n' \
 		'"do": "truncate", "at": 3000000' '"do": "truncate", "at": 1' '"do": "flip"' \
-		'"do": "stall", "at": 5000000, "seconds": 2' '"do": "body", "text": "<html>what?</html>"' \
+		'"do": "stall", "at": 5000000, "seconds": 1.2' '"do": "body", "text": "<html>what?</html>"' \
 		'"do": "redirect", "to": "http://127.0.0.1:1/"'
 }
 

@@ -18,7 +18,7 @@ teardown_file() {
 	common_teardown_file
 }
 
-export COOPER_STALL_TIMEOUT=1s
+export COOPER_STALL_TIMEOUT=500ms
 push=(timeout 60 cooper push --tls-verify=false --retry-delay 1ms)
 
 # From now on no layer has a packed blob, as after a build.
@@ -86,7 +86,7 @@ fault_on() {
 		"do": "reset", "at": 19999999
 		"do": "reset", "at": 10000000, "count": 2
 		"do": "lost"
-		"do": "stall", "at": 5000000, "seconds": 3
+		"do": "stall", "at": 5000000, "seconds": 1.5
 	END
 	[ "$counted" -eq 13 ]
 }
