@@ -102,6 +102,8 @@ int translation_new(const struct run_spec *spec, struct translation **translatio
 	t->spec = spec;
 	t->scratch = t->scratch_parent = t->loader = -1;
 	t->self = getpid();
+	t->uid = geteuid();
+	t->gid = getegid();
 	t->has_signal_scope = landlock_has_scopes();
 	buf_init(&t->cwd, (size_t)2 * PATH_MAX);
 	emulation_init(&t->emulation, &options);
@@ -128,6 +130,7 @@ void translation_free(struct translation *t)
 	      (unsigned long long)t->execs);
 	trace_free(t);
 	private_free(t);
+	free(t->plain);
 	names_free(t);
 	emulation_done(&t->emulation);
 	view_close(t);

@@ -70,6 +70,9 @@ struct translation {
 	struct traced *traced; /* translate_trace.c */
 	pid_t self;
 	bool has_signal_scope;
+	uid_t uid; /* ours */
+	gid_t gid;
+	struct plain *plain; /* translate_make.c */
 	dev_t root_device;
 	struct replaced *replaced; /* translate_private.c: shared files that have a copy in their place */
 	size_t replaced_count;
@@ -143,6 +146,8 @@ int make_mode(struct translation *t, int fd, mode_t mode);
 int make_dressed(struct translation *t, int fd, mode_t mode, const struct owner_record *owner);
 /* Who a new thing in this directory belongs to, and the caller's umask. */
 int make_birth(struct translation *t, const struct trap *trap, int parent, struct owner_record *owner, mode_t *umask);
+/* Writes it down, where records are (emul_record_set()). */
+int make_record(struct translation *t, int fd, const struct owner_record *record);
 /* Owner, type and mode as the step sees them. */
 int view_stat(struct translation *t, int fd, struct stat *st);
 /* Where the real bits keep us out of what the step's root may do: opens it up, and writes down what it was. */

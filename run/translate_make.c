@@ -19,12 +19,54 @@ static mode_t needed_bits(mode_t type)
 }
 
 /* What belongs to us is root's; there is nobody else. */
-static void see_ids(struct stat *st)
+static void see_ids(const struct translation *t, struct stat *st)
 {
-	if (st->st_uid == geteuid())
+	if (st->st_uid == t->uid)
 		st->st_uid = 0;
-	if (st->st_gid == getegid())
+	if (st->st_gid == t->gid)
 		st->st_gid = 0;
+}
+
+/* ---- What has no record ---- */
+
+/* Most things have none, and are asked for again and again: which is remembered of the last ones, by what changes when
+ * somebody else gives one a record. */
+struct plain {
+	dev_t dev;
+	ino_t ino;
+	struct timespec ctime;
+};
+
+#define PLAIN_SLOTS 2048
+
+static struct plain *plain_slot(struct translation *t, const struct stat *st)
+{
+	if (!t->plain)
+		t->plain = mem_alloc(PLAIN_SLOTS * sizeof(*t->plain));
+	return &t->plain[st->st_ino % PLAIN_SLOTS];
+}
+
+static bool is_plain(struct translation *t, const struct stat *st)
+{
+	const struct plain *plain = plain_slot(t, st);
+
+	return plain->ino == st->st_ino && plain->dev == st->st_dev && plain->ctime.tv_sec == st->st_ctim.tv_sec &&
+	       plain->ctime.tv_nsec == st->st_ctim.tv_nsec;
+}
+
+static void note_plain(struct translation *t, const struct stat *st)
+{
+	*plain_slot(t, st) = (struct plain){.dev = st->st_dev, .ino = st->st_ino, .ctime = st->st_ctim};
+}
+
+int make_record(struct translation *t, int fd, const struct owner_record *record)
+{
+	struct stat st;
+
+	/* The clock of files may stand still between the two. */
+	if (fstat(fd, &st) == 0)
+		*plain_slot(t, &st) = (struct plain){0};
+	return emul_record_set(&t->emulation, fd, record);
 }
 
 int view_stat(struct translation *t, int fd, struct stat *st)
@@ -33,12 +75,16 @@ int view_stat(struct translation *t, int fd, struct stat *st)
 
 	if (fstat(fd, st) < 0)
 		return -errno;
-	see_ids(st);
+	see_ids(t, st);
 	/* The other names are the layer's, and of other roots. */
 	if (view_is_shared(t, st))
 		st->st_nlink = 1;
+	if (is_plain(t, st))
+		return 0;
 	if (emul_record_find(&t->emulation, fd, &record))
 		owner_apply(&record, st);
+	else
+		note_plain(t, st);
 	return 0;
 }
 
@@ -62,7 +108,7 @@ int make_mode(struct translation *t, int fd, mode_t mode)
 	struct owner_record after = before;
 	after.mode = (before.mode & S_IFMT) | (real != mode ? OWNER_HAS_MODE | mode : 0);
 	/* The record first: killed in between, the file is closed rather than open. */
-	int rc = is_same_record(&before, &after) ? 0 : emul_record_set(&t->emulation, fd, &after);
+	int rc = is_same_record(&before, &after) ? 0 : make_record(t, fd, &after);
 	if (rc == 0 && chmod(fd_proc_path(fd, proc), real) < 0)
 		rc = -errno;
 	return rc;
@@ -84,7 +130,7 @@ int make_dressed(struct translation *t, int fd, mode_t mode, const struct owner_
 		return -errno;
 	if (S_ISLNK(st.st_mode))
 		record.mode = 0;
-	return record.uid || record.gid || record.mode ? emul_record_set(&t->emulation, fd, &record) : 0;
+	return record.uid || record.gid || record.mode ? make_record(t, fd, &record) : 0;
 }
 
 int make_birth(struct translation *t, const struct trap *trap, int parent, struct owner_record *owner, mode_t *umask)

@@ -169,7 +169,7 @@ static int change_owner(struct translation *t, const struct trap *trap, struct s
 	record.gid = new->gid == ID_KEEP ? st.st_gid : new->gid;
 	if (rc < 0 || (!had_record && record.uid == 0 && record.gid == 0))
 		return rc;
-	return emul_record_set(&t->emulation, spot->fd, &record);
+	return make_record(t, spot->fd, &record);
 }
 
 void tr_chown(void *context, const struct trap *trap, struct answer *answer)

@@ -83,7 +83,6 @@ static int walk_short(struct translation *t, int base, const char *base_name, co
 		      struct spot *spot)
 {
 	const char *rest = path;
-	struct stat st;
 
 	if (strstr(path, "..") || flags & VIEW_BENEATH)
 		return 0;
@@ -115,8 +114,6 @@ static int walk_short(struct translation *t, int base, const char *base_name, co
 	if (!view_name(t, fd, &spot->path) ||
 	    view_mount_of(t, buf_str(&spot->path)) != view_mount_of(t, path[0] == '/' ? "" : base_name))
 		return 0;
-	if (fstat(fd, &st) < 0)
-		return -errno;
 	if (spot->path.len == 0)
 		buf_append_str(&spot->path, "/");
 	spot->mount = view_mount_of(t, spot->path.len == 1 ? "" : buf_str(&spot->path));
