@@ -143,7 +143,7 @@ static int read_file(int root, const char *path, struct buf *text, struct error 
 	if (fd == -ENOENT || fd == -ENOTDIR)
 		return 0;
 	if (fd < 0)
-		return error_set(err, -fd, "/%s: %s", path, error_message(error));
+		return error_set(err, -fd, "%s", error_message(error));
 	int rc = fd_read_all(fd, text, err);
 	return rc < 0 ? error_prefix(err, "/%s", path) : 0;
 }
