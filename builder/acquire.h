@@ -6,6 +6,7 @@
 #define COOPER_BUILDER_ACQUIRE_H
 
 #include "builder/workshop.h"
+#include "imagefmt/codec.h"
 #include "imagefmt/images.h"
 #include "registry/client.h"
 
@@ -57,5 +58,9 @@ struct export_options {
  * sent. */
 int export_image(struct workshop *w, const struct image *image, const char *destination,
 		 const struct export_options *options, struct digest *digest, struct error **err);
+/* How a layer that is made to be sent there should be packed at once. Not so (*at_once is false) for a registry, to
+ * which it goes while it is packed. -EINVAL for what export_image() would refuse. */
+int export_recipe(const char *destination, const struct export_options *options, struct codec_recipe *recipe,
+		  bool *at_once, struct error **err);
 
 #endif

@@ -18,13 +18,15 @@
 #include "builder/records.h"
 #include "builder/rootcopy.h"
 #include "builder/rootfs.h"
+#include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
 
 struct commit {
 	struct workshop *w;
 	const struct container *c;
 	const struct commit_options *options;
-	int64_t created; /* seconds */
+	struct blob_writer *writer; /* of the packed layer; NULL: it is not packed now */
+	int64_t created;	    /* seconds */
 	char *created_text;
 };
 
@@ -60,7 +62,8 @@ static int finish_container(const struct commit *job, int tree, enum standing st
 		.vouchers = records_vouchers(&records),
 		.owners = owners,
 	};
-	return pack_finish(tree, &normalise, packed, err);
+	return job->writer ? pack_finish_packed(tree, &normalise, options->recipe, job->writer, packed, err)
+			   : pack_finish(tree, &normalise, packed, err);
 }
 
 /* The upper directory itself: the records beside it are moved with it. */
@@ -75,6 +78,25 @@ static int finish_upper(const struct commit *job, int upper, struct pack_result 
 	if (rc >= 0)
 		rc = finish_container(job, upper, OVER_LAYERS, &owners, packed, err);
 	return rc < 0 ? rc : records_save_owners(job->w, job->c, &owners, err);
+}
+
+/* The new layer is in its place. Where its blob cannot be kept, the layer is packed once more. */
+static void keep_blob(const struct commit *job, const struct pack_result *packed)
+{
+	cleanup_error struct error *error = NULL;
+	const struct codec_recipe *recipe = job->options->recipe;
+	cleanup(layer_blob_done) struct layer_blob blob = {0};
+
+	if (!job->writer)
+		return;
+	int rc = blob_writer_commit(job->writer, &blob.digest, &blob.size, &error);
+	if (rc >= 0) {
+		blob.codec = recipe->codec;
+		blob.made_by = mem_strdup(recipe->name);
+		rc = layer_add_blob(workshop_store(job->w), &packed->diff_id, &blob, &error);
+	}
+	if (rc < 0)
+		log_debug("%s; the layer is packed again", error_message(error));
 }
 
 /* ---- once more ---- */
@@ -172,6 +194,8 @@ static int commit_by_moving(const struct commit *job, int dir, struct new_image 
 		return rc;
 	next->last_commit = image->id;
 	rc = commit_move(job->w, dir, next, &packed, image, err);
+	if (rc >= 0)
+		keep_blob(job, &packed);
 	/* What has changed is in the layer now. Killed before this, the next commit says it once more, which is no
 	 * harm. */
 	return rc >= 0 && is_copy ? rootcopy_mark(dir, err) : rc;
@@ -217,6 +241,8 @@ static int layer_from_copy(const struct commit *job, int from, const char *name,
 		rc = commit_write_image(job->w, &next, job->options, job->created, image, err);
 	if (rc >= 0)
 		rc = layer_adopt(store, name, &owners, &packed, err);
+	if (rc >= 0)
+		keep_blob(job, &packed);
 	if (rc >= 0)
 		rc = commit_list_image(job->w, image, err);
 	return rc;
@@ -415,6 +441,12 @@ int commit_container(struct workshop *w, struct container *c, const struct commi
 	cleanup_close int hold = store_hold(workshop_store(w), err);
 	if (hold < 0)
 		return hold;
+	cleanup(blob_writer_free) struct blob_writer *writer = NULL;
+	if (options->recipe)
+		rc = blob_writer_new(workshop_store(w), /* want */ NULL, BLOB_SIZE_UNKNOWN, &writer, err);
+	if (rc < 0)
+		return rc;
+	job.writer = writer;
 	rc = options->squash ? commit_squashed(&job, &made, err) : commit_upper(&job, &made, &next, &moved, err);
 	if (rc < 0)
 		return error_prefix(err, "commit container '%s'", c->name);

@@ -21,7 +21,9 @@ struct commit_options {
 	bool squash;
 	enum image_format format; /* used when has_format; else the container's */
 	bool has_format;
-	const char *name;	   /* full name in the store, or NULL */
+	const char *name; /* full name in the store, or NULL */
+	/* Where the image goes next wants its layers packed so: that is done in the same reading. NULL: it waits. */
+	const struct codec_recipe *recipe;
 	bool unlisted;		   /* not in the table of images: the caller adds it when it is where it should go */
 	int64_t timestamp;	   /* --timestamp, or -1: created and all mtimes of the new layer */
 	int64_t source_date_epoch; /* or -1: created; mtimes too when rewrite_timestamp */

@@ -102,6 +102,22 @@ static int parse_destination(const char *text, struct location *location, struct
 	return location_parse(full, location, err);
 }
 
+int export_recipe(const char *destination, const struct export_options *options, struct codec_recipe *recipe,
+		  bool *at_once, struct error **err)
+{
+	cleanup(location_done) struct location location = {0};
+	struct outgoing_wish wish;
+	int rc = parse_destination(destination, &location, err);
+
+	if (rc < 0)
+		return rc;
+	*at_once = location.transport != TRANSPORT_DOCKER && location.transport != TRANSPORT_STORE;
+	if (!*at_once)
+		return 0;
+	rc = outgoing_wish(location.transport, options, FORMAT_OCI, &wish, err);
+	return rc < 0 ? rc : codec_recipe_init(wish.codec, wish.level, recipe, err);
+}
+
 int export_image(struct workshop *w, const struct image *image, const char *destination,
 		 const struct export_options *options, struct digest *digest, struct error **err)
 {

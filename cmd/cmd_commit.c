@@ -200,8 +200,14 @@ static int run(struct command_context *context, void *values, const struct strli
 		rc = reference_local_name(destination, &name, err);
 	if (rc < 0)
 		return rc;
+	struct codec_recipe recipe;
+	bool at_once = false;
+	rc = is_place ? export_recipe(destination, &export, &recipe, &at_once, err) : 0;
+	if (rc < 0)
+		return error_prefix(err, "commit to %s", destination);
 	options.name = name;
 	options.unlisted = is_place;
+	options.recipe = at_once ? &recipe : NULL;
 	cleanup_close int held = container_acquire(context->workshop, args->items[0], &container, err);
 	if (held < 0)
 		return held;

@@ -83,6 +83,9 @@ bool layer_find_blob(struct store *store, const struct digest *diff_id, enum cod
  * store any more. */
 bool layer_recall_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level,
 		       struct descriptor *blob);
+/* Writes down that the layer is packed in this blob of the store. -ENOENT without such a layer. */
+int layer_add_blob(struct store *store, const struct digest *diff_id, const struct layer_blob *blob,
+		   struct error **err);
 void layer_blob_done(struct layer_blob *blob);
 CLEANUP_FOR_VALUE(struct layer_blob, layer_blob_done)
 

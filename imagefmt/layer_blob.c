@@ -83,6 +83,11 @@ static bool add_blob(struct layer_record *record, const void *context)
 	return layer_record_add_blob(record, context);
 }
 
+int layer_add_blob(struct store *store, const struct digest *diff_id, const struct layer_blob *blob, struct error **err)
+{
+	return layer_change_record(store, diff_id, add_blob, blob, err);
+}
+
 int layer_make_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
 		    struct layer_blob *blob, struct error **err)
 {
@@ -143,7 +148,7 @@ int layer_make_blob_watched(struct store *store, const struct digest *diff_id, e
 	}
 	rc = make_blob(store, &record, &recipe, watch, &made, err);
 	if (rc == 0)
-		rc = layer_change_record(store, diff_id, add_blob, &made, err);
+		rc = layer_add_blob(store, diff_id, &made, err);
 	if (rc < 0)
 		return rc;
 	*blob = made;

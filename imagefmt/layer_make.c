@@ -253,11 +253,6 @@ int layer_check(struct store *store, const struct digest *diff_id, const char *n
 
 /* ---- the doors ---- */
 
-static bool add_blob(struct layer_record *record, const void *context)
-{
-	return layer_record_add_blob(record, context);
-}
-
 /* The layer is there: a blob that it also comes in is worth knowing, for a push or a repair. */
 static void note_blob(struct store *store, const struct digest *diff_id, const struct descriptor *packed)
 {
@@ -265,7 +260,7 @@ static void note_blob(struct store *store, const struct digest *diff_id, const s
 
 	if (layer_codec(packed->media_type, &blob.codec, NULL) < 0 || !blob_exists(store, &blob.digest, NULL))
 		return;
-	if (layer_change_record(store, diff_id, add_blob, &blob, NULL) < 0)
+	if (layer_add_blob(store, diff_id, &blob, NULL) < 0)
 		log_debug("the record of layer %.12s… could not be completed",
 			  digest_hex(diff_id, (char[DIGEST_HEX_SIZE]){0}));
 }

@@ -532,6 +532,15 @@ static int write_to_blob(const void *data, size_t size, void *context, struct er
 	return blob_writer_write(context, data, size, err);
 }
 
+int pack_finish_packed(int upper, const struct normalise_options *options, const struct codec_recipe *recipe,
+		       struct blob_writer *writer, struct pack_result *result, struct error **err)
+{
+	const struct pack_job job = {.dirfd = upper, .owners = options->owners, .normalise = options};
+	const struct pipeline_options into = {.recipe = recipe, .sink = write_to_blob, .context = writer};
+
+	return pack(&job, &into, result, err);
+}
+
 int pack_into_blob(struct blob_writer *writer, int dirfd, const struct owner_table *owners,
 		   const struct codec_recipe *recipe, const struct digest *want, struct pack_result *result,
 		   struct pack_blob *blob, struct error **err)

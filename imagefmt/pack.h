@@ -74,5 +74,8 @@ struct normalise_options {
  * dropped, mtimes past `clamp_mtime` set to it; and it is marked whether it says something of its root. What failed can
  * be done again. */
 int pack_finish(int upper, const struct normalise_options *options, struct pack_result *result, struct error **err);
+/* The same, and on the way what is read is packed into a writer of the caller's, who commits it when he wants it. */
+int pack_finish_packed(int upper, const struct normalise_options *options, const struct codec_recipe *recipe,
+		       struct blob_writer *writer, struct pack_result *result, struct error **err);
 
 #endif

@@ -237,3 +237,36 @@ layers_of() {
 	run cooper images uncompressed
 	assert_fails_with 125 "image not known"
 }
+
+@test "a commit to a layout packs what a push of the image would, each codec" {
+	local codec layer
+	for codec in gzip zstd uncompressed; do
+		local layers=()
+		for way in commit push; do
+			ctr=$(cooper from scratch)
+			head -c 9000000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/file"
+			for i in $(seq 150); do mkdir -p "$BATS_TEST_TMPDIR/tree/$i" && echo "$i" >"$BATS_TEST_TMPDIR/tree/$i/f"; done
+			cooper copy -q "$ctr" "$BATS_TEST_TMPDIR/file" "$BATS_TEST_TMPDIR/tree" /
+			layout=$BATS_TEST_TMPDIR/layout-$codec-$way
+			if [ "$way" = commit ]; then
+				cooper commit -q --timestamp 7 --compression-format "$codec" "$ctr" "oci:$layout:x"
+			else
+				cooper commit -q --timestamp 7 "$ctr" once
+				cooper push -q --compression-format "$codec" once "oci:$layout:x"
+			fi
+			layers+=("$(python3 - "$layout" <<-'EOS'
+				import json, sys
+				read = lambda digest: json.load(open(sys.argv[1] + "/blobs/" + digest.replace(":", "/")))
+				index = json.load(open(sys.argv[1] + "/index.json"))
+				print(*(l["mediaType"] + l["digest"] for l in read(index["manifests"][0]["digest"])["layers"]))
+			EOS
+			)")
+			# From nothing the next time: nothing that is packed may be left.
+			cooper rm "$ctr"
+			cooper rmi --all --force >"$BATS_TEST_TMPDIR/removed"
+			cooper prune --force >>"$BATS_TEST_TMPDIR/removed"
+		done
+		[ "${layers[0]}" = "${layers[1]}" ]
+		cooper pull -q "oci:$BATS_TEST_TMPDIR/layout-$codec-commit:x"
+	done
+}
