@@ -304,6 +304,17 @@ static const struct command *const image_commands[] = {&command_image_copy,
 						       &command_image_digest,
 						       NULL};
 
+/* skopeo's global ones, which stand before the name of its command. */
+struct group_options {
+	struct skopeo_flags skopeo;
+	struct trust_flags trust;
+	const char *tmpdir;
+};
+static const struct option_spec group_rows[] = {
+	{"tmpdir", 0, OPTION_TEXT, offsetof(struct group_options, tmpdir), "DIR", "where blobs lie on their way"},
+};
+static const struct option_group group_group = {NULL, group_rows, ARRAY_COUNT(group_rows)};
+
 const struct command command_image = {
 	.name = "image",
 	.summary = "copy, look at and remove images where they are",
@@ -313,6 +324,14 @@ const struct command command_image = {
 		       "as a plain "
 		       "name, store:NAME or containers-storage:NAME (which means cooper's own store, not that of "
 		       "others). Names "
-		       "of commands, options and exit statuses are those of skopeo.",
+		       "of commands, options and exit statuses are those of skopeo, whose global options (--policy, "
+		       "--insecure-policy, --registries.d, --override-arch, --override-os, --override-variant, "
+		       "--command-timeout, --tmpdir, --debug) may stand before the command's name or behind it.",
+	.examples = "  cooper image --override-arch arm64 --command-timeout 5m copy docker://debian oci:./layout:arm",
 	.commands = image_commands,
+	.options = {{&skopeo_group, offsetof(struct group_options, skopeo)},
+		    {&trust_group, offsetof(struct group_options, trust)},
+		    {&group_group, 0}},
+	.options_size = sizeof(struct group_options),
+	.failure_status = IMAGE_FAILURE_STATUS,
 };

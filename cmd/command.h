@@ -32,7 +32,9 @@ struct command {
 	const char *summary;		       /* one line */
 	const char *description;	       /* for the man page: paragraphs, separated by empty lines */
 	const char *examples;		       /* lines, may be NULL */
-	const struct command *const *commands; /* of a group: NULL at the end; then only the texts above are used */
+	/* Of a group: NULL at the end. Then only the texts above are used, and `options`, which (if there are any) may
+	 * stand before the name of a command of the group as well as behind it. */
+	const struct command *const *commands;
 	unsigned needs;
 	enum option_order order;
 	size_t command_after;

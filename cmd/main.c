@@ -51,16 +51,30 @@ static const struct option_spec global_rows[] = {
 static const struct option_group global_group = {"Global options", global_rows, ARRAY_COUNT(global_rows)};
 const struct option_use global_options[] = {{&global_group, 0}, {NULL, 0}};
 
-/* Where, from argv[at] on, the first word is that is no global option (nor its value): the name of a command. */
-static int skip_options(int argc, char *const *argv, int at)
+static const struct option_spec *find_leading(const struct option_use *uses, const char *word)
 {
-	while (at < argc && argv[at][0] == '-' && argv[at][1]) {
-		const char *name = argv[at] + (argv[at][1] == '-' ? 2 : 1);
-		size_t offset;
-		const struct option_spec *row = strchr(name, '=') ? NULL : option_find(global_options, name, &offset);
-		bool has_value = row && (row->kind == OPTION_TEXT || row->kind == OPTION_UNNEEDED);
-		at += has_value ? 2 : 1;
-	}
+	const char *name = word + (word[1] == '-' ? 2 : 1);
+	cleanup_free char *bare = mem_strndup(name, strcspn(name, "="));
+	size_t offset;
+	const struct option_spec *row = option_find(global_options, bare, &offset);
+
+	return row || !uses ? row : option_find(uses, bare, &offset);
+}
+
+/* How many words an option and its value are. */
+static int count_words(const struct option_use *uses, const char *word)
+{
+	const struct option_spec *row = strchr(word, '=') ? NULL : find_leading(uses, word);
+
+	return row && (row->kind == OPTION_TEXT || row->kind == OPTION_UNNEEDED) ? 2 : 1;
+}
+
+/* Where, from argv[at] on, the first word is that is no option of `uses` (may be NULL) or global one, nor its value:
+ * the name of a command. */
+static int skip_options(int argc, char *const *argv, int at, const struct option_use *uses)
+{
+	while (at < argc && argv[at][0] == '-' && argv[at][1])
+		at += count_words(uses, argv[at]);
 	return at < argc ? at : argc;
 }
 
@@ -268,27 +282,59 @@ static int unknown_command(const struct command *group, const char *name, struct
 }
 
 /* argv[at] names a command. *command is set to what runs in the end, for its exit status. */
+/* Puts what stands between a group's name and the command's behind the latter, into `moved`, which has room for as many
+ * words and a NULL; gives their number. Options of the group that mean nothing to the command are left out: a script
+ * may say them once for all. */
+static int move_group_options(const struct command *command, int argc, char *const *argv, int group_at, int at,
+			      char **moved)
+{
+	const struct command *group = command_find(argv[group_at]);
+	int count = 0;
+
+	for (int i = 0; i <= group_at; i++)
+		moved[count++] = argv[i];
+	moved[count++] = argv[at];
+	for (int i = group_at + 1; i < at;) {
+		int end = i + count_words(group->options, argv[i]);
+		/* What nobody knows stays, to be told as that. */
+		bool is_meant = find_leading(command->options, argv[i]) || !find_leading(group->options, argv[i]);
+		for (; i < end && i < at; i++)
+			if (is_meant)
+				moved[count++] = argv[i];
+	}
+	for (int i = at + 1; i < argc; i++)
+		moved[count++] = argv[i];
+	moved[count] = NULL;
+	return count;
+}
+
 static int dispatch_command(int argc, char *const *argv, int at, const struct command **command, struct error **err)
 {
 	const struct command *group = NULL, *found = command_find(argv[at]);
+	int group_at = at;
 	while (found && found->commands) {
 		group = *command = found;
-		int next = skip_options(argc, argv, at + 1);
+		int next = skip_options(argc, argv, at + 1, group->options);
 		/* Without a further word it can only be asked what there is. */
 		if (next >= argc)
 			return parse_and_run(group, argc, argv, at, err);
+		group_at = at;
 		at = next;
 		found = command_find_in(group, argv[at]);
 	}
 	if (!found)
 		return unknown_command(group, argv[at], err);
 	*command = found;
-	return parse_and_run(found, argc, argv, at, err);
+	if (!group || !group->options[0].group)
+		return parse_and_run(found, argc, argv, at, err);
+	cleanup_free char **moved = mem_alloc(((size_t)argc + 1) * sizeof(*moved));
+	argc = move_group_options(found, argc, argv, group_at, at, moved);
+	return parse_and_run(found, argc, moved, group_at + 1, err);
 }
 
 static int dispatch(int argc, char *const *argv, const struct command **command, struct error **err)
 {
-	int leading = skip_options(argc, argv, 1);
+	int leading = skip_options(argc, argv, 1, /* uses */ NULL);
 	if (leading < argc)
 		return dispatch_command(argc, argv, leading, command, err);
 	struct global_options globals = {0};
