@@ -5,24 +5,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/owner.h"
 #include "base/parse.h"
-#include "base/tree.h"
+#include "builder/secret_place.h"
 #include "builder/ssh_agent.h"
 
 #define SECRET_MODE 0400
@@ -40,56 +37,9 @@ void secret_room_done(struct secret_room *room)
 	for (size_t i = 0; i < room->own_agent_count; i++)
 		ssh_agent_stop(room->own_agents[i]);
 	free(room->own_agents);
-	fd_close(room->fd);
-	if (room->path && workshop_is_translated(room->w)) {
-		tree_remove(AT_FDCWD, room->path, NULL);
-	} else if (room->path) {
-		umount2(room->path, MNT_DETACH | UMOUNT_NOFOLLOW);
-		rmdir(room->path);
-	}
-	free(room->path);
+	secret_place_close(room->w, &room->fd, &room->path);
 	strlist_done(&room->env);
 	*room = SECRET_ROOM_INIT(room->w);
-}
-
-/* Where nothing can be mounted: what is in memory already. */
-static int make_shared_place(struct secret_room *room, struct error **err)
-{
-	char path[] = "/dev/shm/cooper-secrets-XXXXXX";
-	struct statfs fs;
-
-	if (statfs("/dev/shm", &fs) < 0 || fs.f_type != TMPFS_MAGIC || !mkdtemp(path))
-		return error_set(
-			err, ENOTSUP,
-			"there is no place in memory for secrets: '/dev/shm' is not there or cannot be written");
-	room->path = mem_strdup(path);
-	room->fd = fd_open_dir(AT_FDCWD, room->path, err);
-	return room->fd < 0 ? room->fd : 0;
-}
-
-static int make_place(struct secret_room *room, struct error **err)
-{
-	struct store *store = workshop_store(room->w);
-
-	if (room->fd >= 0)
-		return 0;
-	if (workshop_is_translated(room->w))
-		return make_shared_place(room, err);
-	int tmp = store_tmp(store, err);
-	if (tmp < 0)
-		return tmp;
-	cleanup_free char *name = store_tmp_name(store, "secrets");
-	cleanup_free char *path = store_tmp_path(store, name);
-	if (mkdirat(tmp, name, 0700) < 0)
-		return error_set_errno(err, "make a place for secrets");
-	if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0) {
-		int rc = error_set_errno(err, "mount a file system in memory for secrets");
-		unlinkat(tmp, name, AT_REMOVEDIR);
-		return rc;
-	}
-	room->path = take_ptr(&path);
-	room->fd = fd_open_dir(AT_FDCWD, room->path, err);
-	return room->fd < 0 ? room->fd : 0;
 }
 
 static int give(struct store *store, int dirfd, const char *name, const struct mount_setting *setting, mode_t mode,
@@ -231,7 +181,7 @@ static void mount_made(const struct secret_room *room, const char *name, const c
 static int make_file(struct secret_room *room, struct mount_setting *setting, const char *text, size_t size,
 		     struct error **err)
 {
-	int rc = make_place(room, err);
+	int rc = secret_place_open(room->w, &room->fd, &room->path, err);
 
 	if (rc < 0)
 		return rc;
@@ -413,7 +363,7 @@ static int show_agent(struct secret_room *room, const struct secret_grants *gran
 	int rc = find_agent(room, grants, setting->id, &agent, err);
 
 	if (rc >= 0)
-		rc = make_place(room, err);
+		rc = secret_place_open(room->w, &room->fd, &room->path, err);
 	if (rc < 0)
 		return rc;
 	cleanup_free char *name = mem_printf("%zu", room->made++);

@@ -87,3 +87,23 @@ shows() {
 	wait "$pid"
 	[[ $limits =~ ^(Max core file size +0 +[a-z0-9]+ +bytes *)+$ ]] || fail "$limits"
 }
+
+@test "without namespaces a killed command's secrets are taken away by the next" {
+	local pid left ctr
+	# A store of one id, beside the one of the other stories.
+	local -x COOPER_ISOLATION=translated COOPER_ROOT=$BATS_TEST_TMPDIR/root COOPER_RUNROOT=$BATS_TEST_TMPDIR/root/run
+	use_busybox
+	ctr=$(cooper from busybox)
+	mkfifo "$BATS_TEST_TMPDIR/go"
+	cooper run -v "$BATS_TEST_TMPDIR/go:/go" --secret "$s" --mount type=secret,id=s "$ctr" -- sh -c 'echo here >/go; cat /go' >/dev/null 2>&1 3>&- &
+	pid=$!
+	[ "$(timeout 60 cat "$BATS_TEST_TMPDIR/go")" = here ]
+	left=$(grep -ls "s3cret-text" /dev/shm/cooper-secrets-*/* || true)
+	kill -KILL "$pid"
+	wait "$pid" || true
+	[ -n "$left" ]
+	[ -e "$left" ]
+	cooper run --secret "$s" --mount type=secret,id=s "$ctr" -- true
+	[ ! -e "${left%/*}" ]
+	remove_store "$COOPER_ROOT"
+}
