@@ -220,20 +220,21 @@ static const struct heredoc *find_heredoc(const struct heredocs *heredocs, const
 	return NULL;
 }
 
-/* A source that is a here-document becomes a file; anything else a path. */
+/* A source that looks like a here-document becomes a file, also in the JSON form: then it has no body, and the file is
+ * empty. Anything else is a path. */
 static void read_source(const struct parse *parse, const char *word, struct instruction_copy *copy)
 {
 	cleanup(heredoc_done) struct heredoc mark = {0};
-	const struct heredoc *found = NULL;
 
-	if (!parse->statement->is_json && heredoc_parse(word, &mark))
-		found = find_heredoc(parse->heredocs, mark.name);
-	if (!found) {
+	if (!heredoc_parse(word, &mark)) {
 		strlist_append(&copy->sources, word);
 		return;
 	}
-	struct heredoc file = {
-		.name = mem_strdup(mark.name), .content = heredoc_body(found), .expand = mark.expand, .fd = mark.fd};
+	const struct heredoc *found = find_heredoc(parse->heredocs, mark.name);
+	struct heredoc file = {.name = mem_strdup(mark.name),
+			       .content = found ? heredoc_body(found) : mem_strdup(""),
+			       .expand = mark.expand,
+			       .fd = mark.fd};
 	copy->files.items = mem_grow(copy->files.items, copy->files.count + 1, sizeof(file));
 	copy->files.items[copy->files.count++] = file;
 }
@@ -253,7 +254,7 @@ static int read_paths(const struct parse *parse, const char *name, struct instru
 				 "not be determined",
 				 name);
 	const char *destination = words.items[words.count - 1];
-	if (!parse->statement->is_json && heredoc_parse(destination, &mark)) {
+	if (heredoc_parse(destination, &mark)) {
 		blame(parse, destination);
 		return error_set(err, EINVAL, "%s cannot accept a heredoc as a destination", name);
 	}

@@ -108,11 +108,18 @@ setup() {
 	assert_output_is $'\tA'
 }
 
-@test "a here-document cannot be the destination, and none is in the JSON form" {
+@test "a here-document cannot be the destination" {
 	refuses_each <<-'EOF'
-		COPY one <<EOT\nEOT => Dockerfile:2
-		COPY ["<<EOT", "/x"] => not found
+		COPY one <<EOT\nEOT => cannot accept a heredoc as a destination
+		COPY ["one", "<<EOT"] => cannot accept a heredoc as a destination
 	EOF
+}
+
+@test "in the JSON form a here-document has no body, and is an empty file" {
+	printf 'FROM busybox\nCOPY ["<<EOT", "one", "/d/"]\nRUN test -f /d/EOT -a ! -s /d/EOT -a -s /d/one\n' | dockerfile
+	build
+	printf 'FROM busybox\nCOPY ["<<EOT", "/x"]\nbody\nEOT\n' | dockerfile
+	refuses "unknown instruction: body"
 }
 
 @test "a front-end is named in any of BuildKit's ways and never fetched" {
