@@ -48,7 +48,12 @@ static void answer_creating_open(void *context, const struct trap *trap, struct 
 	struct answers *seen = context;
 
 	seen->opens++;
-	*answer = (struct answer){.kind = ANSWER_FD, .fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), .cloexec = true};
+	*answer = (struct answer){
+		.kind = ANSWER_FD,
+		.fd = open("/dev/zero", O_RDONLY | O_CLOEXEC),
+		.cloexec = true,
+		.alone = trap->args[2] & O_APPEND,
+	};
 }
 
 /* Reads its path as a supervisor does, refuses one and lets the other through. */
@@ -89,6 +94,9 @@ static int check(void)
 	int made = open("/nowhere/at/all", O_WRONLY | O_CREAT, 0600);
 	if (made < 0 || read(made, zeros, 3) != 3 || zeros[0] != 0 || !(fcntl(made, F_GETFD) & FD_CLOEXEC))
 		return 2;
+	made = open("/nowhere/at/all", O_WRONLY | O_CREAT | O_APPEND, 0600);
+	if (made < 0 || read(made, zeros, 3) != 3 || !(fcntl(made, F_GETFD) & FD_CLOEXEC))
+		return 11;
 	if (open("/nowhere/at/all", O_RDONLY) >= 0 || errno != ENOENT)
 		return 3;
 	if (chdir("/proc") == 0 || errno != EXDEV)
@@ -149,7 +157,7 @@ static void traps_what_the_table_says_and_nothing_else(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_int_equal(seen.ids, 2);
-	assert_int_equal(seen.opens, 1);
+	assert_int_equal(seen.opens, 2);
 	assert_int_equal(seen.chdirs, 3);
 	close(ours);
 }
