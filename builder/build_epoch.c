@@ -8,8 +8,8 @@
 #include <strings.h>
 
 #include "base/parse.h"
-#include "builder/build_plan.h"
 #include "builder/git.h"
+#include "builder/named_context.h"
 
 #define NAME "SOURCE_DATE_EPOCH"
 
@@ -130,24 +130,22 @@ static int time_of_stage(const struct epoch_search *search, const struct stage *
 /* An image has no such time. */
 static int time_of_named(const struct epoch_search *search, const char *where, int64_t *time, struct error **err)
 {
-	cleanup_free char *image = plan_named_image(where);
+	cleanup_free char *image = named_context_image(where);
 
 	return image ? 0 : time_of_address(search, where, time, err);
 }
 
 static int find_time(const struct epoch_search *search, const char *value, int64_t *time, struct error **err)
 {
-	const struct strlist *named = search->options->named_contexts;
 	const struct dockerfile *file = search->options->file;
-	size_t size = strlen(value);
+	const char *where = NULL;
 
 	if (strcmp(value, "context") == 0) {
 		*time = search->options->context ? build_context_time(search->options->context) : -1;
 		return 0;
 	}
-	for (size_t i = 0; named && i < named->count; i++)
-		if (strncasecmp(named->items[i], value, size) == 0 && named->items[i][size] == '=')
-			return time_of_named(search, named->items[i] + size + 1, time, err);
+	if (named_context_find(search->options->named_contexts, value, search->options->platform, &where) != SIZE_MAX)
+		return time_of_named(search, where, time, err);
 	for (size_t i = 0; i < file->stage_count; i++)
 		if (file->stages[i].name && strcasecmp(file->stages[i].name, value) == 0)
 			return time_of_stage(search, &file->stages[i], time, err);

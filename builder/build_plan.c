@@ -12,6 +12,7 @@
 
 #include "base/parse.h"
 #include "builder/build_config.h"
+#include "builder/named_context.h"
 
 struct planner {
 	const struct plan_options *options;
@@ -57,44 +58,9 @@ void plan_free(struct plan *plan)
 /* ---- names --------------------------------------------------------------------------------------------------------
  */
 
-char *plan_named_image(const char *where)
-{
-	/* BuildKit's word and Buildah's two for an image by its name: one of the store, under --pull, like any other.
-	 */
-	static const char *const by_name[] = {"docker-image://", "container-image://", "docker://"};
-
-	for (size_t i = 0; i < ARRAY_COUNT(by_name); i++)
-		if (text_has_prefix(where, by_name[i]))
-			return mem_strdup(where + strlen(by_name[i]));
-	if (text_has_prefix(where, "oci-layout://"))
-		return mem_printf("oci:%s", where + strlen("oci-layout://"));
-	return NULL;
-}
-
-static size_t find_named_exactly(const struct strlist *list, const char *name, const char **where)
-{
-	for (size_t i = 0; i < list->count; i++) {
-		size_t length = strcspn(list->items[i], "=");
-		if (strlen(name) != length || strncasecmp(list->items[i], name, length) != 0)
-			continue;
-		*where = list->items[i][length] ? list->items[i] + length + 1 : "";
-		return i;
-	}
-	return SIZE_MAX;
-}
-
-/* The number of the named context in the list, or SIZE_MAX; *where is what it names. "name::os/arch" is before "name".
- */
 static size_t find_named(const struct planner *p, const char *name, const char **where)
 {
-	const struct strlist *list = p->options->named_contexts;
-
-	if (!list || !list->count || !name)
-		return SIZE_MAX;
-	cleanup_free char *platform = platform_format(p->options->platform);
-	cleanup_free char *whole = mem_printf("%s::%s", name, platform);
-	size_t found = find_named_exactly(list, whole, where);
-	return found != SIZE_MAX ? found : find_named_exactly(list, name, where);
+	return named_context_find(p->options->named_contexts, name, p->options->platform, where);
 }
 
 static int use_image(struct planner *p, const char *name, const struct platform *platform, struct plan_input *input,
@@ -126,7 +92,7 @@ static int find_outside(struct planner *p, const char *name, const struct platfo
 
 	*config = NULL;
 	if (named != SIZE_MAX) {
-		cleanup_free char *image = plan_named_image(where);
+		cleanup_free char *image = named_context_image(where);
 		if (image)
 			return use_image(p, image, platform, input, config, err);
 		*input = (struct plan_input){INPUT_NAMED, named};

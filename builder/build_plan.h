@@ -80,8 +80,4 @@ int plan_make(const struct plan_options *options, struct plan **plan, struct err
 void plan_free(struct plan *plan);
 CLEANUP_FOR(struct plan, plan_free)
 
-/* --build-context: "name=where" is an image when `where` says so ("docker-image://…", "docker://…", "oci-layout://…"):
- * then its name as acquire_image() takes it, newly allocated; otherwise NULL. */
-MUST_CHECK char *plan_named_image(const char *where);
-
 #endif

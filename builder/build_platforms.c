@@ -11,6 +11,7 @@
 #include "builder/build_scope.h"
 #include "builder/image_examine.h"
 #include "builder/manifest_list.h"
+#include "builder/named_context.h"
 #include "builder/shortname.h"
 #include "imagefmt/index.h"
 
@@ -135,12 +136,9 @@ static int read_image(struct workshop *w, const struct build_options *options, c
 
 static bool is_replaced(const struct build_options *options, const char *name)
 {
-	const struct strlist *contexts = options->named_contexts;
+	const char *where = NULL;
 
-	for (size_t i = 0; contexts && i < contexts->count; i++)
-		if (text_has_prefix(contexts->items[i], name) && contexts->items[i][strlen(name)] == '=')
-			return true;
-	return false;
+	return named_context_find(options->named_contexts, name, options->platform, &where) != SIZE_MAX;
 }
 
 /* The image that a stage is FROM, if it is one that says something; else *name stays NULL. */

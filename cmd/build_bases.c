@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "builder/acquire.h"
 #include "builder/build_scope.h"
+#include "builder/named_context.h"
 
 void build_bases_done(struct build_bases *bases)
 {
@@ -25,12 +26,9 @@ void build_bases_done(struct build_bases *bases)
 /* A directory or another image may stand in its place. */
 static bool is_replaced(const struct build_request *request, const char *name)
 {
-	const struct strlist *contexts = request->options.named_contexts;
+	const char *where = NULL;
 
-	for (size_t i = 0; contexts && i < contexts->count; i++)
-		if (text_has_prefix(contexts->items[i], name) && contexts->items[i][strlen(name)] == '=')
-			return true;
-	return false;
+	return named_context_find(request->options.named_contexts, name, request->options.platform, &where) != SIZE_MAX;
 }
 
 /* What FROM asks for, else what is built for. */

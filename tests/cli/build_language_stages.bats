@@ -3,15 +3,6 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 @test "scratch: nothing in it, PATH, the root as its directory" {
 	printf 'FROM scratch\nLABEL a=b\n' | dockerfile
 	build
@@ -240,6 +231,20 @@ setup() {
 		printf 'FROM busybox\nCOPY --from=files /f /f\nRUN test "$(cat /f)" = %s\n' "$other" | dockerfile
 		build --build-context files="$BATS_TEST_TMPDIR/all" --build-context "files::linux/${platform% *}=$BATS_TEST_TMPDIR/mine"
 	done
+}
+
+@test "--build-context: names are those of images, and scratch is never one" {
+	local name
+	mkdir "$BATS_TEST_TMPDIR/other" && echo other >"$BATS_TEST_TMPDIR/other/f"
+	for name in base docker.io/library/base base:latest library/base:latest; do
+		printf 'FROM docker.io/library/base\nCOPY one /\nFROM busybox\nCOPY --from=0 /f /f\nRUN test "$(cat /f)" = other\n' | dockerfile
+		build --pull=never --build-context "$name=$BATS_TEST_TMPDIR/other"
+	done
+	printf 'FROM docker.io/library/base:1\n' | dockerfile
+	refuses "base" --pull=never --build-context base="$BATS_TEST_TMPDIR/other"
+	printf 'FROM scratch\nLABEL a=b\n' | dockerfile
+	build --build-context scratch="$BATS_TEST_TMPDIR/other"
+	has_config 'image["rootfs"]["diff_ids"] == []'
 }
 
 @test "PATH of a base that has none is in the image" {
