@@ -101,6 +101,7 @@ static int list_load(int dir, struct buf *text, struct cursor *cursor, struct er
 struct level {
 	bool is_listed;	   /* the cursor goes through it */
 	bool is_unchanged; /* it has the entries that it had */
+	const char *last;  /* the name in the list that was passed last; NULL */
 	size_t length_at;  /* in the new list: where its length is to be written */
 	size_t inside_at;  /* and where what it counts starts */
 };
@@ -214,11 +215,24 @@ static const char *attributes_of(const char *state)
 	return at ? at : "";
 }
 
+/* What comes next in the list of the innermost directory. */
+static int peek_here(struct scan *scan, struct record *record, struct error **err)
+{
+	const struct level *level = innermost(scan);
+	int rc = peek(&scan->cursor, record, err);
+
+	/* Out of order it would be taken for something removed, or new. */
+	if (rc == 0 && record->kind != END[0] && level->last && strcmp(level->last, record->name) >= 0)
+		return damaged(err);
+	return rc;
+}
+
 /* What the list has and the tree has not. Below a directory that is gone nothing needs to be said. */
 static void pass_missing(struct scan *scan, const struct record *record, const char *above)
 {
-	const struct level *level = innermost(scan);
+	struct level *level = innermost(scan);
 
+	level->last = record->name;
 	/* Of a directory that is as it was only a part is visited. */
 	if (level->is_unchanged) {
 		put_as_it_was(scan, record);
@@ -238,12 +252,14 @@ static int find_listed(struct scan *scan, const struct tree_entry *entry, struct
 	if (!innermost(scan)->is_listed)
 		return 0;
 	for (;;) {
-		int rc = peek(&scan->cursor, record, err);
+		int rc = peek_here(scan, record, err);
 		if (rc < 0)
 			return rc;
 		int order = record->kind == END[0] ? 1 : strcmp(record->name, entry->name);
-		if (order == 0)
+		if (order == 0) {
+			innermost(scan)->last = record->name;
 			scan->cursor.at = record->kind == 'd' ? record->inside : record->behind;
+		}
 		if (order >= 0)
 			return order == 0;
 		if (!above)
@@ -380,7 +396,7 @@ static int leave(const struct tree_entry *entry, void *context, struct error **e
 	char length[LENGTH_DIGITS + 1];
 
 	while (level.is_listed) {
-		int rc = peek(&scan->cursor, &record, err);
+		int rc = peek_here(scan, &record, err);
 		if (rc < 0)
 			return rc;
 		if (record.kind == END[0])
