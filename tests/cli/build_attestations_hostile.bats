@@ -2,15 +2,6 @@
 load lib/common
 load lib/build
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 # with 'COMMANDS': a build with a bill of materials, of an image in which these were run.
 with() {
 	printf 'FROM busybox\nRUN mkdir -p /var/lib/dpkg/status.d /lib/apk/db; %s\n' "$1" >"$context/Dockerfile"

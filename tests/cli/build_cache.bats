@@ -2,15 +2,6 @@
 load lib/common
 load lib/build
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 # cached N: the last build took so many steps from the cache.
 cached() {
 	local count

@@ -2,15 +2,6 @@
 load lib/common
 load lib/build
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 # A step that adds a line to its cache and to the image.
 with_cache_mount() {
 	printf '%s\n' 'FROM busybox' 'ARG N' \

@@ -2,15 +2,6 @@
 load lib/common
 load lib/build
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 @test "scratch has a PATH and the root as its directory" {
 	dockerfile <<-'EOF'
 		FROM scratch

@@ -2,15 +2,6 @@
 load lib/common
 load lib/build
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 @test "files: to a name, into a directory, relative to WORKDIR" {
 	dockerfile <<-'EOF'
 		FROM busybox

@@ -2,15 +2,6 @@
 load lib/common
 load lib/build
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 # because TEXT: the last build said so of a step that it made. not_because TEXT: it did not.
 because() {
 	grep -qF "    not cached: $1" <<<"$stderr" || fail "no 'not cached: $1' in: $stderr"

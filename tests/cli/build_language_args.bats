@@ -3,15 +3,6 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 @test "global ARGs see each other, --build-arg wins in them" {
 	dockerfile <<-'EOF'
 		ARG A=1

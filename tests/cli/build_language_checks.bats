@@ -3,15 +3,6 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 # Lines of stdin "RULE: DOCKERFILE" (with \n): --check reports that rule, and it alone.
 finds_each() {
 	local line found

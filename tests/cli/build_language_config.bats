@@ -3,15 +3,6 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 # Lines of stdin: instructions (with \n) behind FROM busybox, and after " => " what must be true of the configuration.
 gives_each() {
 	local line

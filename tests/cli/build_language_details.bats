@@ -3,15 +3,6 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 @test "three escape characters do not continue" {
 	printf 'FROM busybox\nENV A=x\\\\\\\nENV B=1\n' | dockerfile
 	build

@@ -3,15 +3,6 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 @test "instructions that are none, with what was meant" {
 	refuses_each <<-'EOF'
 		RUNN true => unknown instruction: RUNN (did you mean RUN?)

@@ -3,15 +3,6 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 # runs_with 'MOUNT' 'COMMAND': succeeds behind FROM busybox and WORKDIR /w.
 runs_with() {
 	printf 'FROM busybox\nWORKDIR /w\nRUN --mount=%s %s\n' "$1" "$2" | dockerfile

@@ -3,15 +3,6 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 # in_run IMAGE-LINES: each line of stdin is a RUN that must succeed.
 runs_each() {
 	{

@@ -3,15 +3,6 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 @test "a byte order mark before the first line is dropped" {
 	printf '\xef\xbb\xbf# escape=`\nFROM busybox\nENV A=x\\y\n' | dockerfile
 	build

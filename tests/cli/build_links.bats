@@ -2,15 +2,6 @@
 load lib/common
 load lib/build
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 @test "a destination behind a link that leads nowhere is made where the link points, inside the image" {
 	dockerfile <<-'EOF'
 		FROM busybox

@@ -2,15 +2,6 @@
 load lib/common
 load lib/build
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 @test "a last line without an end does not run into what comes next" {
 	dockerfile <<-'EOF'
 		FROM busybox

@@ -2,15 +2,6 @@
 load lib/common
 load lib/build
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 @test "shell form, exec form, a command that fails or is not there" {
 	dockerfile <<-'EOF'
 		FROM busybox

@@ -2,15 +2,6 @@
 load lib/common
 load lib/build
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 @test "COPY --from a stage by name in any case, by number, by image" {
 	dockerfile <<-'EOF'
 		FROM busybox AS First

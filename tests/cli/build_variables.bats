@@ -2,15 +2,6 @@
 load lib/common
 load lib/build
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-}
-
 @test "a global ARG is seen by FROM, and by a stage that declares it" {
 	dockerfile <<-'EOF'
 		ARG BASE=busybox

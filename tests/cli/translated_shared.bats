@@ -133,3 +133,16 @@ t/open0
 t/.wh.open1
 t/.wh.open2" ] || fail "$output"
 }
+
+# The same store where there is a namespace and one id: there the kernel writes, and not the supervisor.
+@test "a root that shares files is its own where the step's kernel writes it" {
+	layers >"$BATS_TEST_TMPDIR/before"
+	ctr=$(cooper from shared)
+	cooper run "$ctr" -- sh -c 'echo first >>/t/open0'
+	unset COOPER_ISOLATION
+	run -0 unshare --map-root-user cooper run "$ctr" -- \
+		sh -c 'echo evil >>/t/open1; echo more >>/t/open0; cat /t/open0 /t/open1'
+	[[ $output == *first*more*evil* ]]
+	layers >"$BATS_TEST_TMPDIR/after"
+	diff "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
+}

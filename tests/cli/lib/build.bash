@@ -1,6 +1,16 @@
 # For stories of `cooper build`:  load lib/common; load lib/build
 # shellcheck shell=bash
 
+# A story that needs something else says so after the load.
+setup_file() {
+	common_setup_file
+	use_busybox
+}
+
+setup() {
+	make_context
+}
+
 # A context directory for each test, with a few files in it; the test stands in it.
 make_context() {
 	context=$BATS_TEST_TMPDIR/context
