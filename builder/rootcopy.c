@@ -308,10 +308,12 @@ static int own_all(int dir, const struct rootcopy_links *links, struct error **e
 int rootcopy_own(int dir, struct error **err)
 {
 	cleanup(rootcopy_links_done) struct rootcopy_links links = {0};
-	cleanup_close int mark = openat(dir, ROOTCOPY_OWN, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-	if (mark < 0)
-		return error_set_errno(err, "remember that the container's files are its own");
+	if (!is_to_be_own(dir)) {
+		cleanup_close int mark = openat(dir, ROOTCOPY_OWN, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (mark < 0)
+			return error_set_errno(err, "remember that the container's files are its own");
+	}
 	int rc = rootcopy_load_links(dir, &links, err);
 	if (rc <= 0)
 		return rc;

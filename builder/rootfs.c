@@ -137,10 +137,15 @@ static int use_copy(struct workshop *w, const struct container *c, struct rootfs
 
 	if (dir < 0)
 		return dir;
+	/* Where the step's kernel writes by itself nothing may be shared (the store of a translated root, used again
+	 * where there is one id and a namespace). */
+	int rc = workshop_is_translated(w) ? 0 : rootcopy_own(dir, err);
+	if (rc < 0)
+		return rc;
 	layers->mounted = fd_open_dir(dir, ROOTCOPY, err);
 	if (layers->mounted < 0)
 		return layers->mounted;
-	int rc = rootcopy_load_links(dir, &layers->shared, err);
+	rc = rootcopy_load_links(dir, &layers->shared, err);
 	if (rc < 0)
 		return rc;
 	/* Where a step has no memory of its own to make things in, they lie here. */
