@@ -42,20 +42,27 @@ static int ask_document(void *context, struct session *session, struct error **e
 	return docker_get_manifest(session, question->ref, question->want, question->answer, err);
 }
 
-int registry_get_manifest(struct registry_client *client, const struct reference *ref, const struct digest *want,
-			  struct buf *text, char **media_type, struct digest *digest, struct error **err)
+static int open_places(struct registry_client *client, enum registry_side side, const struct reference *ref,
+		       struct mirrors **mirrors, struct error **err)
+{
+	int rc = docker_check_reference(ref, err);
+
+	if (rc < 0)
+		return rc;
+	return side == REGISTRY_ITSELF ? mirrors_open_own(client, ref, "pull", mirrors, err)
+				       : mirrors_open(client, ref, "pull", mirrors, err);
+}
+
+int registry_get_manifest(struct registry_client *client, enum registry_side side, const struct reference *ref,
+			  const struct digest *want, struct buf *text, char **media_type, struct error **err)
 {
 	cleanup(mirrors_close) struct mirrors *mirrors = NULL;
 	cleanup(http_answer_done) struct http_answer answer = {0};
 	struct document_question question = {ref, want, &answer};
-	int rc = docker_check_reference(ref, err);
+	int rc = open_places(client, side, ref, &mirrors, err);
 
 	if (rc == 0)
-		rc = mirrors_open(client, ref, "pull", &mirrors, err);
-	if (rc == 0)
 		rc = mirrors_ask(mirrors, ask_document, &question, err);
-	if (rc == 0 && digest)
-		rc = digest_of(buf_str(&answer.body), answer.body.len, digest, err);
 	if (rc < 0) {
 		cleanup_free char *name = reference_format(ref);
 		return error_prefix(err, "manifest of %s", name);
@@ -154,17 +161,38 @@ int registry_put_manifest(struct registry_client *client, const struct reference
 
 /* ---- Referrers ---- */
 
-int registry_referrers(struct registry_client *client, const struct reference *ref, const char *artifact_type,
-		       struct image_index *index, struct error **err)
+struct referrers_question {
+	const struct digest *subject;
+	const char *artifact_type;
+	struct image_index *index;
+};
+
+static int ask_referrers(void *context, struct session *session, struct error **err)
 {
-	cleanup(session_free) struct session *session = NULL;
+	const struct referrers_question *question = context;
+	int rc = referrers_list(session, question->subject, question->artifact_type, question->index, err);
+
+	if (rc == 0 && question->index->manifest_count == 0)
+		return error_set(err, ENOENT, "nothing refers to it there");
+	return rc;
+}
+
+int registry_referrers(struct registry_client *client, enum registry_side side, const struct reference *ref,
+		       const char *artifact_type, struct image_index *index, struct error **err)
+{
+	cleanup(mirrors_close) struct mirrors *mirrors = NULL;
 	cleanup_free char *name = reference_format(ref);
+	struct referrers_question question = {&ref->digest, artifact_type, index};
 
 	if (digest_is_null(&ref->digest))
 		return error_set(err, EINVAL, "'%s' has no digest, which is what referrers refer to", name);
-	int rc = open_session(client, ref, "pull", &session, err);
+	int rc = open_places(client, side, ref, &mirrors, err);
 	if (rc == 0)
-		rc = referrers_list(session, &ref->digest, artifact_type, index, err);
+		rc = mirrors_ask(mirrors, ask_referrers, &question, err);
+	if (rc == -ENOENT) {
+		error_clear(err);
+		return 0;
+	}
 	return rc < 0 ? error_prefix(err, "referrers of %s", name) : 0;
 }
 

@@ -14,13 +14,16 @@
 #include "imagefmt/reference.h"
 #include "registry/client.h"
 
+/* Whom to ask for a document: as for pulls, its mirrors and then the registry; or the registry alone, of what is about
+ * to be changed there. */
+enum registry_side { REGISTRY_AND_MIRRORS, REGISTRY_ITSELF };
+
 /* ---- Documents and small blobs, in memory ---- */
 
 /* The bytes of a manifest or index: `want`, or (NULL) what ref's digest, tag or "latest" names. Checked against the
- * digest, at most MANIFEST_SIZE_MAX. Appends to `text`; *media_type (newly allocated, may become NULL) and *digest may
- * be NULL. */
-int registry_get_manifest(struct registry_client *client, const struct reference *ref, const struct digest *want,
-			  struct buf *text, char **media_type, struct digest *digest, struct error **err);
+ * digest, at most MANIFEST_SIZE_MAX. Appends to `text`; *media_type (newly allocated, may become NULL) may be NULL. */
+int registry_get_manifest(struct registry_client *client, enum registry_side side, const struct reference *ref,
+			  const struct digest *want, struct buf *text, char **media_type, struct error **err);
 /* A blob (a configuration, a signature) of at most `max` bytes, checked against size and digest. -EFBIG. */
 int registry_get_blob(struct registry_client *client, const struct reference *ref, const struct descriptor *blob,
 		      size_t max, struct buf *into, struct error **err);
@@ -36,9 +39,10 @@ int registry_put_manifest(struct registry_client *client, const struct reference
 /* ---- Referrers ---- */
 
 /* What refers to the manifest with ref's digest, through the API or, where there is none, the tag sha256-<hex>; of
- * `artifact_type` only unless that is NULL. Nothing at all is success with an empty index. */
-int registry_referrers(struct registry_client *client, const struct reference *ref, const char *artifact_type,
-		       struct image_index *index, struct error **err);
+ * `artifact_type` only unless that is NULL. A place that knows of nothing is no
+ * answer as long as there is another; nothing at all is success with an empty index. */
+int registry_referrers(struct registry_client *client, enum registry_side side, const struct reference *ref,
+		       const char *artifact_type, struct image_index *index, struct error **err);
 
 /* ---- Removal ---- */
 

@@ -35,6 +35,22 @@ int mirrors_open(struct registry_client *client, const struct reference *ref, co
 	return 0;
 }
 
+int mirrors_open_own(struct registry_client *client, const struct reference *ref, const char *actions,
+		     struct mirrors **mirrors, struct error **err)
+{
+	cleanup(session_free) struct session *session = NULL;
+	int rc = session_open(client, ref, actions, &session, err);
+
+	if (rc < 0)
+		return rc;
+	struct mirrors *made = mem_alloc(sizeof(*made));
+	made->sessions = mem_alloc(sizeof(struct session *));
+	made->sessions[0] = take_ptr(&session);
+	made->count = 1;
+	*mirrors = made;
+	return 0;
+}
+
 void mirrors_close(struct mirrors *mirrors)
 {
 	if (!mirrors)

@@ -10,6 +10,9 @@ struct mirrors;
 
 int mirrors_open(struct registry_client *client, const struct reference *ref, const char *actions,
 		 struct mirrors **mirrors, struct error **err);
+/* The registry alone: what is going to be changed is not looked up in a copy of it. */
+int mirrors_open_own(struct registry_client *client, const struct reference *ref, const char *actions,
+		     struct mirrors **mirrors, struct error **err);
 void mirrors_close(struct mirrors *mirrors);
 CLEANUP_FOR(struct mirrors, mirrors_close)
 

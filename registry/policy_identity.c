@@ -97,15 +97,27 @@ static bool matches(const struct policy_identity *identity, const struct referen
 	return false;
 }
 
+/* cosign's bundles name no image, only a digest. The default asks for a whole name, as it does of claims that have only
+ * half of one. "matchRepository" is what is written in policies for cosign's keys: it is content with a signature that
+ * says nothing of the tag; and whoever asks for an image by its digest cannot be given another repository's in its
+ * place, so that nothing is left that a name could tell. */
+static bool accepts_nameless(const struct policy_identity *identity, const struct reference *ref)
+{
+	return ref && !digest_is_null(&ref->digest) && identity->kind == IDENTITY_MATCH_REPOSITORY;
+}
+
 bool policy_identity_accepts(const struct policy_identity *identity, const struct reference *ref,
 			     const char *signed_name, char **why)
 {
 	cleanup(reference_done) struct reference named = {0};
 
-	if (parse_full(signed_name, &named) && matches(identity, ref, &named))
+	if (signed_name ? parse_full(signed_name, &named) && matches(identity, ref, &named)
+			: accepts_nameless(identity, ref))
 		return true;
 	if (!signed_name)
-		*why = mem_strdup("it names no image");
+		*why = mem_strdup(
+			"it names no image (such a one serves where signedIdentity is matchRepository and the "
+			"image is asked for by its digest)");
 	else if (!ref && identity->kind != IDENTITY_EXACT_REFERENCE && identity->kind != IDENTITY_EXACT_REPOSITORY)
 		*why = mem_printf("it is for '%s', and this image has no name to compare that with", signed_name);
 	else

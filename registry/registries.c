@@ -177,9 +177,18 @@ static int add_place(struct registry_places *places, const char *name, size_t ma
 	return 0;
 }
 
+/* "sha256-<hex>", ".sig" and the like behind it: signatures and referrers belong to a manifest, and are where it is. */
+static bool is_made_of_digest(const char *tag)
+{
+	static const char prefix[] = "sha256-";
+	size_t hex = strlen(prefix);
+
+	return tag && text_has_prefix(tag, prefix) && strspn(tag + hex, "0123456789abcdef") == 64;
+}
+
 static bool mirror_serves(const struct registry_mirror *mirror, const struct reference *ref)
 {
-	bool by_digest = !digest_is_null(&ref->digest);
+	bool by_digest = !digest_is_null(&ref->digest) || is_made_of_digest(ref->tag);
 
 	return mirror->use == MIRROR_ALL || (mirror->use == MIRROR_DIGEST_ONLY) == by_digest;
 }

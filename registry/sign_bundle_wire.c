@@ -21,15 +21,14 @@ static void repository_at(const struct reference *ref, const struct digest *dige
 		place->digest = *digest;
 }
 
-static int fetch_one(struct registry_client *client, const struct reference *subject, const struct descriptor *entry,
-		     struct signature_list *list, struct error **err)
+static int fetch_one(struct registry_client *client, enum registry_side side, const struct reference *subject,
+		     const struct descriptor *entry, struct signature_list *list, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
 	cleanup(manifest_done) struct manifest m = {0};
 	char name[DIGEST_TEXT_SIZE];
 	enum manifest_kind kind;
-	int rc = registry_get_manifest(client, subject, &entry->digest, &text, /* media_type */ NULL,
-				       /* digest */ NULL, err);
+	int rc = registry_get_manifest(client, side, subject, &entry->digest, &text, /* media_type */ NULL, err);
 
 	digest_format(&entry->digest, name);
 	if (rc == 0)
@@ -50,19 +49,25 @@ static int fetch_one(struct registry_client *client, const struct reference *sub
 	return rc;
 }
 
-int sign_bundle_fetch(struct registry_client *client, const struct reference *ref, const struct digest *manifest,
-		      struct signature_list *list, struct error **err)
+static int fetch_from(struct registry_client *client, enum registry_side side, const struct reference *ref,
+		      const struct digest *manifest, struct signature_list *list, struct error **err)
 {
 	cleanup(image_index_done) struct image_index index = {0};
 	cleanup(reference_done) struct reference subject = {0};
 
 	repository_at(ref, manifest, &subject);
-	int rc = registry_referrers(client, &subject, BUNDLE_TYPE, &index, err);
+	int rc = registry_referrers(client, side, &subject, BUNDLE_TYPE, &index, err);
 	/* Who lists them may list any number, with nothing behind them. */
 	size_t count = index.manifest_count < SIGNATURES_MAX ? index.manifest_count : SIGNATURES_MAX;
 	for (size_t i = 0; i < count && rc == 0 && signature_list_room(list) > 0; i++)
-		rc = fetch_one(client, &subject, &index.manifests[i], list, err);
+		rc = fetch_one(client, side, &subject, &index.manifests[i], list, err);
 	return rc < 0 ? error_prefix(err, "what refers to the manifest") : 0;
+}
+
+int sign_bundle_fetch(struct registry_client *client, const struct reference *ref, const struct digest *manifest,
+		      struct signature_list *list, struct error **err)
+{
+	return fetch_from(client, REGISTRY_AND_MIRRORS, ref, manifest, list, err);
 }
 
 /* ---- attaching ---- */
@@ -117,7 +122,7 @@ int sign_bundle_push(struct registry_client *client, const struct reference *ref
 	cleanup(reference_done) struct reference place = {0};
 	cleanup(manifest_done) struct manifest m = {0};
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
-	int rc = sign_bundle_fetch(client, ref, &subject->digest, &there, err);
+	int rc = fetch_from(client, REGISTRY_ITSELF, ref, &subject->digest, &there, err);
 
 	if (rc < 0 || is_signed(&there, signature, key))
 		return rc;

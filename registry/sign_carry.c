@@ -48,7 +48,8 @@ static int find_artifacts(const struct signature_origin *from, const struct dige
 	cleanup(reference_done) struct reference subject = {0};
 
 	repository_of(&from->location->ref, manifest, &subject);
-	int rc = registry_referrers(from->client, &subject, /* artifact_type */ NULL, &index, err);
+	int rc =
+		registry_referrers(from->client, REGISTRY_AND_MIRRORS, &subject, /* artifact_type */ NULL, &index, err);
 	for (size_t i = 0; rc == 0 && i < index.manifest_count && found->manifest_count < SIGNATURES_MAX; i++)
 		if (is_signature_type(index.manifests[i].artifact_type))
 			image_index_append(found, &index.manifests[i]);
@@ -148,7 +149,7 @@ static int put_artifact(const struct signature_origin *from, const struct descri
 
 	repository_of(&from->location->ref, /* manifest */ NULL, &here);
 	repository_of(to->ref, /* manifest */ NULL, &there);
-	int rc = registry_get_manifest(from->client, &here, &artifact->digest, &text, &media_type, /* digest */ NULL,
+	int rc = registry_get_manifest(from->client, REGISTRY_AND_MIRRORS, &here, &artifact->digest, &text, &media_type,
 				       err);
 	if (rc == 0)
 		rc = manifest_parse(buf_str(&text), text.len, digest_format(&artifact->digest, name), &m, err);

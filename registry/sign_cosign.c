@@ -47,13 +47,13 @@ static void signature_place(const struct reference *ref, const struct digest *ma
 }
 
 /* -ENOENT when there is none. */
-static int get_image(struct registry_client *client, const struct reference *place, struct manifest *m,
-		     struct error **err)
+static int get_image(struct registry_client *client, enum registry_side side, const struct reference *place,
+		     struct manifest *m, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
 	cleanup_free char *media_type = NULL;
 	enum manifest_kind kind;
-	int rc = registry_get_manifest(client, place, /* want */ NULL, &text, &media_type, /* digest */ NULL, err);
+	int rc = registry_get_manifest(client, side, place, /* want */ NULL, &text, &media_type, err);
 
 	if (rc == 0)
 		rc = manifest_kind(buf_str(&text), text.len, media_type, &kind, err);
@@ -95,7 +95,7 @@ int cosign_fetch(struct registry_client *client, const struct reference *ref, co
 	cleanup_error struct error *why = NULL;
 
 	signature_place(ref, manifest, &place);
-	int rc = get_image(client, &place, &m, &why);
+	int rc = get_image(client, REGISTRY_AND_MIRRORS, &place, &m, &why);
 	if (rc == -ENOENT)
 		return 0;
 	if (rc < 0)
@@ -172,7 +172,7 @@ int cosign_push(struct registry_client *client, const struct reference *ref, con
 	cleanup_error struct error *why = NULL;
 
 	signature_place(ref, manifest, &place);
-	int rc = get_image(client, &place, &m, &why);
+	int rc = get_image(client, REGISTRY_ITSELF, &place, &m, &why);
 	if (rc < 0 && rc != -ENOENT)
 		return error_set(err, -rc, "signatures under the tag %s: %s", place.tag, error_message(why));
 	if (rc == 0)

@@ -211,8 +211,7 @@ static int collect_attachments(const struct trust_subject *subject, enum attachm
 		return place == ATTACHED_LEGACY ? collect_files(subject, list, err) : 0;
 	if (place == ATTACHED_BUNDLES)
 		return sign_bundle_fetch(subject->client, ref, &subject->digest, list, err);
-	int rc = check_attachments_use(subject, err);
-	return rc < 0 ? rc : cosign_fetch(subject->client, ref, &subject->digest, list, err);
+	return cosign_fetch(subject->client, ref, &subject->digest, list, err);
 }
 
 /* The claim of a signature by this key; -EKEYREJECTED or -EINVAL when it is not by this key, or makes none. */
@@ -266,11 +265,28 @@ int trust_check_sigstore(const struct policy_requirement *requirement, const str
 {
 	cleanup(public_keys_done) struct public_keys keys = {0};
 	struct refusals refusals = {0};
+	cleanup_error struct error *failure = NULL; /* of the first place that could not be looked at */
+	int failed = 0;
 	bool good = false;
 
 	int rc = load_keys(requirement, &keys, err);
-	for (int place = 0; place < ATTACHMENT_PLACES && rc == 0 && !good; place++)
-		rc = check_place(requirement, subject, &keys, place, &refusals, &good, err);
+	if (rc == 0 && subject->location->transport == TRANSPORT_DOCKER)
+		rc = check_attachments_use(subject, err);
+	for (int place = 0; place < ATTACHMENT_PLACES && rc == 0 && !good; place++) {
+		struct error *error = NULL;
+		int one = check_place(requirement, subject, &keys, place, &refusals, &good, &error);
+		if (one < 0 && failed == 0) {
+			failed = one;
+			failure = take_ptr(&error);
+		}
+		error_free(error);
+	}
+	/* Not to know whether there is a signature is no consent; but one good signature is enough. */
+	if (rc == 0 && !good && failed < 0) {
+		rc = failed;
+		if (err)
+			*err = take_ptr(&failure);
+	}
 	if (rc == 0 && !good)
 		rc = no_signature(&refusals, err);
 	strlist_done(&refusals.reasons);

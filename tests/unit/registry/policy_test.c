@@ -220,6 +220,22 @@ static void match_repository_looks_at_the_repository_alone(void **state)
 	assert_false(accepts(&identity, "q.io/x:1", "r.io/x:1"));
 }
 
+static void a_signature_without_a_name_serves_digests_where_repositories_match(void **state)
+{
+	const struct policy_identity repository = {.kind = IDENTITY_MATCH_REPOSITORY};
+	const struct policy_identity standard = {.kind = IDENTITY_MATCH_REPO_DIGEST_OR_EXACT};
+	char all[] = "q.io/x";
+	const struct policy_identity given = {.kind = IDENTITY_EXACT_REPOSITORY, .name = all};
+
+	assert_true(accepts(&repository, "q.io/x" DIGEST_A, NULL));
+	assert_true(accepts(&repository, "q.io/x:1" DIGEST_A, NULL));
+	assert_false(accepts(&repository, "q.io/x:1", NULL));
+	assert_false(accepts(&repository, NULL, NULL));
+	assert_false(accepts(&repository, "q.io/x" DIGEST_A, "Not A Name"));
+	assert_false(accepts(&standard, "q.io/x" DIGEST_A, NULL));
+	assert_false(accepts(&given, "q.io/x" DIGEST_A, NULL));
+}
+
 static void exact_kinds_compare_with_the_policy_and_not_with_the_image(void **state)
 {
 	char one[] = "q.io/x:1", all[] = "q.io/x";
@@ -258,6 +274,7 @@ int main(void)
 		cmocka_unit_test(match_exact_wants_the_same_name),
 		cmocka_unit_test(the_default_forgives_the_tag_to_a_digest),
 		cmocka_unit_test(match_repository_looks_at_the_repository_alone),
+		cmocka_unit_test(a_signature_without_a_name_serves_digests_where_repositories_match),
 		cmocka_unit_test(exact_kinds_compare_with_the_policy_and_not_with_the_image),
 		cmocka_unit_test(remapping_ends_at_a_component),
 	};
