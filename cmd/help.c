@@ -9,7 +9,40 @@
 #include "base/buf.h"
 #include "cmd/command.h"
 
-enum { OPTION_COLUMN = 32 };
+enum { OPTION_COLUMN = 34, LINE_COLUMNS = 100 };
+
+/* Columns on a terminal: as many as characters, of which texts here have none that is wide. */
+static int columns_of(const char *text, size_t size)
+{
+	int columns = 0;
+	for (size_t i = 0; i < size; i++)
+		columns += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return columns;
+}
+
+/* Paragraphs in lines that begin at column `indent`, where the first one is already. */
+static void print_wrapped(const char *text, int indent)
+{
+	int at = indent;
+	while (*text) {
+		size_t size = strcspn(text, " \n");
+		int columns = columns_of(text, size);
+		bool is_first = at == indent;
+		if (!is_first && at + 1 + columns > LINE_COLUMNS) {
+			printf("\n%*s", indent, "");
+			at = indent;
+		} else if (!is_first) {
+			at += printf(" ");
+		}
+		printf("%.*s", (int)size, text);
+		at += columns;
+		text += size;
+		text += strspn(text, " ");
+		for (; *text == '\n'; text++, at = indent)
+			printf("\n");
+	}
+	printf("\n");
+}
 
 /* "-q, --quiet", "    --creds USER[:PASSWORD]", "    --pull[=POLICY]". */
 static char *option_label(const struct option_spec *row)
@@ -33,9 +66,10 @@ static void print_group(const struct option_group *group)
 		if (!group->rows[i].help)
 			continue;
 		cleanup_free char *label = option_label(&group->rows[i]);
-		bool fits = strlen(label) < OPTION_COLUMN;
-		printf("  %-*s%s%*s%s\n", OPTION_COLUMN, label, fits ? "" : "\n", fits ? 0 : OPTION_COLUMN + 2, "",
-		       group->rows[i].help);
+		int end = 2 + columns_of(label, strlen(label));
+		bool fits = end < OPTION_COLUMN;
+		printf("  %s%s%*s", label, fits ? "" : "\n", fits ? OPTION_COLUMN - end : OPTION_COLUMN, "");
+		print_wrapped(group->rows[i].help, OPTION_COLUMN);
 	}
 }
 
@@ -87,8 +121,10 @@ void help_print_command(const struct command *command)
 			printf("%s%s", i ? ", " : "", command->aliases[i]);
 		printf("\n");
 	}
-	if (command->description)
-		printf("\n%s\n", command->description);
+	if (command->description) {
+		printf("\n");
+		print_wrapped(command->description, /* indent */ 0);
+	}
 	if (command->commands)
 		print_commands(command->commands);
 	print_options(command->options, "Options");

@@ -21,6 +21,22 @@ load lib/common
 	done
 }
 
+@test "help fits on a terminal, and its columns stand below each other" {
+	for command in build push run "image copy" "manifest add"; do
+		# shellcheck disable=SC2086
+		run -0 cooper $command --help
+		# What is to be typed stays in one line.
+		run -0 python3 -c 'import sys
+text = sys.argv[1].split("\nExamples:")[0].splitlines()
+long = [line for line in text if len(line) > 100 and not line.startswith("Usage:")]
+assert not long, long' "$output"
+	done
+	# Also behind what is one character, but several bytes.
+	run -0 cooper build --help
+	[[ $output == *$'\n      --mount type=TYPE,…         a mount for every RUN\n'* ]]
+	[[ $output == *$'\n      --target STAGE              build this stage'* ]]
+}
+
 @test "version has Buildah's form" {
 	run cooper --version
 	assert_succeeds
