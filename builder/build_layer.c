@@ -21,9 +21,11 @@
 #include "builder/records.h"
 #include "builder/rootcopy.h"
 #include "imagefmt/layer.h"
+#include "imagefmt/layerroot.h"
 #include "imagefmt/pack.h"
 
 #define MADE "commit" /* as commit_journal.c calls it: what is in it is on its way to the layers */
+#define NEXT "next"   /* upper of the next step */
 
 /* ---- the container --------------------------------------------------------------------------------------------------
  */
@@ -140,7 +142,17 @@ static int finish(struct build *build, struct stage_run *run, int upper, struct 
 	return rc < 0 ? rc : records_save_owners(build->w, &run->c, &records.owners, err);
 }
 
-/* Moves it to its place among the layers, and makes an empty one. */
+/* An empty one for the next step, whose root is what it is in this one: before that is put in order, and says no more
+ * of it than its tar would. */
+static int make_next(int dir, int upper, struct error **err)
+{
+	if (mkdirat(dir, NEXT, 0755) < 0)
+		return error_set_errno(err, "make the container's directory");
+	cleanup_close int next = fd_open_dir(dir, NEXT, err);
+	return next < 0 ? next : layer_root_copy(next, upper, err);
+}
+
+/* Moves it to its place among the layers. */
 static int move(struct build *build, struct stage_run *run, const struct pack_result *packed, struct error **err)
 {
 	int dir = run->dir;
@@ -150,18 +162,9 @@ static int move(struct build *build, struct stage_run *run, const struct pack_re
 	if (renameat(dir, OWNER_TABLE_FILE, dir, MADE "/" OWNER_TABLE_FILE) < 0 && errno != ENOENT)
 		return error_set_errno(err, "take the step's records");
 	int rc = layer_adopt_prepared(workshop_store(build->w), dir, MADE, packed, err);
-	if (rc < 0)
-		return rc;
-	/* It stands on the layer that this one has become, which the container's configuration does not have yet. */
-	size_t count = run->c.config.diff_id_count;
-	cleanup_free struct digest *diff_ids = mem_grow(NULL, count + 1, sizeof(*diff_ids));
-	if (count)
-		memcpy(diff_ids, run->c.config.diff_ids, count * sizeof(*diff_ids));
-	diff_ids[count] = packed->diff_id;
-	struct container above = run->c;
-	above.config.diff_ids = diff_ids;
-	above.config.diff_id_count = count + 1;
-	return container_make_upper(build->w, dir, &above, err);
+	if (rc >= 0 && renameat(dir, NEXT, dir, "upper") < 0)
+		rc = error_set_errno(err, "make the container's directory");
+	return rc;
 }
 
 int build_layer_end(struct build *build, struct stage_run *run, struct build_record *record, struct error **err)
@@ -176,7 +179,9 @@ int build_layer_end(struct build *build, struct stage_run *run, struct build_rec
 	cleanup_close int upper = fd_open_dir(run->dir, "upper", err);
 	if (upper < 0)
 		return upper;
-	rc = finish(build, run, upper, &packed, err);
+	rc = make_next(run->dir, upper, err);
+	if (rc >= 0)
+		rc = finish(build, run, upper, &packed, err);
 	if (rc >= 0)
 		rc = move(build, run, &packed, err);
 	if (rc >= 0 && is_copy)

@@ -146,14 +146,11 @@ static int seen_root(const int *lowers, size_t count)
 
 /* ---- the doors ---- */
 
-int layer_root_inherit(int upper, const int *lowers, size_t count, struct error **err)
+int layer_root_copy(int upper, int from, struct error **err)
 {
 	struct owner_record record;
 	struct stat st;
-	int from = seen_root(lowers, count);
 
-	if (from < 0)
-		return 0;
 	if (fstat(from, &st) < 0)
 		return error_set_errno(err, "stat the layer's root");
 	/* The owner first: chown(2) clears bits of the mode. */
@@ -165,6 +162,13 @@ int layer_root_inherit(int upper, const int *lowers, size_t count, struct error 
 			return rc;
 	}
 	return for_each_xattr(from, copy_xattr, &upper, err);
+}
+
+int layer_root_inherit(int upper, const int *lowers, size_t count, struct error **err)
+{
+	int from = seen_root(lowers, count);
+
+	return from < 0 ? 0 : layer_root_copy(upper, from, err);
 }
 
 int layer_root_settle(int upper, const int *lowers, size_t count, struct error **err)

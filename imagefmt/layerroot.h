@@ -20,6 +20,8 @@ int layer_root_say(int tree, struct error **err);
 bool layer_root_is_plain(const char *path);
 /* Gives a new upper directory the mode, owner and attributes that the root of these layers (topmost first) has. */
 int layer_root_inherit(int upper, const int *lowers, size_t count, struct error **err);
+/* The same from one directory, which has them: the root of the upper directory before. */
+int layer_root_copy(int upper, int from, struct error **err);
 /* A finished upper directory says something of its root when that is not what the layers below it make of it. */
 int layer_root_settle(int upper, const int *lowers, size_t count, struct error **err);
 

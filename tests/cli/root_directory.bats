@@ -105,3 +105,30 @@ top_layer() {
 	run top_layer built
 	assert_output_is 'x 644 0:0'
 }
+
+@test "build: / stays what a step has made of it, also over layers that are there from elsewhere" {
+	mkdir -p "$BATS_TEST_TMPDIR/ctx"
+	cat >"$BATS_TEST_TMPDIR/ctx/Dockerfile" <<-'EOF'
+		FROM busybox AS plain
+		RUN touch -d @1000000000 /same && touch -d @1000000000 /
+		RUN echo 1 >/after
+		FROM busybox AS changed
+		RUN chmod 1711 / && chown 5:6 /
+		RUN touch -d @1000000000 /same && touch -d @1000000000 /
+		RUN echo 1 >/after && stat -c %a:%u:%g / >/seen
+		COPY Dockerfile /
+	EOF
+	export SOURCE_DATE_EPOCH=1000000000
+	cooper build -q -t plain --target plain "$BATS_TEST_TMPDIR/ctx"
+	cooper build -q -t changed "$BATS_TEST_TMPDIR/ctx"
+	[ "$(root_of plain)" = 755:0:0 ]
+	[ "$(root_of changed)" = 1711:5:6 ]
+	ctr=$(cooper from changed)
+	[ "$(cooper run "$ctr" cat /seen)" = 1711:5:6 ]
+	cooper rm "$ctr"
+	# The layer is one and the same.
+	python3 -c 'import json, subprocess, sys
+def layers(name):
+    return json.loads(json.loads(subprocess.check_output(["cooper", "inspect", "--type", "image", name]))["Config"])["rootfs"]["diff_ids"]
+assert layers("plain")[-2] in layers("changed")[-4:], (layers("plain"), layers("changed"))'
+}
