@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "builder/container_base.h"
 #include "builder/container_state.h"
 #include "imagefmt/blob.h"
 
@@ -21,12 +22,23 @@ void new_image_done(struct new_image *image)
 
 int container_copy(const struct container *from, struct container *to, struct error **err)
 {
+	cleanup(container_done) struct container copy = {0};
+	cleanup(buf_done) struct buf text = BUF_INIT(CONTAINER_BASE_SIZE_MAX);
 	cleanup_json json_t *root = NULL;
-	int rc = container_state_format(from, &root, err);
+	cleanup_free char *base = NULL;
+	int rc = container_state_format(from, /* base */ "", &root, err);
 
+	if (rc == 0)
+		rc = container_state_parse(root, "container", &copy, &base, err);
+	container_base_format(from, &text);
+	if (rc == 0)
+		rc = container_base_parse(&text, "container", &copy, err);
 	if (rc < 0)
 		return rc;
-	return container_state_parse(root, "container", to, err);
+	container_base_copy(from->base, copy.base);
+	*to = copy;
+	copy = (struct container){0};
+	return 0;
 }
 
 /* ---- the container's next state ---- */

@@ -25,6 +25,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/tree.h"
+#include "builder/container_base.h"
 #include "builder/container_internal.h"
 #include "builder/container_state.h"
 #include "imagefmt/jsondigest.h"
@@ -68,9 +69,13 @@ static int journal_save(int dir, const struct container *next, const struct dige
 	cleanup_json json_t *root = json_object();
 	cleanup(buf_done) struct buf text = BUF_INIT(CONTAINER_STATE_SIZE_MAX);
 	char digest[DIGEST_TEXT_SIZE];
+	cleanup_free char *base = NULL;
 	json_t *state = NULL;
 
-	int rc = container_state_format(next, &state, err);
+	/* The file that the state names is there first; taken back, it goes with the next save. */
+	int rc = container_base_save(dir, next, &base, err);
+	if (rc == 0)
+		rc = container_state_format(next, base, &state, err);
 	if (rc < 0)
 		return rc;
 	json_set_take(root, "state", state);
@@ -105,6 +110,7 @@ static int load_image(const struct json_place *at, struct journal *journal, stru
 static int journal_load(int dir, struct journal *journal, struct error **err)
 {
 	cleanup_json json_t *root = NULL;
+	cleanup_free char *base = NULL;
 	int rc = json_load_at(dir, JOURNAL, CONTAINER_STATE_SIZE_MAX, &root, err);
 
 	if (rc < 0)
@@ -113,7 +119,11 @@ static int journal_load(int dir, struct journal *journal, struct error **err)
 	struct json_place state = json_field(&at, "state");
 	rc = json_require(&state, err);
 	if (rc >= 0)
-		rc = container_state_parse(state.value, JOURNAL, &journal->next, err);
+		rc = container_state_parse(state.value, JOURNAL, &journal->next, &base, err);
+	if (rc >= 0 && base)
+		rc = container_base_load(dir, ".", base, &journal->next, err);
+	if (rc >= 0)
+		journal->next.base->has_others = true;
 	if (rc >= 0)
 		rc = json_require_digest(json_field(&at, "diffID"), &journal->diff_id, err);
 	struct json_place manifest = json_field(&at, "manifest");

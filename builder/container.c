@@ -20,6 +20,7 @@
 #include "base/parse.h"
 #include "base/tree.h"
 #include "builder/cache_records.h"
+#include "builder/container_base.h"
 #include "builder/container_internal.h"
 #include "builder/container_name.h"
 #include "builder/container_state.h"
@@ -55,14 +56,20 @@ static int write_state(int dirfd, const struct container *c, struct error **err)
 {
 	cleanup_json json_t *root = NULL;
 	cleanup(buf_done) struct buf text = BUF_INIT(CONTAINER_STATE_SIZE_MAX);
-	int rc = container_state_format(c, &root, err);
+	cleanup_free char *base = NULL;
+	int rc = container_base_save(dirfd, c, &base, err);
 
+	if (rc == 0)
+		rc = container_state_format(c, base, &root, err);
 	if (rc < 0)
 		return rc;
 	json_format(root, &text);
 	if (text.overflow)
 		return error_set(err, EFBIG, "the state of container '%s' is too large", c->name);
-	return atomic_file_write(dirfd, STATE, 0600, text.data, text.len, ATOMIC_FILE_SYNC, err);
+	rc = atomic_file_write(dirfd, STATE, 0600, text.data, text.len, ATOMIC_FILE_SYNC, err);
+	if (rc == 0 && (!c->base || c->base->has_others))
+		container_base_tidy(dirfd, c, base);
+	return rc;
 }
 
 int container_save(struct workshop *w, const struct container *c, struct error **err)
@@ -75,19 +82,46 @@ int container_save(struct workshop *w, const struct container *c, struct error *
 	return rc < 0 ? error_prefix(err, "save container '%s'", c->name) : rc;
 }
 
-static int load(struct workshop *w, const char *id, struct container *c, struct error **err)
+static int load_once(int containers, const char *id, struct container *c, struct error **err)
 {
 	cleanup_free char *path = mem_printf("%s/" STATE, id);
 	cleanup_free char *what = mem_printf("container %.12s", id);
+	cleanup_free char *base = NULL;
 	cleanup_json json_t *root = NULL;
-	int containers = store_folder(workshop_store(w), STORE_CONTAINERS, err);
-
-	if (containers < 0)
-		return containers;
+	cleanup(container_done) struct container read = {0};
 	int rc = json_load_at(containers, path, CONTAINER_STATE_SIZE_MAX, &root, err);
+
+	if (rc == 0)
+		rc = container_state_parse(root, what, &read, &base, err);
 	if (rc < 0)
 		return rc;
-	return container_state_parse(root, what, c, err);
+	rc = base ? container_base_load(containers, id, base, &read, err) : 0;
+	if (rc == -ENOENT)
+		return -EAGAIN;
+	if (rc < 0)
+		return rc;
+	*c = read;
+	read = (struct container){0};
+	return 0;
+}
+
+#define LOAD_TRIES 100
+
+static int load(struct workshop *w, const char *id, struct container *c, struct error **err)
+{
+	int containers = store_folder(workshop_store(w), STORE_CONTAINERS, err);
+	int rc = containers < 0 ? containers : -EAGAIN;
+
+	/* Who holds no lock may find that the state has changed, and the file that it names is gone. */
+	for (int i = 0; i < LOAD_TRIES && rc == -EAGAIN; i++) {
+		cleanup_error struct error *why = NULL;
+		rc = load_once(containers, id, c, &why);
+		if (rc < 0 && rc != -EAGAIN && err)
+			*err = take_ptr(&why);
+	}
+	if (rc == -EAGAIN)
+		return error_set(err, EIO, "container %.12s: its file of layers is gone", id);
+	return rc;
 }
 
 /* ---- making ---- */

@@ -2,6 +2,7 @@
  * Working containers. The container's layers are those of its configuration's diff_ids, plus `upper`.
  *
  *	containers/<id>/state.json	what struct container holds
+ *	containers/<id>/base-<random>	of that, the layers and their history (container_base.h)
  *	containers/<id>/upper		the directory that collects changes
  *	containers/<id>/scratch		work directories of overlayfs
  *	containers/<id>/merged		where it is mounted, and `mounted`: by which session (rootfs.h)
@@ -34,8 +35,9 @@ struct container {
 	char *history_comment;
 	struct history *pending; /* --add-history: entries since the last commit */
 	size_t pending_count;
-	struct digest last_commit; /* id of the image that its last commit made; null before the first */
-	struct settings settings;  /* what `from` was told for later runs */
+	struct digest last_commit;   /* id of the image that its last commit made; null before the first */
+	struct settings settings;    /* what `from` was told for later runs */
+	struct container_base *base; /* its file of layers and history (container_base.h); NULL before it is on disk */
 };
 
 void container_done(struct container *c);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "builder/container_base.h"
 #include "imagefmt/jsondigest.h"
 
 void container_done(struct container *c)
@@ -24,6 +25,7 @@ void container_done(struct container *c)
 		history_done(&c->pending[i]);
 	free(c->pending);
 	settings_done(&c->settings);
+	container_base_free(c->base);
 	*c = (struct container){0};
 }
 
@@ -62,17 +64,20 @@ static json_t *format_pending(const struct container *c)
 	return list;
 }
 
-int container_state_format(const struct container *c, json_t **root, struct error **err)
+int container_state_format(const struct container *c, const char *base, json_t **root, struct error **err)
 {
 	cleanup_json json_t *object = json_object();
 	cleanup(buf_done) struct buf config = BUF_INIT(CONFIG_SIZE_MAX);
+	struct image_config small = c->config; /* borrows */
 	json_t *value = NULL;
 
-	image_config_format(&c->config, FORMAT_DOCKER, &config);
+	small.diff_id_count = small.history_count = 0;
+	image_config_format(&small, FORMAT_DOCKER, &config);
 	int rc = json_parse(buf_str(&config), config.len, "configuration", &value, err);
 	if (rc < 0)
 		return error_prefix(err, "container '%s'", c->name);
-	json_set_take(object, "config", value);
+	/* Not "config": earlier versions would take it for a container without layers. */
+	json_set_take(object, "configuration", value);
 	json_set_string(object, "id", c->id);
 	set_text(object, "name", c->name);
 	json_set_i64(object, "created", c->created);
@@ -80,10 +85,9 @@ int container_state_format(const struct container *c, json_t **root, struct erro
 	set_text(object, "imageName", c->image_name);
 	set_digest(object, "imageID", &c->image_id);
 	set_digest(object, "imageDigest", &c->image_digest);
-	set_text(object, "imageManifest", c->image_manifest);
+	json_set_string(object, "base", base);
 	json_set_string(object, "format", c->format == FORMAT_DOCKER ? "docker" : "oci");
 	json_set_strlist_opt(object, "annotations", &c->annotations);
-	json_set_strlist_opt(object, "layerTypes", &c->layer_types);
 	set_text(object, "createdBy", c->created_by);
 	set_text(object, "historyComment", c->history_comment);
 	if (c->pending_count)
@@ -162,14 +166,17 @@ static int parse_names(const struct json_place *root, struct container *c, struc
 	return rc;
 }
 
-int container_state_parse(const json_t *root, const char *what, struct container *c, struct error **err)
+int container_state_parse(const json_t *root, const char *what, struct container *c, char **base, struct error **err)
 {
 	cleanup(container_done) struct container read = {0};
+	cleanup_free char *base_name = NULL;
 	struct json_place at = json_root(what, root);
-	struct json_place config = json_field(&at, "config");
+	struct json_place config = json_field(&at, "configuration");
 	struct json_place pending = json_field(&at, "pendingHistory");
 	struct json_place settings = json_field(&at, "settings");
 
+	if (!json_is_present(&config))
+		config = json_field(&at, "config");
 	int rc = parse_names(&at, &read, err);
 	if (rc >= 0)
 		rc = json_get_i64(json_field(&at, "created"), &read.created, err);
@@ -191,12 +198,16 @@ int container_state_parse(const json_t *root, const char *what, struct container
 		rc = json_get_digest(json_field(&at, "lastCommit"), &read.last_commit, err);
 	if (rc >= 0)
 		rc = settings_from_json(&settings, &read.settings, err);
+	if (rc >= 0)
+		rc = json_get_string(json_field(&at, "base"), &base_name, err);
 	if (rc < 0)
 		return rc;
+	*base = take_ptr(&base_name);
 	if (!read.image_name)
 		read.image_name = mem_strdup("");
 	if (!read.image_manifest)
 		read.image_manifest = mem_strdup("");
+	read.base = mem_alloc(sizeof(*read.base));
 	*c = read;
 	read = (struct container){0};
 	return 0;
