@@ -15,17 +15,27 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+/* A file that was seen to have no record (emul_records.c). */
+struct plain_file {
+	uint64_t ino; /* 0: none */
+	uint32_t dev_major, dev_minor;
+	int64_t ctime_s;
+	uint32_t ctime_ns;
+};
+#define PLAIN_FILES 2048 /* a power of two */
+
 struct emulation {
 	struct emulation_options options;
 	struct supervisor supervisor;
-	struct tasks *tasks;	 /* NULL: ids are not emulated */
-	pid_t first;		 /* process of the step */
-	int root;		 /* of the step, O_PATH; -1: it is looked up for each call */
-	uint64_t root_mount;	 /* its mount's id; 0: unknown */
-	bool shares_pids;	 /* the step's numbers of processes are ours */
-	bool roots_differ;	 /* somebody has changed his root: it is looked up for each call */
-	struct owner_table kept; /* records that end with the step: of what is mounted in its root */
-	struct owner_table none; /* for options.owners when the caller gives none */
+	struct tasks *tasks;	  /* NULL: ids are not emulated */
+	pid_t first;		  /* process of the step */
+	int root;		  /* of the step, O_PATH; -1: it is looked up for each call */
+	uint64_t root_mount;	  /* its mount's id; 0: unknown */
+	bool shares_pids;	  /* the step's numbers of processes are ours */
+	bool roots_differ;	  /* somebody has changed his root: it is looked up for each call */
+	struct owner_table kept;  /* records that end with the step: of what is mounted in its root */
+	struct owner_table none;  /* for options.owners when the caller gives none */
+	struct plain_file *plain; /* by inode number, PLAIN_FILES of them; NULL before the first */
 };
 
 /* For a struct that lies in another, zeroed (run/translate_internal.h); emulation_new() and _free() do the same. */

@@ -65,14 +65,75 @@ static const struct owner_record *find_aside(const struct emulation *e, int fd)
 	return found ? found : owner_table_find(&e->kept, &key);
 }
 
+/* ---- what has none ---- */
+
+/* The same few files are asked for again and again, and most have no record. Which those are is remembered for the
+ * step's own tree, where nobody else writes records: until one is set here, or the inode changes. */
+static struct plain_file *plain_place(struct emulation *e, const struct statx *st)
+{
+	return &e->plain[st->stx_ino & (PLAIN_FILES - 1)];
+}
+
+static struct plain_file plain_of(const struct statx *st)
+{
+	return (struct plain_file){
+		.ino = st->stx_ino,
+		.dev_major = st->stx_dev_major,
+		.dev_minor = st->stx_dev_minor,
+		.ctime_s = st->stx_ctime.tv_sec,
+		.ctime_ns = st->stx_ctime.tv_nsec,
+	};
+}
+
+/* False: nothing is remembered of it. */
+static bool look_at(const struct emulation *e, int fd, struct statx *st)
+{
+	return !e->options.find_place && e->root_mount != 0 &&
+	       statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_CTIME | STATX_MNT_ID, st) == 0 &&
+	       st->stx_mnt_id == e->root_mount;
+}
+
+static bool is_plain(struct emulation *e, const struct statx *st)
+{
+	const struct plain_file *have = e->plain ? plain_place(e, st) : NULL;
+	const struct plain_file is = plain_of(st);
+
+	return have && have->ino == is.ino && have->dev_major == is.dev_major && have->dev_minor == is.dev_minor &&
+	       have->ctime_s == is.ctime_s && have->ctime_ns == is.ctime_ns;
+}
+
+static void remember_plain(struct emulation *e, const struct statx *st)
+{
+	if (!e->plain)
+		e->plain = mem_alloc(PLAIN_FILES * sizeof(*e->plain));
+	*plain_place(e, st) = plain_of(st);
+}
+
+static void forget_plain(struct emulation *e, int fd)
+{
+	struct statx st;
+
+	if (e->plain && look_at(e, fd, &st))
+		*plain_place(e, &st) = (struct plain_file){0};
+}
+
+/* ---- what has one ---- */
+
 bool emul_record_find(struct emulation *e, int fd, struct owner_record *record)
 {
+	struct statx st;
+	bool is_seen = look_at(e, fd, &st);
+
+	if (is_seen && is_plain(e, &st))
+		return false;
 	/* -ENODATA also for what carries no attributes. */
 	if (owner_get(fd, record, NULL) == 0)
 		return true;
 	const struct owner_record *aside = find_aside(e, fd);
 	if (aside)
 		*record = *aside;
+	else if (is_seen)
+		remember_plain(e, &st);
 	return aside != NULL;
 }
 
@@ -118,6 +179,7 @@ int emul_record_set_aside(struct emulation *e, int fd, const struct owner_record
 	struct owner_key shown, stored;
 	int rc = owner_key_of(fd, "", &shown, NULL);
 
+	forget_plain(e, fd);
 	if (rc < 0)
 		return rc;
 	if (!find_place(e, fd, path, &place)) {
@@ -138,6 +200,7 @@ int emul_record_set(struct emulation *e, int fd, const struct owner_record *reco
 		return -errno;
 	if (!carries_attributes(st.st_mode))
 		return emul_record_set_aside(e, fd, record);
+	forget_plain(e, fd);
 	int rc = is_nothing(record) ? owner_clear(fd, NULL) : owner_set(fd, record, NULL);
 	/* tmpfs before Linux 6.6, /proc, and others that a step can have mounted: it ends with the step. */
 	if (rc == -EOPNOTSUPP || rc == -EPERM || rc == -EACCES)

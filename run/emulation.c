@@ -174,6 +174,7 @@ void emulation_done(struct emulation *e)
 	fd_close(e->root);
 	owner_table_done(&e->kept);
 	owner_table_done(&e->none);
+	free(e->plain);
 }
 
 void emulation_free(struct emulation *e)
@@ -228,7 +229,11 @@ struct task *emul_task(struct emulation *e, const struct trap *trap)
 /* The caller's memory; `own` where nothing is kept, for want of a table of threads. */
 static struct taskmem *memory_of(struct emulation *e, const struct trap *trap, struct taskmem *own)
 {
-	struct task *task = e->tasks ? emul_task(e, trap) : NULL;
+	/* Most calls need no more than their caller's memory. A descriptor that is kept reads nothing of a process that
+	 * has ended, so who calls need not be looked up for it. */
+	struct task *task = e->tasks ? tasks_known(e->tasks, trap->tid) : NULL;
+	if (e->tasks && (!task || task->mem.fd < 0))
+		task = emul_task(e, trap);
 	struct taskmem *mem = task ? &task->mem : own;
 
 	/* Without a call to answer it stands before its tracer, and cannot end. */

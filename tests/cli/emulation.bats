@@ -259,3 +259,24 @@ for layer in json.load(open('$BATS_TEST_TMPDIR/out/manifest.json'))['layers'][-2
 	[ "$(cat "$BATS_TEST_TMPDIR/shared/first")" = 1000 ]
 	[ "$(sort -u "$BATS_TEST_TMPDIR/shared/later")" = 0 ]
 }
+
+@test "an owner is seen as soon as it is given, and by nobody who gets the number of what had it" {
+	enter_alone
+	ctr=$(alone from busybox)
+	# Seen often without one; then given one, taken back, and made anew, by the shell's own tests and by stat.
+	run alone run "$ctr" sh -c '
+		is() { [ "$(stat -c %u:%g "$1")" = "$2" ] || echo "$1 at $3: $(stat -c %u:%g "$1"), not $2"; }
+		for i in $(seq 40); do
+			echo x >/f; mkdir /d; is /f 0:0 $i; is /d 0:0 $i; is /etc 0:0 $i
+			chown 7:8 /f /d; is /f 7:8 $i; is /d 7:8 $i
+			mv /f /g; is /g 7:8 $i; cp -p /g /h; is /h 7:8 $i
+			chown 0:0 /g /d; is /g 0:0 $i; is /d 0:0 $i
+			chown 9:9 /h; rm /g /h; rmdir /d
+			touch /f /g /h; is /f 0:0 $i; is /g 0:0 $i; is /h 0:0 $i
+			rm /f /g /h
+		done
+		is /etc/passwd 0:0 below; chown 3:4 /etc/passwd; is /etc/passwd 3:4 copied-up
+		mkfifo /p; is /p 0:0 before; chown 5:6 /p; is /p 5:6 after; echo done'
+	[ "$status" -eq 0 ]
+	assert_output_is done
+}
