@@ -16,6 +16,8 @@
 
 /* Bytes that are copied stay in the processor's cache between read, hash and write. */
 #define COPY_BUFFER_SIZE ((size_t)128 << 10)
+/* The disk begins with what is written when there is so much of it: else all waits for fsync(2) at the end. */
+#define WRITEBACK_SIZE ((uint64_t)8 << 20)
 
 /* "blobs/sha256/<hex>" below oci/. */
 static char *blob_path(const struct digest *digest)
@@ -159,6 +161,7 @@ struct blob_writer {
 	struct digest want;
 	uint64_t limit; /* or BLOB_SIZE_UNKNOWN */
 	uint64_t size;
+	uint64_t on_its_way;		/* of size: the disk was told of so much */
 	const struct blob_watch *watch; /* borrowed, or NULL */
 };
 
@@ -203,6 +206,15 @@ void blob_writer_watch(struct blob_writer *w, const struct blob_watch *watch)
 	w->watch = watch;
 }
 
+static void begin_writeback(struct blob_writer *w)
+{
+	if (w->size - w->on_its_way < WRITEBACK_SIZE || store_is_scratch(w->store))
+		return;
+	/* A failure shows itself again in fsync(2). */
+	sync_file_range(w->fd, (off_t)w->on_its_way, (off_t)(w->size - w->on_its_way), SYNC_FILE_RANGE_WRITE);
+	w->on_its_way = w->size;
+}
+
 int blob_writer_write(struct blob_writer *w, const void *data, size_t size, struct error **err)
 {
 	int rc = check_room(w, size, err);
@@ -212,6 +224,7 @@ int blob_writer_write(struct blob_writer *w, const void *data, size_t size, stru
 		return rc;
 	hasher_update(w->hasher, data, size);
 	w->size += size;
+	begin_writeback(w);
 	const struct blob_observer *observer = w->has_want ? store_observer(w->store) : NULL;
 	if (observer)
 		rc = observer->grown(observer->context, &w->want, w->fd, w->size, err);
@@ -278,7 +291,7 @@ int blob_writer_restart(struct blob_writer *w, struct error **err)
 	if (ftruncate(w->fd, 0) < 0 || lseek(w->fd, 0, SEEK_SET) < 0)
 		return error_set_errno(err, "empty a temporary file");
 	hasher_reset(w->hasher);
-	w->size = 0;
+	w->size = w->on_its_way = 0;
 	return 0;
 }
 
