@@ -79,22 +79,27 @@ void cache_imports_free(struct cache_imports *imports)
 /* ---- the records ----------------------------------------------------------------------------------------------------
  */
 
+static int open_registry(const struct cache_imports *imports, struct cache_import *import, struct error **err)
+{
+	struct registry_options registry = *imports->registry;
+
+	if (import->place->insecure)
+		registry.tls_verify = TLS_VERIFY_NO;
+	int rc = registry_client_new(&registry, &import->client, err);
+	return rc < 0 ? rc : registry_source_open(import->client, &import->place->where.ref, &import->source, err);
+}
+
 static int open_source(const struct cache_imports *imports, struct cache_import *import, struct error **err)
 {
 	const struct cache_place *place = import->place;
-	struct registry_options registry = *imports->registry;
 
 	if (import->source && import->owner == getpid())
 		return 0;
 	close_source(import);
 	import->owner = getpid();
-	if (place->kind == CACHE_LOCAL)
-		return image_source_open_local(&place->where, workshop_store(imports->w), &import->source, err);
-	if (place->insecure)
-		registry.tls_verify = TLS_VERIFY_NO;
-	int rc = registry_client_new(&registry, &import->client, err);
-	if (rc >= 0)
-		rc = registry_source_open(import->client, &place->where.ref, &import->source, err);
+	int rc = place->kind == CACHE_LOCAL
+			 ? image_source_open_local(&place->where, workshop_store(imports->w), &import->source, err)
+			 : open_registry(imports, import, err);
 	/* Its layers are run and shipped like those of an image. */
 	const struct trust_options trust = {.location = &place->where, .client = import->client};
 	if (rc >= 0)

@@ -96,3 +96,16 @@ null file 0 user.cooper.o"
 	assert_succeeds
 	[[ $stderr == *"security.capability"*"building without it"* ]]
 }
+
+@test "the trust policy holds for a cache in a directory as for an image in one" {
+	local policy=$BATS_TEST_TMPDIR/policy.json
+	echo '{"default": [{"type": "reject"}], "transports": {"containers-storage": {"": [{"type": "insecureAcceptAnything"}]}}}' >"$policy"
+	run --separate-stderr cooper --signature-policy "$policy" build -t made --cache-from "type=local,src=$BATS_TEST_TMPDIR/cache" --cache-mounts "$context"
+	assert_succeeds
+	[[ $stderr == *"warning: --cache-from"*"does not accept the image: rejected; building without it"* ]]
+	cooper prune --filter type=exec.cachemount >/dev/null
+	echo '{"default": [{"type": "reject"}], "transports": {"oci": {"": [{"type": "insecureAcceptAnything"}]}}}' >"$policy"
+	run --separate-stderr cooper --signature-policy "$policy" build -t made --cache-from "type=local,src=$BATS_TEST_TMPDIR/cache" --cache-mounts "$context"
+	assert_succeeds
+	[[ $stderr == *"cache mount 'lines' taken from a cache"* ]]
+}
