@@ -101,7 +101,7 @@ static int copy_aside(struct run_job *job, size_t index, const char *source, str
 	return job->fds[index] < 0 ? job->fds[index] : 0;
 }
 
-/* A root to mount from; of a context without what its ignore file leaves out. */
+/* A root to mount from; of a context without what its ignore file leaves out, and with the modes that the key has. */
 static int open_mount_root(struct run_job *job, size_t index, const char *source, struct error **err)
 {
 	struct build_root *root = &job->roots[index];
@@ -113,7 +113,7 @@ static int open_mount_root(struct run_job *job, size_t index, const char *source
 		job->fds[index] = root->fd;
 		return 0;
 	}
-	if (root->ignore && root->ignore->patterns.count)
+	if ((root->ignore && root->ignore->patterns.count) || job->build->options->git_modes)
 		return copy_aside(job, index, source, err);
 	job->fds[index] = open_again(root->fd, err);
 	return job->fds[index] < 0 ? job->fds[index] : 0;

@@ -250,6 +250,8 @@ load lib/build
 		FROM busybox
 		COPY . /c/
 		RUN test "$(stat -c %a /c/one /c/two /c/dir | tr '\n' ' ')" = "644 755 755 "
+		RUN --mount=type=bind,target=/m test "$(stat -c %a /m/one /m/two /m/dir | tr '\n' ' ')" = "644 755 755 "
+		RUN --mount=type=bind,source=one,target=/f test "$(stat -c %a /f)" = 644
 	EOF
 	build --context-modes=git
 	chmod 664 one
