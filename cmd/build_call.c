@@ -252,6 +252,18 @@ static void print_failure(const struct dockerfile *file, const struct lint_failu
 	fprintf(stderr, "cooper: %s", buf_str(&text));
 }
 
+/* "lint violation found for rules: A, B", each once. */
+static char *violation(const struct findings *findings)
+{
+	cleanup(strlist_done) struct strlist rules = {0};
+
+	for (size_t i = 0; i < findings->count; i++)
+		if (!strlist_contains(&rules, findings->items[i].rule))
+			strlist_append(&rules, findings->items[i].rule);
+	cleanup_free char *names = strlist_join(&rules, ", ");
+	return mem_printf("lint violation found for rules: %s", names);
+}
+
 static int call_check(struct workshop *w, const struct build_request *request, const struct dockerfile *file,
 		      const struct build_context *context, struct error **err)
 {
@@ -260,6 +272,8 @@ static int call_check(struct workshop *w, const struct build_request *request, c
 	bool is_error = false;
 	int rc = find(w, request, file, context, &findings, &failure, &is_error, err);
 
+	if (rc == 0 && is_error && findings.count && !failure.message)
+		failure.message = violation(&findings);
 	if (rc == 0 && request->call_json)
 		rc = print_findings_json(file, &findings, &failure, err);
 	if (rc < 0)
@@ -288,8 +302,8 @@ int build_lint(struct workshop *w, const struct build_request *request, const st
 	lint_format(file, &findings, &text);
 	if (text.len)
 		terminal_disarm(text.data, text.len);
-	return error_set(err, EINVAL, "the Dockerfile's checks count as errors, and found something\n%s",
-			 buf_str(&text));
+	cleanup_free char *message = violation(&findings);
+	return error_set(err, EINVAL, "%s\n%s", message, buf_str(&text));
 }
 
 /* ---- targets ------------------------------------------------------------------------------------------------------

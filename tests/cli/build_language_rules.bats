@@ -40,7 +40,13 @@ w = json.load(sys.stdin)["warnings"]
 assert {x["ruleName"] for x in w} == {os.environ["NAME"]} and os.environ["TEXT"] in [x["detail"] for x in w], w' <<<"$output"
 	given error=true "$bad"
 	run --separate-stderr cooper build "${options[@]}" "$context"
-	[ "$status" -eq 125 ] && [[ $stderr == *"$name"* ]] || fail "error=true does not fail the build"
+	[ "$status" -eq 125 ] && [[ $stderr == *"lint violation found for rules: $name"* ]] ||
+		fail "error=true does not fail the build"
+	run --separate-stderr cooper build --call=check,format=json "${options[@]}" "$context"
+	[ "$status" -eq 1 ] || fail "exit status $status with error=true"
+	NAME=$name python3 -c 'import json, os, sys
+j = json.load(sys.stdin)
+assert j["buildError"]["message"] == "lint violation found for rules: " + os.environ["NAME"] and j["warnings"], j' <<<"$output"
 	if [ -z "$experimental" ]; then
 		given "skip=$name" "$bad"
 		run cooper build --check "${options[@]}" "$context"
