@@ -94,6 +94,24 @@ static int put_statement(struct workshop *w, const struct image *image, const ch
 	return 0;
 }
 
+/* One look at the image, in as many notations as are wanted. */
+static int put_sboms(struct workshop *w, const struct attest_options *options, const struct build_result *result,
+		     const char *name, struct attestations *attestations, struct error **err)
+{
+	cleanup(sbom_packages_done) struct sbom_packages packages = {0};
+	int rc = sbom_find_packages(w, &result->image, &packages, err);
+
+	if (rc < 0)
+		return error_prefix(err, "look for packages in the image");
+	if (options->spdx)
+		rc = put_statement(w, &result->image, name, ATTEST_SPDX_TYPE, sbom_make_spdx(result, &packages, name),
+				   attestations, err);
+	if (rc >= 0 && options->cyclonedx)
+		rc = put_statement(w, &result->image, name, ATTEST_CYCLONEDX_TYPE,
+				   sbom_make_cyclonedx(result, &packages, name), attestations, err);
+	return rc;
+}
+
 int attest_make(struct workshop *w, const struct attest_options *options, const struct build_options *build,
 		const struct build_result *result, const char *name, struct attestations *attestations,
 		struct error **err)
@@ -110,14 +128,8 @@ int attest_make(struct workshop *w, const struct attest_options *options, const 
 		if (rc < 0)
 			return error_prefix(err, "--provenance");
 	}
-	if (options->sbom) {
-		rc = sbom_make(w, result, name, &predicate, err);
-		if (rc >= 0)
-			rc = put_statement(w, image, name, ATTEST_SPDX_TYPE, predicate, attestations, err);
-		if (rc < 0)
-			return error_prefix(err, "--sbom");
-	}
-	return 0;
+	rc = options->spdx || options->cyclonedx ? put_sboms(w, options, result, name, attestations, err) : 0;
+	return rc < 0 ? error_prefix(err, "--sbom") : 0;
 }
 
 /* ---- manifests ---- */

@@ -1,7 +1,7 @@
 /*
  * Attestations: unsigned in-toto statements (Statement v1) about an image that was built here. What they say is what
  * cooper saw itself: where the image comes from (SLSA provenance v1), and what the package databases in it list (SPDX
- * 2.3). They speak of the manifest as it is sent, so its layers are packed first:
+ * 2.3, CycloneDX 1.6). They speak of the manifest as it is sent, so its layers are packed first:
  *
  *	attest_pack_image(…)		the image, with the digest that will arrive
  *	attest_make(…)			the statements
@@ -15,14 +15,15 @@
 
 #define ATTEST_PROVENANCE_TYPE "https://slsa.dev/provenance/v1"
 #define ATTEST_SPDX_TYPE "https://spdx.dev/Document"
+#define ATTEST_CYCLONEDX_TYPE "https://cyclonedx.org/bom"
 #define ATTEST_STATEMENT_MEDIA_TYPE "application/vnd.in-toto+json"
 
 enum attest_storage { ATTEST_AS_REFERRERS, ATTEST_IN_INDEX };
 
 struct attest_options {
 	bool provenance;
-	bool is_max; /* provenance with the values of build arguments */
-	bool sbom;
+	bool is_max;	      /* provenance with the values of build arguments */
+	bool spdx, cyclonedx; /* bills of materials: the same in two notations */
 	enum attest_storage storage;
 	const char *builder_id;	   /* what the user calls who builds; NULL: nobody has said */
 	const char *invocation_id; /* of this run */
@@ -30,7 +31,7 @@ struct attest_options {
 };
 static inline bool attest_is_wanted(const struct attest_options *options)
 {
-	return options->provenance || options->sbom;
+	return options->provenance || options->spdx || options->cyclonedx;
 }
 
 struct attestation {
@@ -39,7 +40,7 @@ struct attestation {
 	uint64_t size;
 };
 struct attestations {
-	struct attestation items[2];
+	struct attestation items[3];
 	size_t count;
 };
 

@@ -1,5 +1,5 @@
 /*
- * The two predicates, each made in a file of its own: provenance.c and sbom.c.
+ * The predicates, each made in a file of its own: provenance.c, sbom.c (SPDX) and sbom_cyclonedx.c.
  */
 #ifndef COOPER_BUILDER_ATTEST_INTERNAL_H
 #define COOPER_BUILDER_ATTEST_INTERNAL_H
@@ -16,9 +16,14 @@ static inline bool attest_is_reproducible(const struct build_options *build)
 
 int provenance_make(struct workshop *w, const struct attest_options *options, const struct build_options *build,
 		    const struct build_result *result, json_t **predicate, struct error **err);
+struct sbom_packages;
 /* `name` is the image's, or NULL. */
-int sbom_make(struct workshop *w, const struct build_result *result, const char *name, json_t **predicate,
-	      struct error **err);
+json_t *sbom_make_spdx(const struct build_result *result, const struct sbom_packages *packages, const char *name);
+json_t *sbom_make_cyclonedx(const struct build_result *result, const struct sbom_packages *packages, const char *name);
+/* What both say of where they have it from. Static. */
+const char *sbom_how(const struct sbom_packages *packages);
+/* A name that a document can call the image: `name`, or its digest. Newly allocated. */
+MUST_CHECK char *sbom_image_name(const struct image *image, const char *name);
 
 /* ---- sbom_packages.c: the databases of package managers ---- */
 
@@ -29,10 +34,13 @@ struct sbom_package {
 struct sbom_packages {
 	struct sbom_package *items; /* as the databases have them */
 	size_t count;
-	bool are_too_many; /* there are more, which are not in the list */
+	bool are_too_many;  /* there are more, which are not in the list */
+	bool has_rpm;	    /* there is a database of rpm's, which is not read */
 	char *distribution; /* ID of os-release, "" when there is none */
 	char *release;	    /* VERSION_ID, or "" */
 };
+/* pkg:deb/debian/bash@5.2.15-2?arch=amd64&distro=debian-12, newly allocated; NULL when it is too long. */
+MUST_CHECK char *sbom_package_url(const struct sbom_package *package, const struct sbom_packages *all);
 void sbom_packages_done(struct sbom_packages *packages);
 CLEANUP_FOR_VALUE(struct sbom_packages, sbom_packages_done)
 

@@ -11,7 +11,6 @@
 
 #define NO_ASSERTION "NOASSERTION"
 #define PURL_SIZE_MAX 4096
-#define HOW "Package databases only (dpkg, apk), and what the build was made of; no file was scanned."
 
 static void add_relationship(json_t *relationships, const char *from, const char *type, const char *to)
 {
@@ -62,8 +61,7 @@ static void set_checksum(json_t *package, const char *algorithm, const char *val
 	json_set_take(package, "checksums", checksums);
 }
 
-/* pkg:deb/debian/bash@5.2.15-2?arch=amd64&distro=debian-12 */
-static void set_package_purl(json_t *object, const struct sbom_package *package, const struct sbom_packages *all)
+char *sbom_package_url(const struct sbom_package *package, const struct sbom_packages *all)
 {
 	cleanup(buf_done) struct buf purl = BUF_INIT(PURL_SIZE_MAX);
 	bool is_apk = strcmp(package->kind, "apk") == 0;
@@ -85,8 +83,23 @@ static void set_package_purl(json_t *object, const struct sbom_package *package,
 		buf_append_char(&purl, '-');
 		url_escape(&purl, all->release);
 	}
-	if (!purl.overflow)
-		set_purl(object, buf_str(&purl));
+	return purl.overflow ? NULL : buf_take(&purl);
+}
+
+const char *sbom_how(const struct sbom_packages *packages)
+{
+	return packages->has_rpm ? "Package databases only (dpkg, apk), and what the build was made of; no file was "
+				   "scanned. The image has a database of rpm's, which was not read: its packages are "
+				   "missing here."
+				 : "Package databases only (dpkg, apk), and what the build was made of; no file was "
+				   "scanned.";
+}
+
+char *sbom_image_name(const struct image *image, const char *name)
+{
+	char digest[DIGEST_TEXT_SIZE];
+
+	return mem_strdup(name ? name : digest_format(&image->entry.manifest.digest, digest));
 }
 
 static json_t *image_json(const struct image *image, const char *name)
@@ -106,7 +119,9 @@ static void add_packages(const struct sbom_packages *packages, json_t *list, jso
 		const struct sbom_package *package = &packages->items[i];
 		cleanup_free char *id = mem_printf("SPDXRef-Package-%zu", i + 1);
 		json_t *object = new_package(id, package->name, package->version);
-		set_package_purl(object, package, packages);
+		cleanup_free char *purl = sbom_package_url(package, packages);
+		if (purl)
+			set_purl(object, purl);
 		json_array_append_new(list, object);
 		add_relationship(relationships, "SPDXRef-Image", "CONTAINS", id);
 	}
@@ -129,7 +144,7 @@ static void add_materials(const struct materials *materials, json_t *list, json_
 }
 
 /* The image's own time, so that the same image has the same document. */
-static json_t *creation_json(const struct image *image)
+static json_t *creation_json(const struct image *image, const struct sbom_packages *packages)
 {
 	json_t *creation = json_object();
 	json_t *creators = json_array();
@@ -137,37 +152,32 @@ static json_t *creation_json(const struct image *image)
 	json_set_string(creation, "created", image->config.created ? image->config.created : "1970-01-01T00:00:00Z");
 	json_array_append_new(creators, json_string("Tool: cooper-" COOPER_VERSION));
 	json_set_take(creation, "creators", creators);
-	json_set_string(creation, "comment", HOW);
+	json_set_string(creation, "comment", sbom_how(packages));
 	return creation;
 }
 
-int sbom_make(struct workshop *w, const struct build_result *result, const char *name, json_t **predicate,
-	      struct error **err)
+json_t *sbom_make_spdx(const struct build_result *result, const struct sbom_packages *packages, const char *name)
 {
 	const struct image *image = &result->image;
-	cleanup(sbom_packages_done) struct sbom_packages packages = {0};
+	cleanup_free char *called = sbom_image_name(image, name);
 	char digest[DIGEST_TEXT_SIZE];
-	int rc = sbom_find_packages(w, image, &packages, err);
-
-	if (rc < 0)
-		return error_prefix(err, "look for packages in the image");
-	digest_format(&image->entry.manifest.digest, digest);
-	const char *called = name ? name : digest;
-	cleanup_free char *namespace = mem_printf("urn:io.github.cooper:spdx:%s", digest);
+	cleanup_free char *namespace =
+		mem_printf("urn:io.github.cooper:spdx:%s", digest_format(&image->entry.manifest.digest, digest));
 	json_t *list = json_array();
 	json_t *relationships = json_array();
+	json_t *document = json_object();
+
 	json_array_append_new(list, image_json(image, called));
 	add_relationship(relationships, "SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-Image");
-	add_packages(&packages, list, relationships);
+	add_packages(packages, list, relationships);
 	add_materials(&result->materials, list, relationships);
-	*predicate = json_object();
-	json_set_string(*predicate, "spdxVersion", "SPDX-2.3");
-	json_set_string(*predicate, "dataLicense", "CC0-1.0");
-	json_set_string(*predicate, "SPDXID", "SPDXRef-DOCUMENT");
-	json_set_string(*predicate, "name", called);
-	json_set_string(*predicate, "documentNamespace", namespace);
-	json_set_take(*predicate, "creationInfo", creation_json(image));
-	json_set_take(*predicate, "packages", list);
-	json_set_take(*predicate, "relationships", relationships);
-	return 0;
+	json_set_string(document, "spdxVersion", "SPDX-2.3");
+	json_set_string(document, "dataLicense", "CC0-1.0");
+	json_set_string(document, "SPDXID", "SPDXRef-DOCUMENT");
+	json_set_string(document, "name", called);
+	json_set_string(document, "documentNamespace", namespace);
+	json_set_take(document, "creationInfo", creation_json(image, packages));
+	json_set_take(document, "packages", list);
+	json_set_take(document, "relationships", relationships);
+	return document;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "base/rootpath.h"
 #include "base/terminal.h"
@@ -213,7 +214,24 @@ static int read_databases(int root, struct sbom_packages *packages, struct error
 	return rc < 0 ? rc : read_status_folder(root, packages, err);
 }
 
+static bool has_rpm_database(int root)
+{
+	static const char *const paths[] = {
+		"var/lib/rpm/rpmdb.sqlite",	    "var/lib/rpm/Packages",
+		"var/lib/rpm/Packages.db",	    "usr/lib/sysimage/rpm/rpmdb.sqlite",
+		"usr/lib/sysimage/rpm/Packages.db",
+	};
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_COUNT(paths); i++)
+		if (rootpath_stat(root, paths[i], /* follow */ true, &st, NULL) == 0)
+			return true;
+	return false;
+}
+
 /* ---- Out of the worker ---- */
+
+#define RPM_MARK "rpm"
 
 static int find_task(struct workshop *w, void *context, struct buf *result, struct error **err)
 {
@@ -229,7 +247,8 @@ static int find_task(struct workshop *w, void *context, struct buf *result, stru
 		rc = error_set(err, EFBIG, "there are more than %d", PACKAGES_MAX);
 	if (rc < 0)
 		return rc;
-	buf_printf(result, "%s\t%s\n", packages.distribution, packages.release);
+	buf_printf(result, "%s\t%s\t%s\n", packages.distribution, packages.release,
+		   has_rpm_database(rootfs_fd(rootfs)) ? RPM_MARK : "");
 	for (size_t i = 0; i < packages.count; i++) {
 		const struct sbom_package *package = &packages.items[i];
 		buf_printf(result, "%s\t%s\t%s\t%s\n", package->kind, package->name, package->version,
@@ -272,10 +291,15 @@ int sbom_find_packages(struct workshop *w, const struct image *image, struct sbo
 	strlist_split(&lines, buf_str(&answer), '\n');
 	if (lines.count)
 		strlist_split(&system, lines.items[0], '\t');
-	if (system.count == 2) {
+	if (system.count >= 2) {
 		mem_replace(&packages->distribution, system.items[0]);
 		mem_replace(&packages->release, system.items[1]);
 	}
+	packages->has_rpm = system.count == 3 && strcmp(system.items[2], RPM_MARK) == 0;
+	if (packages->has_rpm)
+		log_warn("the image has a database of rpm's, which is not read: the bill of materials says so, and "
+			 "leaves "
+			 "its packages out");
 	for (size_t i = 1; i < lines.count; i++)
 		take_line(lines.items[i], packages);
 	return 0;

@@ -14,8 +14,10 @@
 static const struct option_spec attest_rows[] = {
 	{"provenance", 0, OPTION_OPTIONAL, BUILD(provenance), "MODE",
 	 "state how the image was made: min, or max with the values of build arguments", "min"},
-	{"sbom", 0, OPTION_OPTIONAL, BUILD(sbom), "BOOL", "state what the image's package databases list", "true"},
-	{"attest", 0, OPTION_LIST, BUILD(attest), "type=TYPE,…", "the same: type=provenance,mode=MODE or type=sbom"},
+	{"sbom", 0, OPTION_OPTIONAL, BUILD(sbom), "FORMAT",
+	 "state what the image's package databases list: spdx (default), cyclonedx, or both with a comma", "spdx"},
+	{"attest", 0, OPTION_LIST, BUILD(attest), "type=TYPE,…",
+	 "the same: type=provenance,mode=MODE or type=sbom,format=FORMAT"},
 	{"attest-storage", 0, OPTION_TEXT, BUILD(attest_storage), "WHERE",
 	 "where statements go: referrers (default; with --push) or index"},
 	{"builder-id", 0, OPTION_TEXT, BUILD(builder_id), "URI", "who builds, for the provenance"},
@@ -54,9 +56,31 @@ static int read_provenance(const char *text, struct build_request *request, stru
 	return rc;
 }
 
+/* "spdx", "cyclonedx", both with a comma, or a truth value: BuildKit knows SPDX only. */
+static int read_sbom(const char *text, const char *option, struct build_request *request, struct error **err)
+{
+	cleanup(strlist_done) struct strlist names = {0};
+	struct attest_options *attest = &request->attest;
+	bool on = false;
+
+	if (parse_bool(text, option, &on, NULL) == 0) {
+		attest->spdx = on;
+		attest->cyclonedx = false;
+		return 0;
+	}
+	strlist_split(&names, text, ',');
+	attest->spdx = strlist_contains(&names, "spdx");
+	attest->cyclonedx = strlist_contains(&names, "cyclonedx");
+	for (size_t i = 0; i < names.count; i++)
+		if (strcmp(names.items[i], "spdx") != 0 && strcmp(names.items[i], "cyclonedx") != 0)
+			return error_set(err, EINVAL, "%s: '%s' is no bill of materials (spdx and cyclonedx are)",
+					 option, names.items[i]);
+	return 0;
+}
+
 static int read_attest_field(const char *field, struct build_request *request, bool *on, struct error **err)
 {
-	static const char *const prefixes[] = {"type=", "mode=", "builder-id=", "disabled="};
+	static const char *const prefixes[] = {"type=", "mode=", "builder-id=", "disabled=", "format="};
 	size_t kind = 0;
 	bool disabled = false;
 
@@ -76,10 +100,24 @@ static int read_attest_field(const char *field, struct build_request *request, b
 		rc = parse_bool(value, "--attest disabled", &disabled, err);
 		*on = !disabled;
 		return rc;
+	case 4:
+		return read_sbom(value, "--attest format", request, err);
 	default:
-		return error_set(err, EINVAL, "--attest: '%s' is not known (type, mode, builder-id and disabled are)",
+		return error_set(err, EINVAL,
+				 "--attest: '%s' is not known (type, mode, builder-id, format and disabled are)",
 				 field);
 	}
+}
+
+/* Its format may have been told before. */
+static void take_sbom(struct build_request *request, bool on)
+{
+	struct attest_options *attest = &request->attest;
+
+	if (!on)
+		attest->spdx = attest->cyclonedx = false;
+	else if (!attest->cyclonedx)
+		attest->spdx = true;
 }
 
 static int read_attest(const char *text, struct build_request *request, struct error **err)
@@ -99,7 +137,7 @@ static int read_attest(const char *text, struct build_request *request, struct e
 	if (type && strcmp(type, "provenance") == 0)
 		request->attest.provenance = on;
 	else if (type && strcmp(type, "sbom") == 0)
-		request->attest.sbom = on;
+		take_sbom(request, on);
 	else
 		return error_set(err, EINVAL, "--attest '%s': use type=provenance or type=sbom", text);
 	return 0;
@@ -152,7 +190,7 @@ int build_attest_flags_read(const struct command_context *context, const struct 
 	int rc = flags->provenance ? read_provenance(flags->provenance, request, err) : 0;
 
 	if (rc == 0)
-		rc = bool_flag_read(flags->sbom, "--sbom", &attest->sbom, err);
+		rc = flags->sbom ? read_sbom(flags->sbom, "--sbom", request, err) : 0;
 	for (size_t i = 0; rc == 0 && i < flags->attest.count; i++)
 		rc = read_attest(flags->attest.items[i], request, err);
 	if (rc < 0)

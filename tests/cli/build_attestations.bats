@@ -67,6 +67,7 @@ push_with() {
 
 PROVENANCE=https://slsa.dev/provenance/v1
 SPDX=https://spdx.dev/Document
+CYCLONEDX=https://cyclonedx.org/bom
 
 @test "provenance refers to the image that was pushed, whose digest and type stay" {
 	start_registry
@@ -115,6 +116,40 @@ SPDX=https://spdx.dev/Document
 	[[ $(json_get 'document["predicate"]["creationInfo"]["comment"]' <statement) == "Package databases only"* ]]
 	# Every element that a relationship names is there.
 	[ "$(json_get '{r["relatedSpdxElement"] for r in document["predicate"]["relationships"]} - {p["SPDXID"] for p in document["predicate"]["packages"]}' <statement)" = "set()" ]
+}
+
+@test "an SBOM as CycloneDX, beside SPDX or alone" {
+	start_registry
+	push_with --sbom=spdx,cyclonedx
+	statement_of "$image" "$SPDX" >spdx
+	statement_of "$image" "$CYCLONEDX" >statement
+	[ "$(json_get 'document["predicate"]["bomFormat"], document["predicate"]["specVersion"]' <statement)" = "('CycloneDX', '1.6')" ]
+	[ "$(json_get '[c["name"] for c in document["predicate"]["components"]]' <statement)" = "['bash', 'tzdata', 'musl']" ]
+	[ "$(json_get 'document["predicate"]["components"][0]["purl"]' <statement)" = \
+		"$(json_get 'document["predicate"]["packages"][1]["externalRefs"][0]["referenceLocator"]' <spdx)" ]
+	[ "sha256:$(json_get 'document["predicate"]["metadata"]["component"]["hashes"][0]["content"]' <statement)" = "${image#*@}" ]
+	[ "$(json_get 'document["predicate"]["metadata"]["component"]["pedigree"]["ancestors"][0]["type"], document["predicate"]["metadata"]["component"]["pedigree"]["ancestors"][0]["name"]' <statement)" = "('container', 'busybox')" ]
+	# Every reference leads somewhere, and the document of the same image is the same.
+	[ "$(json_get 'set(document["predicate"]["dependencies"][0]["dependsOn"]) - {c["bom-ref"] for c in document["predicate"]["components"]}' <statement)" = "set()" ]
+	[[ $(json_get 'document["predicate"]["serialNumber"]' <statement) =~ ^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$ ]]
+	push_with --attest type=sbom,format=cyclonedx --label one=two
+	statement_of "$image" "$CYCLONEDX" >statement
+	[ "$(referrers_of "$image" | json_get 'len(document["manifests"])')" -eq 1 ]
+	run cooper build -q --sbom=syft "$context"
+	assert_fails_with 125 "'syft' is no bill of materials"
+}
+
+@test "an image with rpm's database: the bill says that it leaves that out" {
+	start_registry
+	mkdir -p "$context/rpm" && echo >"$context/rpm/rpmdb.sqlite"
+	printf 'FROM scratch\nCOPY rpm /var/lib/rpm\n' >"$context/Dockerfile"
+	run push_with --sbom=spdx,cyclonedx
+	assert_succeeds
+	assert_output_has "database of rpm's, which is not read"
+	image=$REGISTRY/app@$(json_get 'document["containerimage.digest"]' <metadata)
+	for type in "$SPDX" "$CYCLONEDX"; do
+		[[ $(statement_of "$image" "$type") == *"its packages are missing here"* ]] || fail "$type" || return
+	done
 }
 
 @test "with a fixed time the same build states the same" {
