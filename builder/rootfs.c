@@ -292,10 +292,10 @@ static int copy_aside(struct workshop *w, struct rootfs *rootfs, const struct ro
 		return rootfs->scratch;
 	rootfs->is_copied = true;
 	rootfs->root = fd_open_dir(tmp, rootfs->work, err);
-	/* It is read only: the files may be the layers' own. */
-	return rootfs->root < 0
-		       ? rootfs->root
-		       : rootcopy_merge(layers->lowers, layers->lower_count, rootfs->root, ROOTCOPY_LINKS, err);
+	/* It is read only, and where no kernel mounts it for a step nobody can write: the files may be the layers'. */
+	enum rootcopy_kind kind = workshop_is_translated(w) ? ROOTCOPY_LINKS : ROOTCOPY_COPIES;
+	return rootfs->root < 0 ? rootfs->root
+				: rootcopy_merge(layers->lowers, layers->lower_count, rootfs->root, kind, err);
 }
 
 int rootfs_open(struct workshop *w, const struct container *c, struct rootfs **rootfs, struct error **err)
