@@ -15,8 +15,10 @@ void build_bases_done(struct build_bases *bases)
 {
 	for (size_t i = 0; i < bases->count; i++) {
 		image_done(&bases->images[i]);
+		free(bases->names[i]);
 		free(bases->wanted[i]);
 	}
+	free(bases->names);
 	free(bases->wanted);
 	free(bases->images);
 	free(bases->known);
@@ -64,6 +66,7 @@ static void find_base(struct workshop *w, const struct build_request *request, c
 		return;
 	const struct image_config *config = &bases->images[index].config;
 	bases->known[index] = (struct lint_base){.env = &config->env, .has_shell = config->shell.count > 0};
+	bases->names[index] = mem_strdup(name);
 	check_platform(request, from, index, bases);
 }
 
@@ -76,6 +79,7 @@ void build_bases_find(struct workshop *w, const struct build_request *request, c
 
 	bases->images = mem_alloc(file->stage_count * sizeof(*bases->images));
 	bases->known = mem_alloc(file->stage_count * sizeof(*bases->known));
+	bases->names = mem_alloc(file->stage_count * sizeof(*bases->names));
 	bases->wanted = mem_alloc(file->stage_count * sizeof(*bases->wanted));
 	bases->count = file->stage_count;
 	platform_host(&host);
@@ -99,6 +103,6 @@ void build_bases_check(const struct build_bases *bases, const struct dockerfile 
 		cleanup_free char *have = platform_format(&bases->images[i].config.platform);
 		lint_add(findings, config, file, "InvalidBaseImagePlatform", &from->range,
 			 "Base image %s was pulled with platform \"%s\", expected \"%s\" for current build",
-			 from->from.image, have, bases->wanted[i]);
+			 bases->names[i], have, bases->wanted[i]);
 	}
 }

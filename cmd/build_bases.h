@@ -11,6 +11,7 @@
 struct build_bases {
 	struct image *images;	 /* of each stage of the file; zero where it is unknown */
 	struct lint_base *known; /* of each stage of the file */
+	char **names;		 /* as FROM has them, expanded, where an image is known; else NULL */
 	char **wanted;		 /* the platform that is built for, where the image has another; else NULL */
 	size_t count;
 };

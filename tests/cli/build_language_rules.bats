@@ -153,7 +153,7 @@ assert j["buildError"]["message"] == "lint violation found for rules: " + os.env
 	here=$(cooper inspect --type image --format '{{.OCIv1.Architecture}}' busybox)
 	rule InvalidBaseImagePlatform \
 		"Base image busybox was pulled with platform \"linux/$here\", expected \"linux/s390x\" for current build" \
-		'FROM busybox' 'FROM scratch' "ARG P=linux/$here\\nFROM --platform=\$P busybox"
+		'ARG B=busy\nFROM ${B}box' 'FROM scratch' "ARG P=linux/$here\\nFROM --platform=\$P busybox"
 }
 
 @test "RedundantTargetPlatform" {
