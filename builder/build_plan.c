@@ -12,6 +12,7 @@
 
 #include "base/parse.h"
 #include "builder/build_config.h"
+#include "builder/copy.h"
 #include "builder/named_context.h"
 
 struct planner {
@@ -169,6 +170,18 @@ static int fill_run(struct planner *p, struct plan_stage *stage, struct plan_ste
 	return 0;
 }
 
+/* BuildKit says so before anything is built. */
+static int check_sources(const struct instruction_copy *copy, struct error **err)
+{
+	for (size_t i = 0; i < copy->sources.count; i++) {
+		const char *source = copy->sources.items[i];
+		if (copy_is_remote(source))
+			return error_set(err, EINVAL, "source can't be a %s for COPY: '%s' (ADD fetches it)",
+					 copy_is_git(source) ? "git ref" : "URL", source);
+	}
+	return 0;
+}
+
 static int fill_copy(struct planner *p, struct plan_stage *stage, struct plan_step *step, char **text,
 		     struct error **err)
 {
@@ -176,6 +189,11 @@ static int fill_copy(struct planner *p, struct plan_stage *stage, struct plan_st
 
 	step->input.kind = INPUT_CONTEXT;
 	*text = build_config_copy_text(copy);
+	if (step->kind == INSTRUCTION_COPY) {
+		int rc = check_sources(&copy->copy, err);
+		if (rc < 0)
+			return rc;
+	}
 	return copy->copy.from
 		       ? find_from(p, stage->written, copy->copy.from, STAGE_BY_NAME_OR_NUMBER, &step->input, err)
 		       : 0;

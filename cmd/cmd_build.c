@@ -21,10 +21,14 @@
 /* ---- the Dockerfile -----------------------------------------------------------------------------------------------
  */
 
-/* "Dockerfile.in" goes through the C preprocessor, with the macros of the compiler left out (as Buildah has it). */
-static int preprocess(const struct strlist *cpp_flags, struct buf *text, struct error **err)
+/* "Dockerfile.in" goes through the C preprocessor, with the macros of the compiler left out; what it includes lies in
+ * the context, else where we are (as Buildah has it). */
+static int preprocess(const struct strlist *cpp_flags, int context, struct buf *text, struct error **err)
 {
-	static const char *const words[] = {"cpp", "-E", "-P", "-traditional", "-undef", "-iquote", ".", "-"};
+	cleanup_free char *directory =
+		context < 0 ? mem_strdup(".") : mem_printf("/proc/%d/fd/%d", (int)getpid(), context);
+	const char *const words[] = {"cpp",	"-E", "-P", "-traditional", "-undef", "-iquote", directory,
+				     "-iquote", ".",  "-"};
 	cleanup(strlist_done) struct strlist argv = {0};
 	cleanup(buf_done) struct buf out = BUF_INIT(DOCKERFILE_SIZE_MAX);
 	cleanup(buf_done) struct buf errors = BUF_INIT((size_t)64 << 10);
@@ -56,7 +60,7 @@ static int read_one(const struct build_flags *flags, struct build_context *conte
 	int rc = build_context_read_dockerfile(context, path, &text, &called, err);
 
 	if (rc == 0 && text_has_suffix(called, ".in"))
-		rc = preprocess(&flags->cpp_flags, &text, err);
+		rc = preprocess(&flags->cpp_flags, build_context_fd(context), &text, err);
 	if (rc < 0)
 		return rc;
 	/* Several are read as if they were one (as Buildah has it). */

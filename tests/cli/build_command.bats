@@ -146,6 +146,11 @@ field() {
 	printf '#define BASE busybox\nFROM BASE\n#ifdef EXTRA\nLABEL extra=yes\n#endif\n' >ctx/my.in
 	cooper build -q -t app --cpp-flag -DEXTRA -f my.in ctx
 	[ "$(field app '{{index .OCIv1.Config.Labels "extra"}}')" = yes ]
+	# What it includes lies in the context.
+	echo 'FROM busybox' >ctx/common
+	printf '#include "common"\nLABEL included=yes\n' >ctx/with.in
+	cooper build -q -t app -f with.in ctx
+	[ "$(field app '{{.OCIv1.Config.Labels.included}}')" = yes ]
 }
 
 @test "--progress=json is one object per line, and loses nothing" {

@@ -64,6 +64,18 @@ load lib/build
 	refuses "Dockerfile:3"
 }
 
+@test "an address is no source of COPY, and that is said before anything is built" {
+	printf 'FROM nosuch.invalid/base AS base\nFROM busybox\nRUN echo built\nCOPY https://example.invalid/f /\n' >Dockerfile
+	refuses "source can't be a URL for COPY"
+	[[ $stderr != *STEP* ]]
+	printf 'FROM busybox\nCOPY https://example.invalid/repo.git /\n' >Dockerfile
+	refuses "source can't be a git ref for COPY"
+	# A name that only looks like one.
+	mkdir -p github.com/owner && echo 1 >github.com/owner/repo
+	printf 'FROM busybox\nCOPY github.com/owner/repo /\nRUN cat /repo\n' >Dockerfile
+	build
+}
+
 @test "wildcards stay in their directory; nothing found is fine" {
 	mkdir -p w/x w/y && echo 1 >w/x/a.txt && echo 2 >w/y/b.txt && echo 3 >w/c.txt
 	dockerfile <<-'EOF'
