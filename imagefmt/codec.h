@@ -55,6 +55,8 @@ int codec_recipe_init(enum codec codec, int level, struct codec_recipe *recipe, 
 
 /* One thread's workspace. */
 struct deflater;
+/* How large it becomes, about: from less than 1 MiB to 17 MiB for the high levels of zstd. */
+size_t deflater_memory(const struct codec_recipe *recipe);
 int deflater_new(const struct codec_recipe *recipe, struct deflater **deflater, struct error **err);
 /* Packs one block (CODEC_BLOCK bytes, or less for the last). `dict` holds the dict_size bytes before it (CODEC_DICT, 0
  * for the first block). The packed bytes are in `into` (its old contents are replaced, its limit ignored); *crc is the

@@ -10,6 +10,7 @@
 #include "imagefmt/codec.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,22 @@ static int open_zstd(struct deflater *d, struct error **err)
 		return rc;
 	d->zstd_state = d->zstd.ZSTD_createCCtx();
 	return d->zstd_state != NULL ? 0 : error_set(err, ENOMEM, "zstd refuses to start");
+}
+
+size_t deflater_memory(const struct codec_recipe *recipe)
+{
+	/* As zstd 1.5 chooses its tables for blocks of CODEC_BLOCK, in KiB: measured. */
+	static const struct {
+		int up_to_level;
+		size_t size;
+	} zstd[] = {{3, 1300}, {4, 2500}, {6, 3600}, {8, 6600}, {12, 12800}, {INT_MAX, 17500}};
+	size_t i = 0;
+
+	if (recipe->codec != CODEC_ZSTD)
+		return (size_t)512 << 10;
+	while (recipe->level > zstd[i].up_to_level)
+		i++;
+	return zstd[i].size << 10;
 }
 
 int deflater_new(const struct codec_recipe *recipe, struct deflater **deflater, struct error **err)

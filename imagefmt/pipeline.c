@@ -13,6 +13,15 @@
 #define INLINE_BLOCKS 4
 #define PACKERS_MAX 8
 
+/* What the ring and the packers take together. The process has some ten more; docs/benchmarks.md says less than 64 MiB
+ * for any size and any number of processors. */
+#define MEMORY_MAX ((size_t)48 << 20)
+/* A block, and what it is packed to. */
+#define MEMORY_OF_BLOCK (2 * CODEC_BLOCK + CODEC_BLOCK / 8)
+/* Who needs more for packing has less in the ring: so slow a packer is never waited for by more than a few. */
+#define MEMORY_LARGE ((size_t)4 << 20)
+#define BLOCKS_BESIDE 6
+
 enum kind { HASH, PACK, WRITE };
 
 struct packer {
@@ -38,6 +47,20 @@ struct pipeline {
 	bool one_processor;
 };
 
+static unsigned blocks_for(const struct codec_recipe *recipe)
+{
+	return recipe != NULL && deflater_memory(recipe) > MEMORY_LARGE ? BLOCKS_BESIDE : RING_BLOCKS;
+}
+
+static size_t packers_for(const struct codec_recipe *recipe)
+{
+	size_t room = (MEMORY_MAX - blocks_for(recipe) * MEMORY_OF_BLOCK) / deflater_memory(recipe);
+	size_t processors = process_processors();
+	size_t most = processors < PACKERS_MAX ? processors : PACKERS_MAX;
+
+	return room < most ? room : most;
+}
+
 int pipeline_new(const struct pipeline_options *options, struct pipeline **pipeline, struct error **err)
 {
 	cleanup(pipeline_free) struct pipeline *p = mem_alloc(sizeof(*p));
@@ -53,8 +76,10 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **pipel
 	p->sink = options->sink;
 	p->context = options->context;
 	p->one_processor = process_processors() < 2;
-	const struct ring_options ring = {
-		.kinds = p->packs ? 3 : 1, .block_size = CODEC_BLOCK, .dict_size = p->packs ? CODEC_DICT : 0};
+	const struct ring_options ring = {.kinds = p->packs ? 3 : 1,
+					  .block_size = CODEC_BLOCK,
+					  .blocks = blocks_for(options->recipe),
+					  .dict_size = p->packs ? CODEC_DICT : 0};
 	ring_new(&ring, &p->ring);
 	*pipeline = take_ptr(&p);
 	return 0;
@@ -163,8 +188,7 @@ static void run_write(void *context)
 
 static int start_threads(struct pipeline *p, struct error **err)
 {
-	size_t processors = process_processors();
-	size_t packers = processors < PACKERS_MAX ? processors : PACKERS_MAX;
+	size_t packers = p->packs ? packers_for(&p->recipe) : 0;
 	int rc = 0;
 
 	p->has_threads = true;

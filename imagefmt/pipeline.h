@@ -2,7 +2,7 @@
  * From plain bytes to a packed stream: digest of the plain bytes, compression in parallel, packed bytes in order.
  *
  *	caller   fills blocks ----> ring ----> hash		(one thread)
- *				       ----> compress	(as many as there are processors)
+ *				       ----> compress	(as many as there are processors, up to eight, and memory)
  *				       ----> sink		(one thread, in order)
  *
  * The threads start when the fourth block is full; before, and on a machine with one processor, the caller does it all.

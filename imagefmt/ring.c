@@ -39,11 +39,14 @@ struct ring {
 void ring_new(const struct ring_options *options, struct ring **ring)
 {
 	assert(options->kinds <= RING_KINDS_MAX && options->dict_size <= options->block_size);
+	assert(options->blocks <= RING_BLOCKS);
 	struct ring *r = mem_alloc(sizeof(*r));
 
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->changed, NULL);
 	r->options = *options;
+	if (r->options.blocks == 0)
+		r->options.blocks = RING_BLOCKS;
 	for (size_t i = 0; i < RING_BLOCKS; i++)
 		buf_init(&r->blocks[i].packed, 2 * options->block_size);
 	*ring = r;
@@ -75,14 +78,14 @@ static void copy_dict(struct ring *r, struct ring_block *block)
 	block->dict_size = 0;
 	if (r->published == 0 || max == 0)
 		return;
-	const struct ring_block *before = &r->blocks[(r->published - 1) % RING_BLOCKS];
+	const struct ring_block *before = &r->blocks[(r->published - 1) % r->options.blocks];
 	block->dict_size = before->size < max ? before->size : max;
 	memcpy(block->data - block->dict_size, before->data + before->size - block->dict_size, block->dict_size);
 }
 
 struct ring_block *ring_begin(struct ring *r)
 {
-	struct ring_block *block = &r->blocks[r->published % RING_BLOCKS];
+	struct ring_block *block = &r->blocks[r->published % r->options.blocks];
 
 	pthread_mutex_lock(&r->lock);
 	while (block->users > 0 && !r->broken)
@@ -136,7 +139,7 @@ struct ring_block *ring_take(struct ring *r, unsigned kind)
 	while (!r->broken && !r->ended && r->taken[kind] == r->published)
 		pthread_cond_wait(&r->changed, &r->lock);
 	if (!r->broken && r->taken[kind] < r->published)
-		block = &r->blocks[r->taken[kind]++ % RING_BLOCKS];
+		block = &r->blocks[r->taken[kind]++ % r->options.blocks];
 	pthread_mutex_unlock(&r->lock);
 	return block;
 }

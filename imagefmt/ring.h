@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RING_BLOCKS 12
+#define RING_BLOCKS 12 /* at most */
 #define RING_KINDS_MAX 3
 
 struct ring_block {
@@ -32,7 +32,8 @@ struct ring;
 
 struct ring_options {
 	unsigned kinds;	   /* of consumers, numbered from 0 */
-	size_t block_size; /* the ring takes RING_BLOCKS times that, once so much has gone through it */
+	size_t block_size; /* the ring takes `blocks` times that, once so much has gone through it */
+	unsigned blocks;   /* 0: RING_BLOCKS */
 	size_t dict_size;  /* of the block before, that each block begins with; 0: none */
 };
 void ring_new(const struct ring_options *options, struct ring **ring);
