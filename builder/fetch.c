@@ -16,8 +16,6 @@
 #include "imagefmt/index.h"
 #include "imagefmt/layer.h"
 
-#define INDEX_DEPTH_MAX 3
-
 /* ---- the platform ---- */
 
 static int no_platform(const struct image_index *index, const struct platform *want, const char *what,
@@ -106,7 +104,7 @@ static int fetch_manifest(struct image_source *source, const struct platform *wa
 {
 	struct digest child = {0};
 
-	for (int depth = 0; depth < INDEX_DEPTH_MAX; depth++) {
+	for (int depth = 0; depth < INDEX_NESTING_MAX; depth++) {
 		cleanup_free char *media_type = NULL;
 		enum manifest_kind kind;
 		buf_clear(&fetched->text);
@@ -122,7 +120,7 @@ static int fetch_manifest(struct image_source *source, const struct platform *wa
 		if (rc < 0)
 			return rc;
 	}
-	return error_set(err, ELOOP, "%s: indexes within indexes, more than %d deep", what, INDEX_DEPTH_MAX);
+	return error_set(err, ELOOP, "%s: indexes within indexes, more than %d deep", what, INDEX_NESTING_MAX);
 }
 
 static int keep_manifest(struct workshop *w, struct fetched *fetched, struct error **err)

@@ -232,6 +232,7 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 		       signatures_have_place(to.transport);
 	const struct signature_origin origin = {
 		.location = &from->location, .client = from->client, .top = from->top_digest};
+	size_t manifests = 0;
 	/* Opened first: a place that cannot be written to is told before anything is fetched. */
 	rc = open_sink(w, &to, &options->export.registry, &client, &sink, err);
 	if (rc == 0 && options->export.by_digest && to.transport == TRANSPORT_DOCKER)
@@ -251,6 +252,7 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 		.signatures = carries ? &origin : NULL,
 		.repository = from->location.transport == TRANSPORT_DOCKER ? &from->location.ref : NULL,
 		.list = is_list ? &from->stored : NULL,
+		.manifests = &manifests,
 	};
 	if (rc == 0)
 		rc = choose_work(w, from, &copier, err);

@@ -24,6 +24,7 @@ struct copier {
 	/* Where signatures are that should go along; NULL: none do. */
 	const struct signature_origin *signatures;
 	const struct image_entry *list; /* the list of the store that is copied, or NULL */
+	size_t *manifests;		/* how many have been come to */
 };
 
 /* A manifest as it stands in a document that names it. */

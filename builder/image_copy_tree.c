@@ -12,7 +12,6 @@
 #include "registry/docker.h"
 #include "registry/trust.h"
 
-#define INDEX_DEPTH_MAX 3
 #define ATTESTATION_OF "vnd.docker.reference.digest"
 
 static int copy_manifest(struct copier *c, const struct digest *want, int depth, struct copied *copied,
@@ -227,8 +226,10 @@ static int copy_manifest(struct copier *c, const struct digest *want, int depth,
 	bool top = depth == 0 || c->options->extent == COPY_ONE_PLATFORM;
 	const struct buf *text = want ? &fetched : c->top_text;
 
-	if (depth > INDEX_DEPTH_MAX)
-		return error_set(err, ELOOP, "indexes within indexes, more than %d deep", INDEX_DEPTH_MAX);
+	if (depth > INDEX_NESTING_MAX)
+		return error_set(err, ELOOP, "indexes within indexes, more than %d deep", INDEX_NESTING_MAX);
+	if (++*c->manifests > INDEX_TREE_MAX)
+		return error_set(err, E2BIG, "the list leads to more than %d images", INDEX_TREE_MAX);
 	int rc = want ? image_source_manifest(c->source, want, &fetched, &fetched_type, err) : 0;
 	if (rc == 0)
 		rc = manifest_kind(buf_str(text), text->len, want ? fetched_type : c->top_type, &kind, err);

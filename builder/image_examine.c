@@ -10,8 +10,6 @@
 #include "builder/image_copy.h"
 #include "imagefmt/blob.h"
 
-#define INDEX_DEPTH_MAX 3
-
 void examined_done(struct examined *examined)
 {
 	buf_done(&examined->top);
@@ -36,7 +34,7 @@ static int read_manifest(struct image_source *source, const char *what, const st
 	if (rc < 0)
 		return rc;
 	buf_append(&text, examined->top.data, examined->top.len);
-	for (int depth = 0; depth <= INDEX_DEPTH_MAX; depth++) {
+	for (int depth = 0; depth <= INDEX_NESTING_MAX; depth++) {
 		rc = manifest_kind(buf_str(&text), text.len, media_type, &kind, err);
 		if (rc < 0 || options->top_only)
 			return rc;
@@ -50,7 +48,7 @@ static int read_manifest(struct image_source *source, const char *what, const st
 		if (rc < 0)
 			return rc;
 	}
-	return error_set(err, ELOOP, "%s: indexes within indexes, more than %d deep", what, INDEX_DEPTH_MAX);
+	return error_set(err, ELOOP, "%s: indexes within indexes, more than %d deep", what, INDEX_NESTING_MAX);
 }
 
 static int read_config(struct workshop *w, struct image_source *source, const char *what, struct examined *examined,

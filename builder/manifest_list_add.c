@@ -18,8 +18,6 @@
 #include "imagefmt/index.h"
 #include "registry/trust.h"
 
-#define INDEX_DEPTH_MAX 3
-
 struct gathering {
 	struct workshop *w;
 	const struct list_add_options *options;
@@ -28,6 +26,7 @@ struct gathering {
 	char *repository;	   /* that the source's blobs are in; NULL when it is none */
 	struct image_index images; /* what is to come into the list */
 	struct strlist origins;
+	size_t manifests; /* how many have been come to */
 };
 
 static void gathering_done(struct gathering *g)
@@ -110,6 +109,9 @@ static int gather_child(struct gathering *g, const struct descriptor *entry, int
 	cleanup_free char *media_type = NULL;
 	enum manifest_kind kind;
 	struct digest ignored;
+
+	if (++g->manifests > INDEX_TREE_MAX)
+		return error_set(err, E2BIG, "the list leads to more than %d images", INDEX_TREE_MAX);
 	int rc = image_source_manifest(g->source, &entry->digest, &text, &media_type, err);
 
 	if (rc == 0)
@@ -126,8 +128,8 @@ static int gather_index(struct gathering *g, const struct buf *text, int depth, 
 {
 	cleanup(image_index_done) struct image_index index = {0};
 
-	if (depth > INDEX_DEPTH_MAX)
-		return error_set(err, ELOOP, "indexes within indexes, more than %d deep", INDEX_DEPTH_MAX);
+	if (depth > INDEX_NESTING_MAX)
+		return error_set(err, ELOOP, "indexes within indexes, more than %d deep", INDEX_NESTING_MAX);
 	int rc = image_index_parse(text->data, text->len, "index", &index, err);
 	if (rc == 0 && g->options->all) {
 		for (size_t i = 0; rc == 0 && i < index.manifest_count; i++)

@@ -13,12 +13,11 @@
 
 #include "base/atomicfile.h"
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "imagefmt/bundle.h"
 #include "imagefmt/images_internal.h"
 #include "imagefmt/mediatype.h"
-
-#define INDEX_DEPTH_MAX 4
 
 struct layout_edit {
 	int dirfd;
@@ -42,9 +41,36 @@ static char *blob_name(const struct digest *digest)
 
 /* ---- What a document leads to ---- */
 
-/* Adds the names of all blobs below a descriptor, itself included. A blob that is missing or no document leads no
- * further. */
-static void collect(struct layout_edit *edit, const struct descriptor *d, int depth, struct strlist *names)
+/* Blobs that something leads to, each once, whatever leads to it and how often. */
+struct reached {
+	struct descriptor *items;
+	size_t count;
+	json_t *names; /* of their files, as keys */
+};
+
+static void reached_done(struct reached *reached)
+{
+	for (size_t i = 0; i < reached->count; i++)
+		descriptor_done(&reached->items[i]);
+	free(reached->items);
+	json_decref(reached->names);
+}
+CLEANUP_FOR_VALUE(struct reached, reached_done)
+
+static void reach(struct reached *reached, const struct descriptor *d)
+{
+	cleanup_free char *name = blob_name(&d->digest);
+
+	if (json_object_get(reached->names, name))
+		return;
+	json_set_bool(reached->names, name, true);
+	reached->items = mem_grow(reached->items, reached->count + 1, sizeof(*reached->items));
+	reached->items[reached->count] = (struct descriptor){0};
+	descriptor_copy(&reached->items[reached->count++], d);
+}
+
+/* A blob that is missing or no document leads no further. */
+static void reach_below(struct layout_edit *edit, const struct descriptor *d, struct reached *reached)
 {
 	cleanup_free char *name = blob_name(&d->digest);
 	const struct media_kind *known = media_kind(d->media_type);
@@ -52,32 +78,42 @@ static void collect(struct layout_edit *edit, const struct descriptor *d, int de
 	cleanup(image_index_done) struct image_index index = {0};
 	cleanup(manifest_done) struct manifest m = {0};
 
-	if (!strlist_contains(names, name))
-		strlist_append(names, name);
-	if (!known || depth > INDEX_DEPTH_MAX ||
-	    bundle_read_verified(edit->bundle, name, &d->digest, MANIFEST_SIZE_MAX, &text, NULL) < 0)
+	if (!known || bundle_read_verified(edit->bundle, name, &d->digest, MANIFEST_SIZE_MAX, &text, NULL) < 0)
 		return;
 	if (known->kind == MANIFEST_INDEX && image_index_parse(text.data, text.len, "index", &index, NULL) == 0)
 		for (size_t i = 0; i < index.manifest_count; i++)
-			collect(edit, &index.manifests[i], depth + 1, names);
+			reach(reached, &index.manifests[i]);
 	if (known->kind == MANIFEST_IMAGE && manifest_parse(text.data, text.len, "manifest", &m, NULL) == 0) {
-		collect(edit, &m.config, depth + 1, names);
+		reach(reached, &m.config);
 		for (size_t i = 0; i < m.layer_count; i++)
-			collect(edit, &m.layers[i], depth + 1, names);
+			reach(reached, &m.layers[i]);
+	}
+}
+
+/* Those that are reached are the queue of those to be looked into. */
+static void reach_all(struct layout_edit *edit, struct reached *reached)
+{
+	for (size_t i = 0; i < reached->count; i++) {
+		cleanup(descriptor_done) struct descriptor next = {0};
+		descriptor_copy(&next, &reached->items[i]); /* the list may move */
+		reach_below(edit, &next, reached);
 	}
 }
 
 static void remove_unused(struct layout_edit *edit, const struct descriptor *removed)
 {
-	cleanup(strlist_done) struct strlist gone = {0}, kept = {0};
+	cleanup(reached_done) struct reached gone = {.names = json_object()}, kept = {.names = json_object()};
 
-	collect(edit, removed, 0, &gone);
+	reach(&gone, removed);
+	reach_all(edit, &gone);
 	for (size_t i = 0; i < edit->index.manifest_count; i++)
-		collect(edit, &edit->index.manifests[i], 0, &kept);
+		reach(&kept, &edit->index.manifests[i]);
+	reach_all(edit, &kept);
 	for (size_t i = 0; i < gone.count; i++) {
+		cleanup_free char *name = blob_name(&gone.items[i].digest);
 		/* The names are made of digests: no link leads out of the layout but one that its owner made. */
-		if (!strlist_contains(&kept, gone.items[i]) && unlinkat(edit->dirfd, gone.items[i], 0) < 0)
-			log_debug("'%s' is left: %s", gone.items[i], strerror(errno));
+		if (!json_object_get(kept.names, name) && unlinkat(edit->dirfd, name, 0) < 0)
+			log_debug("'%s' is left: %s", name, strerror(errno));
 	}
 }
 

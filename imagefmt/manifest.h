@@ -15,6 +15,9 @@
 #define MANIFEST_SIZE_MAX ((size_t)4 << 20)
 #define MANIFEST_LAYERS_MAX 1000
 #define INDEX_MANIFESTS_MAX 20000 /* the store's own index has one entry for each name */
+#define INDEX_NESTING_MAX 3	  /* of indexes in an index */
+/* Of all that an index leads to. Four small indexes that name each other a thousand times lead to 10^12 images. */
+#define INDEX_TREE_MAX 20000
 
 #define MEDIA_OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define MEDIA_OCI_INDEX "application/vnd.oci.image.index.v1+json"

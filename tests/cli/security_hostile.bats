@@ -130,3 +130,20 @@ hostile_layout() {
 	run pgrep -u "$(id -u)" -f 'b\(\) \{ b'
 	assert_output_is ""
 }
+
+@test "an index that leads to a thousand million images is not followed to its end" {
+	cd "$BATS_TEST_TMPDIR" || return
+	python3 "$LIB_DIRECTORY/laughing_index.py" laughing 1000
+	run timeout 100 cooper image copy -q --all oci:laughing:all "dir:$PWD/copy"
+	assert_fails_with 1 "the list leads to more than 20000 images"
+	cooper manifest create laughed
+	run timeout 100 cooper manifest add --all laughed oci:laughing:all
+	assert_fails_with 125 "the list leads to more than 20000 images"
+	cooper manifest rm laughed
+	# What only it leads to goes with it, what the other name leads to stays.
+	timeout 100 cooper image delete oci:laughing:all
+	[ "$(find laughing/blobs -type f | wc -l)" -eq 3 ]
+	cooper image inspect --raw oci:laughing:one >/dev/null
+	timeout 100 cooper image delete oci:laughing:one
+	[ "$(find laughing/blobs -type f | wc -l)" -eq 0 ]
+}
