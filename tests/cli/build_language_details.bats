@@ -82,6 +82,18 @@ load lib/language
 	cached 0
 }
 
+@test "directories that are made on the way are as --chown and --chmod say" {
+	dockerfile <<-'EOF'
+		FROM busybox
+		COPY one /plain/e/x
+		COPY --chmod=700 one /n/e/x
+		COPY --chmod=750 --chown=5:6 one /m/e/
+		RUN test "$(stat -c %a:%u:%g /plain /plain/e | uniq)" = 755:0:0
+		RUN test "$(stat -c %a:%u:%g /n /n/e | uniq)" = 700:0:0 && test "$(stat -c %a:%u:%g /m /m/e | uniq)" = 750:5:6
+	EOF
+	build
+}
+
 @test "COPY keeps attributes of the user's" {
 	skip_unless python3
 	python3 -c 'import os; os.setxattr("one", "user.note", b"kept")' 2>/dev/null || skip "no user attributes here"
