@@ -297,6 +297,13 @@ static int read_cpus(const char *text, struct settings *settings, struct error *
 	return 0;
 }
 
+/* Several in one option, with commas between them, as Buildah and docker take them. */
+static void append_split(struct strlist *to, const struct strlist *from)
+{
+	for (size_t i = 0; i < from->count; i++)
+		strlist_split(to, from->items[i], ',');
+}
+
 int run_flags_read(const struct run_flags *flags, struct settings *s, struct error **err)
 {
 	replace_when_given(&s->isolation, flags->isolation);
@@ -325,16 +332,16 @@ int run_flags_read(const struct run_flags *flags, struct settings *s, struct err
 	replace_when_given(&s->no_pivot, flags->no_pivot ? "true" : NULL);
 	replace_when_given(&s->read_only, flags->read_only ? "true" : NULL);
 	strlist_append_all(&s->volumes, &flags->volumes);
-	strlist_append_all(&s->cap_add, &flags->cap_add);
-	strlist_append_all(&s->cap_drop, &flags->cap_drop);
-	strlist_append_all(&s->add_host, &flags->add_host);
-	strlist_append_all(&s->dns, &flags->dns);
-	strlist_append_all(&s->dns_option, &flags->dns_option);
-	strlist_append_all(&s->dns_search, &flags->dns_search);
+	append_split(&s->cap_add, &flags->cap_add);
+	append_split(&s->cap_drop, &flags->cap_drop);
+	append_split(&s->add_host, &flags->add_host);
+	append_split(&s->dns, &flags->dns);
+	append_split(&s->dns_option, &flags->dns_option);
+	append_split(&s->dns_search, &flags->dns_search);
 	strlist_append_all(&s->devices, &flags->devices);
-	strlist_append_all(&s->ulimit, &flags->ulimit);
+	append_split(&s->ulimit, &flags->ulimit);
 	strlist_append_all(&s->security_opt, &flags->security_opt);
-	strlist_append_all(&s->group_add, &flags->group_add);
+	append_split(&s->group_add, &flags->group_add);
 	strlist_append_all(&s->runtime_flags, &flags->runtime_flags);
 	int rc = read_cpus(flags->cpus, s, err);
 	return rc < 0 ? rc : settings_check(s, err);

@@ -235,3 +235,14 @@ load lib/build
 	[ "$status" -eq 9 ]
 	[[ $stderr == *loud* ]]
 }
+
+@test "several capabilities, groups, limits or names in one option" {
+	printf 'FROM busybox\nRUN grep CapEff /proc/self/status; ulimit -n; cat /etc/hosts\n' >Dockerfile
+	build --no-cache --cap-drop cap_chown --cap-drop fowner --ulimit nofile=64:64 --ulimit core=0 \
+		--add-host a:10.0.0.1 --add-host b:10.0.0.2
+	one=$(grep -e '^CapEff' -e '^64$' -e '^10.0' <<<"$stderr")
+	[[ $one == *CapEff*64*10.0.0.1*10.0.0.2* ]]
+	build --no-cache --cap-drop cap_chown,fowner --ulimit nofile=64:64,core=0 --add-host a:10.0.0.1,b:10.0.0.2
+	[ "$(grep -e '^CapEff' -e '^64$' -e '^10.0' <<<"$stderr")" = "$one" ]
+	refuses "no-such" --cap-drop cap_chown,no-such
+}
