@@ -41,6 +41,21 @@ char *ignore_path_clean(const char *pattern)
 	return strlist_join(&kept, "/");
 }
 
+/* Go's Match() looks for mistakes up to the second run of stars, or the first when nothing stands before it. A
+ * backslash at the end behind that is itself. */
+static bool ends_in_plain_backslash(const char *pattern)
+{
+	size_t size = strlen(pattern);
+	size_t backslashes = 0;
+	bool seen_star = false;
+
+	while (backslashes < size && pattern[size - 1 - backslashes] == '\\')
+		backslashes++;
+	for (const char *c = pattern + strspn(pattern, "*"); *c && !seen_star; c += 1 + (*c == '\\' && c[1]))
+		seen_star = *c == '*';
+	return backslashes % 2 == 1 && seen_star;
+}
+
 int ignore_rules_add(struct ignore_rules *rules, const char *line, struct error **err)
 {
 	if (line[0] == '#') /* in the first column only */
@@ -50,7 +65,8 @@ int ignore_rules_add(struct ignore_rules *rules, const char *line, struct error 
 	cleanup_free char *pattern = trim_space(negated ? text + 1 : text);
 	if (!*pattern && !negated)
 		return 0;
-	cleanup_free char *clean = ignore_path_clean(pattern);
+	cleanup_free char *path = ignore_path_clean(pattern);
+	cleanup_free char *clean = mem_printf("%s%s", path, ends_in_plain_backslash(path) ? "\\" : "");
 	/* "!/" is cleaned to "!" by Docker too. */
 	if (negated && (!*pattern || (!*clean && pattern[0] == '/')))
 		return error_set(err, EINVAL, "illegal exclusion pattern: \"!\"");

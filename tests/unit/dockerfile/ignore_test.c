@@ -182,6 +182,18 @@ static void refuses_patterns_that_cannot_mean_anything(void **state)
 	assert_int_equal(ignore_rules_add(&rules, "!/", NULL), -EINVAL);
 	assert_int_equal(ignore_rules_add(&rules, "a[b", NULL), -EINVAL);
 	assert_int_equal(ignore_rules_add(&rules, "a\\", NULL), -EINVAL);
+	assert_int_equal(ignore_rules_add(&rules, "*\\", NULL), -EINVAL);
+	assert_int_equal(ignore_rules_add(&rules, "\\*\\", NULL), -EINVAL);
+}
+
+/* Go does not look so far. */
+static void a_backslash_behind_stars_is_itself(void **state)
+{
+	cleanup(ignore_rules_done) struct ignore_rules rules = {0};
+
+	assert_int_equal(ignore_rules_add(&rules, "a*/b\\", NULL), 0);
+	assert_true(ignore_rules_match(&rules, "ax/b\\"));
+	assert_false(ignore_rules_match(&rules, "ax/b"));
 }
 
 int main(void)
@@ -195,6 +207,7 @@ int main(void)
 		cmocka_unit_test(the_last_line_that_matches_decides),
 		cmocka_unit_test(knows_where_something_may_come_back),
 		cmocka_unit_test(refuses_patterns_that_cannot_mean_anything),
+		cmocka_unit_test(a_backslash_behind_stars_is_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
