@@ -102,6 +102,7 @@ int translation_new(const struct run_spec *spec, struct translation **translatio
 	t->spec = spec;
 	t->scratch = t->scratch_parent = t->loader = -1;
 	t->self = getpid();
+	t->own_fds = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	t->uid = geteuid();
 	t->gid = getegid();
 	t->has_signal_scope = landlock_has_scopes();
@@ -135,6 +136,7 @@ void translation_free(struct translation *t)
 	emulation_done(&t->emulation);
 	view_close(t);
 	fd_close(t->loader);
+	fd_close(t->own_fds);
 	fd_close(t->scratch);
 	if (t->scratch_parent >= 0)
 		tree_remove(t->scratch_parent, t->scratch_name, NULL);

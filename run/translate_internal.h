@@ -70,7 +70,8 @@ struct translation {
 	struct traced *traced; /* translate_trace.c */
 	pid_t self;
 	bool has_signal_scope;
-	uid_t uid; /* ours */
+	int own_fds; /* /proc/self/fd: a step shorter than by its path */
+	uid_t uid;   /* ours */
 	gid_t gid;
 	struct plain *plain; /* translate_make.c */
 	dev_t root_device;

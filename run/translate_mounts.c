@@ -67,10 +67,11 @@ bool view_name_of_real(const struct translation *t, const char *real, struct buf
 	return true;
 }
 
-static bool real_name(int fd, char real[PATH_MAX])
+static bool real_name(const struct translation *t, int fd, char real[PATH_MAX])
 {
-	char proc[FD_PROC_PATH_SIZE];
-	ssize_t length = readlink(fd_proc_path(fd, proc), real, PATH_MAX - 1);
+	char number[16];
+	snprintf(number, sizeof(number), "%d", fd);
+	ssize_t length = readlinkat(t->own_fds, number, real, PATH_MAX - 1);
 
 	if (length <= 0 || real[0] != '/')
 		return false;
@@ -82,7 +83,7 @@ bool view_name(const struct translation *t, int fd, struct buf *path)
 {
 	char real[PATH_MAX];
 
-	return real_name(fd, real) && view_name_of_real(t, real, path);
+	return real_name(t, fd, real) && view_name_of_real(t, real, path);
 }
 
 /* ---- Opening ---- */
@@ -118,7 +119,7 @@ static void add_mount(struct translation *t, const char *target, int fd, enum vi
 	struct view_mount *mount = &t->mounts[t->mount_count++];
 	*mount = (struct view_mount){.target = mem_strdup(target), .fd = fd, .kind = kind, .read_only = read_only};
 	mount->target_length = strlen(target);
-	if (!real_name(fd, real))
+	if (!real_name(t, fd, real))
 		snprintf(real, sizeof(real), "/memfd:%p", (void *)mount);
 	mount->real = mem_strdup(strcmp(real, "/") == 0 ? "" : real);
 	mount->real_length = strlen(mount->real);

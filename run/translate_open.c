@@ -42,10 +42,11 @@ static void give(struct answer *answer, int fd, const struct request *request)
 }
 
 /* The thing that an O_PATH descriptor of ours holds, opened anew. */
-static int reopen(int fd, int flags)
+static int reopen(const struct translation *t, int fd, int flags)
 {
-	char proc[FD_PROC_PATH_SIZE];
-	int opened = open(fd_proc_path(fd, proc), (flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW)) | O_CLOEXEC | O_NOCTTY);
+	char number[16];
+	snprintf(number, sizeof(number), "%d", fd);
+	int opened = openat(t->own_fds, number, (flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW)) | O_CLOEXEC | O_NOCTTY);
 
 	return opened < 0 ? -errno : opened;
 }
@@ -113,7 +114,9 @@ static int open_fifo(struct translation *t, const struct trap *trap, const struc
 		sigset_t none;
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		int fd = reopen(spot->fd, request->flags);
+		/* The descriptors of its own: the parent's are closed meanwhile. */
+		t->own_fds = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		int fd = reopen(t, spot->fd, request->flags);
 		if (fd >= 0)
 			give(&own, fd, request);
 		else
@@ -154,12 +157,12 @@ static int open_existing(struct translation *t, const struct trap *trap, struct 
 		if (rc < 0)
 			return rc;
 	}
-	int fd = reopen(spot->fd, request->flags);
+	int fd = reopen(t, spot->fd, request->flags);
 	/* O_NOATIME is for the owner: who believes to be root has the right. */
 	if (fd == -EPERM && request->flags & O_NOATIME)
-		fd = reopen(spot->fd, request->flags & ~O_NOATIME);
+		fd = reopen(t, spot->fd, request->flags & ~O_NOATIME);
 	if (fd == -EACCES && make_accessible(t, spot->fd) == 0)
-		fd = reopen(spot->fd, request->flags);
+		fd = reopen(t, spot->fd, request->flags);
 	if (fd >= 0 && request->flags & O_TRUNC && S_ISREG(st.st_mode))
 		xattr_drop_capability(fd);
 	return fd;

@@ -45,6 +45,56 @@ int view_open_fd(struct translation *t, const struct trap *trap, int fd)
 
 /* ---- The short way ---- */
 
+/* "a/b", without "." and "//". */
+static bool is_plain_text(const char *path)
+{
+	for (const char *at = path;; at++) {
+		size_t length = strcspn(at, "/");
+		if (length == 0 || (length == 1 && at[0] == '.'))
+			return false;
+		at += length;
+		if (*at == '\0')
+			return true;
+	}
+}
+
+/* Where no link is on the way, the text is the name, what is not there is not there, and nobody needs to be asked.
+ * A descriptor, or -ENOENT and -ENOTDIR, which are true; else another way is to be gone. */
+static int open_by_text(int base, const char *rest, uint64_t flags)
+{
+	return is_plain_text(rest) ? view_open_in(base, rest, flags, RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH) : -ELOOP;
+}
+
+static bool is_missing(int rc)
+{
+	return rc == -ENOENT || rc == -ENOTDIR;
+}
+
+static void name_by_text(const char *base_name, const char *rest, struct buf *path)
+{
+	buf_clear(path);
+	buf_append_str(path, base_name);
+	buf_append_char(path, '/');
+	buf_append_str(path, rest);
+}
+
+/* The directory that `above` leads to, and its name. */
+static int open_above(struct translation *t, int base, const char *base_name, const char *above, struct buf *path)
+{
+	if (strcmp(above, ".") == 0) {
+		buf_clear(path);
+		buf_append_str(path, base_name);
+		return view_open_in(base, ".", O_DIRECTORY, RESOLVE_BENEATH);
+	}
+	cleanup_close int fd = open_by_text(base, above, O_DIRECTORY);
+	if (fd >= 0)
+		name_by_text(base_name, above, path);
+	if (fd >= 0 || is_missing(fd))
+		return take_fd(&fd);
+	fd = view_open_in(base, *above ? above : ".", O_DIRECTORY, *base_name ? RESOLVE_BENEATH : RESOLVE_IN_ROOT);
+	return fd >= 0 && view_name(t, fd, path) ? take_fd(&fd) : -ELOOP;
+}
+
 /* The directory of a name that may be missing, and the name. `rest` is below `base`, which is the step's root when
  * base_name is "". 1: found. 0: the long way is to be gone. */
 static int find_leaf_short(struct translation *t, int base, const char *base_name, const char *rest, unsigned flags,
@@ -57,10 +107,10 @@ static int find_leaf_short(struct translation *t, int base, const char *base_nam
 
 	if (*leaf == '\0' || strcmp(leaf, ".") == 0 || strlen(leaf) > NAME_MAX)
 		return 0;
-	cleanup_close int parent =
-		view_open_in(base, *above ? above : ".", O_DIRECTORY, *base_name ? RESOLVE_BENEATH : RESOLVE_IN_ROOT);
-	if (parent < 0 || !view_name(t, parent, &spot->path) ||
-	    view_mount_of(t, buf_str(&spot->path)) != view_mount_of(t, base_name))
+	cleanup_close int parent = open_above(t, base, base_name, above, &spot->path);
+	if (is_missing(parent))
+		return parent;
+	if (parent < 0 || view_mount_of(t, buf_str(&spot->path)) != view_mount_of(t, base_name))
 		return 0;
 	buf_append_char(&spot->path, '/');
 	buf_append_str(&spot->path, leaf);
@@ -99,21 +149,24 @@ static int walk_short(struct translation *t, int base, const char *base_name, co
 	}
 	if (*rest == '\0')
 		return 0;
+	if (path[0] == '/')
+		base_name = "";
 	if (flags & VIEW_MISSING)
-		return find_leaf_short(t, base, path[0] == '/' ? "" : base_name, rest, flags, spot);
-	cleanup_close int fd = view_open_in(base, rest, flags & VIEW_FOLLOW ? 0 : O_NOFOLLOW,
-					    path[0] == '/' ? RESOLVE_IN_ROOT : RESOLVE_BENEATH);
-	if (fd == -ENOENT && !(flags & VIEW_FOLLOW))
-		return 0;
-	if (fd < 0) {
-		/* Where no link is on the way, what is not there is not there. */
-		cleanup_close int again =
-			fd != -ENOENT ? -1 : view_open_in(base, rest, 0, RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH);
-		return again == -ENOENT && fd == -ENOENT ? -ENOENT : 0;
+		return find_leaf_short(t, base, base_name, rest, flags, spot);
+	uint64_t how = flags & VIEW_FOLLOW ? 0 : O_NOFOLLOW;
+	cleanup_close int fd = open_by_text(base, rest, how);
+	if (is_missing(fd))
+		return fd;
+	if (fd >= 0) {
+		name_by_text(base_name, rest, &spot->path);
+	} else {
+		fd = view_open_in(base, rest, how, path[0] == '/' ? RESOLVE_IN_ROOT : RESOLVE_BENEATH);
+		if (fd < 0 || !view_name(t, fd, &spot->path) ||
+		    view_mount_of(t, buf_str(&spot->path)) != view_mount_of(t, base_name))
+			return 0;
 	}
-	if (!view_name(t, fd, &spot->path) ||
-	    view_mount_of(t, buf_str(&spot->path)) != view_mount_of(t, path[0] == '/' ? "" : base_name))
-		return 0;
+	if (spot->path.overflow)
+		return -ENAMETOOLONG;
 	if (spot->path.len == 0)
 		buf_append_str(&spot->path, "/");
 	spot->mount = view_mount_of(t, spot->path.len == 1 ? "" : buf_str(&spot->path));
