@@ -151,6 +151,7 @@ static void given_args(const struct build_request *request, struct strlist *args
 /* ---- checks -------------------------------------------------------------------------------------------------------
  */
 
+/* With `failure` what would end a build is part of the answer, also a check= or a target that is none. */
 static int find(struct workshop *w, const struct build_request *request, const struct dockerfile *file,
 		const struct build_context *context, struct findings *findings, struct lint_failure *failure,
 		bool *is_error, struct error **err)
@@ -160,8 +161,14 @@ static int find(struct workshop *w, const struct build_request *request, const s
 	const char *override = strlist_env_get(&request->build_args, "BUILDKIT_DOCKERFILE_CHECK");
 	cleanup(strlist_done) struct strlist args = {0};
 	struct lint_options options = {.config = &config, .build_args = &args, .ignore = build_context_ignore(context)};
-	int rc = lint_config_parse(override ? override : file->directives.check, &config, err);
+	cleanup_error struct error *why = NULL;
+	int rc = lint_config_parse(override ? override : file->directives.check, &config, failure ? &why : err);
 
+	if (rc < 0 && failure) {
+		failure->message = mem_printf("failed to parse check options: %s", error_message(why));
+		failure->range = override ? (struct source_range){0} : file->directives.check_range;
+		return 0;
+	}
 	if (rc < 0)
 		return override ? error_prefix(err, "BUILDKIT_DOCKERFILE_CHECK")
 				: source_error(&file->source, &file->directives.check_range, err);
@@ -173,13 +180,17 @@ static int find(struct workshop *w, const struct build_request *request, const s
 	}
 	/* A build speaks of what it builds; else of all stages, unless one was asked for by name. */
 	if (request->options.target || request->call == BUILD_CALL_BUILD)
-		rc = dockerfile_target(file, request->options.target, &options.target, err);
-	if (rc < 0)
+		rc = dockerfile_target(file, request->options.target, &options.target, failure ? &why : err);
+	options.is_file_only = rc < 0;
+	if (rc < 0 && !failure)
 		return rc;
 	build_bases_find(w, request, file, &bases);
 	options.bases = bases.known;
 	lint_run(file, &options, findings, failure);
-	build_bases_check(&bases, file, &config, findings);
+	if (rc < 0 && !failure->message)
+		failure->message = mem_strdup(error_message(why));
+	if (rc == 0)
+		build_bases_check(&bases, file, &config, findings);
 	return 0;
 }
 

@@ -300,7 +300,7 @@ void lint_run(const struct dockerfile *file, const struct lint_options *options,
 	lint_parsed(&run);
 	if (!lint_has_failed(&run))
 		lint_file(&run);
-	if (!lint_has_failed(&run))
+	if (!lint_has_failed(&run) && !options->is_file_only)
 		lint_stages(&run);
 	if (findings->count > before)
 		qsort(findings->items + before, findings->count - before, sizeof(*findings->items), compare_findings);

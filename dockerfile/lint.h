@@ -53,6 +53,7 @@ struct lint_options {
 	const struct lint_base *bases;
 	const struct ignore_rules *ignore; /* of the build context; NULL */
 	const struct stage *target;	   /* only it and what it needs; NULL: all */
+	bool is_file_only;		   /* stages are not looked into: there is no such target */
 };
 
 /* What would end a build of these stages, as far as the text tells. */

@@ -226,6 +226,20 @@ assert j["sources"][0]["filename"] == "Dockerfile" and j["sources"][0]["data"], 
 	[ "$status" -eq 1 ]
 }
 
+@test "a target and a directive that are none are what is wrong" {
+	printf 'FROM busybox as builder\nCMD x\n' | dockerfile
+	run --separate-stderr cooper build --call=check,format=json --target bilder "$context"
+	[ "$status" -eq 1 ]
+	python3 -c 'import json, sys
+j = json.load(sys.stdin)
+assert [w["ruleName"] for w in j["warnings"]] == ["FromAsCasing"], j
+assert j["buildError"]["message"].endswith("could not be found (did you mean builder?)"), j' <<<"$output"
+	printf '# check=skp=all\nFROM busybox\n' | dockerfile
+	run --separate-stderr cooper build --check "$context"
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"Dockerfile:1: failed to parse check options: invalid check option 'skp'"* ]]
+}
+
 @test "nothing is built, pulled or written" {
 	printf 'FROM nowhere.invalid/x AS a\nRUN false\n' | dockerfile
 	local before
