@@ -27,6 +27,7 @@
 #include "builder/rootfs_internal.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
+#include "imagefmt/layer_stack.h"
 #include "imagefmt/layerroot.h"
 #include "imagefmt/reference.h"
 
@@ -161,11 +162,18 @@ static int root_attributes_task(struct workshop *w, void *context, struct buf *r
 /* Most roots are 0755 and ours, as mkdir made it: then there is nothing to do that needs the user namespace. */
 static bool has_plain_root(struct workshop *w, const struct container *c)
 {
-	for (size_t i = 0; i < c->config.diff_id_count; i++) {
-		cleanup_free char *path = layer_tree_path(workshop_store(w), &c->config.diff_ids[i]);
+	struct store *store = workshop_store(w);
+	const struct digest *diff_ids = c->config.diff_ids;
+	size_t count = c->config.diff_id_count;
+
+	if (layer_stack_is_noted(store, diff_ids, count, "plain"))
+		return true;
+	for (size_t i = 0; i < count; i++) {
+		cleanup_free char *path = layer_tree_path(store, &diff_ids[i]);
 		if (!layer_root_is_plain(path))
 			return false;
 	}
+	layer_stack_note(store, diff_ids, count, "plain");
 	return true;
 }
 

@@ -49,8 +49,12 @@ void container_base_copy(const struct container_base *from, struct container_bas
 
 static void put(struct buf *text, enum key key, const char *value)
 {
-	if (value)
-		buf_printf(text, "%c %zu\n%s\n", key, strlen(value), value);
+	if (!value)
+		return;
+	size_t size = strlen(value);
+	buf_printf(text, "%c %zu\n", key, size);
+	buf_append(text, value, size);
+	buf_append_char(text, '\n');
 }
 
 void container_base_format(const struct container *c, struct buf *text)

@@ -14,6 +14,7 @@
 #include "builder/rootcopy.h"
 #include "builder/rootfs.h"
 #include "imagefmt/layer.h"
+#include "imagefmt/layer_stack.h"
 
 #define NOTES "records"
 
@@ -30,6 +31,7 @@ void records_done(struct records *records)
 static int open_lowers(struct workshop *w, const struct image_config *config, struct records *records,
 		       struct error **err)
 {
+	layer_stack_recall(workshop_store(w), config->diff_ids, config->diff_id_count);
 	records->lowers = mem_grow(NULL, config->diff_id_count + 1, sizeof(*records->lowers));
 	for (size_t i = config->diff_id_count; i-- > 0;) {
 		int fd = layer_open(workshop_store(w), &config->diff_ids[i], err);

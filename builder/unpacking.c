@@ -19,6 +19,7 @@
 #include "base/process.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
+#include "imagefmt/layer_stack.h"
 
 /* One layer has three threads, of which the one that makes the files is behind: what it waits for is the file system,
  * and there a few at once are more than one. */
@@ -238,7 +239,11 @@ int unpack_all(struct workshop *w, const struct image_config *config, const stru
 	/* Which trees are good here depends on the id map. */
 	int rc = workshop_idmap(w, /* map */ NULL, err);
 
+	if (rc >= 0 && layer_stack_is_there(workshop_store(w), config->diff_ids, config->diff_id_count))
+		return 0;
 	size_t layers = rc < 0 ? 0 : count_packed(w, config, manifest, &beside);
+	if (layers == 0 && rc >= 0)
+		layer_stack_remember(workshop_store(w), config->diff_ids, config->diff_id_count);
 	if (layers == 0)
 		return rc;
 	size_t workers = count_workers(layers, beside);

@@ -16,6 +16,7 @@
 #include "imagefmt/blob.h"
 #include "imagefmt/images_internal.h"
 #include "imagefmt/layer.h"
+#include "imagefmt/layer_stack.h"
 #include "imagefmt/marks.h"
 
 static int mark_table(struct marks *marks, struct error **err)
@@ -162,6 +163,8 @@ int images_collect(struct store *store, const struct digest *kept, size_t kept_c
 		rc = sweep_blobs(&marks, DIGEST_SHA512, &total, err);
 	if (rc == 0)
 		rc = images_removed_forget(store, &removed, err);
+	if (rc == 0)
+		rc = layer_stacks_clear(store, err);
 	if (rc == 0 && collected)
 		*collected = total;
 	return rc;

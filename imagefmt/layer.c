@@ -133,7 +133,7 @@ int layer_load_record(struct store *store, const struct digest *diff_id, struct 
 	/* Finding it has read it, unless it is there under another map's name. */
 	if (found.id_map == NULL)
 		return layer_record_load(store_folder(store, STORE_LAYERS, NULL), name, record, err);
-	if (*store_id_map(store) != '\0' && layer_is_trusted(store, &found))
+	if (*store_id_map(store) != '\0' && layer_is_trusted(store, &found) && !layer_is_copy(store, name))
 		store_know_layer(store, digest_hex(diff_id, hex), name);
 	layer_record_done(record);
 	*record = found;

@@ -18,7 +18,6 @@
 #include "base/atomicfile.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/strlist.h"
 #include "base/tree.h"
 #include "imagefmt/userpath.h"
 
@@ -40,6 +39,10 @@ struct store_tmp {
 	char *name; /* below tmp/ */
 };
 
+struct known_layer {
+	char *hex, *name;
+};
+
 struct loan {
 	char *key;
 	int fd;
@@ -56,22 +59,67 @@ struct store {
 	unsigned tmp_names; /* given so far */
 	char *id_map;
 	bool single_id;
-	struct strlist known_layers; /* "hex=name" */
-	char *boot_id;		     /* NULL: not read yet */
+	struct known_layer *known_layers; /* sorted by hex */
+	size_t known_layer_count;
+	char *boot_id; /* NULL: not read yet */
 	bool allows_loans;
 	struct loan *loans;
 	size_t loan_count;
 	const struct blob_observer *observer;
 };
 
+/* The place of the layer, or where it belongs. */
+static size_t find_known_layer(const struct store *store, const char *hex, bool *is_known)
+{
+	size_t low = 0, high = store->known_layer_count;
+
+	*is_known = false;
+	while (low < high && !*is_known) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(hex, store->known_layers[middle].hex);
+		*is_known = order == 0;
+		if (order <= 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return *is_known ? high : low;
+}
+
 const char *store_known_layer(const struct store *store, const char *hex)
 {
-	return strlist_env_get(&store->known_layers, hex);
+	bool is_known;
+	size_t at = find_known_layer(store, hex, &is_known);
+
+	return is_known ? store->known_layers[at].name : NULL;
 }
 
 void store_know_layer(struct store *store, const char *hex, const char *name)
 {
-	strlist_env_set(&store->known_layers, hex, name);
+	bool is_known;
+	size_t at = find_known_layer(store, hex, &is_known);
+
+	if (is_known) {
+		mem_replace(&store->known_layers[at].name, name);
+		return;
+	}
+	size_t count = store->known_layer_count;
+	if ((count & (count - 1)) == 0) /* full: room for twice as many */
+		store->known_layers =
+			mem_grow(store->known_layers, count ? 2 * count : 1, sizeof(*store->known_layers));
+	memmove(&store->known_layers[at + 1], &store->known_layers[at], (count - at) * sizeof(*store->known_layers));
+	store->known_layers[at] = (struct known_layer){mem_strdup(hex), mem_strdup(name)};
+	store->known_layer_count++;
+}
+
+static void forget_known_layers(struct store *store)
+{
+	for (size_t i = 0; i < store->known_layer_count; i++) {
+		free(store->known_layers[i].hex);
+		free(store->known_layers[i].name);
+	}
+	free(take_ptr(&store->known_layers));
+	store->known_layer_count = 0;
 }
 
 const char *store_boot_id(struct store *store)
@@ -423,7 +471,7 @@ void store_close(struct store *store)
 	free(store->loans);
 	for (size_t i = 0; i < STORE_FOLDERS; i++)
 		fd_close(store->folders[i]);
-	strlist_done(&store->known_layers);
+	forget_known_layers(store);
 	free(store->root);
 	free(store->runroot);
 	free(store->id_map);
@@ -546,7 +594,7 @@ int store_sweep(struct store *store, struct store_swept *swept, struct error **e
 
 void store_set_id_map(struct store *store, const char *map, bool single_id)
 {
-	strlist_clear(&store->known_layers);
+	forget_known_layers(store);
 	mem_replace(&store->id_map, map);
 	store->single_id = single_id;
 }

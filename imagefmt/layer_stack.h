@@ -1,0 +1,26 @@
+/*
+ * The layers that stand on each other in an image, found whole once. Each command that uses an image must know of every
+ * layer that it is there, under which name, and still to be trusted (layer.h); with hundreds of them that is most of
+ * what it does. So what one command has found is written down in cache/stacks/, one small file for each list of layers,
+ * and holds for this boot and this directory of layers. A tree appears whole and goes whole: one that has the name that
+ * was found is still good, and one that has not is looked for as if nothing had been written down.
+ */
+#ifndef COOPER_IMAGEFMT_LAYER_STACK_H
+#define COOPER_IMAGEFMT_LAYER_STACK_H
+
+#include "imagefmt/digest.h"
+#include "imagefmt/store.h"
+
+/* Lets the store know (store_know_layer()) what was found of these layers. False: nothing. */
+bool layer_stack_recall(struct store *store, const struct digest *diff_ids, size_t count);
+/* The same, and all of them are there. */
+bool layer_stack_is_there(struct store *store, const struct digest *diff_ids, size_t count);
+/* Writes down what the store knows of these layers, if that is where all of them are. Few are found as fast. */
+void layer_stack_remember(struct store *store, const struct digest *diff_ids, size_t count);
+/* The same for something else that is so of these layers, `what`, a word. */
+bool layer_stack_is_noted(struct store *store, const struct digest *diff_ids, size_t count, const char *what);
+void layer_stack_note(struct store *store, const struct digest *diff_ids, size_t count, const char *what);
+/* Forgets all of them. */
+int layer_stacks_clear(struct store *store, struct error **err);
+
+#endif
