@@ -331,6 +331,10 @@ bool translate_call(struct translation *t, pid_t tid, struct trace_regs *regs, b
 	}
 	bool holds = trace_hold_others(t, tid);
 	*changed = translate_one(t, &trap, regs) || holds;
+	/* Others go on when the first message sleeps: the second would be read after that. Fewer than all may be sent.
+	 */
+	if (holds && regs->number == SYS_sendmmsg && regs->args[2] > 1)
+		regs->args[2] = 1;
 	if (regs->number >= 0)
 		return holds;
 	trace_let_others_go(t, tid);
