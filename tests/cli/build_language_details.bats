@@ -64,6 +64,13 @@ load lib/language
 	build --ulimit nofile=123:123 --shm-size 1m
 }
 
+@test "control groups limit RUN, or the error names the way out" {
+	printf 'FROM busybox\nRUN true\n' | dockerfile
+	run --separate-stderr cooper build --memory 64m --cpu-shares 512 "$context"
+	[ "$status" -eq 0 ] || [[ $stderr == *Delegate=yes* ]] || fail "no way out"
+	refuses "start cooper in the one you want" --cgroup-parent /elsewhere
+}
+
 @test "--network=host has to be allowed where the build has another network" {
 	printf 'FROM busybox\nRUN --network=host true\n' | dockerfile
 	refuses "allow it with --allow network.host" --network=none
