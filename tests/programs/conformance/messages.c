@@ -1,6 +1,7 @@
 /* sendmsg(2): names, descriptors and credentials in messages. */
 #include "conformance.h"
 
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -140,10 +141,45 @@ static void credentials(void)
 	receive(pair[1], NULL);
 }
 
+#define MUCH ((size_t)4 << 20)
+
+static void *read_all(void *socket)
+{
+	static char block[65536];
+	size_t got = 0;
+
+	for (ssize_t n; got < MUCH && (n = read(*(int *)socket, block, sizeof(block))) > 0;)
+		got += (size_t)n;
+	return (void *)got;
+}
+
+/* Who sends waits for a thread of its own process, which must not be kept from reading meanwhile. */
+static void between_threads(void)
+{
+	int pair[2];
+	pthread_t thread;
+	void *got;
+	struct iovec text = {calloc(1, MUCH), MUCH};
+	struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1};
+	struct mmsghdr several = {.msg_hdr = message};
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+		return;
+	pthread_create(&thread, NULL, read_all, &pair[1]);
+	SHOW(sendmsg(pair[0], &message, 0));
+	pthread_join(thread, &got);
+	printf("read %zu\n", (size_t)got);
+	pthread_create(&thread, NULL, read_all, &pair[1]);
+	SHOW(sendmmsg(pair[0], &several, 1, 0));
+	pthread_join(thread, &got);
+	printf("read %zu, sent %u\n", (size_t)got, several.msg_len);
+}
+
 void test_messages(void)
 {
 	apart(descriptors);
 	apart(names);
 	apart(several);
 	apart(credentials);
+	apart(between_threads);
 }
