@@ -260,21 +260,6 @@ many-blob_command() { argv=(commit --quiet heavy "oci:$scratch/layout:files"); }
 many-blob_after() { forget "$1" files && rm -rf layout; }
 many-blob_limit() { echo "tar -C '$scratch/files' -c . | $fast_gzip | openssl dgst -sha256"; }
 
-many-push_before() { push_before "$1" files; }
-many-push_command() { push_command files gzip; }
-many-push_after() { forget "$1" files; }
-many-push-zstd_before() { push_before "$1" files; }
-many-push-zstd_command() { push_command files zstd; }
-many-push-zstd_after() { forget "$1" files; }
-many-pull_tools() { echo "cooper buildah podman docker"; }
-many-pull_before() { pull_before "$1" files gzip; }
-many-pull_command() { pull_command files gzip; }
-many-pull_after() { pull_after "$1" files gzip; }
-many-pull-zstd_tools() { echo "cooper buildah podman docker"; }
-many-pull-zstd_before() { pull_before "$1" files zstd; }
-many-pull-zstd_command() { pull_command files zstd; }
-many-pull-zstd_after() { pull_after "$1" files zstd; }
-
 # ---- A large layer ----
 
 large-commit_before() { make_container "$1" large; }
@@ -282,23 +267,11 @@ large-commit_command() { argv=(commit --quiet heavy large); }
 large-commit_after() { forget "$1" large; }
 large-commit_limit() { echo "openssl dgst -sha256 '$scratch/large'"; }
 
-large-push_before() { push_before "$1" large; }
-large-push_command() { push_command large gzip; }
-large-push_after() { forget "$1" large; }
 large-push_limit() { echo "$fast_gzip <'$scratch/large' | openssl dgst -sha256"; }
-large-push-zstd_before() { push_before "$1" large; }
-large-push-zstd_command() { push_command large zstd; }
-large-push-zstd_after() { forget "$1" large; }
-large-pull_tools() { echo "cooper buildah podman docker"; }
-large-pull_before() { pull_before "$1" large gzip; }
-large-pull_command() { pull_command large gzip; }
-large-pull_after() { pull_after "$1" large gzip; }
-large-pull-zstd_tools() { echo "cooper buildah podman docker"; }
-large-pull-zstd_before() { pull_before "$1" large zstd; }
-large-pull-zstd_command() { pull_command large zstd; }
-large-pull-zstd_after() { pull_after "$1" large zstd; }
 
-# ---- What pushes and pulls share ----
+# ---- Pushes and pulls ----
+
+pullers="cooper buildah podman docker"
 
 push_before() {
 	rm -rf "$scratch/registry/docker" "$scratch"/.pushed-*
@@ -328,3 +301,26 @@ pull_after() {
 	tool "$1" rmi --force "127.0.0.1:$port/bench/pulled-$2-$3"
 	forget "$1" "$2"
 }
+
+# define_transfers NAME WHAT: the cases NAME-push, NAME-pull, and the same with -zstd, of the image WHAT.
+define_transfers() {
+	local codec name
+	for codec in gzip zstd; do
+		for name in push pull; do
+			[ "$codec" = gzip ] || name+=-zstd
+			eval "
+			$1-${name}_before() { ${name%-zstd}_before \"\$1\" $2 $codec; }
+			$1-${name}_command() { ${name%-zstd}_command $2 $codec; }
+			$1-${name}_after() { ${name%-zstd}_after \"\$1\" $2 $codec; }"
+		done
+	done
+}
+push_after() {
+	forget "$1" "$2"
+}
+define_transfers many files
+define_transfers large large
+many-pull_tools() { echo "$pullers"; }
+many-pull-zstd_tools() { echo "$pullers"; }
+large-pull_tools() { echo "$pullers"; }
+large-pull-zstd_tools() { echo "$pullers"; }

@@ -1,18 +1,21 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2016,SC2154
 # How the cost of a command grows with what else there is. Each point is the least CPU time and wall time of some runs:
 # what else the machine does can only add. Lines in "$results/growth": "plot|series|x|wall ms|CPU ms".
 
-# point PLOT SERIES X COMMAND...: measures and notes it.
+# point PLOT SERIES X COMMAND...: measures and notes it. What `before` and `after` say is done around each run, and not
+# measured.
+before='' after=''
 point() {
 	local plot=$1 series=$2 x=$3 runs=3 _
 	shift 3
 	rm -f "$scratch/one-point"
 	[ -z "$BENCH_QUICK" ] || runs=2
 	for _ in $(seq "$runs"); do
-		launch "$scratch/one-point" "$@" >>"$log" 2>&1 </dev/null || {
+		if ! eval "$before" >>"$log" 2>&1 || ! launch "$scratch/one-point" "$@" >>"$log" 2>&1 </dev/null ||
+			! eval "$after" >>"$log" 2>&1; then
 			notes+=("$series failed at $plot $x: $(last_words)")
 			return 1
-		}
+		fi
 	done
 	awk -v head="$plot|$series|$x" '{ w = $1 / 1000; c = ($2 + $3) / 1000
 		if (NR == 1 || w < wall) wall = w
@@ -22,6 +25,25 @@ point() {
 
 has_tool() {
 	case " $all_tools " in *" $1 "*) ;; *) return 1 ;; esac
+}
+
+# small_commands PLOT X IMAGE: what a script does with an image, step by step.
+small_commands() {
+	local plot=$1 x=$2 image=$3 before='' after=''
+	tool cooper rm another >>"$log" 2>&1 || true
+	after='tool cooper rm another'
+	point "$plot" from "$x" cooper from --name another "$image" || return 1
+	tool cooper from --name another "$image" >>"$log" 2>&1
+	after=''
+	point "$plot" 'run true' "$x" cooper run another -- true
+	point "$plot" config "$x" cooper config --label a=b another
+	before='tool cooper copy --quiet another "$scratch/small" /small && printf "%s" "$RANDOM$RANDOM" >"$scratch/small"'
+	after='tool cooper rmi grown'
+	point "$plot" commit "$x" cooper commit --quiet another grown
+	before+=' && tool cooper commit --quiet another grown' after=''
+	point "$plot" rmi "$x" cooper rmi grown
+	before='tool cooper rm another; tool cooper from --name another "$image"'
+	point "$plot" rm "$x" cooper rm another
 }
 
 # ---- layers ----
@@ -34,10 +56,8 @@ growth-layers() {
 		{ echo "FROM $base" && for ((n = 1; n < count; n++)); do echo "COPY small /small-$n"; done; } | recipe "$name"
 		cp small "$name/"
 		tool cooper build --quiet --tag "$name" "$name" >>"$log" 2>&1 || return 0
-		point layers 'cooper from' "$count" cooper from "$name" || return 0
-		tool cooper from --name "in-$name" "$name" >>"$log" 2>&1
-		point layers 'cooper run true' "$count" cooper run "in-$name" -- true
-		point layers 'cooper build, cached' "$count" cooper build --quiet --tag "$name" "$name"
+		small_commands layers "$count" "$name" || return 0
+		point layers 'build, cached' "$count" cooper build --quiet --tag "$name" "$name"
 	done
 }
 
@@ -62,15 +82,17 @@ growth-files() {
 # ---- images ----
 
 growth-images() {
-	local count before=0 counts=(1 100 1000 10000)
+	local count made=0 counts=(1 100 1000 10000)
 	[ -z "$BENCH_QUICK" ] || counts=(1 100 2000)
 	for count in "${counts[@]}"; do
-		python3 "$here/images" $((count - before)) "$COOPER_ROOT" localhost/base:latest "$before" || return 0
-		before=$count
-		point images 'from' "$count" cooper from base
-		point images 'run true' "$count" cooper run bench -- true
-		point images 'config' "$count" cooper config --label "a=$count" bench
+		python3 "$here/images" $((count - made)) "$COOPER_ROOT" localhost/base:latest "$made" || return 0
+		made=$count
+		# The first one reads them all, and writes down what they use.
+		tool cooper images base >>"$log" 2>&1
+		small_commands images "$count" base || return 0
+		point images 'images NAME' "$count" cooper images base
 		point images 'images' "$count" cooper images
+		point images 'prune' "$count" cooper prune --force
 	done
 	cooper rmi --all --force >>"$log" 2>&1 || true
 	cooper rm --all >>"$log" 2>&1 || true
@@ -89,7 +111,6 @@ growth-builds() {
 			has_tool "$name" || continue
 			local words
 			words_of "$name"
-			# shellcheck disable=SC2016
 			point builds "$name build" "$count" bash -c 'count=$1; shift
 				for ((i = 0; i < count; i++)); do "$@" build --quiet --layers --no-cache --tag "at-once-$i" at-once & done
 				wait' - "$count" "${words[@]}"
