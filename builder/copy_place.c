@@ -327,12 +327,15 @@ static int set_owner_and_mode(struct copy_job *job, int fd, const char *path, co
 {
 	uint32_t uid, gid;
 	mode_t mode = mode_change_apply(&job->mode, entry->st.st_mode);
+	struct stat now;
 	int rc = 0;
 
 	owner_of(job, &entry->st, &uid, &gid);
+	/* Looking costs less than giving it the owner that it has. */
+	bool has_it = !job->single_id && fstat(fd, &now) == 0 && now.st_uid == uid && now.st_gid == gid;
 	if (job->single_id && (uid || gid))
 		rc = record_owner(job, /* parent */ -1, /* leaf */ NULL, fd, &entry->st, uid, gid, path, err);
-	else if (!job->single_id && fchown(fd, uid, gid) < 0)
+	else if (!job->single_id && !has_it && fchown(fd, uid, gid) < 0)
 		rc = errno == EINVAL ? unmapped(uid, gid, path, err)
 				     : error_set_errno(err, "give '%s' its owner", path);
 	if (rc < 0)

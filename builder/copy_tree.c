@@ -19,6 +19,7 @@
 
 #define LINKS_FIRST 64
 #define LINK_TARGET_MAX ((size_t)PATH_MAX)
+#define BLOCK_SIZE ((ssize_t)128 << 10)
 
 /* ---- hard links ---------------------------------------------------------------------------------------------------
  */
@@ -73,28 +74,39 @@ static void note(struct copy_job *job, const char *path, const struct stat *st, 
 		       content);
 }
 
-static int hash_file(int fd, char hex[DIGEST_HEX_SIZE], struct error **err)
+/* The rest of `from`, to `to` as well (-1: nowhere). */
+static int hash_rest(int from, int to, char hex[DIGEST_HEX_SIZE], struct error **err)
 {
 	cleanup(hasher_free) struct hasher *hasher = NULL;
-	cleanup_free char *block = mem_alloc((size_t)1 << 16);
+	cleanup_free char *block = mem_grow(NULL, BLOCK_SIZE, 1);
 	struct digest digest;
+	ssize_t size = BLOCK_SIZE;
 	int rc = hasher_new(DIGEST_SHA256, &hasher, err);
 
-	if (rc < 0)
-		return rc;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return error_set_errno(err, "read what was copied");
-	for (;;) {
-		ssize_t size = fd_read_full(fd, block, (size_t)1 << 16, err);
+	while (rc == 0 && size == BLOCK_SIZE) {
+		size = fd_read_full(from, block, BLOCK_SIZE, err);
 		if (size < 0)
 			return (int)size;
-		if (size == 0)
-			break;
 		hasher_update(hasher, block, (size_t)size);
+		rc = to >= 0 ? fd_write_all(to, block, (size_t)size, err) : 0;
 	}
+	if (rc < 0)
+		return rc;
 	hasher_finish(hasher, &digest);
 	digest_hex(&digest, hex);
 	return 0;
+}
+
+/* One reading gives the copy and its digest. */
+static int copy_and_hash(int from, int to, char hex[DIGEST_HEX_SIZE], struct error **err)
+{
+	uint64_t size;
+
+	if (!fd_clone(from, to, &size))
+		return hash_rest(from, to, hex, err);
+	if (lseek(to, 0, SEEK_SET) < 0)
+		return error_set_errno(err, "read what was copied");
+	return hash_rest(to, /* to */ -1, hex, err);
 }
 
 /* ---- one file -----------------------------------------------------------------------------------------------------
@@ -154,14 +166,12 @@ static int fill_file(struct copy_job *job, int from, const struct copy_place *to
 		     const struct copy_entry *entry, struct error **err)
 {
 	char hex[DIGEST_HEX_SIZE] = "";
-	int rc = fd_copy(from, to->fd, /* copied */ NULL, err);
+	/* A build knows its inputs already. */
+	int rc = job->options->root ? fd_copy(from, to->fd, /* copied */ NULL, err)
+				    : copy_and_hash(from, to->fd, hex, err);
 
 	if (rc < 0)
 		return error_prefix(err, "'%s'", path);
-	/* A build knows its inputs already. */
-	rc = job->options->root ? 0 : hash_file(to->fd, hex, err);
-	if (rc < 0)
-		return rc;
 	note(job, path, &entry->st, hex);
 	return copy_finish_file(job, path, to, entry, err);
 }
@@ -221,14 +231,23 @@ static int read_link(const struct tree_entry *entry, char **target, struct error
 	return 0;
 }
 
+/* O_NONBLOCK: it may have become a FIFO since it was looked at. O_NOATIME: that we have read it is nothing that the
+ * file system should write down (for each file of a new tree it would); open(2) allows it to the owner. */
+static int open_file(const struct tree_entry *entry)
+{
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	int fd = openat(entry->dirfd, entry->name, flags | O_NOATIME);
+
+	return fd < 0 && errno == EPERM ? openat(entry->dirfd, entry->name, flags) : fd;
+}
+
 static int copy_one_file(const struct directory_copy *copy, const struct tree_entry *entry, const char *path,
 			 struct error **err)
 {
 	struct copy_job *job = copy->job;
 	cleanup_free char *source = job->keep_owner ? join(copy->source, entry->path) : NULL;
 	struct stat st;
-	/* O_NONBLOCK: it may have become a FIFO since it was looked at. */
-	cleanup_close int fd = openat(entry->dirfd, entry->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	cleanup_close int fd = open_file(entry);
 
 	if (fd < 0)
 		return error_set_errno(err, "open '%s'", entry->path);
