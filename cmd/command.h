@@ -28,10 +28,10 @@ struct command {
 	const char *name;
 	const char *group; /* the name of the group it stands in, or NULL */
 	const char *aliases[3];
-	const char *arguments;		       /* "[OPTIONS] IMAGE" without the name */
-	const char *summary;		       /* one line */
-	const char *description;	       /* for the man page: paragraphs, separated by empty lines */
-	const char *examples;		       /* lines, may be NULL */
+	const char *arguments;	 /* "[OPTIONS] IMAGE" without the name */
+	const char *summary;	 /* one line */
+	const char *description; /* for the man page: paragraphs, separated by empty lines */
+	const char *examples;	 /* lines, may be NULL */
 	/* Of a group: NULL at the end. Then only the texts above are used, and `options`, which (if there are any) may
 	 * stand before the name of a command of the group as well as behind it. */
 	const struct command *const *commands;

@@ -278,5 +278,5 @@ for layer in json.load(open('$BATS_TEST_TMPDIR/out/manifest.json'))['layers'][-2
 		is /etc/passwd 0:0 below; chown 3:4 /etc/passwd; is /etc/passwd 3:4 copied-up
 		mkfifo /p; is /p 0:0 before; chown 5:6 /p; is /p 5:6 after; echo done'
 	[ "$status" -eq 0 ]
-	assert_output_is done
+	assert_output_is "done"
 }

@@ -102,7 +102,9 @@ make_child() {
 	make_child two
 	id=$(cooper inspect --type image --format '{{.FromImageID}}' two)
 	# Damaged, and nobody notices.
-	for blob in "$COOPER_ROOT/oci/blobs/sha256/$id"; do chmod u+w "$blob" && echo broken >"$blob"; done
+	local blob=$COOPER_ROOT/oci/blobs/sha256/$id
+	chmod u+w "$blob"
+	echo broken >"$blob"
 	cooper rmi one
 	run cooper images two
 	assert_succeeds
