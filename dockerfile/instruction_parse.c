@@ -35,6 +35,14 @@ static int takes_no_flags(const struct parse *parse, struct error **err)
 	return takes_flags(parse, NULL, 0, err);
 }
 
+/* Of what the build itself has to give to a program or look for. */
+static int takes_no_nul(const struct parse *parse, struct error **err)
+{
+	if (!parse->statement->is_json || !parse->statement->has_nul)
+		return 0;
+	return error_set(err, EINVAL, "a string of the JSON array holds \\u0000, which no file name or argument can");
+}
+
 static const char *flag_text(const struct parse *parse, const char *name)
 {
 	return flags_text(&parse->statement->flags, name);
@@ -177,6 +185,8 @@ static int parse_run(const struct parse *parse, struct instruction_run *run, str
 		rc = read_mounts(parse, run, err);
 	if (rc == 0)
 		rc = read_devices(parse, run, err);
+	if (rc == 0)
+		rc = takes_no_nul(parse, err);
 	if (rc < 0)
 		return rc;
 	run->network = mem_strdup(flag_text(parse, "network"));
@@ -278,6 +288,8 @@ static int parse_copy(const struct parse *parse, enum instruction_kind kind, str
 
 	int rc = kind == INSTRUCTION_COPY ? takes_flags(parse, copy_flags, ARRAY_COUNT(copy_flags), err)
 					  : takes_flags(parse, add_flags, ARRAY_COUNT(add_flags), err);
+	if (rc == 0)
+		rc = takes_no_nul(parse, err);
 	if (rc == 0)
 		rc = read_paths(parse, instruction_name(kind), copy, err);
 	if (rc < 0)
@@ -410,7 +422,8 @@ static int parse_healthcheck(const struct parse *parse, struct instruction_healt
 		return error_set(err, EINVAL, "unknown type '%s' in HEALTHCHECK (try CMD)", type);
 	}
 	check->kind = HEALTHCHECK_CMD;
-	rc = json_words(command, &check->command.words, err);
+	bool has_nul = false; /* kept as it can be: the image's user may never run it */
+	rc = json_words(command, &check->command.words, &has_nul, err);
 	if (rc < 0)
 		return rc;
 	check->command.is_exec = rc > 0;

@@ -78,7 +78,7 @@ static bool read_unicode(struct json_reader *reader, struct buf *into)
 		reader->at += is_pair ? 6 : 0;
 	}
 	reader->has_nul |= character == 0;
-	buf_append(into, bytes, utf8_encode(character, bytes));
+	buf_append(into, bytes, utf8_encode(character ? character : UTF8_REPLACEMENT, bytes));
 	return true;
 }
 
@@ -243,7 +243,7 @@ static bool read_element(struct json_reader *reader, struct strlist *words, bool
 	return true;
 }
 
-int json_words(const char *text, struct strlist *words, struct error **err)
+int json_words(const char *text, struct strlist *words, bool *has_nul, struct error **err)
 {
 	cleanup(strlist_done) struct strlist found = {0};
 	struct json_reader reader = {.at = skip_space(text), .depth = 1};
@@ -266,10 +266,7 @@ int json_words(const char *text, struct strlist *words, struct error **err)
 		return 0;
 	if (is_other)
 		return error_set(err, EINVAL, "when using JSON array syntax, arrays must be comprised of strings only");
-	if (reader.has_nul)
-		return error_set(err, EINVAL,
-				 "a string of the JSON array holds \\u0000, which no file name or "
-				 "argument can");
 	strlist_append_all(words, &found);
+	*has_nul = reader.has_nul;
 	return 1;
 }

@@ -303,7 +303,7 @@ int statement_parse(const char *line, struct statement *statement, struct error 
 	enum instruction_kind kind = INSTRUCTION_KINDS;
 	if (!instruction_kind_find(statement->keyword, &kind) || !may_be_json(kind))
 		return 0;
-	int rc = json_words(statement->rest, &statement->words, err);
+	int rc = json_words(statement->rest, &statement->words, &statement->has_nul, err);
 	if (rc < 0)
 		return rc;
 	statement->is_json = rc > 0;

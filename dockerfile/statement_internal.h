@@ -10,9 +10,10 @@ struct statement {
 	char *text;    /* the whole, without blanks around */
 	char *keyword; /* as written */
 	struct strlist flags;
-	char *rest;	      /* "" when there is nothing */
-	char *tail;	      /* the blanks behind the whole, which only ONBUILD keeps */
-	bool is_json;	      /* the rest is a list in JSON */
+	char *rest;   /* "" when there is nothing */
+	char *tail;   /* the blanks behind the whole, which only ONBUILD keeps */
+	bool is_json; /* the rest is a list in JSON */
+	bool has_nul; /* then: a "\u0000" was in it, which no argument of a program and no name of a file can be */
 	struct strlist words; /* then: what it holds */
 };
 
@@ -26,9 +27,9 @@ int instruction_kind_find(const char *keyword, enum instruction_kind *kind);
 /* Could here-documents stand in it? For ONBUILD: in its trigger. */
 bool statement_has_heredocs(const struct statement *statement);
 
-/* A list in JSON: 1 and its strings, 0 when the text is no JSON list, -EINVAL when it is one of something else, or when
- * a string of it holds a NUL. */
-int json_words(const char *text, struct strlist *words, struct error **err);
+/* A list in JSON: 1 and its strings, 0 when the text is no JSON list, -EINVAL when it is one of something else. With 1
+ * comes *has_nul: a "\u0000" was in it, and is U+FFFD in the strings. */
+int json_words(const char *text, struct strlist *words, bool *has_nul, struct error **err);
 
 /* Words of ENV, LABEL and ARG: cut at blanks outside of quotes, everything left as written. */
 void quoted_words(const char *text, char escape, struct strlist *words);

@@ -88,13 +88,14 @@ load lib/language
 	build
 	has_config 'c["Cmd"] == ["\ufffd", "\ufffd\ufffd", "\U0001f600", "\u00e4/"]'
 	has_config 'c["Entrypoint"] == ["/bin/sh", "-c", "[\"a\", 1e999]"]'
-	printf 'FROM busybox\nCMD ["\xff"]\n' | dockerfile
+	printf 'FROM busybox\nCMD ["\xff", "\\u0000"]\n' | dockerfile
 	build
-	has_config 'c["Cmd"] == ["\ufffd"]'
+	has_config 'c["Cmd"] == ["\ufffd", "\ufffd"]'
 	refuses_each <<-'EOF'
 		CMD [{"a": 1, "a": 2}] => comprised of strings only
 		CMD [null] => comprised of strings only
-		CMD ["a\\u0000"] => holds \u0000
+		RUN ["a\\u0000"] => holds \u0000
+		ADD ["a\\u0000", "/x"] => holds \u0000
 	EOF
 }
 

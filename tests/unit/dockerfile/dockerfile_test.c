@@ -316,7 +316,8 @@ static void refuses_wrong_instructions(void **state)
 		{"CMD [[\"a\"]]", "arrays must be comprised of strings only"},
 		{"CMD [null]", "arrays must be comprised of strings only"},
 		{"CMD [{\"a\": 1, \"a\": [true, false, -1.5e+3]}]", "arrays must be comprised of strings only"},
-		{"CMD [\"a\\u0000\"]", "holds \\u0000"},
+		{"RUN [\"a\\u0000\"]", "holds \\u0000"},
+		{"COPY [\"a\\u0000\", \"b\"]", "holds \\u0000"},
 		{"SHELL sh -c", "JSON form"},
 		{"SHELL []", "requires at least one argument"},
 		{"SHELL", "requires at least one argument"},
@@ -425,6 +426,9 @@ static void json_is_a_list_and_the_rest_is_for_the_shell(void **state)
 		assert_int_equal(command->words.count, examples[i].count);
 		assert_string_equal(command->words.items[0], examples[i].first);
 	}
+	cleanup(dockerfile_free) struct dockerfile *nul = parsed_one("CMD [\"a\\u0000b\"]");
+	assert_string_equal(only(nul)->command.words.items[0], "a\xef\xbf\xbd"
+							       "b");
 	cleanup(dockerfile_free) struct dockerfile *empty = parsed_one("CMD []");
 	assert_true(only(empty)->command.is_exec);
 	assert_int_equal(only(empty)->command.words.count, 0);
