@@ -199,8 +199,9 @@ static void add_rows(const struct images_options *options, const struct image *i
 		     json_t *table, json_t *json)
 {
 	const struct strlist *names = &image->entry.names;
-	json_array_append_new(json, make_json(options, image, now));
-	if (names->count == 0 || options->quiet)
+	if (options->json)
+		json_array_append_new(json, make_json(options, image, now));
+	else if (names->count == 0 || options->quiet)
 		json_array_append_new(table, make_row(options, image, names->count ? names->items[0] : "", now));
 	else
 		for (size_t i = 0; i < names->count; i++)
