@@ -132,6 +132,7 @@ void translation_free(struct translation *t)
 	trace_free(t);
 	private_free(t);
 	free(t->plain);
+	free(t->proc_list);
 	names_free(t);
 	emulation_done(&t->emulation);
 	view_close(t);

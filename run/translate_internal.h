@@ -48,7 +48,13 @@ enum view_flags {
 	VIEW_FOLLOW = 1,  /* a symlink at the end */
 	VIEW_EMPTY = 2,	  /* "" is what dirfd holds */
 	VIEW_MISSING = 4, /* the last component need not be there */
-	VIEW_BENEATH = 8, /* openat2(2) */
+	/* The ways of openat2(2). */
+	VIEW_BENEATH = 8,
+	VIEW_IN_ROOT = 16,
+	VIEW_NO_LINKS = 32,
+	VIEW_NO_MAGIC = 64,
+	VIEW_ONE_MOUNT = 128,
+	VIEW_WAYS = VIEW_BENEATH | VIEW_IN_ROOT | VIEW_NO_LINKS | VIEW_NO_MAGIC | VIEW_ONE_MOUNT,
 };
 
 struct translation {
@@ -70,8 +76,9 @@ struct translation {
 	struct traced *traced; /* translate_trace.c */
 	pid_t self;
 	bool has_signal_scope;
-	int own_fds; /* /proc/self/fd: a step shorter than by its path */
-	uid_t uid;   /* ours */
+	char *proc_list; /* the real name of what stands for /proc where it is listed; NULL */
+	int own_fds;	 /* /proc/self/fd: a step shorter than by its path */
+	uid_t uid;	 /* ours */
 	gid_t gid;
 	struct plain *plain; /* translate_make.c */
 	dev_t root_device;
@@ -94,6 +101,7 @@ bool view_is_mount_point(const struct translation *t, const char *path);
 bool view_has_mounts(const struct translation *t, const char *path);
 /* The step's name of what this descriptor of ours holds; false: it is nothing of the step's tree. */
 bool view_name(const struct translation *t, int fd, struct buf *path);
+char *view_real_name(const struct translation *t, int fd);
 bool view_name_of_real(const struct translation *t, const char *real, struct buf *path);
 /* O_PATH, with `flags` besides, and RESOLVE_… of openat2(2). */
 MUST_CHECK int view_open_in(int dirfd, const char *path, uint64_t flags, uint64_t resolve);

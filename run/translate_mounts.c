@@ -79,11 +79,28 @@ static bool real_name(const struct translation *t, int fd, char real[PATH_MAX])
 	return true;
 }
 
+char *view_real_name(const struct translation *t, int fd)
+{
+	char real[PATH_MAX];
+
+	return real_name(t, fd, real) ? mem_strdup(real) : NULL;
+}
+
 bool view_name(const struct translation *t, int fd, struct buf *path)
 {
 	char real[PATH_MAX];
 
-	return real_name(t, fd, real) && view_name_of_real(t, real, path);
+	if (!real_name(t, fd, real))
+		return false;
+	/* The list of /proc is a directory of ours (proc_open_list()), also when there is a newer one. */
+	size_t length = t->proc_list ? strlen(t->proc_list) : 0;
+	if (length && strncmp(real, t->proc_list, length) == 0 &&
+	    (!real[length] || strcmp(real + length, " (deleted)") == 0)) {
+		buf_clear(path);
+		buf_append_str(path, "/proc");
+		return true;
+	}
+	return view_name_of_real(t, real, path);
 }
 
 /* ---- Opening ---- */

@@ -89,7 +89,8 @@ static int check_existing(const struct translation *t, const struct spot *spot, 
 	if (wants_to_write(request) && (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode))) {
 		int rc = view_check_writable(spot);
 		/* Of /proc only what is a process's own may be written. */
-		if (rc == 0 && spot->mount->kind == VIEW_PROC && !(buf_str(&spot->path)[strlen("/proc/")] <= '9'))
+		if (rc == 0 && spot->mount->kind == VIEW_PROC && !spot->is_magic &&
+		    !(buf_str(&spot->path)[strlen("/proc/")] <= '9'))
 			rc = -EACCES;
 		if (rc < 0)
 			return rc;
@@ -306,8 +307,18 @@ static int read_how(struct translation *t, const struct trap *trap, struct open_
 	if (how->flags & ~(uint64_t)KNOWN_FLAGS || how->resolve & ~(uint64_t)KNOWN_WAYS ||
 	    how->mode & ~(uint64_t)(may_make ? 07777 : 0))
 		return -EINVAL;
+	if (how->resolve & RESOLVE_BENEATH && how->resolve & RESOLVE_IN_ROOT)
+		return -EINVAL;
 	/* It only names the thing, and the flags that say more are refused here, not ignored. */
 	return how->flags & O_PATH && how->flags & ~(uint64_t)PATH_FLAGS ? -EINVAL : 0;
+}
+
+/* RESOLVE_CACHED, which may always fail, is a wish: all that we look up is in the cache soon. */
+static unsigned ways_of(uint64_t resolve)
+{
+	return (resolve & RESOLVE_BENEATH ? VIEW_BENEATH : 0) | (resolve & RESOLVE_IN_ROOT ? VIEW_IN_ROOT : 0) |
+	       (resolve & RESOLVE_NO_SYMLINKS ? VIEW_NO_LINKS : 0) |
+	       (resolve & RESOLVE_NO_MAGICLINKS ? VIEW_NO_MAGIC : 0) | (resolve & RESOLVE_NO_XDEV ? VIEW_ONE_MOUNT : 0);
 }
 
 void tr_openat2(void *context, const struct trap *trap, struct answer *answer)
@@ -320,12 +331,6 @@ void tr_openat2(void *context, const struct trap *trap, struct answer *answer)
 		emul_return(answer, rc);
 		return;
 	}
-	/* In a root of its own the program would be told wrong; it falls back to walking by itself. */
-	if (how.resolve & (RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV)) {
-		emul_return(answer, -ENOSYS);
-		return;
-	}
 	struct request request = {.flags = (int)how.flags, .mode = (mode_t)how.mode};
-	open_any(t, trap, (int)trap->args[0], trap->args[1], &request, how.resolve & RESOLVE_BENEATH ? VIEW_BENEATH : 0,
-		 answer);
+	open_any(t, trap, (int)trap->args[0], trap->args[1], &request, ways_of(how.resolve), answer);
 }

@@ -369,5 +369,7 @@ int proc_open_list(struct translation *t)
 		if (entry->d_name[0] != '.')
 			list_name(t, list, entry->d_name, entry->d_type);
 	closedir(dir);
+	if (list >= 0 && !t->proc_list)
+		t->proc_list = view_real_name(t, list);
 	return list < 0 ? -EACCES : list;
 }

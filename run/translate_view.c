@@ -134,7 +134,7 @@ static int walk_short(struct translation *t, int base, const char *base_name, co
 {
 	const char *rest = path;
 
-	if (strstr(path, "..") || flags & VIEW_BENEATH)
+	if (strstr(path, "..") || flags & VIEW_WAYS)
 		return 0;
 	if (path[0] == '/') {
 		if (strstr(path, "//") || strstr(path, "/./"))
@@ -249,7 +249,8 @@ int view_find_text(struct translation *t, const struct trap *trap, int dirfd, co
 	size_t floor = root_name(t, trap, &root);
 	buf_append_str(&from, buf_str(&root));
 	spot->wants_directory = path[strlen(path) - 1] == '/';
-	if (path[0] != '/') {
+	bool is_scoped = flags & (VIEW_BENEATH | VIEW_IN_ROOT);
+	if (path[0] != '/' || is_scoped) {
 		struct stat st;
 		base = open_base(t, trap, dirfd);
 		if (base < 0)
@@ -257,7 +258,7 @@ int view_find_text(struct translation *t, const struct trap *trap, int dirfd, co
 		if (fstat(base, &st) < 0 || !S_ISDIR(st.st_mode))
 			return -ENOTDIR;
 		if (st.st_nlink == 0) {
-			int rc = flags & VIEW_BENEATH ? -ENOENT : leave_removed(&base, &path);
+			int rc = is_scoped ? -ENOENT : leave_removed(&base, &path);
 			if (rc < 0)
 				return rc;
 		}
@@ -266,7 +267,7 @@ int view_find_text(struct translation *t, const struct trap *trap, int dirfd, co
 		/* Who stands outside of his own root meets none on the way up. */
 		if (!view_is_in(buf_str(&from), buf_str(&root), floor))
 			floor = 0;
-		if (flags & VIEW_BENEATH)
+		if (is_scoped)
 			floor = from.len;
 	}
 	if (!spot->wants_directory && (path[0] != '/' || floor == 0)) {

@@ -26,6 +26,8 @@ struct walk {
 	struct buf todo;
 	size_t at; /* of todo */
 	unsigned links;
+	const struct view_mount *mount; /* where it starts */
+	bool has_seen_root;
 };
 
 static void walk_done(struct walk *walk)
@@ -64,9 +66,13 @@ static int stand(struct walk *walk)
 /* The link's text comes before what is left. */
 static int follow(struct walk *walk, const char *text)
 {
-	if (++walk->links > LINKS_MAX)
+	if (++walk->links > LINKS_MAX || walk->flags & VIEW_NO_LINKS)
 		return -ELOOP;
 	if (walk->flags & VIEW_BENEATH && text[0] == '/')
+		return -EXDEV;
+	/* Linux compares with the root's mount before it has looked for the root, unless the path had it look
+	 * (fs/namei.c, nd_jump_root()). */
+	if (walk->flags & VIEW_ONE_MOUNT && text[0] == '/' && !walk->has_seen_root)
 		return -EXDEV;
 	cleanup_free char *rest = mem_strdup(buf_str(&walk->todo) + walk->at);
 	buf_clear(&walk->todo);
@@ -142,32 +148,42 @@ static int arrive_at_leaf(struct walk *walk, const char *name, int fd, struct sp
 	return spot->path.overflow ? -ENAMETOOLONG : 0;
 }
 
+/* A link of a process that leads to a thing and not by a text (path_resolution(7), openat2(2)). */
+static int check_jump(const struct walk *walk)
+{
+	if (walk->flags & (VIEW_NO_MAGIC | VIEW_NO_LINKS))
+		return -ELOOP;
+	return walk->flags & (VIEW_BENEATH | VIEW_IN_ROOT | VIEW_ONE_MOUNT) ? -EXDEV : 0;
+}
+
 /* Names of /proc that are not what the kernel would make of them. 1: the walk has ended in *spot. */
 static int step_in_proc(struct walk *walk, const char *name, bool is_last, struct spot *spot, bool *is_plain)
 {
 	cleanup(buf_done) struct buf path = BUF_INIT((size_t)2 * PATH_MAX);
 	cleanup(buf_done) struct buf to = BUF_INIT((size_t)2 * PATH_MAX);
-	int fd = -1;
+	cleanup_close int fd = -1;
 
 	*is_plain = false;
 	buf_printf(&path, "%s/%s", buf_str(&walk->path), name);
 	bool follows = !is_last || walk->flags & VIEW_FOLLOW || spot->wants_directory;
-	switch (proc_judge(walk->t, walk->trap, buf_str(&path), follows, &to, &fd)) {
-	case PROC_PLAIN:
+	enum proc_verdict verdict = proc_judge(walk->t, walk->trap, buf_str(&path), follows, &to, &fd);
+	if (verdict == PROC_PLAIN) {
 		*is_plain = true;
 		return 0;
-	case PROC_HIDDEN:
+	}
+	if (verdict == PROC_HIDDEN)
 		return -ENOENT;
-	case PROC_JUMP:
+	/* "self" and "thread-self" have a text, which starts where they stand. */
+	if (verdict == PROC_JUMP && strcmp(buf_str(&walk->path), "/proc") == 0)
+		return follow(walk, buf_str(&to) + strlen("/proc/"));
+	int rc = check_jump(walk);
+	if (rc < 0)
+		return rc;
+	if (verdict == PROC_JUMP)
 		return follow(walk, buf_str(&to));
-	case PROC_DESCRIPTOR:
-		break;
-	}
-	if (!is_last) {
-		fd_close(fd);
+	if (!is_last)
 		return -ENOTDIR;
-	}
-	spot->fd = fd;
+	spot->fd = take_fd(&fd);
 	spot->is_magic = true;
 	spot->mount = view_mount_of(walk->t, buf_str(&path));
 	return 1;
@@ -224,6 +240,14 @@ static int step(struct walk *walk, const char *name, bool is_last, struct spot *
 	return 0;
 }
 
+/* With RESOLVE_NO_XDEV: is it in another mount than where it has started? `at` is that of what was found, or NULL. */
+static bool has_left(const struct walk *walk, const struct view_mount *at)
+{
+	if (!(walk->flags & VIEW_ONE_MOUNT))
+		return false;
+	return (at ? at : view_mount_of(walk->t, buf_str(&walk->path))) != walk->mount;
+}
+
 static int walk_all(struct walk *walk, struct spot *spot)
 {
 	char name[NAME_MAX + 1];
@@ -235,6 +259,7 @@ static int walk_all(struct walk *walk, struct spot *spot)
 			rc = stand(walk);
 		} else if (strcmp(name, "..") == 0) {
 			rc = stand(walk);
+			walk->has_seen_root = true;
 			if (rc == 0 && walk->flags & VIEW_BENEATH && walk->path.len <= walk->floor)
 				rc = -EXDEV;
 			if (rc == 0)
@@ -242,8 +267,12 @@ static int walk_all(struct walk *walk, struct spot *spot)
 		} else {
 			rc = step(walk, name, is_last, spot);
 		}
-		if (rc != 0)
-			return rc < 0 ? rc : 0;
+		if (rc < 0)
+			return rc;
+		if (has_left(walk, rc > 0 ? spot->mount : NULL))
+			return -EXDEV;
+		if (rc > 0)
+			return 0;
 	}
 	return rc < 0 ? rc : arrive(walk, spot);
 }
@@ -264,6 +293,8 @@ int view_walk(struct translation *t, const struct trap *trap, const struct view_
 
 	buf_append_str(&walk.path, start->path);
 	buf_append_str(&walk.todo, path);
+	walk.mount = view_mount_of(t, start->path);
+	walk.has_seen_root = path[0] == '/' || flags & VIEW_IN_ROOT;
 	int rc = walk_all(&walk, spot);
 	if (rc < 0)
 		return rc;

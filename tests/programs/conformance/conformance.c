@@ -156,6 +156,7 @@ static const struct family {
 	{"times", test_times},
 	{"modes", test_modes},
 	{"unnamed", test_unnamed},
+	{"ways", test_ways},
 	{"directories", test_directories},
 	{"locks", test_locks},
 	{"sockets", test_sockets},

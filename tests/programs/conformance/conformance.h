@@ -53,7 +53,7 @@ void copy_self(const char *path);
 /* The families. */
 void test_owners(void), test_paths(void), test_ids(void), test_capabilities(void), test_create(void),
 	test_set_user_id(void), test_stat(void), test_attributes(void), test_names(void), test_nodes(void),
-	test_devices(void), test_borders(void), test_times(void), test_modes(void), test_unnamed(void),
+	test_devices(void), test_borders(void), test_times(void), test_modes(void), test_unnamed(void), test_ways(void),
 	test_directories(void), test_locks(void), test_sockets(void), test_messages(void), test_descriptors(void),
 	test_memory(void), test_watches(void), test_proc(void), test_exec(void), test_threads(void), test_signals(void),
 	test_terminals(void), test_refused(void), test_other_abi(void);
