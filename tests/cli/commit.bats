@@ -239,7 +239,7 @@ layers_of() {
 }
 
 @test "a commit to a layout packs what a push of the image would, each codec" {
-	local codec layer
+	local codec
 	for codec in gzip zstd uncompressed; do
 		local layers=()
 		for way in commit push; do

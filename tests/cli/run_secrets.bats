@@ -101,8 +101,7 @@ shows() {
 	left=$(grep -ls "s3cret-text" /dev/shm/cooper-secrets-*/* || true)
 	kill -KILL "$pid"
 	wait "$pid" || true
-	[ -n "$left" ]
-	[ -e "$left" ]
+	[ -n "$left" ] # by now another command of this user may have taken it away
 	cooper run --secret "$s" --mount type=secret,id=s "$ctr" -- true
 	[ ! -e "${left%/*}" ]
 	remove_store "$COOPER_ROOT"
