@@ -118,7 +118,9 @@ static int mark_shared(struct workshop *w, struct cache_items *items, struct err
 {
 	cleanup_free struct digest *held = NULL;
 	size_t count = 0;
-	int rc = containers_layers(w, &held, &count, err);
+	int rc = containers_recover(w, err);
+	if (rc >= 0)
+		rc = containers_layers(w, &held, &count, err);
 
 	if (rc >= 0)
 		rc = images_layers(workshop_store(w), &held, &count, err);

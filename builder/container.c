@@ -528,8 +528,7 @@ int containers_forget_locks(struct workshop *w, struct error **err)
 	return 0;
 }
 
-/* Commits that were interrupted are finished or taken back: what they have made so far is named by nobody else. */
-static int recover_all(struct workshop *w, struct error **err)
+int containers_recover(struct workshop *w, struct error **err)
 {
 	cleanup_free char *path = store_path(workshop_store(w), STORE_CONTAINERS, ".");
 	DIR *dir = opendir(path);
@@ -556,10 +555,8 @@ static int recover_all(struct workshop *w, struct error **err)
 int containers_layers(struct workshop *w, struct digest **diff_ids, size_t *count, struct error **err)
 {
 	cleanup(container_list_done) struct container_list list = {0};
-	int rc = recover_all(w, err);
+	int rc = containers_list(w, &list, err);
 
-	if (rc >= 0)
-		rc = containers_list(w, &list, err);
 	if (rc < 0)
 		return rc;
 	size_t total = 0;

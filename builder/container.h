@@ -89,7 +89,10 @@ CLEANUP_FOR_VALUE(struct container_list, container_list_done)
 int containers_list(struct workshop *w, struct container_list *list, struct error **err);
 /* Removes the lock files of containers that are no more. */
 int containers_forget_locks(struct workshop *w, struct error **err);
-/* All layers that containers stand on, for images_collect(). */
+/* Commits that were interrupted are finished or taken back: what they have made so far is named by nobody else. It may
+ * wait for containers, so not for who holds the store alone: somebody who has a container may wait for him. */
+int containers_recover(struct workshop *w, struct error **err);
+/* All layers that containers stand on now. */
 int containers_layers(struct workshop *w, struct digest **diff_ids, size_t *count, struct error **err);
 
 #endif

@@ -26,7 +26,9 @@ static int collect(struct workshop *w, void *context, struct buf *result, struct
 	cleanup_free struct digest *kept = NULL;
 	size_t count = 0;
 	struct images_collected collected = {0};
-	int rc = containers_layers(w, &kept, &count, err);
+	int rc = containers_recover(w, err);
+	if (rc == 0)
+		rc = containers_layers(w, &kept, &count, err);
 	/* What builds have made stays for the next one until the cache is asked to go. */
 	if (rc == 0)
 		rc = build_cache_layers(workshop_store(w), &kept, &count, err);
@@ -103,11 +105,12 @@ int sweep_removed(struct workshop *w, struct swept *swept, struct error **err)
 	cleanup(strlist_done) struct strlist trash = {0};
 	struct images_collected collected = {0};
 	struct store *store = workshop_store(w);
-	cleanup_close int alone = store_hold_alone(store, LOCK_TRY, err);
+	int rc = containers_recover(w, err);
+	cleanup_close int alone = rc < 0 ? rc : store_hold_alone(store, LOCK_TRY, err);
 
 	if (alone < 0)
 		return alone;
-	int rc = images_garbage_find(store, &garbage, err);
+	rc = images_garbage_find(store, &garbage, err);
 	if (rc == 0)
 		rc = keep_what_others_stand_on(w, &garbage, err);
 	if (rc == 0)
