@@ -12,6 +12,7 @@
 #include "builder/build_config.h"
 #include "builder/build_internal.h"
 #include "builder/commit_internal.h"
+#include "builder/fetch.h"
 
 /* ---- annotations
  * ------------------------------------------------------------------------------------------------------
@@ -247,7 +248,12 @@ static int squash_task(struct workshop *w, void *context, struct buf *result, st
 
 	run.c = *job->state;
 	*job->state = (struct container){0};
-	int rc = build_layer_begin(job->build, &run, err);
+	/* Where no step stands on them, they are packed still. */
+	const struct plan_stage *target = job->build->plan->stages[job->build->plan->target];
+	const struct build_image *below = build_image_below(job->build, &target->base);
+	int rc = below ? fetch_unpack(w, &below->image, err) : 0;
+	if (rc >= 0)
+		rc = build_layer_begin(job->build, &run, err);
 	const struct commit_options commit = {
 		.squash = true,
 		.format = options->format,

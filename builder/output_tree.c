@@ -20,6 +20,7 @@
 #include "base/owner.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
+#include "builder/fetch.h"
 #include "builder/records.h"
 #include "builder/rootfs.h"
 #include "imagefmt/pack.h"
@@ -36,8 +37,11 @@ struct tree_output {
 static int open_root(struct workshop *w, const struct image *image, struct rootfs **rootfs, int *empty,
 		     struct error **err)
 {
-	if (image->config.diff_id_count > 0)
-		return rootfs_open_image(w, image, rootfs, err);
+	if (image->config.diff_id_count > 0) {
+		/* The base of an image that only got another configuration may be packed still. */
+		int rc = fetch_unpack(w, image, err);
+		return rc < 0 ? rc : rootfs_open_image(w, image, rootfs, err);
+	}
 	int tmp = store_tmp(workshop_store(w), err);
 	if (tmp < 0)
 		return tmp;

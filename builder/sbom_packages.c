@@ -14,6 +14,7 @@
 #include "base/rootpath.h"
 #include "base/terminal.h"
 #include "builder/attest_internal.h"
+#include "builder/fetch.h"
 #include "builder/rootfs.h"
 
 #define DATABASE_SIZE_MAX ((size_t)64 << 20)
@@ -238,8 +239,10 @@ static int find_task(struct workshop *w, void *context, struct buf *result, stru
 	const struct image *image = context;
 	cleanup(rootfs_close) struct rootfs *rootfs = NULL;
 	cleanup(sbom_packages_done) struct sbom_packages packages = {0};
-	int rc = rootfs_open_image(w, image, &rootfs, err);
+	int rc = fetch_unpack(w, image, err);
 
+	if (rc >= 0)
+		rc = rootfs_open_image(w, image, &rootfs, err);
 	if (rc >= 0)
 		rc = read_databases(rootfs_fd(rootfs), &packages, err);
 	/* A list that leaves some out would say that they are not there. */

@@ -106,3 +106,23 @@ image_names() {
 	assert_succeeds
 	[[ $(skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/zstd") == *tar+zstd* ]]
 }
+
+@test "the files of an image that only got another configuration: written out, in one layer, listed" {
+	# As a test above has left it.
+	echo "FROM $REGISTRY/runtime" >Dockerfile
+	echo 'LABEL a=b' >>Dockerfile
+	fresh_store first
+	build --tls-verify=false --output type=local,dest=out
+	[ "$(cat out/of)" = newer ]
+	fresh_store second
+	build --tls-verify=false --output type=tar,dest=out.tar
+	[ "$(tar -xOf out.tar of 2>/dev/null || tar -xOf out.tar ./of)" = newer ]
+	fresh_store third
+	build --tls-verify=false --squash
+	[ "$(inside 'cat /of')" = newer ]
+	fresh_store fourth
+	build --tls-verify=false --sbom=true --attest-storage=index
+	for store in first second third; do
+		remove_store "$BATS_FILE_TMPDIR/root-$store"
+	done
+}
