@@ -39,6 +39,7 @@ cases=(
 	'many-pull|many registry|`pull` of %FILES% files, gzip'
 	'many-pull-zstd|many registry|the same, zstd'
 	'large-commit|large|`commit` of a %LARGE% layer'
+	'large-blob|large|`commit` of it to a layout, gzip'
 	'large-push|large registry|`push` of it, packed and sent, gzip'
 	'large-push-zstd|large registry|the same, zstd'
 	'large-pull|large registry|`pull` of it, gzip'
@@ -266,6 +267,11 @@ large-commit_before() { make_container "$1" large; }
 large-commit_command() { argv=(commit --quiet heavy large); }
 large-commit_after() { forget "$1" large; }
 large-commit_limit() { echo "openssl dgst -sha256 '$scratch/large'"; }
+
+large-blob_before() { large-commit_before "$1" && rm -rf layout; }
+large-blob_command() { argv=(commit --quiet heavy "oci:$scratch/layout:large"); }
+large-blob_after() { forget "$1" large && rm -rf layout; }
+large-blob_limit() { echo "$fast_gzip <'$scratch/large' | openssl dgst -sha256"; }
 
 large-push_limit() { echo "$fast_gzip <'$scratch/large' | openssl dgst -sha256"; }
 
