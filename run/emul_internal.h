@@ -22,7 +22,7 @@ struct plain_file {
 	int64_t ctime_s;
 	uint32_t ctime_ns;
 };
-#define PLAIN_FILES 2048 /* a power of two */
+#define PLAIN_FILES 16384 /* a power of two */
 
 struct emulation {
 	struct emulation_options options;
