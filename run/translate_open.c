@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -106,11 +107,16 @@ static int check_existing(const struct translation *t, const struct spot *spot, 
 static int open_fifo(struct translation *t, const struct trap *trap, const struct spot *spot,
 		     const struct request *request, struct answer *answer)
 {
+	pid_t parent = getpid();
 	pid_t pid = fork();
 
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
+		/* It holds what we hold, the container's lock as well, and nobody else would wake it. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(0);
 		struct answer own = {.kind = ANSWER_RETURN, .fd = -1};
 		sigset_t none;
 		sigemptyset(&none);
