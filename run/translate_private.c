@@ -125,6 +125,20 @@ static int make_copy(struct translation *t, int file, const struct stat *st, boo
 	return rc < 0 ? rc : take_fd(&to);
 }
 
+/* One that has no name, and will have none, in the root: what is elsewhere is the host's. */
+static int make_nameless_copy(struct translation *t, int file, const struct stat *st)
+{
+	char proc[FD_PROC_PATH_SIZE];
+	cleanup_close int from = open(fd_proc_path(file, proc), O_RDONLY | O_CLOEXEC);
+	cleanup_close int to =
+		from < 0 ? -1 : openat(t->mounts[0].fd, ".", O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+
+	if (to < 0)
+		return -errno;
+	int rc = copy_file(from, to, st, /* with_contents */ true);
+	return rc < 0 ? rc : take_fd(&to);
+}
+
 /* ---- Places ---- */
 
 static bool is_same(const struct stat *a, const struct stat *b)
@@ -191,10 +205,9 @@ static int stand_on_successor(struct translation *t, struct spot *spot, const st
 		}
 		fd_close(fd);
 	}
-	cleanup_close int copy = make_copy(t, spot->fd, st, /* with_contents */ true);
+	cleanup_close int copy = make_nameless_copy(t, spot->fd, st);
 	if (copy < 0)
 		return copy;
-	unlinkat(t->scratch, COPY_NAME, 0);
 	char proc[FD_PROC_PATH_SIZE];
 	int fd = open(fd_proc_path(copy, proc), O_PATH | O_CLOEXEC);
 	if (fd < 0)

@@ -210,6 +210,7 @@ static void removed_file(void)
 	must("unlink", unlink("removed") == 0);
 	meddle(fd);
 	int again = open(proc_fd(fd), O_RDWR);
+	must("a removed file can be opened anew for writing", again >= 0);
 	scribble(again);
 	must("a removed file gets no name again",
 	     linkat(AT_FDCWD, proc_fd(fd), AT_FDCWD, "undead", AT_SYMLINK_FOLLOW) < 0);
