@@ -252,7 +252,7 @@ trap_handler tr_mkdir, tr_mkdirat, tr_rmdir, tr_unlink, tr_unlinkat, tr_rename, 
 	tr_linkat, tr_symlink, tr_symlinkat, tr_mknod, tr_mknodat;
 /* translate_meta.c */
 trap_handler tr_chmod, tr_fchmod, tr_fchmodat, tr_fchmodat2, tr_chown, tr_lchown, tr_fchown, tr_fchownat, tr_truncate,
-	tr_utime, tr_utimes, tr_futimesat, tr_utimensat;
+	tr_utime, tr_utimes, tr_futimesat, tr_utimensat, tr_fsync;
 /* translate_xattr.c */
 trap_handler tr_getxattr, tr_lgetxattr, tr_fgetxattr, tr_setxattr, tr_lsetxattr, tr_fsetxattr, tr_listxattr,
 	tr_llistxattr, tr_flistxattr, tr_removexattr, tr_lremovexattr, tr_fremovexattr;

@@ -232,6 +232,22 @@ void tr_truncate(void *context, const struct trap *trap, struct answer *answer)
 	answer_change(context, trap, AT_FDCWD, trap->args[0], VIEW_FOLLOW, change_size, &size, answer);
 }
 
+/* ---- fsync ---- */
+
+/* As under an overlay that is mounted volatile: a step that a crash has interrupted is thrown away, so that nothing of
+ * its root has to be on the disk before it has ended. In a volume it is what it says. */
+void tr_fsync(void *context, const struct trap *trap, struct answer *answer)
+{
+	struct translation *t = context;
+	cleanup(spot_done) struct spot spot = SPOT_INIT;
+	int fd = (int)trap->args[0];
+
+	if (fd < 0 || emul_fd_is_path(trap, fd) || view_find_text(t, trap, fd, "", VIEW_EMPTY, &spot) < 0)
+		return;
+	if (spot.mount == &t->mounts[0] && spot.path.len > 0 && supervisor_still_waits(&t->emulation.supervisor, trap))
+		emul_return(answer, 0);
+}
+
 /* ---- times ---- */
 
 static int change_times(struct translation *t, const struct trap *trap, struct spot *spot, const void *how)
