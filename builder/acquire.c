@@ -296,7 +296,10 @@ static int from_registries(struct workshop *w, const char *text, const struct ac
 	}
 	cleanup_free char *why = strlist_join(&reasons, "; ");
 	error_set(err, code, "%s", why);
-	if (!ref.domain && repositories.count == 1 && text_has_prefix(repositories.items[0], "localhost/"))
+	bool is_own = !ref.domain && repositories.count == 1 && text_has_prefix(repositories.items[0], "localhost/");
+	if (is_own && options->policy == PULL_MISSING && !options->all_tags)
+		return error_hint(err, "'%s' in this store is an image for another platform", text);
+	if (is_own)
 		return error_hint(err, "'%s' is an image of this store; without --pull it is taken from there", text);
 	return -code;
 }

@@ -373,6 +373,8 @@ int commit_layer(struct workshop *w, struct container *c, const struct commit_op
 	int rc = dir < 0 ? dir : rootfs_check_free(w, c, err);
 
 	if (rc >= 0)
+		rc = rootfs_check_ids(w, c, err);
+	if (rc >= 0)
 		rc = rootfs_suspend(w, c, &was_mounted, err);
 	if (rc < 0)
 		return rc;
@@ -436,6 +438,8 @@ int commit_container(struct workshop *w, struct container *c, const struct commi
 
 	job.created_text = created_text;
 	int rc = rootfs_check_free(w, c, err);
+	if (rc >= 0)
+		rc = rootfs_check_ids(w, c, err);
 	if (rc < 0)
 		return rc;
 	cleanup_close int hold = store_hold(workshop_store(w), err);

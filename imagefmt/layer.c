@@ -92,7 +92,7 @@ static int find(struct store *store, const struct digest *diff_id, char **name, 
 	if (rc == -ENOENT && found && strchr(found, '.'))
 		return error_set(err, ENOENT,
 				 "layer %s is unpacked for other ids than there are now (see idMappings in 'cooper "
-				 "info'): have newuidmap, /etc/subuid or /etc/subgid changed?",
+				 "info'): have the isolation, newuidmap, /etc/subuid or /etc/subgid changed?",
 				 digest_format(diff_id, text));
 	if (rc == -ENOENT)
 		return error_set(err, ENOENT, "layer %s is not unpacked", digest_format(diff_id, text));

@@ -111,6 +111,8 @@ setup_file() {
 	run cooper from --pull=always --retry 0 mine
 	assert_fails_with 125 "'mine' is an image of this store"
 	[[ $output != *"$REGISTRY"* ]] || fail "the registry was asked"
+	run cooper from --platform linux/riscv64 --retry 0 mine
+	assert_fails_with 125 "'mine' in this store is an image for another platform"
 	ctr=$(cooper from mine)
 	cooper rm "$ctr" >/dev/null
 	stop_registries

@@ -146,3 +146,20 @@ t/.wh.open2" ] || fail "$output"
 	layers >"$BATS_TEST_TMPDIR/after"
 	diff "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
 }
+
+@test "a root that was made without namespaces is not used with other ids, where its owners would be lost" {
+	[ "$(id -u)" -ne 0 ] || skip "root has one map"
+	ctr=$(cooper from shared)
+	cooper run "$ctr" -- chown 5:7 /t/open0
+	export COOPER_ISOLATION=
+	run cooper run "$ctr" -- true
+	assert_fails_with 125 "was used with other ids than this command has"
+	run cooper copy "$ctr" /etc/hostname /
+	assert_fails_with 125 "was used with other ids"
+	run cooper commit "$ctr" lost
+	assert_fails_with 125 "was used with other ids"
+	export COOPER_ISOLATION=translated
+	run -0 cooper run "$ctr" -- stat -c %u:%g /t/open0
+	[ "$output" = 5:7 ]
+	cooper rm "$ctr"
+}
