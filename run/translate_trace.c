@@ -112,7 +112,9 @@ static void hear_end(struct translation *t, pid_t tid, int status)
 		t->has_ended = true;
 		t->status = status;
 	}
-	tasks_gone(t->emulation.tasks, tid);
+	/* There are none when the first has ended before its message came: what went wrong is on its way. */
+	if (t->emulation.tasks)
+		tasks_gone(t->emulation.tasks, tid);
 	traced_forget(t, tid);
 }
 

@@ -115,3 +115,12 @@ step() {
 	[[ $output == *"/bin/wget: No such file"*"0:0" ]]
 	cooper rm "$other" >/dev/null
 }
+
+@test "what ends before its first program says why" {
+	run cooper run --user nobody-there "$ctr" -- true
+	assert_fails_with 125 "unknown user 'nobody-there'"
+	run cooper run --mount type=tmpfs,dst=/etc/passwd "$ctr" -- true
+	assert_fails_with 125 "'/etc/passwd' in the image is not a directory"
+	run cooper build - <<<$'FROM busybox\nUSER nobody-there\nRUN true'
+	assert_fails_with 125 "unknown user 'nobody-there'"
+}
