@@ -16,6 +16,8 @@
 #include "cmd/command.h"
 #include "imagefmt/images.h"
 #include "imagefmt/platform.h"
+#include "run/idmap.h"
+#include "run/ladder.h"
 
 struct info_options {
 	const char *format;
@@ -57,6 +59,27 @@ static json_t *probes_value(const struct ladder *ladder)
 	return array;
 }
 
+/* What the machine gives; where somebody has chosen a root without namespaces, steps get that all the same. */
+static int find_rung(struct workshop *workshop, const struct idmap *map, int containers, struct ladder *ladder,
+		     struct error **err)
+{
+	cleanup(idmap_done) struct idmap machine = {0};
+
+	int rc = ladder_find(map, containers, ladder, err);
+	if (rc < 0 || !workshop_is_translated(workshop) || ladder->rung == RUNG_NONE || ladder->rung >= RUNG_3)
+		return rc;
+	ladder_done(ladder);
+	*ladder = (struct ladder){0};
+	rc = idmap_find(&machine, err);
+	if (rc == 0)
+		rc = ladder_find(&machine, containers, ladder, err);
+	if (rc < 0)
+		return rc;
+	ladder->rung = RUNG_4;
+	mem_replace(&ladder->remedy, "unset COOPER_ISOLATION, which has chosen a root without namespaces");
+	return 0;
+}
+
 static int add_isolation(struct command_context *context, json_t *root, struct error **err)
 {
 	cleanup(ladder_done) struct ladder ladder = {0};
@@ -64,7 +87,7 @@ static int add_isolation(struct command_context *context, json_t *root, struct e
 	int containers = store_folder(context->store, STORE_CONTAINERS, err);
 	int rc = containers < 0 ? containers : workshop_idmap(context->workshop, &map, err);
 	if (rc == 0)
-		rc = ladder_find(map, containers, &ladder, err);
+		rc = find_rung(context->workshop, map, containers, &ladder, err);
 	if (rc < 0)
 		return rc;
 	json_t *isolation = json_object();

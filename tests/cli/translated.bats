@@ -124,3 +124,9 @@ step() {
 	run cooper build - <<<$'FROM busybox\nUSER nobody-there\nRUN true'
 	assert_fails_with 125 "unknown user 'nobody-there'"
 }
+
+@test "cooper info names the level that was chosen, and who has chosen it" {
+	[[ $(cooper info --format '{{.isolation.rung}}') == [34] ]]
+	run -0 cooper info --format '{{.isolation.remedy}}'
+	[[ $output == *COOPER_ISOLATION* || $(COOPER_ISOLATION='' cooper info --format '{{.isolation.rung}}') == [34] ]]
+}
