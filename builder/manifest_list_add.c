@@ -222,8 +222,9 @@ static int gather_from(struct gathering *g, const char *place, struct digest *ad
 		return rc;
 	g->source = source;
 	g->in_store = location.transport == TRANSPORT_STORE;
-	if (location.transport == TRANSPORT_DOCKER)
-		g->repository = reference_repository(&location.ref);
+	/* Of the place before this one it may be another, or none. */
+	free(g->repository);
+	g->repository = location.transport == TRANSPORT_DOCKER ? reference_repository(&location.ref) : NULL;
 	rc = gather_all(g, added, err);
 	if (rc == 0 && location.transport == TRANSPORT_STORE)
 		take_over_origins(g, &location);

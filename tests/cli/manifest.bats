@@ -222,6 +222,18 @@ teardown() {
 	[ "$status" -eq 125 ]
 }
 
+@test "one list of a registry's image and of a layout's has all layers of the second" {
+	start_registry
+	cooper push -q --tls-verify=false app-amd64 "$REGISTRY/mixed:amd64"
+	cooper push -q app-arm64 "oci:$BATS_TEST_TMPDIR/layout:arm64"
+	fresh_store gathers
+	cooper manifest create --tls-verify=false mixed "docker://$REGISTRY/mixed:amd64" "oci:$BATS_TEST_TMPDIR/layout:arm64"
+	rm -rf "$BATS_TEST_TMPDIR/layout"
+	cooper manifest push -q --tls-verify=false mixed "$REGISTRY/other:1"
+	[ "$(platform_of --tls-verify=false --platform linux/arm64 "$REGISTRY/other:1")" = arm64 ]
+	remove_store "$COOPER_ROOT"
+}
+
 @test "a list that cannot be made whole is not made" {
 	run cooper manifest create halves app-amd64 nosuch:nosuch/image
 	[ "$status" -eq 125 ]
