@@ -1,13 +1,7 @@
 # An installation of 39 Debian packages in a pod without capabilities (row "c": Pod Security restricted with cooper's
 # seccomp profile) equals the one that real root makes by chroot.
 load lib/common
-
-reference=/var/tmp/cooper-reference
-
-# Owner, mode, type and link of each path, but for what two installations by root differ in (as in debian.bats).
-metadata() {
-	grep -v -E '^(etc/ssl/certs/[0-9a-f]{8}\.0\||etc/hosts\||var/cache/(apt|man|ldconfig)/|var/lib/apt/lists|var/log/(apt|dpkg|alternatives)|dev/|proc/|sys/|run/|tmp/|debs)' "$1" | cut -d'|' -f1-5
-}
+load lib/debian
 
 @test "apt-get install of 39 packages in a restricted pod equals an installation by real root" {
 	made=${COOPER_TEST_CACHE:-/nowhere}/pods/installation/c
