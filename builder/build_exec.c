@@ -123,7 +123,7 @@ static int keep_container(struct build *build, struct stage_run *run, struct err
 	int rc = container_save(build->w, &run->c, err);
 	if (rc < 0)
 		return rc;
-	unlinkat(run->dir, BUILD_CONTAINER_MARK, 0);
+	unlinkat(run->dir, CONTAINER_STAGE_MARK, 0);
 	fd_close(take_fd(&run->lock));
 	fd_close(take_fd(&run->dir));
 	return 0;

@@ -196,9 +196,8 @@ void build_explain_end(const struct stage_run *run);
 /* ---- build_layer.c ------------------------------------------------------------------------------------------------
  */
 
-/* Containers of stages have such names, and the mark in their directory until somebody is to find them. */
+/* Containers of stages have such names (and CONTAINER_STAGE_MARK). */
 #define BUILD_CONTAINER_PREFIX "build-"
-#define BUILD_CONTAINER_MARK "build"
 
 /* Removes containers of stages whose process is gone. */
 int build_layer_sweep(struct workshop *w, struct error **err);

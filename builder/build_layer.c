@@ -43,7 +43,7 @@ static int random_name(char **name, struct error **err)
 /* Leaves the mark by which prune knows it. */
 static int mark(int dir, struct error **err)
 {
-	int fd = openat(dir, BUILD_CONTAINER_MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(dir, CONTAINER_STAGE_MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return error_set_errno(err, "mark the stage's container");
@@ -106,7 +106,7 @@ int build_layer_sweep(struct workshop *w, struct error **err)
 	if (!dir)
 		return errno == ENOENT ? 0 : error_set_errno(err, "read the containers");
 	for (const struct dirent *entry; rc >= 0 && (entry = readdir(dir));) {
-		cleanup_free char *name = mem_printf("%s/" BUILD_CONTAINER_MARK, entry->d_name);
+		cleanup_free char *name = mem_printf("%s/" CONTAINER_STAGE_MARK, entry->d_name);
 		if (entry->d_name[0] != '.' && faccessat(dirfd(dir), name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			rc = sweep_one(w, entry->d_name, err);
 	}

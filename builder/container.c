@@ -441,6 +441,22 @@ int container_acquire(struct workshop *w, const char *text, struct container *c,
 	return hold(w, text, LOCK_WAIT, c, err);
 }
 
+int container_acquire_to_use(struct workshop *w, const char *text, struct container *c, struct error **err)
+{
+	cleanup(container_done) struct container held = {0};
+	cleanup_close int lock = container_acquire(w, text, &held, err);
+
+	if (lock < 0)
+		return take_fd(&lock);
+	if (container_has(w, &held, CONTAINER_STAGE_MARK))
+		return error_set(err, EBUSY,
+				 "container '%s' is a stage's of a build that did not end; `cooper rm` takes it away",
+				 text);
+	*c = held;
+	held = (struct container){0};
+	return take_fd(&lock);
+}
+
 int container_borrow(struct workshop *w, const char *text, struct container *c, struct error **err)
 {
 	cleanup_error struct error *failure = NULL;

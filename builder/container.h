@@ -61,6 +61,11 @@ int container_find(struct workshop *w, const char *text, struct container *c, st
 /* Exclusive use of a container: held while it is run, changed, committed or removed. Reload the state after taking it
  * (container_acquire does all three: find, lock, reload). Returns the descriptor. */
 MUST_CHECK int container_acquire(struct workshop *w, const char *text, struct container *c, struct error **err);
+/* container_acquire() for who works with what is in it: -EBUSY for the container of a stage whose build is running or
+ * was killed. It has no base that a user could know of; only rm and prune are for such. */
+MUST_CHECK int container_acquire_to_use(struct workshop *w, const char *text, struct container *c, struct error **err);
+/* Such containers have this in their directory until somebody is to find them (build_layer.c). */
+#define CONTAINER_STAGE_MARK "build"
 /* Finishes or takes back a commit that was interrupted; container_acquire() does it. */
 int container_recover(struct workshop *w, struct container *c, struct error **err);
 /* Descriptor of containers/<id>. */

@@ -208,7 +208,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	options.name = name;
 	options.unlisted = is_place;
 	options.recipe = at_once ? &recipe : NULL;
-	cleanup_close int held = container_acquire(context->workshop, args->items[0], &container, err);
+	cleanup_close int held = container_acquire_to_use(context->workshop, args->items[0], &container, err);
 	if (held < 0)
 		return held;
 	cleanup_close int hold = store_hold(context->store, err);

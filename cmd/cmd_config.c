@@ -244,7 +244,7 @@ static int run(struct command_context *context, void *values, const struct strli
 {
 	const struct config_options *options = values;
 	cleanup(container_done) struct container container = {0};
-	cleanup_close int held = container_acquire(context->workshop, args->items[0], &container, err);
+	cleanup_close int held = container_acquire_to_use(context->workshop, args->items[0], &container, err);
 	if (held < 0)
 		return held;
 	int rc = edit_texts(options, &container, err);

@@ -29,7 +29,7 @@ static int mount_named(struct command_context *context, const struct strlist *ar
 	for (size_t i = 0; i < args->count; i++) {
 		cleanup(container_done) struct container container = {0};
 		cleanup_free char *path = NULL;
-		cleanup_close int held = container_acquire(context->workshop, args->items[i], &container, err);
+		cleanup_close int held = container_acquire_to_use(context->workshop, args->items[i], &container, err);
 		if (held < 0)
 			return held;
 		int rc = rootfs_mount(context->workshop, &container, &path, err);

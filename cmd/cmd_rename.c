@@ -9,7 +9,7 @@
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
 	cleanup(container_done) struct container container = {0};
-	cleanup_close int held = container_acquire(context->workshop, args->items[0], &container, err);
+	cleanup_close int held = container_acquire_to_use(context->workshop, args->items[0], &container, err);
 	return held < 0 ? held : container_rename(context->workshop, &container, args->items[1], err);
 }
 

@@ -141,7 +141,7 @@ static int run(struct command_context *context, void *values, const struct strli
 		rc = workshop_enter(context->workshop, err);
 	if (rc < 0)
 		return rc;
-	cleanup_close int held = container_acquire(context->workshop, args->items[0], &container, err);
+	cleanup_close int held = container_acquire_to_use(context->workshop, args->items[0], &container, err);
 	if (held < 0)
 		return held;
 	rc = options->cache ? run_cached(context, &container, &step, &result, err)

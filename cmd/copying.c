@@ -111,7 +111,7 @@ int copy_command_run(struct command_context *context, const struct copy_flags *f
 	rc = flags->cache ? 0 : workshop_enter(context->workshop, err);
 	if (rc < 0)
 		return rc;
-	cleanup_close int held = container_acquire(context->workshop, args->items[0], &container, err);
+	cleanup_close int held = container_acquire_to_use(context->workshop, args->items[0], &container, err);
 	if (held < 0)
 		return held;
 	rc = flags->cache ? copy_cached(context, &container, &sources, destination, &options, &copied, err)

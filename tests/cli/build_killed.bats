@@ -91,3 +91,26 @@ dies() {
 	}
 	dies cooper prune
 }
+
+@test "the container of a build that was killed is for rm and prune alone" {
+	dockerfile <<-'EOF'
+		FROM busybox
+		RUN printf "%ss\\n" run; sleep 60
+	EOF
+	setsid cooper build --no-cache . >/dev/null 2>log &
+	local builder=$! ctr i
+	for i in $(seq 400); do
+		! grep -q 'runs$' log || break
+		sleep 0.05
+	done
+	kill -9 -- "-$builder"
+	wait "$builder" || true
+	ctr=$(cooper containers --format '{{.ContainerName}}' | grep '^build-')
+	for command in "run $ctr true" "commit $ctr less" "config --env A=b $ctr" "copy $ctr log /"; do
+		# shellcheck disable=SC2086 # words of a command
+		run cooper $command
+		assert_fails_with 125 "'$ctr' is a stage's of a build that did not end"
+	done
+	cooper rm "$ctr"
+	[ -z "$(cooper containers -q)" ]
+}
