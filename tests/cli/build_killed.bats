@@ -98,8 +98,8 @@ dies() {
 		RUN printf "%ss\\n" run; sleep 60
 	EOF
 	setsid cooper build --no-cache . >/dev/null 2>log &
-	local builder=$! ctr i
-	for i in $(seq 400); do
+	local builder=$! ctr
+	for _ in $(seq 400); do
 		! grep -q 'runs$' log || break
 		sleep 0.05
 	done
