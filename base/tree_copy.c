@@ -8,13 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/attributes.h"
 #include "base/fd.h"
 #include "base/inodetable.h"
 #include "base/log.h"
@@ -28,8 +27,6 @@ struct copier {
 	char *dir_path; /* relative to `to`; NULL while dirfd is -1 */
 	struct inode_table links;
 	struct tree_links *linked; /* tree_link(): what is not copied; NULL */
-	char *names;		   /* XATTR_LIST_MAX */
-	char *value;		   /* XATTR_SIZE_MAX */
 };
 
 static void copier_done(struct copier *copier)
@@ -37,8 +34,6 @@ static void copier_done(struct copier *copier)
 	fd_close(copier->dirfd);
 	free(copier->dir_path);
 	inode_table_done(&copier->links);
-	free(copier->names);
-	free(copier->value);
 }
 CLEANUP_FOR_VALUE(struct copier, copier_done)
 
@@ -112,57 +107,16 @@ static char *dir_of(const struct tree_entry *entry)
 
 /* ---- Dressing ---- */
 
-/* The file system or our rights decide whether attributes of these kinds can be set; that is known and accepted. What
- * is in user.* is data of ours or of the image, and losing it is an error. */
-static bool may_be_lost(const char *name, int code)
+/* What a tree of links is made without: marks of overlayfs. What cooper has recorded of a file belongs to it. */
+static bool is_no_mark(const char *name)
 {
-	if (strncmp(name, "user.", 5) == 0)
-		return false;
-	return code == EPERM || code == EACCES || code == EOPNOTSUPP || code == EINVAL;
-}
-
-static int copy_one_xattr(struct copier *copier, const char *from, const char *to, const char *name, const char *path,
-			  struct error **err)
-{
-	ssize_t size = getxattr(from, name, copier->value, XATTR_SIZE_MAX);
-
-	if (size < 0 && (errno == ENODATA || may_be_lost(name, errno)))
-		return 0;
-	if (size < 0)
-		return error_set_errno(err, "read the attribute %s of '%s'", name, path);
-	if (setxattr(to, name, copier->value, (size_t)size, 0) == 0)
-		return 0;
-	if (!may_be_lost(name, errno))
-		return error_set_errno(err, "set the attribute %s of '%s'", name, path);
-	log_debug("'%s': cannot set %s here, copying without it", path, name);
-	return 0;
-}
-
-/* `from` and `to` are paths of /proc/self/fd, which reach the file itself whatever its type. */
-static int copy_xattrs(struct copier *copier, const char *from, const char *to, const char *path, struct error **err)
-{
-	ssize_t size = listxattr(from, copier->names, XATTR_LIST_MAX);
-
-	if (size < 0 && errno == EOPNOTSUPP)
-		return 0;
-	if (size < 0)
-		return error_set_errno(err, "list the attributes of '%s'", path);
-	for (const char *name = copier->names; name < copier->names + size; name += strlen(name) + 1) {
-		if (copier->linked && ovlmark_classify(name) == OVLMARK_KERNEL &&
-		    !text_has_prefix(name, "user.cooper."))
-			continue;
-		int rc = copy_one_xattr(copier, from, to, name, path, err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	return ovlmark_classify(name) != OVLMARK_KERNEL || text_has_prefix(name, "user.cooper.");
 }
 
 /* Gives copier->dirfd/name what the entry has besides type and contents. */
 static int dress(struct copier *copier, const struct tree_entry *entry, struct error **err)
 {
 	const struct stat *st = entry->st;
-	char from_path[FD_PROC_PATH_SIZE];
 	char to_path[FD_PROC_PATH_SIZE];
 
 	cleanup_close int from = openat(entry->dirfd, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -171,14 +125,12 @@ static int dress(struct copier *copier, const struct tree_entry *entry, struct e
 	cleanup_close int to = openat(copier->dirfd, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (to < 0)
 		return error_set_errno(err, "open the copy of '%s'", entry->path);
-	fd_proc_path(from, from_path);
-	fd_proc_path(to, to_path);
 	if (fchownat(to, "", st->st_uid, st->st_gid, AT_EMPTY_PATH) < 0)
 		return error_set_errno(err, "give '%s' to %u:%u", entry->path, st->st_uid, st->st_gid);
-	int rc = copy_xattrs(copier, from_path, to_path, entry->path, err);
+	int rc = attributes_copy(from, to, copier->linked ? is_no_mark : NULL, /* flags */ 0, err);
 	if (rc < 0)
-		return rc;
-	if (!S_ISLNK(st->st_mode) && chmod(to_path, st->st_mode & 07777) < 0)
+		return error_prefix(err, "copy '%s'", entry->path);
+	if (!S_ISLNK(st->st_mode) && chmod(fd_proc_path(to, to_path), st->st_mode & 07777) < 0)
 		return error_set_errno(err, "set the mode of '%s'", entry->path);
 	struct timespec times[2] = {st->st_atim, st->st_mtim};
 	if (utimensat(to, "", times, AT_EMPTY_PATH) < 0)
@@ -403,12 +355,7 @@ static int dress_dir(const struct tree_entry *entry, void *context, struct error
 
 static struct copier copier_to(int to)
 {
-	return (struct copier){
-		.to = to,
-		.dirfd = -1,
-		.names = mem_grow(NULL, XATTR_LIST_MAX, 1),
-		.value = mem_grow(NULL, XATTR_SIZE_MAX, 1),
-	};
+	return (struct copier){.to = to, .dirfd = -1};
 }
 
 int tree_copy_one(const struct tree_entry *entry, int to, struct error **err)

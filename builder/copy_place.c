@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/attributes.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/ovlmark.h"
@@ -19,9 +19,6 @@
 #include "base/parse.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
-
-#define XATTR_LIST_MAX ((size_t)64 << 10)  /* the kernel's XATTR_LIST_MAX */
-#define XATTR_VALUE_MAX ((size_t)64 << 10) /* the kernel's XATTR_SIZE_MAX */
 
 /* ---- paths --------------------------------------------------------------------------------------------------------
  */
@@ -211,37 +208,11 @@ static void times_of(const struct copy_job *job, const struct stat *st, struct t
 	times[1] = (struct timespec){.tv_sec = job->options->mtime >= 0 ? job->options->mtime : st->st_mtim.tv_sec};
 }
 
+/* Those of overlayfs and of cooper itself are data here, but nothing that a copy would want: they are left behind. */
 static bool is_copied(const char *name)
 {
-	return text_has_prefix(name, "user.") || strcmp(name, "security.capability") == 0;
-}
-
-/* One attribute of a source. Those of overlayfs and of cooper itself are data here, but nothing that a copy would want:
- * they are left behind. */
-static void copy_attribute(int from, int to, const char *name, const char *path)
-{
-	cleanup_free char *value = mem_alloc(XATTR_VALUE_MAX);
-
-	if (!is_copied(name) || ovlmark_classify(name) != OVLMARK_PLAIN)
-		return;
-	ssize_t size = fgetxattr(from, name, value, XATTR_VALUE_MAX);
-	/* What the file system of the store does not take is no reason to fail: cp(1) -a goes on, too. */
-	if (size < 0 || fsetxattr(to, name, value, (size_t)size, 0) < 0)
-		log_debug("'%s': attribute %s is not copied: %s", path, name, strerror(errno));
-}
-
-static void copy_attributes(int from, int to, const char *path)
-{
-	if (from < 0)
-		return;
-	/* Most files have none; that costs no memory. */
-	ssize_t size = flistxattr(from, NULL, 0);
-	if (size <= 0 || (size_t)size > XATTR_LIST_MAX)
-		return;
-	cleanup_free char *names = mem_alloc((size_t)size + 1);
-	size = flistxattr(from, names, (size_t)size);
-	for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1)
-		copy_attribute(from, to, name, path);
+	return (text_has_prefix(name, "user.") || strcmp(name, "security.capability") == 0) &&
+	       ovlmark_classify(name) == OVLMARK_PLAIN;
 }
 
 /* ---- files --------------------------------------------------------------------------------------------------------
@@ -343,7 +314,9 @@ static int set_owner_and_mode(struct copy_job *job, int fd, const char *path, co
 	int set = owner_set_mode(fd, mode);
 	if (set < 0)
 		return error_set(err, -set, "give '%s' its mode: %s", path, strerror(-set));
-	copy_attributes(entry->attributes, fd, path);
+	/* What the file system of the store does not take is no reason to fail: cp(1) -a goes on, too. */
+	if (entry->attributes >= 0)
+		attributes_copy(entry->attributes, fd, is_copied, ATTRIBUTES_AT_BEST, /* err */ NULL);
 	return 0;
 }
 

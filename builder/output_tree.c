@@ -10,14 +10,15 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/attributes.h"
 #include "base/fd.h"
 #include "base/inodetable.h"
 #include "base/log.h"
 #include "base/ovlmark.h"
 #include "base/owner.h"
+#include "base/parse.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
 #include "builder/fetch.h"
@@ -101,21 +102,10 @@ static void read_stat(const struct tree_entry *entry, struct stat *st)
 		owner_apply(&record, st);
 }
 
-static void copy_attributes(int from, int to, const char *path)
+/* Capabilities would be the user's gift, ours and overlayfs' marks mean nothing outside of the store. */
+static bool is_of_user(const char *name)
 {
-	cleanup_free char *names = mem_grow(NULL, XATTR_LIST_MAX, 1);
-	cleanup_free char *value = mem_grow(NULL, XATTR_SIZE_MAX, 1);
-	ssize_t size = flistxattr(from, names, XATTR_LIST_MAX);
-
-	for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1) {
-		/* Capabilities would be the user's gift, ours and overlayfs' marks mean nothing outside of the store.
-		 */
-		if (strncmp(name, "user.", 5) != 0 || ovlmark_classify(name) != OVLMARK_PLAIN)
-			continue;
-		ssize_t length = fgetxattr(from, name, value, XATTR_SIZE_MAX);
-		if (length < 0 || fsetxattr(to, name, value, (size_t)length, 0) < 0)
-			log_debug("'%s': attribute %s is not kept: %s", path, name, strerror(errno));
-	}
+	return text_has_prefix(name, "user.") && ovlmark_classify(name) == OVLMARK_PLAIN;
 }
 
 static int copy_file(const struct tree_entry *entry, const struct stat *st, int parent, const char *leaf,
@@ -132,7 +122,7 @@ static int copy_file(const struct tree_entry *entry, const struct stat *st, int 
 	int rc = fd_copy(from, to, /* copied */ NULL, err);
 	if (rc < 0)
 		return rc;
-	copy_attributes(from, to, entry->path);
+	attributes_copy(from, to, is_of_user, ATTRIBUTES_AT_BEST, /* err */ NULL);
 	if (fchmod(to, st->st_mode & 0777) < 0 || futimens(to, times) < 0)
 		return error_set_errno(err, "set mode and time");
 	return 0;

@@ -6,13 +6,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/attributes.h"
 #include "base/fd.h"
 #include "base/inodetable.h"
 #include "base/ovlmark.h"
@@ -40,29 +39,12 @@ CLEANUP_FOR_VALUE(struct difference, difference_done)
 
 /* ---- directories ---- */
 
-/* Of a copy these are data and records: the marks of layers were taken away when it was made. */
-static int copy_attributes(int from, int to, const char *path, struct error **err)
-{
-	ssize_t size = flistxattr(from, NULL, 0);
-
-	if (size <= 0)
-		return 0;
-	cleanup_free char *names = mem_alloc(XATTR_LIST_MAX);
-	cleanup_free char *value = mem_alloc(XATTR_SIZE_MAX);
-	size = flistxattr(from, names, XATTR_LIST_MAX);
-	for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1) {
-		ssize_t got = fgetxattr(from, name, value, XATTR_SIZE_MAX);
-		if (got >= 0 && fsetxattr(to, name, value, (size_t)got, 0) < 0 && strncmp(name, "user.", 5) == 0)
-			return error_set_errno(err, "'%s': the attribute %s", path, name);
-	}
-	return 0;
-}
-
 static int copy_directory_attributes(int from, int to, const struct stat *st, const char *path, struct error **err)
 {
 	if (fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0)
 		return error_set_errno(err, "'%s'", path);
-	return copy_attributes(from, to, path, err);
+	/* These are data and records: the marks of layers were taken away when the copy was made. */
+	return attributes_copy(from, to, /* wanted */ NULL, /* flags */ 0, err);
 }
 
 /* Makes the directory `path` and those above it, with the attributes that they have in the root. */
@@ -218,7 +200,7 @@ static int renew_upper(int dir, int copy, struct error **err)
 	    fchmodat(dir, "upper", st.st_mode & 07777, 0) < 0)
 		return error_set_errno(err, "make the container's directory");
 	cleanup_close int upper = fd_open_dir(dir, "upper", err);
-	rc = upper < 0 ? upper : copy_attributes(copy, upper, "/", err);
+	rc = upper < 0 ? upper : attributes_copy(copy, upper, /* wanted */ NULL, /* flags */ 0, err);
 	return rc < 0 ? rc : take_fd(&upper);
 }
 

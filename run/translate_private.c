@@ -11,14 +11,13 @@
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
-#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/attributes.h"
 #include "base/fd.h"
 #include "run/translate_internal.h"
 
@@ -75,23 +74,6 @@ void private_free(struct translation *t)
 
 /* ---- Copying ---- */
 
-static int copy_attributes(int from, int to)
-{
-	ssize_t size = flistxattr(from, NULL, 0);
-
-	if (size <= 0)
-		return 0;
-	cleanup_free char *names = mem_alloc(XATTR_LIST_MAX);
-	cleanup_free char *value = mem_alloc(XATTR_SIZE_MAX);
-	size = flistxattr(from, names, XATTR_LIST_MAX);
-	for (const char *name = names; size > 0 && name < names + size; name += strlen(name) + 1) {
-		ssize_t got = fgetxattr(from, name, value, XATTR_SIZE_MAX);
-		if (got >= 0 && fsetxattr(to, name, value, (size_t)got, 0) < 0 && strncmp(name, "user.", 5) == 0)
-			return -errno;
-	}
-	return 0;
-}
-
 /* Owner first: chown(2) takes set-id bits and capabilities away. */
 static int copy_file(int from, int to, const struct stat *st, bool with_contents)
 {
@@ -101,7 +83,7 @@ static int copy_file(int from, int to, const struct stat *st, bool with_contents
 	if (rc >= 0 && owner_is_root() && fchown(to, st->st_uid, st->st_gid) < 0)
 		rc = -errno;
 	if (rc >= 0)
-		rc = copy_attributes(from, to);
+		rc = attributes_copy(from, to, /* wanted */ NULL, /* flags */ 0, NULL);
 	if (rc >= 0 && (fchmod(to, st->st_mode & 07777) < 0 || futimens(to, times) < 0))
 		rc = -errno;
 	return rc < 0 ? rc : 0;
