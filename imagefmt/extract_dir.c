@@ -57,12 +57,20 @@ static mode_t mode_meanwhile(mode_t mode)
 	return (mode & 0777) | 0700;
 }
 
+static int make_dir(struct extractor *x, int dirfd, const char *leaf, mode_t mode)
+{
+	struct nursery *nursery = x->options.nursery;
+
+	return nursery != NULL ? nursery_mkdir(nursery, dirfd, leaf, mode_meanwhile(mode))
+			       : mkdirat(dirfd, leaf, mode_meanwhile(mode));
+}
+
 int extract_make_dir(struct extractor *x, int dirfd, const char *leaf, mode_t mode, struct error **err)
 {
 	struct stat st;
 	bool replaces_whiteout = false;
 
-	if (mkdirat(dirfd, leaf, mode_meanwhile(mode)) < 0) {
+	if (make_dir(x, dirfd, leaf, mode) < 0) {
 		if (errno != EEXIST)
 			return error_set_errno(err, "make the directory");
 		if (fstatat(dirfd, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -73,7 +81,7 @@ int extract_make_dir(struct extractor *x, int dirfd, const char *leaf, mode_t mo
 			int rc = extract_make_way(x, dirfd, leaf, err);
 			if (rc < 0)
 				return rc;
-			if (mkdirat(dirfd, leaf, mode_meanwhile(mode)) < 0)
+			if (make_dir(x, dirfd, leaf, mode) < 0)
 				return error_set_errno(err, "make the directory");
 		}
 	}

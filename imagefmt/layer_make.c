@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/nursery.h"
 #include "base/ovlmark.h"
 #include "base/tree.h"
 #include "imagefmt/blob.h"
@@ -119,7 +120,9 @@ static int unpack_into(struct store *store, const struct digest *diff_id, const 
 	char wanted[DIGEST_TEXT_SIZE];
 	char got[DIGEST_TEXT_SIZE];
 	cleanup(owner_table_done) struct owner_table owners = {0};
-	struct unpack_options options = {.single_id = store_has_single_id(store), .owners = &owners};
+	cleanup(nursery_done) struct nursery nursery = nursery_at(store_tmp(store, NULL));
+	struct unpack_options options = {
+		.single_id = store_has_single_id(store), .owners = &owners, .nursery = &nursery};
 	struct unpack_result result;
 	enum codec codec;
 	cleanup_close int blob_fd = blob_open(store, &packed->digest, NULL, err);

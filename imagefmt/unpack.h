@@ -11,6 +11,7 @@
 #define COOPER_IMAGEFMT_UNPACK_H
 
 #include "base/error.h"
+#include "base/nursery.h"
 #include "base/ownertable.h"
 #include "imagefmt/digest.h"
 #include "imagefmt/manifest.h"
@@ -24,6 +25,7 @@ struct unpack_options {
 	uint64_t max_bytes;   /* most bytes the tar may hold; 0 = UNPACK_BYTES_MAX */
 	uint64_t max_entries; /* 0 = UNPACK_ENTRIES_MAX */
 	struct owner_table *owners; /* gets the records of what cannot carry one; NULL: they are lost */
+	struct nursery *nursery;    /* for directories, on the same file system; NULL: none */
 };
 #define UNPACK_BYTES_MAX ((uint64_t)1 << 40)
 #define UNPACK_ENTRIES_MAX ((uint64_t)20000000)
