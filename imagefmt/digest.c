@@ -1,7 +1,6 @@
 /*
- * Digests and hashing. A SHA-256 needs no library where the processor has instructions for it (sha256.h). For all else
- * there is libcrypto; fetching an algorithm costs more than hashing a manifest (reference format.md, section 1), so
- * both are fetched once for the process and contexts are reused.
+ * Digests and hashing. libcrypto's EVP functions pick SHA-NI and its kin; fetching an algorithm costs more than hashing
+ * a manifest (reference format.md, section 1), so both are fetched once for the process and contexts are reused.
  */
 #include "imagefmt/digest.h"
 
@@ -113,15 +112,13 @@ bool digest_is_null(const struct digest *digest)
 
 /* ---- Hashing ---- */
 
-/* Where there are no instructions for it, a SHA-256 begins without libcrypto all the same, whose loading costs more
- * than a few KiB: the layer of a small change, a small blob. What has come so far is kept, and hashed again by the
- * library when it becomes worth it. */
+/* A SHA-256 begins without libcrypto, whose loading costs more than a few KiB: the layer of a small change, a small
+ * blob. What has come so far is kept, and hashed again by the library when it becomes worth it. */
 struct hasher {
 	enum digest_algorithm algorithm;
 	EVP_MD_CTX *context; /* NULL: not yet */
-	struct sha256 own;   /* the sum of what has come, without a context */
-	bool is_own;	     /* it will have none */
-	struct buf early;    /* else what has come */
+	struct buf early;    /* what has come, until there is a context, or it is clear that there will be none */
+	struct sha256 own;   /* the sum of that */
 };
 
 static int load_method_locked(enum digest_algorithm algorithm, struct error **err)
@@ -176,9 +173,8 @@ int hasher_new(enum digest_algorithm algorithm, struct hasher **hasher, struct e
 	cleanup(hasher_free) struct hasher *made = mem_alloc(sizeof(*made));
 	made->algorithm = algorithm;
 	buf_init(&made->early, SHA256_SMALL_MAX);
-	bool needs_no_context =
-		algorithm == DIGEST_SHA256 && (sha256_is_fast() || (sha256_is_available() && !is_worth_loading(0)));
-	int rc = needs_no_context ? 0 : open_context(made, err);
+	bool starts_small = algorithm == DIGEST_SHA256 && !is_worth_loading(0) && sha256_is_available();
+	int rc = starts_small ? 0 : open_context(made, err);
 	if (rc < 0)
 		return rc;
 	hasher_reset(made);
@@ -204,20 +200,20 @@ static void hand_over(struct hasher *hasher)
 		buf_done(&early);
 	} else {
 		log_debug("hashing without libcrypto, which cannot be loaded");
-		hasher->is_own = true;
+		hasher->early.overflow = true;
 	}
 }
 
 void hasher_update(struct hasher *hasher, const void *data, size_t size)
 {
-	if (!hasher->context && !hasher->is_own &&
+	if (!hasher->context && !hasher->early.overflow &&
 	    (size > SHA256_SMALL_MAX - hasher->early.len || is_worth_loading(size)))
 		hand_over(hasher);
 	if (hasher->context) {
 		update_context(hasher, data, size);
 		return;
 	}
-	if (!hasher->is_own)
+	if (!hasher->early.overflow)
 		buf_append(&hasher->early, data, size);
 	sha256_update(&hasher->own, data, size);
 }
@@ -239,7 +235,6 @@ void hasher_reset(struct hasher *hasher)
 {
 	buf_clear(&hasher->early);
 	if (!hasher->context) {
-		hasher->is_own = sha256_is_fast();
 		sha256_init(&hasher->own);
 		return;
 	}
@@ -266,7 +261,7 @@ int digest_of(const void *data, size_t size, struct digest *digest, struct error
 int digest_of_as(enum digest_algorithm algorithm, const void *data, size_t size, struct digest *digest,
 		 struct error **err)
 {
-	if (algorithm == DIGEST_SHA256 && sha256_is_available() && (size <= SHA256_SMALL_MAX || sha256_is_fast())) {
+	if (algorithm == DIGEST_SHA256 && size <= SHA256_SMALL_MAX && sha256_is_available()) {
 		struct digest small = {.algorithm = DIGEST_SHA256};
 		sha256_small(data, size, small.bytes);
 		*digest = small;

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "imagefmt/sha256.h"
-#include "imagefmt/sha256_internal.h"
 
 #define EMPTY_SHA256 "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define ABC_SHA256 "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -113,6 +112,27 @@ static void a_stream_is_handed_to_the_library_on_its_way(void **state)
 	}
 }
 
+static void a_sum_in_pieces_is_that_of_the_whole(void **state)
+{
+	uint8_t data[300];
+	assert_true(sha256_is_available());
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 13);
+	for (size_t size = 0; size <= sizeof(data); size++) {
+		for (size_t cut = 0; cut <= size; cut += 13) {
+			struct sha256 sum;
+			uint8_t by_pieces[32];
+			uint8_t at_once[32];
+			sha256_init(&sum);
+			sha256_update(&sum, data, cut);
+			sha256_update(&sum, data + cut, size - cut);
+			sha256_finish(&sum, by_pieces);
+			sha256_small(data, size, at_once);
+			assert_memory_equal(by_pieces, at_once, sizeof(at_once));
+		}
+	}
+}
+
 static void a_hasher_is_used_again_after_a_reset(void **state)
 {
 	cleanup(hasher_free) struct hasher *hasher = NULL;
@@ -140,12 +160,11 @@ static void digests_of_two_algorithms_are_never_equal(void **state)
 	assert_int_equal(digest_compare(&a, &a), 0);
 }
 
-/* As on a machine without instructions for it: sha256_test.c has those. */
 int main(void)
 {
-	sha256_do_without_instructions();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stream_is_handed_to_the_library_on_its_way),
+		cmocka_unit_test(a_sum_in_pieces_is_that_of_the_whole),
 		cmocka_unit_test(text_comes_back_as_it_was),
 		cmocka_unit_test(refuses_what_could_be_a_path_or_another_algorithm),
 		cmocka_unit_test(hashes_the_vectors_of_the_standard),
