@@ -45,6 +45,11 @@ void emul_compat_stat(const struct stat *st, struct emul_compat_stat *compat)
 		.arch = AUDIT_ARCH_I386, .number = __NR_##name, .handle = (function), \
 		.when = {.arg = (n), .mask = EMUL_MAKING_FLAGS},                      \
 	}
+#define TRAP_OTHER(name, function)                                                    \
+	{                                                                             \
+		.arch = AUDIT_ARCH_I386, .number = __NR_##name, .handle = (function), \
+		.when = {.arg = 0, .mask = UINT32_MAX},                               \
+	}
 #define REFUSE(name)                                           \
 	{                                                      \
 		.arch = AUDIT_ARCH_I386, .number = __NR_##name \
@@ -92,6 +97,7 @@ static const struct trap_entry entries[] = {
 	TRAP(utimensat, emul_utimensat),
 	TRAP(utimensat_time64, emul_utimensat),
 	EMUL_CALLS_OF_EVERY_ABI,
+	EMUL_CALLS_ABOUT_OTHERS,
 	REFUSE(io_uring_setup),
 	/* Of 16 bits. */
 	REFUSE(chown),
@@ -126,5 +132,8 @@ static const struct trap_entry entries[] = {
 	{.arch = AUDIT_ARCH_I386, .number = 466},
 };
 
+static const struct trap_entry others[] = {EMUL_CALLS_ABOUT_OTHERS};
+
+const struct trap_table emul_compat_others = {.entries = others, .count = ARRAY_COUNT(others)};
 const struct trap_table emul_compat_table = {.entries = entries, .count = ARRAY_COUNT(entries)};
 #endif

@@ -12,9 +12,13 @@
 
 #ifdef __x86_64__
 extern const struct trap_table emul_compat_table;
+/* Of all that only what is about other processes: for who emulates no ids. */
+extern const struct trap_table emul_compat_others;
 #define EMUL_COMPAT_TABLE (&emul_compat_table)
+#define EMUL_COMPAT_OTHERS (&emul_compat_others)
 #else
 #define EMUL_COMPAT_TABLE NULL
+#define EMUL_COMPAT_OTHERS NULL
 #endif
 
 /* struct stat64 of arch/x86/include/uapi/asm/stat.h, for i386. */

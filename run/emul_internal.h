@@ -32,6 +32,7 @@ struct emulation {
 	int root;		  /* of the step, O_PATH; -1: it is looked up for each call */
 	uint64_t root_mount;	  /* its mount's id; 0: unknown */
 	bool shares_pids;	  /* the step's numbers of processes are ours */
+	bool is_told_of_all;	  /* `tasks` has every process of the step */
 	bool roots_differ;	  /* somebody has changed his root: it is looked up for each call */
 	struct owner_table kept;  /* records that end with the step: of what is mounted in its root */
 	struct owner_table none;  /* for options.owners when the caller gives none */
@@ -50,6 +51,9 @@ int emul_read(struct emulation *e, const struct trap *trap, uint64_t address, vo
 int emul_write(struct emulation *e, const struct trap *trap, uint64_t address, const void *data, size_t size);
 /* A path or a name; text[size]. */
 ssize_t emul_read_text(struct emulation *e, const struct trap *trap, uint64_t address, char *text, size_t size);
+
+/* Is it the number, as the step has it, of one of its own? (emul_others.c) */
+bool emul_is_of_step(struct emulation *e, pid_t number);
 
 /* ---- emul_path.c: what a call names ---- */
 /* The step's first process is in its root now. */
@@ -116,6 +120,13 @@ int emul_new_owner(struct emulation *e, const struct credentials *credentials, i
 		TRAP(execve, emul_execve), TRAP(execveat, emul_execveat), TRAP(exit, emul_exit),                       \
 		TRAP(exit_group, emul_exit_group), TRAP(chroot, emul_chroot)
 
+/* Calls about other processes; TRAP_OTHER() is asked only where the first argument is not 0. */
+#define EMUL_CALLS_ABOUT_OTHERS                                                                                       \
+	TRAP_OTHER(prlimit64, emul_change_process), TRAP_OTHER(sched_setaffinity, emul_change_process),               \
+		TRAP_OTHER(sched_setscheduler, emul_change_process), TRAP_OTHER(sched_setparam, emul_change_process), \
+		TRAP_OTHER(sched_setattr, emul_change_process), TRAP(setpriority, emul_setpriority),                  \
+		TRAP(ioprio_set, emul_ioprio_set)
+
 /* ---- The handlers, by file ---- */
 /* emul_owner.c */
 trap_handler emul_chown, emul_lchown, emul_fchown, emul_fchownat;
@@ -136,6 +147,8 @@ trap_handler emul_open_call, emul_openat, emul_openat2, emul_creat, emul_mkdir, 
 trap_handler emul_move, emul_moveat, emul_linkat, emul_utimensat;
 /* emul_xattr.c */
 trap_handler emul_getxattr, emul_setxattr, emul_removexattr, emul_listxattr, emul_llistxattr, emul_flistxattr;
+/* emul_others.c */
+trap_handler emul_change_process, emul_setpriority, emul_ioprio_set;
 /* emul_exec.c */
 trap_handler emul_execve, emul_execveat, emul_exit, emul_exit_group, emul_chroot;
 

@@ -62,6 +62,10 @@
 	{                                                                                     \
 		.arch = NATIVE, .number = SYS_##name, .handle = (function), .when = condition \
 	}
+#define TRAP_OTHER(name, function)                                                                                  \
+	{                                                                                                           \
+		.arch = NATIVE, .number = SYS_##name, .handle = (function), .when = {.arg = 0, .mask = UINT32_MAX}, \
+	}
 #define REFUSE(name)                                 \
 	{                                            \
 		.arch = NATIVE, .number = SYS_##name \
@@ -112,6 +116,7 @@ static const struct trap_entry id_entries[] = {
 	REFUSE(listxattrat),
 	REFUSE(removexattrat),
 	EMUL_CALLS_OF_EVERY_ABI,
+	EMUL_CALLS_ABOUT_OTHERS,
 	/* Calls that no filter sees. */
 	REFUSE(io_uring_setup),
 };
@@ -121,6 +126,7 @@ static const struct trap_entry node_entries[] = {
 	TRAP_WHEN(mknod, emul_record_mknod, DEVICES),
 #endif
 	TRAP_WHEN(mknodat, emul_record_mknodat, DEVICES_AT),
+	EMUL_CALLS_ABOUT_OTHERS,
 };
 
 static const struct trap_entry move_entries[] = {
@@ -137,7 +143,10 @@ static const struct trap_table moves = {
 	.entries = move_entries, .count = ARRAY_COUNT(move_entries), .also = EMUL_COMPAT_TABLE};
 
 static const struct trap_table tables[] = {
-	[EMULATE_NODES] = {.entries = node_entries, .count = ARRAY_COUNT(node_entries), .others_pass = true},
+	[EMULATE_NODES] = {.entries = node_entries,
+			   .count = ARRAY_COUNT(node_entries),
+			   .also = EMUL_COMPAT_OTHERS,
+			   .others_pass = true},
 	[EMULATE_IDS_AND_MOVES] = {.entries = id_entries, .count = ARRAY_COUNT(id_entries), .also = &moves},
 	[EMULATE_IDS] = {.entries = id_entries, .count = ARRAY_COUNT(id_entries), .also = EMUL_COMPAT_TABLE},
 };

@@ -5,18 +5,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/seccomp.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/mem.h"
 
 #define PAGE ((size_t)4096)
 /* Longer than most paths: what is read beyond the end costs time at every call. */
 #define FIRST_READ ((size_t)192)
+#define MAPS_SIZE_MAX ((size_t)16 << 20)
 
 void taskmem_drop(struct taskmem *mem)
 {
@@ -112,4 +115,55 @@ ssize_t taskmem_read_string(struct taskmem *mem, pid_t tid, uint64_t address, ch
 		done += (size_t)moved;
 	}
 	return -ENAMETOOLONG;
+}
+
+/* ---- Whose it is ---- */
+
+/* Linux 6.11, newer than the headers of Debian 12 (linux/fs.h). */
+struct map_query {
+	uint64_t size, query_flags, query_addr;
+	uint64_t start, end, flags, page_size, offset, inode;
+	uint32_t dev_major, dev_minor, name_size, build_id_size;
+	uint64_t name_addr, build_id_addr;
+};
+#define MAP_QUERY _IOWR('f', 17, struct map_query)
+#define MAP_IS_SHARED 0x08
+
+/* The text that the kernel has had before: lines of "start-end rw-p …" in ascending order. 1: found. */
+static int find_in_text(const char *maps, uint64_t address, struct map_query *found)
+{
+	for (const char *line = maps; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		char kind;
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*3c%c", &found->start, &found->end, &kind) != 3)
+			return 0;
+		found->flags = kind == 'p' ? 0 : MAP_IS_SHARED;
+		if (address < found->end)
+			return address >= found->start;
+	}
+	return 0;
+}
+
+static int find_map(int maps, struct buf *text, uint64_t address, struct map_query *found)
+{
+	*found = (struct map_query){.size = sizeof(*found), .query_addr = address};
+	if (text->len == 0 && ioctl(maps, MAP_QUERY, found) == 0)
+		return 1;
+	if (text->len == 0 && (errno == ENOENT || fd_read_all(maps, text, NULL) < 0))
+		return 0;
+	return find_in_text(buf_str(text), address, found);
+}
+
+bool taskmem_is_own(pid_t tid, uint64_t address, size_t size)
+{
+	cleanup_free char *path = mem_printf("/proc/%d/maps", tid);
+	cleanup(buf_done) struct buf text = BUF_INIT(MAPS_SIZE_MAX);
+	cleanup_close int maps = open(path, O_RDONLY | O_CLOEXEC);
+	struct map_query map;
+
+	if (maps < 0 || address > UINT64_MAX - size)
+		return false;
+	for (uint64_t at = address; at < address + size; at = map.end)
+		if (find_map(maps, &text, at, &map) <= 0 || map.flags & MAP_IS_SHARED)
+			return false;
+	return true;
 }

@@ -10,6 +10,7 @@
 #ifndef COOPER_RUN_TASKMEM_H
 #define COOPER_RUN_TASKMEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -28,5 +29,8 @@ int taskmem_write(struct taskmem *mem, pid_t tid, uint64_t address, const void *
 /* A string with its NUL into text[size]: its length, -ENAMETOOLONG when it has no NUL within `size`, -EFAULT. Read page
  * by page: one that ends right before an unmapped page is whole. */
 ssize_t taskmem_read_string(struct taskmem *mem, pid_t tid, uint64_t address, char *text, size_t size);
+/* The range lies in one mapping that this process shares with no other (MAP_PRIVATE). For a thread that is stopped, and
+ * whose memory nobody changes meanwhile. */
+bool taskmem_is_own(pid_t tid, uint64_t address, size_t size);
 
 #endif

@@ -108,7 +108,7 @@ int translation_new(const struct run_spec *spec, struct translation **translatio
 	t->has_signal_scope = landlock_has_scopes();
 	buf_init(&t->cwd, (size_t)2 * PATH_MAX);
 	emulation_init(&t->emulation, &options);
-	t->emulation.shares_pids = true;
+	t->emulation.shares_pids = t->emulation.is_told_of_all = true;
 	trace_new(t);
 	rc = make_scratch(t, err);
 	if (rc == 0)
@@ -134,6 +134,7 @@ void translation_free(struct translation *t)
 	free(t->plain);
 	free(t->proc_list);
 	names_free(t);
+	ipc_free(t);
 	emulation_done(&t->emulation);
 	view_close(t);
 	fd_close(t->loader);

@@ -65,6 +65,12 @@
 	{                                                                                                              \
 		.arch = NATIVE, .number = SYS_##name, .action = TRAP_ALLOW, .guard = IS_LOADER(n), .guard_code = EBADF \
 	}
+/* Another process by its number; 0 is the caller. */
+#define OTHER(name)                                                                  \
+	{                                                                            \
+		.arch = NATIVE, .number = SYS_##name, .handle = emul_change_process, \
+		.when = {.arg = 0, .mask = UINT32_MAX},                              \
+	}
 #define NEW_NAMESPACES                                                                                            \
 	{                                                                                                         \
 		.mask = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | \
@@ -82,15 +88,15 @@
 		.arch = NATIVE, .number = SYS_##name, .when = {.arg = (n), .mask = UINT32_MAX}, .action = TRAP_STOP \
 	}
 
-/* Of the types that file systems have (ioctl(2), _IOC_TYPE): 'f', 'v', 'X', btrfs', f2fs'. */
-#define FILE_REQUESTS(name, function)                                              \
-	{                                                                          \
-		.arch = NATIVE, .number = SYS_##name,                              \
-		.when = {.arg = 1,                                                 \
-			 .mask = 0xff00,                                           \
-			 .values = {'f' << 8, 'v' << 8, 'X' << 8, 0x9400, 0xf500}, \
-			 .count = 5},                                              \
-		.handle = (function), .guard = IS_LOADER(0), .guard_code = EBADF   \
+/* Of the types that file systems have (ioctl(2), _IOC_TYPE): 'f', 'v', 'X', btrfs', f2fs'; and sockets'. */
+#define FILE_REQUESTS(name, function)                                                      \
+	{                                                                                  \
+		.arch = NATIVE, .number = SYS_##name,                                      \
+		.when = {.arg = 1,                                                         \
+			 .mask = 0xff00,                                                   \
+			 .values = {'f' << 8, 'v' << 8, 'X' << 8, 0x9400, 0xf500, 0x8900}, \
+			 .count = 6},                                                      \
+		.handle = (function), .guard = IS_LOADER(0), .guard_code = EBADF           \
 	}
 
 /* What only names a thing is opened where it is used. */
@@ -235,31 +241,31 @@ static const struct trap_entry entries[] = {
 	ALLOW(futex_requeue),
 	ALLOW(membarrier),
 	ALLOW(getpriority),
-	ALLOW(setpriority),
+	ANSWER(setpriority, emul_setpriority),
 	ALLOW(ioprio_get),
-	ALLOW(ioprio_set),
+	ANSWER(ioprio_set, emul_ioprio_set),
 	ALLOW(sched_yield),
-	ALLOW(sched_setparam),
+	OTHER(sched_setparam),
 	ALLOW(sched_getparam),
-	ALLOW(sched_setscheduler),
+	OTHER(sched_setscheduler),
 	ALLOW(sched_getscheduler),
 	ALLOW(sched_get_priority_max),
 	ALLOW(sched_get_priority_min),
 	ALLOW(sched_rr_get_interval),
-	ALLOW(sched_setaffinity),
+	OTHER(sched_setaffinity),
 	ALLOW(sched_getaffinity),
-	ALLOW(sched_setattr),
+	OTHER(sched_setattr),
 	ALLOW(sched_getattr),
 	ALLOW(getcpu),
 	ALLOW(personality),
 	ALLOW(getrlimit),
 	ALLOW(setrlimit),
-	ALLOW(prlimit64),
+	OTHER(prlimit64),
 	ALLOW(getrusage),
 	ALLOW(times),
 	ALLOW(sysinfo),
 	ALLOW(uname),
-	ALLOW(pidfd_open),
+	ANSWER(pidfd_open, tr_pidfd_open),
 	ALLOW(pidfd_send_signal), /* to what pidfd_open gives; Landlock's scope holds there, too */
 	REFUSE(pidfd_getfd, EPERM),
 	REFUSE(ptrace, EPERM), /* everybody is traced already */
@@ -289,18 +295,19 @@ static const struct trap_entry entries[] = {
 	ALLOW(set_mempolicy),
 	ALLOW(remap_file_pages),
 	ALLOW(mseal),
-	ALLOW(shmget),
-	ALLOW(shmat),
+	/* Objects of the machine's. */
+	ANSWER(shmget, tr_shmget),
+	ANSWER(shmat, tr_use_memory),
 	ALLOW(shmdt),
-	ALLOW(shmctl),
-	ALLOW(semget),
-	ALLOW(semop),
-	ALLOW(semtimedop),
-	ALLOW(semctl),
-	ALLOW(msgget),
-	ALLOW(msgsnd),
-	ALLOW(msgrcv),
-	ALLOW(msgctl),
+	ANSWER(shmctl, tr_shmctl),
+	ANSWER(semget, tr_semget),
+	ANSWER(semop, tr_use_semaphores),
+	ANSWER(semtimedop, tr_use_semaphores),
+	ANSWER(semctl, tr_semctl),
+	ANSWER(msgget, tr_msgget),
+	ANSWER(msgsnd, tr_use_messages),
+	ANSWER(msgrcv, tr_use_messages),
+	ANSWER(msgctl, tr_msgctl),
 	/* Descriptors. */
 	GUARD(close, 0),
 	TRACE(close_range),
@@ -317,7 +324,13 @@ static const struct trap_entry entries[] = {
 	ALLOW(getdents),
 #endif
 	GUARD(dup3, 1),
-	GUARD(fcntl, 0),
+	{.arch = NATIVE,
+	 .number = SYS_fcntl,
+	 .when = {.arg = 1, .mask = UINT32_MAX, .values = {F_SETOWN, F_SETOWN_EX}, .count = 2},
+	 .handle = tr_set_owner,
+	 .otherwise = TRAP_ALLOW,
+	 .guard = IS_LOADER(0),
+	 .guard_code = EBADF},
 	FILE_REQUESTS(ioctl, tr_ioctl),
 	ALLOW(dup),
 	ALLOW(pipe2),
@@ -364,16 +377,17 @@ static const struct trap_entry entries[] = {
 	ALLOW(inotify_init1),
 	TRACE(inotify_add_watch),
 	ALLOW(inotify_rm_watch),
-	ALLOW(io_setup),
-	ALLOW(io_destroy),
-	ALLOW(io_submit),
-	ALLOW(io_cancel),
-	ALLOW(io_getevents),
+	/* They write into a memory long after the call, when nobody can be held still (trace_hold_others()). */
+	REFUSE(io_setup, ENOSYS),
+	REFUSE(io_destroy, ENOSYS),
+	REFUSE(io_submit, ENOSYS),
+	REFUSE(io_cancel, ENOSYS),
+	REFUSE(io_getevents, ENOSYS),
 	REFUSE(io_uring_setup, ENOSYS), /* calls that no filter sees */
 	REFUSE(io_uring_enter, ENOSYS),
 	REFUSE(io_uring_register, ENOSYS),
-	ALLOW(mq_open), /* names of their own, not files */
-	ALLOW(mq_unlink),
+	ANSWER(mq_open, tr_mq_open),
+	ANSWER(mq_unlink, tr_mq_unlink),
 	ALLOW(mq_timedsend),
 	ALLOW(mq_timedreceive),
 	ALLOW(mq_notify),

@@ -73,6 +73,8 @@ static int find_executable(struct translation *t, const struct trap *trap, int d
 {
 	int rc = view_find_text(t, trap, dirfd, path, flags, spot);
 
+	if (rc == 0 && view_is_hosts(t, spot))
+		rc = -EACCES;
 	return rc < 0 ? rc : open_executable(t, spot, st);
 }
 

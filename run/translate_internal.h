@@ -86,6 +86,9 @@ struct translation {
 	size_t replaced_count;
 	struct socket_name *socket_names; /* translate_names.c */
 	size_t socket_name_count;
+	struct ipc_object *ipc; /* translate_ipc.c */
+	size_t ipc_count;
+	struct strlist queues;
 	uint64_t execs, stops; /* for the trace */
 };
 
@@ -131,6 +134,9 @@ int view_find_text(struct translation *t, const struct trap *trap, int dirfd, co
 bool view_is_mount(const struct translation *t, const struct spot *spot);
 /* A descriptor of the caller's, O_PATH, if it is nothing of the host's file system. */
 MUST_CHECK int view_open_fd(struct translation *t, const struct trap *trap, int fd);
+/* A descriptor of the step's that holds a file of the host's, which none should: nothing is opened, changed, linked or
+ * executed by it. */
+bool view_is_hosts(const struct translation *t, const struct spot *spot);
 /* -EROFS for what is not to be changed. */
 int view_check_writable(const struct spot *spot);
 struct task *view_task(struct translation *t, const struct trap *trap);
@@ -199,8 +205,9 @@ bool translate_call(struct translation *t, pid_t tid, struct trace_regs *regs, b
 void translate_call_done(struct translation *t, pid_t tid, struct trace_regs *regs, int asked);
 /* Is it a call that waits for an answer of ours? */
 bool translation_answers(int number);
-/* Whoever shares the caller's memory stands still while the kernel reads what we have written there. */
-bool trace_hold_others(struct translation *t, pid_t tid); /* true when there is somebody */
+/* Whoever shares the caller's memory stands still while the kernel reads what we have written there. 1 when there is
+ * somebody, 0; -EAGAIN when one is in a call that may write there and that nothing interrupts. */
+MUST_CHECK int trace_hold_others(struct translation *t, pid_t tid);
 void trace_let_others_go(struct translation *t, pid_t tid);
 /* The same when the thread, which goes on, waits in the kernel: what was to be read has been read. */
 void trace_let_others_go_when_asleep(struct translation *t, pid_t tid);
@@ -259,7 +266,11 @@ trap_handler tr_getxattr, tr_lgetxattr, tr_fgetxattr, tr_setxattr, tr_lsetxattr,
 /* translate_private.c */
 trap_handler tr_flock, tr_ioctl;
 /* translate_signal.c */
-trap_handler tr_kill, tr_prctl;
+trap_handler tr_kill, tr_prctl, tr_pidfd_open, tr_set_owner;
+/* translate_ipc.c */
+trap_handler tr_shmget, tr_semget, tr_msgget, tr_shmctl, tr_semctl, tr_msgctl, tr_use_memory, tr_use_semaphores,
+	tr_use_messages, tr_mq_open, tr_mq_unlink;
+void ipc_free(struct translation *t);
 /* translate_exec.c: what the loader asks */
 void translate_orders(struct translation *t, const struct trap *trap, struct answer *answer);
 

@@ -54,26 +54,14 @@ static int reopen(const struct translation *t, int fd, int flags)
 
 /* ---- What is there ---- */
 
-static bool is_of_host(const struct translation *t, const struct spot *spot)
+/* /proc/PID/mem for writing would be a hand in the process's memory that others can be given, and that no stop holds
+ * still (trace_hold_others()). */
+static bool is_memory(const struct spot *spot)
 {
-	cleanup(buf_done) struct buf name = BUF_INIT((size_t)2 * PATH_MAX);
-	char proc[FD_PROC_PATH_SIZE];
-	char real[PATH_MAX];
-	ssize_t length = readlink(fd_proc_path(spot->fd, proc), real, sizeof(real) - 1);
+	const char *path = buf_str(&spot->path);
+	const char *slash = strrchr(path, '/');
 
-	if (length <= 0 || real[0] != '/')
-		return false;
-	real[length] = '\0';
-	return !text_has_prefix(real, "/memfd:") && !view_name_of_real(t, real, &name);
-}
-
-/* A descriptor that leads to a file that we were started with (stdout > log): it may be written on, no more. */
-static int check_magic(const struct translation *t, const struct spot *spot, const struct stat *st,
-		       const struct request *request)
-{
-	if (!spot->is_magic || !(S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)) || !is_of_host(t, spot))
-		return 0;
-	return (request->flags & O_ACCMODE) == O_WRONLY && S_ISREG(st->st_mode) ? 0 : -EACCES;
+	return spot->mount->kind == VIEW_PROC && !spot->is_magic && slash && strcmp(slash, "/mem") == 0;
 }
 
 static int check_existing(const struct translation *t, const struct spot *spot, const struct stat *st,
@@ -93,6 +81,8 @@ static int check_existing(const struct translation *t, const struct spot *spot, 
 		if (rc == 0 && spot->mount->kind == VIEW_PROC && !spot->is_magic &&
 		    !(buf_str(&spot->path)[strlen("/proc/")] <= '9'))
 			rc = -EACCES;
+		if (rc == 0 && is_memory(spot))
+			rc = -EACCES;
 		if (rc < 0)
 			return rc;
 	}
@@ -100,7 +90,7 @@ static int check_existing(const struct translation *t, const struct spot *spot, 
 	if ((S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) && !spot->is_magic && spot->mount->kind != VIEW_DEV &&
 	    !terminal_is_of_step(t, spot, st))
 		return -EACCES;
-	return check_magic(t, spot, st, request);
+	return (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)) && view_is_hosts(t, spot) ? -EACCES : 0;
 }
 
 /* A FIFO waits for its other end, and we must not: a process of ours does, and answers. */

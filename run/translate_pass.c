@@ -44,12 +44,14 @@ int pass_kernel_name(struct translation *t, const struct spot *spot, char *text,
 	return length < 0 || (size_t)length >= size ? -ENAMETOOLONG : length;
 }
 
-/* The caller's slot of the area. */
+/* The caller's slot of the area; 0 where it has none, or has put a memory in its place that others write to, too: what
+ * we write there is for the kernel, as we have written it. */
 static uint64_t slot_of(const struct task *task, pid_t tid)
 {
-	return task->image && task->image->scratch
-		       ? task->image->scratch + (uint64_t)((unsigned)tid % LOADER_SLOTS) * LOADER_SLOT_SIZE
-		       : 0;
+	if (!task->image || !task->image->scratch)
+		return 0;
+	uint64_t slot = task->image->scratch + (uint64_t)((unsigned)tid % LOADER_SLOTS) * LOADER_SLOT_SIZE;
+	return taskmem_is_own(tid, slot, LOADER_SLOT_SIZE) ? slot : 0;
 }
 
 /* Where in the slot what is written: a path or an address; the header of a message that has it; its control data. */
@@ -329,8 +331,11 @@ bool translate_call(struct translation *t, pid_t tid, struct trace_regs *regs, b
 		*changed = true;
 		return false;
 	}
-	bool holds = trace_hold_others(t, tid);
-	*changed = translate_one(t, &trap, regs) || holds;
+	int rc = trace_hold_others(t, tid);
+	bool holds = rc != 0;
+	if (rc < 0)
+		leave_out(regs, rc);
+	*changed = rc < 0 || translate_one(t, &trap, regs) || holds;
 	/* Others go on when the first message sleeps: the second would be read after that. Fewer than all may be sent.
 	 */
 	if (holds && regs->number == SYS_sendmmsg && regs->args[2] > 1)

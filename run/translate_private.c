@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,6 +205,8 @@ static int replace(struct translation *t, struct spot *spot, bool with_contents)
 {
 	struct stat st;
 
+	if (view_is_hosts(t, spot))
+		return -EACCES;
 	if (spot->fd < 0 || t->spec->root.shared_count == 0)
 		return 0;
 	if (fstat(spot->fd, &st) < 0)
@@ -295,8 +298,17 @@ void tr_ioctl(void *context, const struct trap *trap, struct answer *answer)
 	static const uint32_t harmless[] = {FS_IOC_GETFLAGS, FS_IOC_GETVERSION, FS_IOC_FIEMAP,
 					    FICLONE,	     FICLONERANGE,	FS_IOC_FSGETXATTR};
 
+	const struct translation *t = context;
+	uint32_t request = (uint32_t)trap->args[1];
+
+	/* Whom a socket's SIGIO goes to: as F_SETOWN_EX (tr_set_owner()). */
+	if ((request & 0xff00) == (FIOSETOWN & 0xff00)) {
+		if (!t->has_signal_scope && (request == FIOSETOWN || request == SIOCSPGRP))
+			emul_return(answer, -EPERM);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_COUNT(harmless); i++)
-		if ((uint32_t)trap->args[1] == harmless[i])
+		if (request == harmless[i])
 			return;
 	emul_return(answer, -EOPNOTSUPP);
 }

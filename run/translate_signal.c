@@ -3,17 +3,18 @@
  * has none, numbers are looked up here: the supervisor and the rest of the pod have the same user.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "run/translate_internal.h"
 
-static bool is_of_step(const struct translation *t, pid_t number)
+static bool is_of_step(struct translation *t, pid_t number)
 {
 	/* 0 and groups: a step's sessions are its own, and so are its groups. */
 	if (number < -1)
 		number = -number;
-	return number == 0 || (number > 0 && number != t->self && tasks_known(t->emulation.tasks, number));
+	return number == 0 || (number > 0 && emul_is_of_step(&t->emulation, number));
 }
 
 void tr_kill(void *context, const struct trap *trap, struct answer *answer)
@@ -36,4 +37,24 @@ void tr_prctl(void *context, const struct trap *trap, struct answer *answer)
 		emul_return(answer, trap->args[1] > 1 ? -EINVAL : 0);
 	else
 		emul_prctl(context, trap, answer);
+}
+
+/* What it gives can send signals as well, and the kernel's scope is asked then; but nobody else's is wanted. */
+void tr_pidfd_open(void *context, const struct trap *trap, struct answer *answer)
+{
+	pid_t number = (pid_t)trap->args[0];
+
+	if (number > 0 && !is_of_step(context, number))
+		emul_return(answer, -ESRCH);
+}
+
+/* F_SETOWN: whom SIGIO goes to, or whatever other signal. F_SETOWN_EX says it in a memory that others can write to. */
+void tr_set_owner(void *context, const struct trap *trap, struct answer *answer)
+{
+	struct translation *t = context;
+
+	if (t->has_signal_scope)
+		return;
+	if ((int)trap->args[1] != F_SETOWN || !is_of_step(t, (pid_t)trap->args[2]))
+		emul_return(answer, -EPERM);
 }

@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -114,29 +116,60 @@ static void pass_time(unsigned round)
 		nanosleep(&pause, NULL);
 }
 
-/* Has this thread come to a stop? One that waits in the kernel does not, and writes nothing meanwhile. */
-static bool wait_for_stop(struct traced_thread *thread)
+/* proc_pid_syscall(5): what it waits in writes nothing to the process's memory, or cannot while it is to stop. */
+static bool is_harmless(pid_t tid)
+{
+	static const int calls[] = {
+#ifdef SYS_vfork
+		SYS_vfork,
+#endif
+		SYS_clone,    SYS_fsync,      SYS_fdatasync, SYS_sync,	 SYS_syncfs,  SYS_sync_file_range,
+		SYS_msync,    SYS_write,      SYS_pwrite64,  SYS_writev, SYS_pwritev, SYS_pwritev2,
+		SYS_sendfile, SYS_fallocate,  SYS_ftruncate, SYS_close,	 SYS_munmap,  SYS_execveat,
+		SYS_exit,     SYS_exit_group, SYS_futex,
+	};
+	cleanup_free char *path = mem_printf("/proc/%d/syscall", tid);
+	cleanup(buf_done) struct buf text = BUF_INIT(4096);
+	int number;
+
+	/* Gone; "running", for which the stop comes first; -1 is a fault, behind which it comes, too. */
+	if (fd_read_file(AT_FDCWD, path, &text, NULL) < 0 || sscanf(buf_str(&text), "%d", &number) != 1)
+		return true;
+	for (size_t i = 0; i < ARRAY_COUNT(calls); i++)
+		if (calls[i] == number)
+			return true;
+	return number < 0;
+}
+
+#define LONG_ROUNDS 30000 /* some three seconds: a disk's */
+
+/* 1 when this thread has come to a stop. One that waits in the kernel for what no signal interrupts does not, and is
+ * waited for only if it could write meanwhile what it waits for (a file that is read from a disk); -EAGAIN when that
+ * takes too long. */
+static int wait_for_stop(struct traced_thread *thread)
 {
 	int status;
 
-	for (unsigned i = 0; i < HOLD_ROUNDS; i++) {
+	for (unsigned i = 0; i < LONG_ROUNDS; i++) {
 		pid_t got = waitpid(thread->tid, &status, __WALL | WNOHANG);
 		if (got < 0)
-			return false;
+			return 0;
 		if (got > 0) {
 			thread->is_kept_back = true;
 			thread->kept_status = status;
-			return true;
+			return 1;
 		}
+		if (i >= HOLD_ROUNDS && is_harmless(thread->tid))
+			return 0;
 		pass_time(i);
 	}
-	return false;
+	return -EAGAIN;
 }
 
-bool trace_hold_others(struct translation *t, pid_t tid)
+int trace_hold_others(struct translation *t, pid_t tid)
 {
 	const struct task *caller = tasks_known(t->emulation.tasks, tid);
-	bool holds = false;
+	int holds = 0;
 
 	for (size_t i = 0; caller && i < TRACED_BUCKETS; i++) {
 		for (struct traced_thread *at = t->traced->buckets[i]; at; at = at->next) {
@@ -146,8 +179,10 @@ bool trace_hold_others(struct translation *t, pid_t tid)
 				continue;
 			if (task->tgid != caller->tgid && !task->shares_memory && !caller->shares_memory)
 				continue;
-			if (ptrace(PTRACE_INTERRUPT, at->tid, NULL, NULL) == 0)
-				holds |= wait_for_stop(at);
+			int rc = ptrace(PTRACE_INTERRUPT, at->tid, NULL, NULL) == 0 ? wait_for_stop(at) : 0;
+			if (rc < 0)
+				return rc;
+			holds |= rc;
 		}
 	}
 	return holds;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/parse.h"
 #include "run/translate_internal.h"
 
 void spot_done(struct spot *spot)
@@ -41,6 +42,17 @@ int view_open_fd(struct translation *t, const struct trap *trap, int fd)
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", trap->tid, fd);
 	int opened = open(path, O_PATH | O_CLOEXEC);
 	return opened >= 0 ? opened : errno == ENOENT ? -EBADF : -errno;
+}
+
+bool view_is_hosts(const struct translation *t, const struct spot *spot)
+{
+	cleanup(buf_done) struct buf name = BUF_INIT((size_t)2 * PATH_MAX);
+	/* What has a path in the step is the step's. */
+	bool is_doubtful = spot->is_magic && spot->fd >= 0 && spot->path.len == 0;
+	cleanup_free char *real = is_doubtful ? view_real_name(t, spot->fd) : NULL;
+
+	/* What has no name of a path is a pipe, a socket and the like. */
+	return real && !text_has_prefix(real, "/memfd:") && !view_name_of_real(t, real, &name);
 }
 
 /* ---- The short way ---- */

@@ -13,16 +13,26 @@ compile() {
 	gcc -O1 -static -pthread -o "$BATS_TEST_TMPDIR/$1" "$BATS_TEST_DIRNAME/../programs/$1.c" || skip "no static C library"
 }
 
-# Sockets of the host's that a step must not reach: listen DIRECTORY NAME
+# Sockets and System V objects of the host's that a step must not reach: listen DIRECTORY NAME. The objects' numbers are
+# in DIRECTORY/ready.
 listen() {
 	python3 - "$1" "$2" <<-'END' >"$1/ready" 3>&- &
-		import signal, socket, sys
+		import ctypes, os, signal, socket, sys
+		libc = ctypes.CDLL(None)
+		key = 0x436f6f70
+		memory, semaphores, messages = libc.shmget(key, 4096, 0o1600), libc.semget(key, 1, 0o1600), libc.msgget(key, 0o1600)
+		libc.mq_unlink(b"/cooper-host")
+		libc.mq_open(b"/cooper-host", os.O_CREAT | os.O_RDWR, 0o600, None)
+		def remove(*_):
+		    libc.shmctl(memory, 0, None), libc.semctl(semaphores, 0, 0), libc.msgctl(messages, 0, None)
+		    sys.exit(libc.mq_unlink(b"/cooper-host"))
+		signal.signal(signal.SIGTERM, remove)
 		stream, datagram, abstract = (socket.socket(socket.AF_UNIX, kind)
 		                              for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_STREAM))
 		stream.bind(sys.argv[1] + "/stream"), stream.listen(9)
 		datagram.bind(sys.argv[1] + "/datagram")
 		abstract.bind("\0" + sys.argv[2]), abstract.listen(9)
-		print("ready", flush=True)
+		print(memory, semaphores, messages, flush=True)
 		signal.pause()
 	END
 	listener=$!
@@ -38,10 +48,13 @@ listen() {
 	ctr=$(cooper from busybox)
 	# The shell becomes cooper, so that its number is known.
 	run sh -c "exec cooper run -v '$BATS_TEST_TMPDIR/attacks:/attacks:ro' $ctr -- \
-		/attacks \$\$ '$room/secret' '$room/stream' '$room/datagram' 'cooper-test-$$'"
+		/attacks \$\$ '$room/secret' '$room/stream' '$room/datagram' 'cooper-test-$$' $(cat "$room/ready")"
 	kill "$listener"
+	# The objects were not touched; what the step has left behind is gone.
+	wait "$listener" || fail "the host's queue is gone"
 	rm -r "$room"
 	[ "$status" -eq 0 ] || fail "$output"
+	[ "$(python3 -c 'import ctypes; print(ctypes.CDLL(None).shmget(0x436f6f71, 0, 0))')" = -1 ]
 }
 
 @test "a step opens its own terminals, and none of the user's others" {

@@ -1,14 +1,15 @@
 /*
  * What a step tries against the one who builds it, and what it may do itself. Run as root of a step:
  *
- *	attacks BUILDER-PID SECRET-FILE STREAM-SOCKET DATAGRAM-SOCKET ABSTRACT-NAME
+ *	attacks BUILDER-PID SECRET-FILE STREAM-SOCKET DATAGRAM-SOCKET ABSTRACT-NAME MEMORY SEMAPHORES MESSAGES
  *
- * The files and sockets are the host's. Every line of output that begins with BREACH is an attack that has succeeded,
- * with WRONG something that should have worked; the status is the number of both.
+ * The files, sockets and System V objects (by number) are the host's. Every line of output that begins with BREACH is
+ *an attack that has succeeded, with WRONG something that should have worked; the status is the number of both.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,8 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -52,6 +58,24 @@ static void must(const char *what, int holds)
 
 /* ---- The builder's process ---- */
 
+/* The kernel asks for the same user, no more. */
+static void attack_number(int pid)
+{
+	struct rlimit none = {0, 0};
+	struct sched_param plain = {0};
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	must_fail("its limits", prlimit(pid, RLIMIT_NOFILE, &none, NULL));
+	must_fail("its processors", sched_setaffinity(pid, sizeof(one), &one));
+	must_fail("its scheduler", sched_setscheduler(pid, SCHED_IDLE, &plain));
+	must_fail("its priority", setpriority(PRIO_PROCESS, (id_t)pid, 19));
+	must_fail("everybody's priority", setpriority(PRIO_USER, 0, 19));
+	must_fail("its turn at the disk", syscall(SYS_ioprio_set, 1, pid, 3 << 13));
+	must_fail("everybody's turn", syscall(SYS_ioprio_set, 3, 0, 3 << 13));
+}
+
 static void attack_process(int pid)
 {
 	static const char *const files[] = {"mem", "environ", "maps", "cmdline", "fd",	 "root",
@@ -79,6 +103,7 @@ static void attack_process(int pid)
 	must_fail("pidfd_getfd", syscall(SYS_pidfd_getfd, handle, 0, 0));
 	must_fail("ptrace", ptrace(PTRACE_ATTACH, pid, NULL, NULL));
 	must_fail("seize", ptrace(PTRACE_SEIZE, pid, NULL, NULL));
+	attack_number(pid);
 	must_fail("process_vm_readv", process_vm_readv(pid, &here, 1, &there, 1, 0));
 }
 
@@ -138,6 +163,96 @@ static void attack_loader(void)
 	must_fail("truncate", ftruncate(LOADER_DESCRIPTOR, 0));
 	must_fail("ask", openat(-4242, &byte, 1));
 	must("close_range", syscall(SYS_close_range, 3, ~0U, 0) == 0);
+}
+
+/* ---- What it is started by: the supervisor writes paths into a few pages of every process ---- */
+
+/* They lie behind the loader's own. */
+static int find_pages(unsigned long *start, unsigned long *end)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+	unsigned long from, to, last = 0;
+
+	*start = 0;
+	while (maps && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx", &from, &to) != 2)
+			continue;
+		if (strstr(line, "memfd:loader"))
+			last = to;
+		else if (last && from == last && to - from > 100000)
+			*start = from, *end = to;
+	}
+	if (maps)
+		fclose(maps);
+	return *start != 0;
+}
+
+/* Who shares them with another process could have him write another path there, before the kernel reads it. */
+static void share_pages(const char *socket_name)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	unsigned long start, end = 0;
+
+	must("the pages are there", find_pages(&start, &end));
+	void *at =
+		mmap((void *)start, end - start, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	must("they are another's", at == (void *)start);
+	must_fail("a path in shared memory", open("/etc/passwd", O_PATH));
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/socket-of-ours");
+	int server = socket(AF_UNIX, SOCK_STREAM, 0);
+	must_fail("an address in shared memory", bind(server, (void *)&address, sizeof(address)));
+	must_fail("to connect by shared memory", connect(server, (void *)&address, sizeof(address)));
+	must_fail("a watch in shared memory", inotify_add_watch(inotify_init(), "/etc/passwd", IN_OPEN));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_name);
+	must_fail("another socket", connect(server, (void *)&address, sizeof(address)));
+	must("other paths are read elsewhere", open("/etc/passwd", O_RDONLY) >= 0);
+}
+
+static void attack_pages(const char *socket_name)
+{
+	unsigned long context = 0;
+	int status = -1;
+
+	must_fail("a descriptor of the own memory", open("/proc/self/mem", O_RDWR));
+	must_fail("the same by its thread", open("/proc/thread-self/mem", O_WRONLY));
+	int memory = open("/proc/self/mem", O_RDONLY);
+	char again[64];
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", memory);
+	must("to read it", memory >= 0);
+	must_fail("the same anew", open(again, O_RDWR));
+	must_fail("writes behind the call", syscall(SYS_io_setup, 1, &context));
+	pid_t pid = fork();
+	if (pid == 0) {
+		failures = 0;
+		share_pages(socket_name);
+		fflush(stdout);
+		_exit(failures);
+	}
+	waitpid(pid, &status, 0);
+	must("a process without its pages goes on", WIFEXITED(status));
+	failures += WEXITSTATUS(status);
+}
+
+/* ---- Objects of the machine's ---- */
+
+static void attack_objects(int memory, int semaphores, int messages)
+{
+	struct msqid_ds state;
+	char text[64];
+
+	must_fail("a memory by its number", shmat(memory, NULL, 0) == (void *)-1 ? -1 : 0);
+	must_fail("a memory by its key", shmget(0x436f6f70, 1, 0));
+	must_fail("to remove it", shmctl(memory, IPC_RMID, NULL));
+	must_fail("to list them", shmctl(0, SHM_STAT, (void *)text) < 0 ? -1 : 0);
+	must_fail("semaphores", semctl(semaphores, 0, GETVAL));
+	must_fail("to remove them", semctl(semaphores, 0, IPC_RMID));
+	must_fail("messages", msgctl(messages, IPC_STAT, &state));
+	must_fail("to take one", msgrcv(messages, text, 8, 0, IPC_NOWAIT));
+	must_fail("a queue", mq_open("/cooper-host", O_RDWR));
+	must_fail("to remove it", mq_unlink("/cooper-host"));
+	must("to leave one behind", shmget(0x436f6f71, 4096, IPC_CREAT | 0600) >= 0);
+	must("a queue as well", mq_open("/cooper-step", O_RDWR | O_CREAT, 0600, NULL) >= 0);
 }
 
 /* ---- Sockets of the host ---- */
@@ -278,7 +393,7 @@ static void use_programs(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 6)
+	if (argc != 9)
 		return 125;
 	use_sockets();
 	use_files();
@@ -287,6 +402,8 @@ int main(int argc, char **argv)
 	attack_process(atoi(argv[1]));
 	attack_sockets(argv + 3);
 	race(argv[2], argv[3]);
+	attack_pages(argv[3]);
+	attack_objects(atoi(argv[6]), atoi(argv[7]), atoi(argv[8]));
 	attack_loader();
 	attack_files(argv[2]);
 	return failures > 100 ? 100 : failures;

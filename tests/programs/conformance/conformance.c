@@ -169,6 +169,8 @@ static const struct family {
 	{"threads", test_threads},
 	{"signals", test_signals},
 	{"terminals", test_terminals},
+	{"objects", test_objects},
+	{"others", test_others},
 	{"refused", test_refused},
 	{"other-abi", test_other_abi},
 };

@@ -56,6 +56,6 @@ void test_owners(void), test_paths(void), test_ids(void), test_capabilities(void
 	test_devices(void), test_borders(void), test_times(void), test_modes(void), test_unnamed(void), test_ways(void),
 	test_directories(void), test_locks(void), test_sockets(void), test_messages(void), test_descriptors(void),
 	test_memory(void), test_watches(void), test_proc(void), test_exec(void), test_threads(void), test_signals(void),
-	test_terminals(void), test_refused(void), test_other_abi(void);
+	test_terminals(void), test_objects(void), test_others(void), test_refused(void), test_other_abi(void);
 
 #endif
