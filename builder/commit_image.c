@@ -11,6 +11,7 @@
 #include "builder/container_base.h"
 #include "builder/container_state.h"
 #include "imagefmt/blob.h"
+#include "imagefmt/image_note.h"
 
 #define IDENTITY_LABEL "io.cooper.version"
 #define CREATED_ANNOTATION "org.opencontainers.image.created"
@@ -269,7 +270,11 @@ int commit_write_image(struct workshop *w, const struct container *next, const s
 	image->created = created;
 	image->name = options->name;
 	image->unlisted = options->unlisted;
-	return blob_put(workshop_store(w), text.data, text.len, &image->manifest.digest, err);
+	rc = blob_put(workshop_store(w), text.data, text.len, &image->manifest.digest, err);
+	/* The next who asks are we ourselves. */
+	if (rc >= 0)
+		image_note_write(workshop_store(w), &image->manifest.digest, &m, &config, format);
+	return rc;
 }
 
 int commit_list_image(struct workshop *w, const struct new_image *image, struct error **err)

@@ -12,6 +12,7 @@
 
 #include "base/atomicfile.h"
 #include "base/fd.h"
+#include "base/fields.h"
 #include "base/parse.h"
 
 #define PREFIX "base-"
@@ -47,65 +48,26 @@ void container_base_copy(const struct container_base *from, struct container_bas
 
 /* ---- writing ---- */
 
-static void put(struct buf *text, enum key key, const char *value)
-{
-	if (!value)
-		return;
-	size_t size = strlen(value);
-	buf_printf(text, "%c %zu\n", key, size);
-	buf_append(text, value, size);
-	buf_append_char(text, '\n');
-}
-
 void container_base_format(const struct container *c, struct buf *text)
 {
 	char digest[DIGEST_TEXT_SIZE];
 
 	for (size_t i = 0; i < c->config.diff_id_count; i++)
-		put(text, KEY_DIFF_ID, digest_format(&c->config.diff_ids[i], digest));
+		field_put(text, KEY_DIFF_ID, digest_format(&c->config.diff_ids[i], digest));
 	for (size_t i = 0; i < c->layer_types.count; i++)
-		put(text, KEY_LAYER_TYPE, c->layer_types.items[i]);
+		field_put(text, KEY_LAYER_TYPE, c->layer_types.items[i]);
 	for (size_t i = 0; i < c->config.history_count; i++) {
 		const struct history *entry = &c->config.history[i];
-		put(text, KEY_HISTORY, entry->empty_layer ? "empty" : "");
-		put(text, KEY_CREATED, entry->created);
-		put(text, KEY_CREATED_BY, entry->created_by);
-		put(text, KEY_AUTHOR, entry->author);
-		put(text, KEY_COMMENT, entry->comment);
+		field_put(text, KEY_HISTORY, entry->empty_layer ? "empty" : "");
+		field_put(text, KEY_CREATED, entry->created);
+		field_put(text, KEY_CREATED_BY, entry->created_by);
+		field_put(text, KEY_AUTHOR, entry->author);
+		field_put(text, KEY_COMMENT, entry->comment);
 	}
-	put(text, KEY_MANIFEST, c->image_manifest ? c->image_manifest : "");
+	field_put(text, KEY_MANIFEST, c->image_manifest ? c->image_manifest : "");
 }
 
 /* ---- reading ---- */
-
-struct field {
-	enum key key;
-	const char *value; /* borrowed, without a NUL */
-	size_t size;
-};
-
-/* 1 with the next field, 0 at the end, -EINVAL. */
-static int next_field(const struct buf *text, size_t *at, struct field *field)
-{
-	const char *start = text->data + *at;
-	size_t left = text->len - *at, size = 0, digits = 2;
-
-	if (left == 0)
-		return 0;
-	if (left < 4 || start[1] != ' ')
-		return -EINVAL;
-	for (; digits < left && start[digits] >= '0' && start[digits] <= '9'; digits++) {
-		size = size * 10 + (size_t)(start[digits] - '0');
-		if (size > CONTAINER_BASE_SIZE_MAX)
-			return -EINVAL;
-	}
-	if (digits == 2 || digits >= left || start[digits] != '\n' || left - digits - 1 <= size ||
-	    start[digits + 1 + size] != '\n')
-		return -EINVAL;
-	*field = (struct field){.key = (enum key)start[0], .value = start + digits + 1, .size = size};
-	*at += digits + 1 + size + 1;
-	return 1;
-}
 
 static int take_diff_id(const struct field *field, struct container *c)
 {
@@ -131,7 +93,7 @@ static int take_history(const struct field *field, struct container *c)
 		image_config_add_history(&c->config, &(struct history){.empty_layer = field->size > 0});
 		return 0;
 	}
-	switch ((int)field->key) {
+	switch (field->key) {
 	case KEY_CREATED:
 		place = last ? &last->created : NULL;
 		break;
@@ -153,8 +115,6 @@ static int take_history(const struct field *field, struct container *c)
 
 static int take_field(const struct field *field, struct container *c)
 {
-	if (memchr(field->value, '\0', field->size))
-		return -EINVAL;
 	if (field->key == KEY_DIFF_ID)
 		return take_diff_id(field, c);
 	if (field->key == KEY_LAYER_TYPE) {
@@ -175,7 +135,7 @@ int container_base_parse(const struct buf *text, const char *what, struct contai
 	size_t at = 0;
 	int rc;
 
-	while ((rc = next_field(text, &at, &field)) > 0 && (rc = take_field(&field, c)) == 0)
+	while ((rc = field_next(text, &at, &field)) > 0 && (rc = take_field(&field, c)) == 0)
 		;
 	/* The last one, always there: what was cut between two fields is noticed as well. */
 	if (rc == 0 && field.key != KEY_MANIFEST)

@@ -3,8 +3,8 @@
  * They lie in a file of their own beside state.json, containers/<id>/base-<random>, which is written when they have
  * changed and never again. state.json says which file it is, so that there is one rename that makes a change true.
  *
- * It is no JSON, because a container on 400 layers is read by every command that names it: fields of
- * "<key> <length>\n<bytes>\n".
+ * It is no JSON, because a container on 400 layers is read by every command that names it, but a list of fields
+ * (base/fields.h).
  */
 #ifndef COOPER_BUILDER_CONTAINER_BASE_H
 #define COOPER_BUILDER_CONTAINER_BASE_H

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "imagefmt/blob.h"
+#include "imagefmt/image_note.h"
 #include "imagefmt/images_internal.h"
 #include "imagefmt/layer.h"
 #include "imagefmt/layer_stack.h"
@@ -75,6 +76,7 @@ int images_collect_blob(struct store *store, const struct digest *digest, struct
 	collected->blobs++;
 	collected->bytes += size;
 	store_forget_lock(store, "blob", digest_hex(digest, hex));
+	image_note_remove(store, digest);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "imagefmt/blob.h"
+#include "imagefmt/image_note.h"
 #include "imagefmt/mediatype.h"
 
 void image_done(struct image *image)
@@ -52,13 +53,24 @@ static int load_manifest(struct store *store, struct image *image, struct error 
 	return manifest_parse(text.data, text.len, what, &image->manifest, err);
 }
 
+static int load_documents(struct store *store, struct image *image, struct error **err)
+{
+	const struct descriptor *manifest = &image->entry.manifest;
+	if (image_note_read(store, manifest, &image->manifest, &image->config))
+		return 0;
+	int rc = load_manifest(store, image, err);
+	if (rc == 0)
+		rc = load_config(store, image, err);
+	if (rc == 0)
+		image_note_write(store, &manifest->digest, &image->manifest, &image->config, FORMAT_DOCKER);
+	return rc;
+}
+
 int image_load(struct store *store, struct image_entry *entry, struct image *image, struct error **err)
 {
 	cleanup(image_done) struct image loaded = {.entry = *entry};
 	*entry = (struct image_entry){0};
-	int rc = load_manifest(store, &loaded, err);
-	if (rc == 0)
-		rc = load_config(store, &loaded, err);
+	int rc = load_documents(store, &loaded, err);
 	if (rc < 0) {
 		char hex[DIGEST_HEX_SIZE];
 		digest_hex(&loaded.entry.id, hex);

@@ -6,6 +6,7 @@
 
 #include "imagefmt/blob.h"
 #include "imagefmt/config.h"
+#include "imagefmt/image_note.h"
 #include "imagefmt/mediatype.h"
 
 #define INDEX_DEPTH_MAX 4
@@ -75,45 +76,65 @@ static void add_pairs(struct marks *marks, const struct manifest *m, const struc
 			(struct layer_pair){.diff_id = config->diff_ids[i], .blob = m->layers[i].digest};
 }
 
-static int mark_config(struct marks *marks, const struct manifest *m, struct error **err)
+static void mark_config(struct marks *marks, const struct manifest *m, const struct image_config *config)
 {
-	digest_set_add(&marks->blobs, &m->config.digest);
-	if (!media_type_is_config(m->config.media_type))
-		return 0;
-	cleanup(buf_done) struct buf text = BUF_INIT(CONFIG_SIZE_MAX);
-	int rc = read_marked(marks->store, &m->config.digest, CONFIG_SIZE_MAX, &text, err);
-	if (rc < 0 || text.len == 0)
-		return rc;
-	cleanup(image_config_done) struct image_config config = {0};
-	rc = image_config_parse(text.data, text.len, "configuration", &config, err);
-	for (size_t i = 0; rc == 0 && i < config.diff_id_count; i++)
-		digest_set_add(&marks->layers, &config.diff_ids[i]);
-	if (rc == 0 && config.diff_id_count == m->layer_count)
-		add_pairs(marks, m, &config);
-	return rc;
+	for (size_t i = 0; i < config->diff_id_count; i++)
+		digest_set_add(&marks->layers, &config->diff_ids[i]);
+	if (config->diff_id_count == m->layer_count)
+		add_pairs(marks, m, config);
 }
 
-static int mark_manifest(struct marks *marks, const struct buf *text, struct error **err)
+static int read_config(struct marks *marks, const struct manifest *m, struct image_config *config, struct error **err)
 {
-	cleanup(manifest_done) struct manifest m = {0};
-	int rc = manifest_parse(text->data, text->len, "manifest", &m, err);
-	if (rc < 0)
-		return rc;
+	cleanup(buf_done) struct buf text = BUF_INIT(CONFIG_SIZE_MAX);
+	if (!media_type_is_config(m->config.media_type))
+		return 0;
+	int rc = read_marked(marks->store, &m->config.digest, CONFIG_SIZE_MAX, &text, err);
+	return rc < 0 || text.len == 0 ? rc : image_config_parse(text.data, text.len, "configuration", config, err);
+}
+
+static void mark_manifest(struct marks *marks, const struct manifest *m)
+{
 	/* A locally built image names its layers by diff_id: no blob may have that name, which does no harm. */
-	for (size_t i = 0; i < m.layer_count; i++) {
-		digest_set_add(&marks->blobs, &m.layers[i].digest);
-		if (__builtin_add_overflow(marks->layer_size, m.layers[i].size, &marks->layer_size))
+	for (size_t i = 0; i < m->layer_count; i++) {
+		digest_set_add(&marks->blobs, &m->layers[i].digest);
+		if (__builtin_add_overflow(marks->layer_size, m->layers[i].size, &marks->layer_size))
 			marks->layer_size = UINT64_MAX;
 	}
-	return mark_config(marks, &m, err);
+	digest_set_add(&marks->blobs, &m->config.digest);
+}
+
+static int mark_image(struct marks *marks, const struct descriptor *d, struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
+	cleanup(manifest_done) struct manifest m = {0};
+	cleanup(image_config_done) struct image_config config = {0};
+	int rc = 0;
+	if (!image_note_read(marks->store, d, &m, &config)) {
+		rc = read_marked(marks->store, &d->digest, MANIFEST_SIZE_MAX, &text, err);
+		if (rc < 0 || text.len == 0)
+			return rc;
+		rc = manifest_parse(text.data, text.len, "manifest", &m, err);
+		if (rc == 0)
+			rc = read_config(marks, &m, &config, err);
+	}
+	if (rc < 0)
+		return rc;
+	mark_manifest(marks, &m);
+	mark_config(marks, &m, &config);
+	return 0;
 }
 
 static int mark_descriptor(struct marks *marks, const struct descriptor *d, int depth, struct error **err);
 
-static int mark_index(struct marks *marks, const struct buf *text, int depth, struct error **err)
+static int mark_index(struct marks *marks, const struct descriptor *d, int depth, struct error **err)
 {
+	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
 	cleanup(image_index_done) struct image_index index = {0};
-	int rc = image_index_parse(text->data, text->len, "index", &index, err);
+	int rc = read_marked(marks->store, &d->digest, MANIFEST_SIZE_MAX, &text, err);
+	if (rc < 0 || text.len == 0)
+		return rc;
+	rc = image_index_parse(text.data, text.len, "index", &index, err);
 	for (size_t i = 0; rc == 0 && i < index.manifest_count; i++)
 		rc = mark_descriptor(marks, &index.manifests[i], depth + 1, err);
 	return rc;
@@ -128,11 +149,7 @@ static int mark_descriptor(struct marks *marks, const struct descriptor *d, int 
 	marks->has_index |= known->kind == MANIFEST_INDEX;
 	if (depth > INDEX_DEPTH_MAX)
 		return error_set(err, EINVAL, "indexes within indexes, more than %d deep", INDEX_DEPTH_MAX);
-	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
-	int rc = read_marked(marks->store, &d->digest, MANIFEST_SIZE_MAX, &text, err);
-	if (rc < 0 || text.len == 0)
-		return rc;
-	return known->kind == MANIFEST_INDEX ? mark_index(marks, &text, depth, err) : mark_manifest(marks, &text, err);
+	return known->kind == MANIFEST_INDEX ? mark_index(marks, d, depth, err) : mark_image(marks, d, err);
 }
 
 int marks_add(struct marks *marks, const struct descriptor *d, struct error **err)
