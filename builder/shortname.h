@@ -1,6 +1,7 @@
 /*
  * Names without a registry ("debian", "me/app"): where they may lie, by registries.conf(5): an alias decides alone,
  * else every registry of unqualified-search-registries is tried in order; without any configuration that is docker.io.
+ * Nobody is ever asked: where short-name-mode is "enforcing" and several registries may be meant, it is an error.
  */
 #ifndef COOPER_BUILDER_SHORTNAME_H
 #define COOPER_BUILDER_SHORTNAME_H

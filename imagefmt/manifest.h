@@ -100,6 +100,8 @@ const char *image_index_media_type(const struct image_index *index);
  * named). Docker knows no zstd: layer_media_type() then gives the OCI type, and the caller refuses. */
 int layer_codec(const char *media_type, enum codec *codec, struct error **err);
 const char *layer_media_type(enum image_format format, enum codec codec);
+/* True for layers that must not be distributed ("foreign", "nondistributable"): they come from where they lie. */
+bool layer_is_foreign(const char *media_type);
 const char *config_media_type(enum image_format format);
 int codec_parse(const char *name, enum codec *codec,
 		struct error **err); /* "gzip" "zstd" "none" ("zstd:chunked" is zstd) */

@@ -87,6 +87,11 @@ int layer_codec(const char *media_type, enum codec *codec, struct error **err)
 	return error_set(err, EINVAL, "'%.200s' is not the media type of a layer", media_type);
 }
 
+bool layer_is_foreign(const char *media_type)
+{
+	return text_has_prefix(media_type, OCI_FOREIGN) || text_has_prefix(media_type, DOCKER_FOREIGN);
+}
+
 const char *layer_media_type(enum image_format format, enum codec codec)
 {
 	switch (codec) {

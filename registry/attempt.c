@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/parse.h"
 #include "registry/proxy.h"
 #include "registry/url.h"
 
@@ -242,20 +243,39 @@ static void set_tls(struct exchange *x, const struct host *host, bool own_origin
 		curl->curl_easy_setopt(x->easy, CURLOPT_CAINFO_BLOB, &blob);
 	}
 	/* With --cert-dir every host has the same settings: who we are is told to the registry only. */
-	if (host->tls.certificate && own_origin) {
+	bool knows_us = own_origin && (!x->transport->cert_dir || !(x->request->flags & HTTP_STRANGER));
+	if (host->tls.certificate && knows_us) {
 		curl->curl_easy_setopt(x->easy, CURLOPT_SSLCERT, host->tls.certificate);
 		curl->curl_easy_setopt(x->easy, CURLOPT_SSLKEY, host->tls.key);
 	}
 }
 
+/* A proxy that is spoken to in TLS has its certs.d directory as any host has. */
+static int set_proxy_tls(struct exchange *x, const char *proxy, struct error **err)
+{
+	struct host *host = NULL;
+	int rc = transport_host(x->transport, proxy, &host, err);
+
+	if (rc < 0)
+		return error_prefix(err, "https proxy");
+	if (host->tls.authorities.len > 0) {
+		struct curl_blob blob = {.data = host->tls.authorities.data,
+					 .len = host->tls.authorities.len,
+					 .flags = CURL_BLOB_NOCOPY};
+		x->transport->curl.curl_easy_setopt(x->easy, CURLOPT_PROXY_CAINFO_BLOB, &blob);
+	}
+	return 0;
+}
+
 /* Decided here and not by curl: "" is no proxy, and its own list of exceptions is not asked. */
-static void set_proxy(struct exchange *x, const struct url *url)
+static int set_proxy(struct exchange *x, const struct url *url, struct error **err)
 {
 	const struct curl_library *curl = &x->transport->curl;
 	const char *proxy = proxy_find(url);
 
 	curl->curl_easy_setopt(x->easy, CURLOPT_PROXY, proxy ? proxy : "");
 	curl->curl_easy_setopt(x->easy, CURLOPT_NOPROXY, "");
+	return proxy && text_has_prefix(proxy, "https://") ? set_proxy_tls(x, proxy, err) : 0;
 }
 
 static void set_connection(struct exchange *x)
@@ -320,15 +340,17 @@ int exchange_begin_attempt(struct exchange *x, struct host *host, struct error *
 	set_connection(x);
 	set_body(x);
 	set_tls(x, host, own_origin);
-	set_proxy(x, &url);
-	rc = set_headers(x, own_origin, err);
+	rc = set_proxy(x, &url, err);
+	if (rc == 0)
+		rc = set_headers(x, own_origin, err);
 	if (rc < 0)
 		return rc;
 	CURLMcode code = transport->curl.curl_multi_add_handle(transport->multi, x->easy);
 	if (code != CURLM_OK)
 		return error_set(err, EIO, "libcurl: %s", transport->curl.curl_multi_strerror(code));
 	x->state = EXCHANGE_ACTIVE;
-	x->window_ms = http_transport_now_ms();
+	x->begun_ms = http_transport_now_ms();
+	x->window_ms = x->begun_ms;
 	x->window_moved = 0;
 	if (trace_is_on(TRACE_HTTP)) {
 		cleanup_free char *shown = url_redact(x->url);

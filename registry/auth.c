@@ -151,7 +151,8 @@ int credentials_find(const char *authfile, const char *repository, struct creden
 	for (size_t i = 0; i < files.count && !credentials_are_set(&found); i++) {
 		struct error *trouble = NULL;
 		rc = find_in_file(files.items[i], repository, &found, &trouble);
-		if (rc == -ENOENT && !named && access(files.items[i], F_OK) < 0) {
+		/* ENOTDIR: services run with /dev/null for a home. */
+		if ((rc == -ENOENT || rc == -ENOTDIR) && !named && access(files.items[i], F_OK) < 0) {
 			error_clear(&trouble);
 			continue;
 		}

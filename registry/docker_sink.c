@@ -10,6 +10,7 @@
 
 #include "registry/client_internal.h"
 #include "registry/docker_internal.h"
+#include "registry/elsewhere.h"
 #include "registry/upload.h"
 
 struct docker_sink {
@@ -21,20 +22,32 @@ struct docker_sink {
 	bool has_top;
 };
 
-static int sink_send(void *state, const struct descriptor *const *blobs, size_t count, struct store *store,
-		     struct error **err)
+/* Without the layers that are not ours to give away; their descriptors say where they are to be had. `kept` has room
+ * for all. */
+static size_t leave_out_foreign(const struct descriptor *const *blobs, size_t count, const struct descriptor **kept)
 {
-	struct docker_sink *sink = state;
+	size_t n = 0;
 
-	return upload_blobs(sink->client, sink->session, blobs, count, /* feed */ NULL, store, err);
+	for (size_t i = 0; i < count; i++)
+		if (!elsewhere_has_its_place(blobs[i]))
+			kept[n++] = blobs[i];
+	return n;
 }
 
 static int sink_send_feed(void *state, const struct descriptor *const *blobs, size_t count, struct blob_feed *feed,
 			  struct store *store, struct error **err)
 {
 	struct docker_sink *sink = state;
+	cleanup_free const struct descriptor **kept = mem_alloc(count * sizeof(*kept));
+	size_t n = leave_out_foreign(blobs, count, kept);
 
-	return upload_blobs(sink->client, sink->session, blobs, count, feed, store, err);
+	return upload_blobs(sink->client, sink->session, kept, n, feed, store, err);
+}
+
+static int sink_send(void *state, const struct descriptor *const *blobs, size_t count, struct store *store,
+		     struct error **err)
+{
+	return sink_send_feed(state, blobs, count, /* feed */ NULL, store, err);
 }
 
 /* From itself a repository can mount nothing. */
@@ -45,7 +58,10 @@ static int sink_has(void *state, const struct descriptor *const *blobs, size_t c
 	bool same_registry = from && from->domain && strcmp(from->domain, sink->ref.domain) == 0 &&
 			     strcmp(from->path, sink->ref.path) != 0;
 
-	return upload_look(sink->client, sink->session, blobs, count, same_registry ? from->path : NULL, has, err);
+	int rc = upload_look(sink->client, sink->session, blobs, count, same_registry ? from->path : NULL, has, err);
+	for (size_t i = 0; rc >= 0 && i < count; i++)
+		has[i] = has[i] || elsewhere_has_its_place(blobs[i]); /* what need not be sent */
+	return rc;
 }
 
 static int sink_manifest(void *state, const void *text, size_t size, const char *media_type, bool top,

@@ -184,6 +184,7 @@ int download_file(struct registry_client *client, const char *url, int fd, const
 	if (rc < 0)
 		return rc;
 	http_request_init(&request, "GET", mem_strdup(url), 0);
+	request.flags = HTTP_STRANGER;
 	request.receiver = &receiver;
 	request.receiver_context = &transfer;
 	rc = http_transport_perform(client->transport, &request, &answer, err);

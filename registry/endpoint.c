@@ -106,14 +106,14 @@ int endpoint_settle(struct endpoint *endpoint, struct http_transport *transport,
 				   endpoint->domain);
 		return rc < 0 ? error_prefix(err, "registry '%s'", endpoint->domain) : 0;
 	}
-	int rc = ping(endpoint, transport, "https", flags | HTTP_ONCE, &https_error);
+	int rc = ping(endpoint, transport, "https", flags | HTTP_ONE_CONNECTION, &https_error);
 	if (rc == 0)
 		return 0;
 	/* Somebody speaks TLS there but is not who he should be, does not like who we are (a reset after the
 	 * handshake), or answered and said no: then http is no way out, unless the user has said that anything will do.
 	 */
 	bool may_fall = verify == TLS_VERIFY_NO
-				? rc != -ENODEV
+				? rc != -ENODEV && rc != -ENXIO
 				: rc == -ECONNREFUSED || rc == -EPROTO || rc == -EPROTONOSUPPORT || rc == -ETIMEDOUT;
 	if (may_fall && ping(endpoint, transport, "http", flags, &http_error) == 0) {
 		error_free(https_error);

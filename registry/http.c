@@ -11,9 +11,11 @@
 
 #include "base/json.h"
 #include "base/parse.h"
+#include "base/terminal.h"
 #include "registry/url.h"
 
 #define FOREIGN_BODY_SHOWN 256 /* bytes of an error body that is not a registry's */
+#define ERROR_TEXT_SHOWN 1024  /* bytes of one text of a registry's error */
 
 void http_answer_done(struct http_answer *answer)
 {
@@ -55,17 +57,35 @@ bool http_answer_is_success(const struct http_answer *answer)
 	return answer->status >= 200 && answer->status <= 299;
 }
 
+/* The target of the link that is the next page, of a list `<target>; rel="next"; …, <target>; …` (RFC 8288, 3). */
+static char *next_link(const char *list)
+{
+	const char *open = list;
+
+	while ((open = strchr(open, '<'))) {
+		const char *end = strchr(open, '>');
+		if (!end)
+			return NULL;
+		const char *after = strchr(end, '<'); /* of the next link, which its own parameters are behind */
+		cleanup_free char *parameters =
+			mem_strndup(end + 1, after ? (size_t)(after - end - 1) : strlen(end + 1));
+		if (strcasestr(parameters, "rel=\"next\"") || strcasestr(parameters, "rel=next"))
+			return mem_strndup(open + 1, (size_t)(end - open - 1));
+		open = end;
+	}
+	return NULL;
+}
+
 char *http_answer_next_page(const struct http_answer *answer)
 {
-	const char *text = http_answer_header(answer, "Link");
-	const char *open = text ? strchr(text, '<') : NULL;
-	const char *end = open ? strchr(open, '>') : NULL;
+	cleanup_free char *target = NULL;
 	char *url = NULL;
 
-	if (!end || !(strcasestr(end, "rel=\"next\"") || strcasestr(end, "rel=next")))
-		return NULL;
-	cleanup_free char *target = mem_strndup(open + 1, (size_t)(end - open - 1));
-	if (url_resolve(answer->url, target, &url, NULL) == 0 && url_same_origin(answer->url, url))
+	for (size_t i = 0; !target && i < answer->headers.count; i++) {
+		const char *value = http_header_value(answer->headers.items[i], "Link");
+		target = value ? next_link(value) : NULL;
+	}
+	if (target && url_resolve(answer->url, target, &url, NULL) == 0 && url_same_origin(answer->url, url))
 		return url;
 	free(url);
 	return NULL;
@@ -112,24 +132,32 @@ static json_t *parse_errors(const struct http_answer *answer)
 	return json_is_array(errors) ? json_incref(errors) : NULL;
 }
 
-/* Text from outside goes to a terminal: control characters would be commands to it. */
+/* Text from outside goes to a terminal, in one line. */
 static void append_printable(struct buf *into, const char *text, size_t size)
 {
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)text[i];
-		buf_append_char(into, c < ' ' || c == 0x7f ? ' ' : (char)c);
-	}
+	cleanup_free char *line = mem_strndup(text, size);
+
+	size = strlen(line);
+	terminal_disarm(line, size);
+	for (size_t i = 0; i < size; i++)
+		buf_append_char(into, line[i] == '\n' || line[i] == '\t' ? ' ' : line[i]);
 }
 
+/* A detail may be anything: {"Tag":"x"}, a list of scopes. */
 static void append_json_text(struct buf *into, const char *separator, const json_t *value)
 {
+	cleanup(buf_done) struct buf formatted = BUF_INIT(HTTP_ERROR_BODY_MAX);
 	const char *text = json_string_value(value);
 
+	if (json_is_object(value) || json_is_array(value)) {
+		json_format(value, &formatted);
+		text = buf_str(&formatted);
+	}
 	if (!text || *text == '\0')
 		return;
 	if (into->len > 0)
 		buf_append_str(into, separator);
-	append_printable(into, text, strlen(text));
+	append_printable(into, text, strnlen(text, ERROR_TEXT_SHOWN));
 }
 
 /* What the other side said: "MANIFEST_UNKNOWN: manifest unknown", or the start of a foreign body, or nothing. */

@@ -18,6 +18,7 @@
 #define HTTP_ERROR_BODY_MAX ((size_t)64 << 10) /* of an answer that says no; the rest is not kept */
 #define HTTP_HEADERS_MAX 256
 #define HTTP_BACKOFF_MAX_MS ((int64_t)30 * 1000)
+#define HTTP_EARLY_WAIT_MS ((int64_t)5 * 1000)
 
 struct http_answer {
 	int status;
@@ -35,8 +36,8 @@ const char *http_answer_header(const struct http_answer *answer, const char *nam
 /* Content-Length; false when it is missing or no number. */
 bool http_answer_size(const struct http_answer *answer, uint64_t *size);
 bool http_answer_is_success(const struct http_answer *answer);
-/* The address of `Link: <…>; rel="next"`, newly allocated; NULL when there is none, or when it is of another origin
- * than the answer. */
+/* The address of `Link: <…>; rel="next"`, also among others, newly allocated; NULL when there is none, or when it is of
+ * another origin than the answer. */
 MUST_CHECK char *http_answer_next_page(const struct http_answer *answer);
 
 /* Takes the body of a 2xx answer as it comes. Errors end the request; -EAGAIN ends the attempt only. */
@@ -63,10 +64,13 @@ struct http_body {
 };
 
 enum http_flags {
-	HTTP_ONCE = 1,	       /* no retries: whoever asks decides what comes next */
-	HTTP_SECRET_BODY = 2,  /* not sent on to another origin, whatever a redirect says */
-	HTTP_INSECURE = 4,     /* registries.conf has said `insecure`: any certificate will do */
-	HTTP_GIVE_UP_EARLY = 8 /* there is another place to ask: only one repetition */
+	HTTP_ONCE = 1,	      /* no retries: whoever asks decides what comes next */
+	HTTP_SECRET_BODY = 2, /* not sent on to another origin, whatever a redirect says */
+	HTTP_INSECURE = 4,    /* registries.conf has said `insecure`: any certificate will do */
+	/* There is another place to ask: only one repetition, and no wait of more than HTTP_EARLY_WAIT_MS. */
+	HTTP_GIVE_UP_EARLY = 8,
+	HTTP_ONE_CONNECTION = 16, /* there is another scheme to try: a connection that is refused is not tried again */
+	HTTP_STRANGER = 32 /* the host has nothing to do with the registry: no certificate of --cert-dir is shown */
 };
 
 struct http_request {

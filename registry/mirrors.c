@@ -61,8 +61,7 @@ void mirrors_close(struct mirrors *mirrors)
 	free(mirrors);
 }
 
-/* Failures that say something about this machine: another place does not help. */
-static bool is_our_own(int rc)
+bool mirrors_cannot_help(int rc)
 {
 	return rc == -ENOSPC || rc == -EDQUOT || rc == -EROFS || rc == -ENOMEM || rc == -EINTR || rc == -EMFILE;
 }
@@ -79,7 +78,7 @@ int mirrors_ask(struct mirrors *mirrors, mirrors_question *question, void *conte
 			mirrors->current = i;
 			return 0;
 		}
-		if (i + 1 < mirrors->count && !is_our_own(rc)) {
+		if (i + 1 < mirrors->count && !mirrors_cannot_help(rc)) {
 			log_debug("mirror %s/%s: %s", session_domain(session), session_path(session),
 				  error_message(error));
 			strlist_printf(&reasons, "%s/%s: %s", session_domain(session), session_path(session),

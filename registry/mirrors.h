@@ -16,6 +16,10 @@ int mirrors_open_own(struct registry_client *client, const struct reference *ref
 void mirrors_close(struct mirrors *mirrors);
 CLEANUP_FOR(struct mirrors, mirrors_close)
 
+/* True for failures that say something about this machine (no space, too many files, ^C): another place does not help.
+ */
+bool mirrors_cannot_help(int rc);
+
 /* Asks one place; a failure has its error set, or is -errno alone when err is NULL. */
 typedef int mirrors_question(void *context, struct session *session, struct error **err);
 /* The place that answered last is asked first. A failure that is the place's own (it does not have it, refuses us, is

@@ -133,3 +133,16 @@ const char *proxy_find(const struct url *url)
 		proxy = either_case("http_proxy", "HTTP_PROXY");
 	return proxy ? proxy : either_case("all_proxy", "ALL_PROXY");
 }
+
+char *proxy_host(const char *proxy)
+{
+	const char *host = proxy ? strstr(proxy, "://") : NULL;
+
+	if (!proxy)
+		return NULL;
+	host = host ? host + 3 : proxy;
+	cleanup_free char *authority = mem_strndup(host, strcspn(host, "/?#"));
+	const char *at = strrchr(authority, '@'); /* behind a user's name and password */
+	host = at ? at + 1 : authority;
+	return *host == '[' ? bare_host(host) : mem_strndup(host, strcspn(host, ":"));
+}

@@ -11,6 +11,8 @@
  * Borrowed from the environment; NULL: none. HTTP_PROXY counts for nothing in a CGI script, where it is a header of the
  * request (httpoxy). */
 const char *proxy_find(const struct url *url);
+/* The name of the proxy's host, newly allocated; NULL for NULL. */
+MUST_CHECK char *proxy_host(const char *proxy);
 /* True when a NO_PROXY list names the host: "*", an address, a network "10.0.0.0/8", a name with all names below it,
  * ".name" for those below only; each but a network with a ":port" or without. */
 bool proxy_is_excluded(const char *list, const char *host, uint16_t port);

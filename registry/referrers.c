@@ -221,6 +221,8 @@ static int get_pages(struct session *session, const struct digest *subject, stru
 		free(url);
 		url = next;
 	}
+	if (rc == 0 && url)
+		rc = error_set(err, EFBIG, "the list goes on after %d pages", PAGES_MAX);
 	free(url);
 	return rc;
 }

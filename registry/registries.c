@@ -95,7 +95,18 @@ const struct strlist *registries_credential_helpers(const struct registries *reg
 
 /* ---- Matching ---- */
 
-/* How much of "host/path" a prefix matches; 0: it does not. A component is matched whole or not at all. */
+/* "host/path:tag@digest": prefixes may name a single image. Without a tag it is "latest" that is meant. */
+static char *whole_name(const struct reference *ref)
+{
+	if (!ref->path)
+		return mem_strdup(ref->domain); /* of a registry without a path */
+	cleanup(reference_done) struct reference whole = {0};
+	reference_copy(&whole, ref);
+	reference_add_default_tag(&whole);
+	return reference_format(&whole);
+}
+
+/* How much of a whole name a prefix matches; 0: it does not. A component is matched whole or not at all. */
 static size_t matched_length(const char *prefix, const char *name)
 {
 	size_t len = strlen(prefix);
@@ -105,7 +116,7 @@ static size_t matched_length(const char *prefix, const char *name)
 		/* "*.example.com" is for the hosts below, not for example.com itself. */
 		return host > len - 1 && strncmp(name + host - (len - 1), prefix + 1, len - 1) == 0 ? host : 0;
 	}
-	if (strncmp(name, prefix, len) != 0 || (name[len] != '\0' && name[len] != '/' && name[len] != ':'))
+	if (strncmp(name, prefix, len) != 0 || (name[len] != '\0' && !strchr("/:@", name[len])))
 		return 0;
 	return len;
 }
@@ -198,9 +209,13 @@ int registries_pull_places(const struct registries *registries, const struct ref
 {
 	cleanup(registry_places_done) struct registry_places found = {0};
 	cleanup_free char *name = reference_repository(ref);
-	const struct registry_entry *entry = find_entry(registries, name);
-	size_t matched = entry ? matched_length(entry->prefix, name) : 0;
-	int rc = check_allowed(registries, entry, name, err);
+	cleanup_free char *whole = whole_name(ref);
+	const struct registry_entry *entry = find_entry(registries, whole);
+	size_t matched = entry ? matched_length(entry->prefix, whole) : 0;
+	int rc = check_allowed(registries, entry, whole, err);
+
+	if (matched > strlen(name)) /* all of it; the tag is asked for at any place */
+		matched = strlen(name);
 
 	for (size_t i = 0; rc == 0 && entry && i < entry->mirror_count; i++) {
 		const struct registry_mirror *mirror = &entry->mirrors[i];
@@ -209,7 +224,7 @@ int registries_pull_places(const struct registries *registries, const struct ref
 			rc = add_place(&found, name, matched, mirror->location, &like, err);
 	}
 	struct registry_place own = {.insecure =
-					     (entry && entry->insecure) || any_matches(&registries->insecure, name)};
+					     (entry && entry->insecure) || any_matches(&registries->insecure, whole)};
 	if (rc == 0)
 		rc = add_place(&found, name, matched, entry ? entry->location : NULL, &own, err);
 	if (rc < 0)
@@ -222,17 +237,16 @@ int registries_pull_places(const struct registries *registries, const struct ref
 int registries_own_place(const struct registries *registries, const struct reference *ref, struct registry_place *place,
 			 struct error **err)
 {
-	cleanup_free char *name =
-		ref->path ? reference_repository(ref) : mem_strdup(ref->domain); /* of a registry without a path */
-	const struct registry_entry *entry = find_entry(registries, name);
-	int rc = check_allowed(registries, entry, name, err);
+	cleanup_free char *whole = whole_name(ref);
+	const struct registry_entry *entry = find_entry(registries, whole);
+	int rc = check_allowed(registries, entry, whole, err);
 
 	if (rc < 0)
 		return rc;
 	*place = (struct registry_place){
 		.domain = mem_strdup(ref->domain),
 		.path = mem_strdup(ref->path),
-		.insecure = (entry && entry->insecure) || any_matches(&registries->insecure, name),
+		.insecure = (entry && entry->insecure) || any_matches(&registries->insecure, whole),
 	};
 	return 0;
 }

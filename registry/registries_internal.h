@@ -17,7 +17,7 @@ struct registry_mirror {
 
 /* One [[registry]]. */
 struct registry_entry {
-	char *prefix;	/* "host[:port][/path]" or "*.domain" */
+	char *prefix;	/* "host[:port][/path[:tag][@digest]]" or "*.domain" */
 	char *location; /* NULL: the name stays as it is */
 	bool insecure;
 	bool blocked;

@@ -8,7 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/parse.h"
+
+/* A key that is misspelled ("block = true") must not look as if it counted. */
+static void warn_of_unknown(const struct json_place *at, const char *const *known, size_t count)
+{
+	const char *key = NULL;
+	json_t *value = NULL;
+
+	json_object_foreach((json_t *)at->value, key, value)
+	{
+		cleanup_error struct error *place = NULL;
+		struct json_place field = json_field(at, key);
+		size_t i = 0;
+		while (i < count && strcmp(known[i], key) != 0)
+			i++;
+		if (i < count)
+			continue;
+		json_error(&field, &place, "nothing that is known here; going on without it");
+		log_warn("%s", error_message(place));
+	}
+}
 
 static void mirror_done(struct registry_mirror *mirror)
 {
@@ -65,8 +86,10 @@ static int read_use(const struct json_place *mirror, enum mirror_use *use, struc
 static int read_mirror(const struct json_place *at, bool by_digest_only, struct registry_mirror *mirror,
 		       struct error **err)
 {
+	static const char *const keys[] = {"location", "insecure", "pull-from-mirror"};
 	struct json_place use = json_field(at, "pull-from-mirror");
 
+	warn_of_unknown(at, keys, ARRAY_COUNT(keys));
 	if (by_digest_only && json_is_present(&use))
 		return json_error(&use, err, "the registry has mirror-by-digest-only already");
 	mirror->use = by_digest_only ? MIRROR_DIGEST_ONLY : MIRROR_ALL;
@@ -130,9 +153,12 @@ static void add_entry(struct registries *registries, struct registry_entry *entr
 
 static int read_entry(struct registries *registries, const struct json_place *at, struct error **err)
 {
+	static const char *const keys[] = {"prefix", "location", "insecure", "blocked", "mirror-by-digest-only",
+					   "mirror"};
 	cleanup(registry_entry_done) struct registry_entry entry = {0};
 	int rc = read_location(json_field(at, "prefix"), &entry.prefix, err);
 
+	warn_of_unknown(at, keys, ARRAY_COUNT(keys));
 	if (rc == 0)
 		rc = read_location(json_field(at, "location"), &entry.location, err);
 	if (rc == 0)
@@ -169,6 +195,14 @@ static int read_version_1(struct registries *registries, const struct json_place
 
 int registries_take_file(const struct json_place *root, void *context, struct error **err)
 {
+	/* Some of them are for others: names without a registry (builder/shortname.h), layer stores. */
+	static const char *const keys[] = {"registry",
+					   "registries",
+					   "credential-helpers",
+					   "unqualified-search-registries",
+					   "short-name-mode",
+					   "aliases",
+					   "additional-layer-store-auth-helper"};
 	struct registries *registries = context;
 	struct json_place list = json_field(root, "registry");
 	struct json_place helpers = json_field(root, "credential-helpers");
@@ -176,6 +210,7 @@ int registries_take_file(const struct json_place *root, void *context, struct er
 	ssize_t count = json_get_count(list, err);
 	int rc = count < 0 ? (int)count : 0;
 
+	warn_of_unknown(root, keys, ARRAY_COUNT(keys));
 	for (size_t i = 0; rc == 0 && i < (size_t)count; i++) {
 		struct json_place at = json_element(&list, i);
 		rc = read_entry(registries, &at, err);

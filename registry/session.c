@@ -231,6 +231,14 @@ static int use_bearer(struct session *session, const struct challenge *bearer, c
 		rc = token_get(&session->client->tokens, session->client->transport, &question, &token, &expires_ms,
 			       err);
 	}
+	/* A scope that is not ours costs the whole token at some (go-containerregistry#220): what we came for may do.
+	 */
+	if (rc == -EACCES && session->scopes.count > 0 && scopes.count > session->scopes.count) {
+		error_clear(err);
+		question.scopes = &session->scopes;
+		rc = token_get(&session->client->tokens, session->client->transport, &question, &token, &expires_ms,
+			       err);
+	}
 	if (rc < 0)
 		return rc;
 	set_authorization(session, mem_printf("Bearer %s", token));
@@ -308,15 +316,28 @@ static int renew(struct session_call *call, const struct http_answer *answer, st
 	return authorize(session, err);
 }
 
+/* 401, or the 403 of RFC 6750: the token is good, but for something else. */
+static bool asks_for_authorization(const struct http_answer *answer)
+{
+	cleanup(challenge_list_done) struct challenge_list list = {0};
+
+	if (answer->status != 403)
+		return answer->status == 401;
+	endpoint_read_challenges(answer, &list);
+	const struct challenge *bearer = challenge_find(&list, "bearer");
+	const char *error = bearer ? challenge_get(bearer, "error") : NULL;
+	return error && strcmp(error, "insufficient_scope") == 0;
+}
+
 static void on_answer(void *context, int rc, struct http_answer *answer, struct error **err)
 {
 	struct session_call *call = context;
 
-	if (rc == 0 && answer->status == 401 && !call->renewed &&
+	if (rc == 0 && asks_for_authorization(answer) && !call->renewed &&
 	    url_same_origin(answer->url, call->session->endpoint->origin)) {
 		call->renewed = true;
 		call->request.delay_ms = 0;
-		trace(AUTH, "401, authorizing anew");
+		trace(AUTH, "%d, authorizing anew", answer->status);
 		rc = renew(call, answer, err);
 		if (rc == 0) {
 			send_call(call, err);

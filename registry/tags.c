@@ -4,6 +4,7 @@
 #include "registry/docker.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -12,6 +13,7 @@
 
 #define PAGE_SIZE_MAX ((size_t)4 << 20)
 #define PAGES_MAX 1000
+#define SILENT_PAGE_LEAST 100 /* shorter lists are whole: nobody cuts at less than this without a Link */
 
 static bool is_tag(const char *text)
 {
@@ -41,31 +43,50 @@ static int read_page(const struct http_answer *answer, struct strlist *tags, jso
 	return rc;
 }
 
-/* Where the rest is: at the Link, or, where that leads elsewhere, behind the last tag that we have. */
-static char *next_page(const struct session *session, const struct http_answer *answer, const struct strlist *tags)
+/* A list on its way. */
+struct listing {
+	struct session *session;
+	char *url;	 /* of the next page; NULL at the end */
+	bool is_a_guess; /* that there is one */
+	struct strlist *tags;
+	json_t *seen; /* borrowed */
+};
+
+/* Where the rest is: at the Link, or, where that leads elsewhere, behind the last tag that we have. So many tags and no
+ * Link: this may be a registry that cuts its lists and does not say so. */
+static void find_next_page(struct listing *listing, const struct http_answer *answer, size_t added)
 {
-	if (!http_answer_header(answer, "Link"))
-		return NULL;
-	char *next = http_answer_next_page(answer);
-	return next ? next : session_url(session, "tags/list?last=%s", tags->items[tags->count - 1]);
+	const struct strlist *tags = listing->tags;
+
+	listing->url = http_answer_next_page(answer);
+	listing->is_a_guess = !http_answer_header(answer, "Link");
+	if (!listing->url && (!listing->is_a_guess || added >= SILENT_PAGE_LEAST))
+		listing->url = session_url(listing->session, "tags/list?last=%s", tags->items[tags->count - 1]);
 }
 
-/* *url is where the page is, and becomes where the next one is, or NULL. */
-static int ask_page(struct session *session, char **url, struct strlist *tags, json_t *seen, struct error **err)
+/* Where only we believe that there is more, a no is the end. */
+static bool is_end(const struct listing *listing, const struct http_answer *answer)
+{
+	return listing->is_a_guess && answer->status >= 400 && !http_status_is_temporary(answer->status);
+}
+
+static int ask_page(struct listing *listing, struct error **err)
 {
 	cleanup(http_request_done) struct http_request request = {0};
 	cleanup(http_answer_done) struct http_answer answer = {0};
-	size_t before = tags->count;
+	size_t before = listing->tags->count;
 
-	http_request_init(&request, "GET", take_ptr(url), PAGE_SIZE_MAX);
-	int rc = session_perform(session, &request, &answer, err);
+	http_request_init(&request, "GET", take_ptr(&listing->url), PAGE_SIZE_MAX);
+	int rc = session_perform(listing->session, &request, &answer, err);
+	if (rc == 0 && is_end(listing, &answer))
+		return 0;
 	if (rc == 0 && !http_answer_is_success(&answer))
-		rc = session_refused(session, "GET", &answer, err);
+		rc = session_refused(listing->session, "GET", &answer, err);
 	if (rc == 0)
-		rc = read_page(&answer, tags, seen, err);
+		rc = read_page(&answer, listing->tags, listing->seen, err);
 	/* A page that brings nothing new ends it, whatever the registry says. */
-	if (rc == 0 && tags->count > before)
-		*url = next_page(session, &answer, tags);
+	if (rc == 0 && listing->tags->count > before)
+		find_next_page(listing, &answer, listing->tags->count - before);
 	return rc;
 }
 
@@ -74,15 +95,21 @@ int registry_tags(struct registry_client *client, const struct reference *ref, s
 	cleanup(session_free) struct session *session = NULL;
 	cleanup_free char *name = reference_repository(ref);
 	cleanup_json json_t *seen = json_object();
+	struct listing listing = {.tags = tags, .seen = seen};
 	int rc = docker_check_reference(ref, err);
 
-	if (rc < 0)
-		return rc;
-	rc = session_open(client, ref, "pull", &session, err);
+	if (rc == 0)
+		rc = session_open(client, ref, "pull", &session, err);
 	if (rc == 0)
 		rc = session_ready(session, err);
-	cleanup_free char *url = rc == 0 ? session_url(session, "tags/list") : NULL;
-	for (int page = 0; rc == 0 && url && page < PAGES_MAX; page++)
-		rc = ask_page(session, &url, tags, seen, err);
+	if (rc == 0) {
+		listing.session = session;
+		listing.url = session_url(session, "tags/list");
+	}
+	for (int page = 0; rc == 0 && listing.url && page < PAGES_MAX; page++)
+		rc = ask_page(&listing, err);
+	if (rc == 0 && listing.url)
+		rc = error_set(err, EFBIG, "the list goes on after %d pages and %zu tags", PAGES_MAX, tags->count);
+	free(listing.url);
 	return rc < 0 ? error_prefix(err, "tags of %s", name) : 0;
 }

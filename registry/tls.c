@@ -142,20 +142,43 @@ static int read_directory(const char *dir, struct tls_settings *settings, struct
 	return rc;
 }
 
-/* The first certs.d directory that knows the host; NULL when none does. */
-static char *find_directory(const char *host)
+/* What the directory of a host may be called: as users call the registry, and, of a port that is the scheme's own, with
+ * it and without. */
+static void directory_names(const char *host, struct strlist *names)
 {
-	cleanup_free char *config = env_config_home();
-	cleanup_free char *own = mem_printf("%s/containers/certs.d", config);
-	const char *const bases[] = {own, "/etc/containers/certs.d", "/etc/docker/certs.d"};
+	if (strcmp(host, "registry-1.docker.io") == 0)
+		strlist_append(names, "docker.io");
+	strlist_append(names, host);
+	if (!strchr(*host == '[' ? strchrnul(host, ']') : host, ':'))
+		strlist_printf(names, "%s:443", host);
+}
 
-	for (size_t i = 0; i < ARRAY_COUNT(bases); i++) {
-		cleanup_free char *dir = mem_printf("%s/%s", bases[i], host);
+static char *existing_directory(const char *base, const struct strlist *names)
+{
+	for (size_t i = 0; i < names->count; i++) {
+		cleanup_free char *dir = mem_printf("%s/%s", base, names->items[i]);
 		struct stat st;
 		if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))
 			return take_ptr(&dir);
 	}
 	return NULL;
+}
+
+/* The first certs.d directory that knows the host; NULL when none does. */
+static char *find_directory(const char *host)
+{
+	cleanup(strlist_done) struct strlist names = {0};
+
+	cleanup_free char *config = env_config_home();
+	cleanup_free char *own = mem_printf("%s/containers/certs.d", config);
+	const char *const bases[] = {own, "/etc/containers/certs.d", "/etc/docker/certs.d"};
+
+	char *dir = NULL;
+
+	directory_names(host, &names);
+	for (size_t i = 0; !dir && i < ARRAY_COUNT(bases); i++)
+		dir = existing_directory(bases[i], &names);
+	return dir;
 }
 
 int tls_settings_load(const char *cert_dir, const char *host, struct tls_settings *settings, struct error **err)

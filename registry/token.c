@@ -21,6 +21,7 @@
 static void token_done(struct token *token)
 {
 	free(token->key);
+	strlist_done(&token->scopes);
 	mem_free_secret(&token->text);
 }
 
@@ -63,19 +64,37 @@ bool token_scope_covers(const char *have, const char *want)
 	return true;
 }
 
+/* Who asks whom. What a token is good for stands beside it. */
 static char *cache_key(const struct token_question *question)
 {
 	const struct credentials *who = question->credentials;
-	cleanup_free char *scopes = strlist_join(question->scopes, " ");
 
-	return mem_printf("%s\n%s\n%s\n%s", question->realm, question->service ? question->service : "", scopes,
-			  who->username ? who->username : "");
+	return mem_printf("%s\n%s\n%s%s", question->realm, question->service ? question->service : "",
+			  who->identity_token ? "identity:" : "user:", who->username ? who->username : "");
 }
 
-static const struct token *find_token(struct token_cache *cache, const char *key)
+static bool is_covered(const struct strlist *have, const char *want)
+{
+	for (size_t i = 0; i < have->count; i++)
+		if (token_scope_covers(have->items[i], want))
+			return true;
+	return false;
+}
+
+bool token_scopes_cover(const struct strlist *have, const struct strlist *want)
+{
+	for (size_t i = 0; i < want->count; i++)
+		if (!is_covered(have, want->items[i]))
+			return false;
+	/* A token for nothing says who we are; one for something may be refused where none is asked for. */
+	return want->count > 0 || have->count == 0;
+}
+
+static const struct token *find_token(struct token_cache *cache, const char *key, const struct strlist *scopes)
 {
 	for (size_t i = cache->count; i > 0; i--) {
-		if (strcmp(cache->items[i - 1].key, key) != 0)
+		if (strcmp(cache->items[i - 1].key, key) != 0 ||
+		    !token_scopes_cover(&cache->items[i - 1].scopes, scopes))
 			continue;
 		if (cache->items[i - 1].expires_ms > http_transport_now_ms())
 			return &cache->items[i - 1];
@@ -147,10 +166,12 @@ static int read_answer(const struct http_answer *answer, int64_t asked_ms, char 
 		return rc;
 	struct json_place at = json_root(what, root);
 	rc = json_get_string(json_field(&at, "token"), &text, err);
-	if (rc == 0 && !text)
+	if (rc == 0 && (!text || *text == '\0')) {
+		mem_free_secret(&text);
 		rc = json_get_string(json_field(&at, "access_token"), &text, err);
-	if (rc == 0)
-		rc = json_get_i64(json_field(&at, "expires_in"), &seconds, err);
+	}
+	/* What is no number says as little as nothing does. */
+	(void)json_get_i64(json_field(&at, "expires_in"), &seconds, NULL);
 	if (rc == 0 && (!text || *text == '\0' || strpbrk(text, "\r\n")))
 		rc = error_set(err, EPROTO, "%s: there is none in the answer", what);
 	if (rc < 0) {
@@ -222,7 +243,7 @@ int token_get(struct token_cache *cache, struct http_transport *transport, const
 	      char **token, int64_t *expires_ms, struct error **err)
 {
 	cleanup_free char *key = cache_key(question);
-	const struct token *kept = find_token(cache, key);
+	const struct token *kept = find_token(cache, key, question->scopes);
 	char *fresh = NULL;
 	int64_t end = 0;
 
@@ -231,8 +252,10 @@ int token_get(struct token_cache *cache, struct http_transport *transport, const
 		if (rc < 0)
 			return rc;
 		cache->items = mem_grow(cache->items, cache->count + 1, sizeof(*cache->items));
-		cache->items[cache->count++] = (struct token){.key = take_ptr(&key), .text = fresh, .expires_ms = end};
-		kept = &cache->items[cache->count - 1];
+		struct token *made = &cache->items[cache->count++];
+		*made = (struct token){.key = take_ptr(&key), .text = fresh, .expires_ms = end};
+		strlist_copy(&made->scopes, question->scopes);
+		kept = made;
 		cleanup_free char *shown = url_redact(question->realm);
 		trace(AUTH, "new token from %s for %lld s", shown, (long long)(end - http_transport_now_ms()) / 1000);
 	}

@@ -126,6 +126,12 @@ static int64_t due_time(const struct exchange *x, const struct host *host)
 	return host->quiet_until_ms > x->due_ms ? host->quiet_until_ms : x->due_ms;
 }
 
+/* Then a host that does not want to hear from us for longer is not waited for. */
+static bool has_other_place(const struct exchange *x)
+{
+	return x->request->flags & HTTP_GIVE_UP_EARLY;
+}
+
 /* How long nothing will have to be done but for what comes over the wire. */
 static int64_t idle_time(struct http_transport *transport)
 {
@@ -158,6 +164,9 @@ static void start_due(struct http_transport *transport)
 		if (x->state != EXCHANGE_WAITING)
 			continue;
 		int rc = transport_host(transport, x->url, &host, &x->error);
+		if (rc == 0 && has_other_place(x) && host->quiet_until_ms - now > HTTP_EARLY_WAIT_MS)
+			rc = error_set(&x->error, EBUSY, "HTTP 429 before; it asked to be left alone for %lld s more",
+				       (long long)(host->quiet_until_ms - now) / 1000);
 		if (rc == 0 && due_time(x, host) > now)
 			continue;
 		struct error *error = NULL;

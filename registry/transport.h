@@ -65,9 +65,9 @@ int http_transport_run_with(struct http_transport *transport, struct http_watch 
 /* Forgets all started requests without calling anybody: whoever started them frees them. */
 void http_transport_cancel(struct http_transport *transport);
 /* One request from start to answer. Others go on meanwhile, but are reported later, by http_transport_run(): so it may
- * be called from within `done`, to fetch a token. Expected: -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH (no
- * such name), -EPROTONOSUPPORT (no TLS on the other side), -EPROTO (TLS without success), -EKEYREJECTED (its
- * certificate is not trusted). */
+ * be called from within `done`, to fetch a token. Expected: -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH (the
+ * name cannot be resolved), -ENXIO (there is no such name), -EPROTONOSUPPORT (no TLS on the other side), -EPROTO (TLS
+ * without success), -EKEYREJECTED (its certificate is not trusted). */
 int http_transport_perform(struct http_transport *transport, struct http_request *request, struct http_answer *answer,
 			   struct error **err);
 

@@ -21,6 +21,7 @@ struct exchange {
 	void *context;
 	enum exchange_state state;
 	int64_t due_ms;	       /* while waiting */
+	int64_t begun_ms;      /* this attempt */
 	int64_t window_ms;     /* since when `window_moved` counts */
 	uint64_t window_moved; /* bytes that went either way */
 	unsigned attempt;      /* repetitions so far, since there was progress */

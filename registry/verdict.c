@@ -10,11 +10,14 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "registry/proxy.h"
+#include "registry/resolver.h"
 #include "registry/url.h"
 #include "registry/warning.h"
 
 #define REDIRECTS_MAX 10
 #define PROGRESS_WORTH_A_RETRY ((uint64_t)1 << 20)
+#define NAME_ANSWER_MS ((int64_t)4 * 1000)
 
 static void finish(struct exchange *x, int rc)
 {
@@ -108,6 +111,28 @@ static void quieten_host(struct exchange *x, int64_t wait_ms)
 		host->quiet_until_ms = until;
 }
 
+/* TLS has come about, or an answer has come: whatever is wrong, it is not that the other side speaks something else. */
+static bool has_connected(const struct exchange *x)
+{
+	curl_off_t handshake = 0;
+
+	if (x->easy)
+		x->transport->curl.curl_easy_getinfo(x->easy, CURLINFO_APPCONNECT_TIME_T, &handshake);
+	return x->answer.status > 0 || handshake > 0;
+}
+
+/* Whether those who asked want to hear the answer to a further attempt, after such a wait. */
+static bool may_repeat(const struct exchange *x, int64_t wait_ms)
+{
+	unsigned flags = x->request->flags;
+
+	if (flags & HTTP_ONCE)
+		return false;
+	if (flags & HTTP_GIVE_UP_EARLY && (x->attempt > 0 || wait_ms > HTTP_EARLY_WAIT_MS))
+		return false;
+	return !(flags & HTTP_ONE_CONNECTION) || has_connected(x);
+}
+
 bool exchange_retry(struct exchange *x, const char *why)
 {
 	struct http_transport *transport = x->transport;
@@ -119,7 +144,7 @@ bool exchange_retry(struct exchange *x, const char *why)
 	if (wait < 0)
 		return false;
 	quieten_host(x, wait);
-	if (x->request->flags & HTTP_ONCE || (x->request->flags & HTTP_GIVE_UP_EARLY && x->attempt > 0))
+	if (!may_repeat(x, wait))
 		return false;
 	x->attempt++;
 	announce_wait(x, wait, why);
@@ -183,6 +208,18 @@ void exchange_fail(struct exchange *x, int rc)
 	x->rc = rc;
 }
 
+/* curl says the same of a name that does not exist and of one that nobody could be asked about. The first is known
+ * soon: when it took long, nobody is asked a second time, as all transfers would wait. */
+static bool is_unknown_name(const struct exchange *x, CURLcode code)
+{
+	cleanup(url_done) struct url url = {0};
+
+	if (http_transport_now_ms() - x->begun_ms > NAME_ANSWER_MS || url_parse(x->url, &url, NULL) < 0)
+		return false;
+	cleanup_free char *proxy = code == CURLE_COULDNT_RESOLVE_PROXY ? proxy_host(proxy_find(&url)) : NULL;
+	return resolver_denies(proxy ? proxy : url.host);
+}
+
 static void fail_connection(struct exchange *x, CURLcode code)
 {
 	const char *why = x->curl_text[0] ? x->curl_text : x->transport->curl.curl_easy_strerror(code);
@@ -192,10 +229,15 @@ static void fail_connection(struct exchange *x, CURLcode code)
 	x->transport->curl.curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
 	if (connect_status == 407)
 		number = EACCES;
+	if (number == EHOSTUNREACH && is_unknown_name(x, code))
+		number = ENXIO;
 	if (http_transport_is_temporary(-number) && exchange_retry(x, why))
 		return;
 	error_clear(&x->error);
-	exchange_fail(x, error_set(&x->error, number, "%s", why));
+	error_set(&x->error, number, "%s", why);
+	if (number == ENXIO)
+		error_hint(&x->error, "there is no such name");
+	exchange_fail(x, -number);
 }
 
 /* A signed address of a storage service holds for minutes; when it is refused, the registry is asked for a new one

@@ -42,6 +42,22 @@ push_tags() {
 	[ "$(image tags "docker://$DOUBLE/pages" | jq -r '.Tags | length')" -eq 7 ]
 }
 
+@test "the next page among other links, relative, and where a long list says nothing" {
+	local text='{"name":"pages","tags":["a"]}'
+	for link in '</v2/pages/tags/list?last=>; rel="first", </v2/pages/tags/list?last=a>; rel="next"' '<list?last=a>; title="x"; rel=next' \
+		"<http://$DOUBLE/v2/pages/tags/list?last=a>;rel=\"next\""; do
+		double_does "$(jq -n --arg text "$text" --arg link "$link" '{faults: [{path: "tags/list$", do: "body", text: $text, headers: {Link: $link}}]}')"
+		[ "$(image tags "docker://$DOUBLE/pages" | jq -r '.Tags | join(" ")')" = "a b c d e f g" ]
+		[ "$(double_log 'map(select(.path | test("tags/list"))) | length')" -eq 2 ]
+	done
+	# A hundred and no Link: asked once more, and a no is then no failure.
+	text=$(jq -nc '{name: "pages", tags: [range(100) | "T\(.)"]}')
+	double_does "$(jq -n --arg text "$text" '{faults: [{path: "tags/list$", do: "body", text: $text}]}')"
+	[ "$(image tags "docker://$DOUBLE/pages" | jq -r '.Tags | length')" -gt 100 ]
+	double_does "$(jq -n --arg text "$text" '{faults: [{path: "tags/list$", do: "body", text: $text}, {path: "last=T99", do: "status", status: 400}]}')"
+	[ "$(image tags "docker://$DOUBLE/pages" | jq -r '.Tags | length')" -eq 100 ]
+}
+
 @test "delete: by digest with all tags, the tag alone, and what registries say who do not" {
 	double_does '{}'
 	push_tags gone 1 2

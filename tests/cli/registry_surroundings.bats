@@ -15,9 +15,9 @@ teardown() {
 	stop_registries
 }
 
-# start_proxy TARGET: PROXY (host:port), PROXY_LOG
+# start_proxy TARGET [CERTIFICATE KEY]: PROXY (host:port), PROXY_LOG
 start_proxy() {
-	python3 "$LIB_DIRECTORY/proxy.py" "$BATS_TEST_TMPDIR/proxy.address" "$BATS_TEST_TMPDIR/proxy.log" "$1" 3>&- &
+	python3 "$LIB_DIRECTORY/proxy.py" "$BATS_TEST_TMPDIR/proxy.address" "$BATS_TEST_TMPDIR/proxy.log" "$@" 3>&- &
 	printf '%s\n' "$!" >"$BATS_TEST_TMPDIR/proxy.pid"
 	local i
 	for i in $(seq 200); do
@@ -36,6 +36,27 @@ start_proxy() {
 	cooper push -q --tls-verify=false large registry.test:5000/x:1
 	[ "$(sort -u "$PROXY_LOG")" = "CONNECT registry.test:5000 Basic $(printf me:secret | base64)" ]
 	[ "$(double_log 'map(select(.authorization != null)) | length')" -eq 0 ]
+}
+
+@test "a proxy may be spoken to in TLS, when it is who it should be" {
+	start_double tls
+	local directory=$BATS_TEST_TMPDIR/proxy
+	mkdir "$directory"
+	make_certificates "$directory"
+	start_proxy "$DOUBLE" "$directory/server.crt" "$directory/server.key"
+	export HTTPS_PROXY=https://me:secret@$PROXY
+	run cooper push --retry 0 --tls-verify=false small registry.test:5000/x:1
+	assert_fails_with 120 certificate
+	[ ! -s "$PROXY_LOG" ]
+	SSL_CERT_FILE=$directory/ca.crt cooper push -q --tls-verify=false small registry.test:5000/x:1
+	[ "$(sort -u "$PROXY_LOG")" = "CONNECT registry.test:5000 Basic $(printf me:secret | base64)" ]
+	: >"$PROXY_LOG"
+	local certs=$XDG_CONFIG_HOME/containers/certs.d/$PROXY
+	mkdir -p "$certs"
+	cp "$directory/ca.crt" "$certs/"
+	cooper push -q --tls-verify=false small registry.test:5000/x:2
+	[ -s "$PROXY_LOG" ]
+	rm -r "$certs"
 }
 
 @test "http through a proxy, and what NO_PROXY leaves out" {

@@ -1,5 +1,6 @@
-"""A proxy for tests:  proxy.py ADDRESS-FILE LOG TARGET
+"""A proxy for tests:  proxy.py ADDRESS-FILE LOG TARGET [CERTIFICATE KEY]
 
+With a certificate it is spoken to in TLS.
 Every host that it is asked for is TARGET (host:port). Knows CONNECT, and GET and HEAD of absolute addresses; its log has
 a line "METHOD WHERE AUTHORIZATION" for each request.
 """
@@ -7,9 +8,14 @@ a line "METHOD WHERE AUTHORIZATION" for each request.
 import select
 import socket
 import socketserver
+import ssl
 import sys
 
 address_file, log_file, target = sys.argv[1:4]
+context = None
+if len(sys.argv) > 4:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[4], sys.argv[5])
 
 
 class Handler(socketserver.StreamRequestHandler):
@@ -34,7 +40,9 @@ class Handler(socketserver.StreamRequestHandler):
     def relay(self, there):
         sockets = [self.connection, there]
         while True:
-            for one in select.select(sockets, [], [])[0]:
+            # What TLS has taken from the socket already is no longer waited for there.
+            waiting = [self.connection] if context and self.connection.pending() else select.select(sockets, [], [])[0]
+            for one in waiting:
                 data = one.recv(65536)
                 if not data:
                     return
@@ -43,6 +51,13 @@ class Handler(socketserver.StreamRequestHandler):
 
 class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
+
+    def finish_request(self, request, client_address):
+        try:
+            request = context.wrap_socket(request, server_side=True) if context else request
+        except OSError:
+            return
+        self.RequestHandlerClass(request, client_address, self)
 
 
 with Server(("127.0.0.1", 0), Handler) as server:

@@ -144,6 +144,14 @@ static void a_kubernetes_secret_works_as_it_is_mounted(void **state)
 	expect(file, "h/x", "alice:a:b:c");
 }
 
+static void a_home_that_is_no_directory_holds_nothing(void **state)
+{
+	setenv("HOME", "/dev/null", 1);
+	expect(NULL, "h/x", "none");
+	put(*state, "run/containers/auth.json", 0600, "{\"auths\":{\"h\":" BOB "}}");
+	expect(NULL, "h/x", "bob:pw");
+}
+
 static void an_explicit_file_must_exist(void **state)
 {
 	struct credentials found = {0};
@@ -295,6 +303,7 @@ int main(void)
 		AT_HOME(files_are_asked_in_order),
 		AT_HOME(docker_hub_has_many_names),
 		AT_HOME(a_kubernetes_secret_works_as_it_is_mounted),
+		AT_HOME(a_home_that_is_no_directory_holds_nothing),
 		AT_HOME(an_explicit_file_must_exist),
 		AT_HOME(a_spoiled_file_is_an_error_that_shows_no_secret),
 		AT_HOME(an_empty_file_holds_nothing),

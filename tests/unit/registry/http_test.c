@@ -27,7 +27,7 @@ static void a_refusal_has_the_registrys_words_and_no_secrets(void **state)
 	cleanup_error struct error *error = NULL;
 
 	assert_int_equal(http_answer_error("GET", &answer, &error), -EACCES);
-	assert_string_equal(error_message(error), "GET https://h/v2/x?token=xxx: HTTP 403 (DENIED: not  yours)");
+	assert_string_equal(error_message(error), "GET https://h/v2/x?token=xxx: HTTP 403 (DENIED: not? yours)");
 	assert_true(http_answer_has_code(&answer, "DENIED"));
 	assert_false(http_answer_has_code(&answer, "UNKNOWN"));
 }
@@ -39,6 +39,59 @@ static void a_foreign_body_is_shown_in_part(void **state)
 
 	assert_int_equal(http_answer_error("PUT", &answer, &error), -EREMOTEIO);
 	assert_non_null(strstr(error_message(error), "HTTP 502 (<html> bad gateway)"));
+}
+
+static void details_that_are_no_text_are_shown_in_part(void **state)
+{
+	cleanup(buf_done) struct buf body = BUF_INIT(65536);
+	cleanup_error struct error *error = NULL;
+
+	buf_append_str(
+		&body,
+		"{\"errors\":[{\"code\":\"X\",\"detail\":{\"Tag\":\"1\",\"a\":\"\\u009b31m\"}},{\"code\":\"Y\",");
+	buf_append_str(&body, "\"message\":7,\"detail\":[\"");
+	for (int i = 0; i < 2000; i++)
+		buf_append_char(&body, 'z');
+	buf_append_str(&body, "\"]}]}");
+	cleanup(http_answer_done) struct http_answer answer = {.status = 400, .body = BUF_INIT(65536)};
+	buf_append(&answer.body, body.data, body.len);
+	assert_int_equal(http_answer_error("GET", &answer, &error), -EREMOTEIO);
+	assert_non_null(strstr(error_message(error), "(X, {\"Tag\":\"1\",\"a\":\"??31m\"}; Y, [\"zzz"));
+	assert_in_range(strlen(error_message(error)), 1024, 1200);
+}
+
+static void the_next_page_is_found_among_links(void **state)
+{
+	static const struct {
+		const char *link;
+		const char *url; /* NULL: none */
+	} cases[] = {
+		{"Link: </v2/x?last=a>; rel=\"next\"", "https://h/v2/x?last=a"},
+		{"Link: <y?last=a>; rel=next", "https://h/v2/y?last=a"},
+		{"link: </first>; rel=\"first\", </next>; title=\"a, b\"; rel=\"next\"", "https://h/next"},
+		{"Link: </next>; rel=\"next\", </first>; rel=\"first\"", "https://h/next"},
+		{"Link: </prev>; rel=\"prev\"", NULL},
+		{"Link: <https://elsewhere/next>; rel=\"next\"", NULL},
+		{"Link: </next", NULL},
+		{"Link: rel=\"next\"", NULL},
+		{"X-Link: </next>; rel=\"next\"", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		cleanup(http_answer_done) struct http_answer answer = answer_with(200, cases[i].link, "");
+		cleanup_free char *next = NULL;
+		mem_replace(&answer.url, "https://h/v2/x");
+		next = http_answer_next_page(&answer);
+		if (cases[i].url)
+			assert_string_equal(next, cases[i].url);
+		else
+			assert_null(next);
+	}
+	cleanup(http_answer_done) struct http_answer two = answer_with(200, "Link: </a>; rel=\"last\"", "");
+	strlist_append(&two.headers, "Link: </b>; rel=\"next\"");
+	mem_replace(&two.url, "https://h/v2/x");
+	cleanup_free char *next = http_answer_next_page(&two);
+	assert_string_equal(next, "https://h/b");
 }
 
 static void statuses_become_codes_to_branch_on(void **state)
@@ -148,6 +201,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_refusal_has_the_registrys_words_and_no_secrets),
 		cmocka_unit_test(a_foreign_body_is_shown_in_part),
+		cmocka_unit_test(details_that_are_no_text_are_shown_in_part),
+		cmocka_unit_test(the_next_page_is_found_among_links),
 		cmocka_unit_test(statuses_become_codes_to_branch_on),
 		cmocka_unit_test(only_what_may_pass_is_asked_again),
 		cmocka_unit_test(retry_after_is_seconds_or_a_date),

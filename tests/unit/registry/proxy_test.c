@@ -99,6 +99,24 @@ static void a_cgi_script_does_not_believe_http_proxy(void **state)
 	clear_variables();
 }
 
+static void assert_proxy_host(const char *proxy, const char *host)
+{
+	cleanup_free char *found = proxy_host(proxy);
+
+	assert_string_equal(found, host);
+}
+
+static void the_host_of_a_proxy_is_found(void **state)
+{
+	assert_proxy_host("http://p.example:3128", "p.example");
+	assert_proxy_host("p.example:3128", "p.example");
+	assert_proxy_host("https://me:a@b/c@p.example/",
+			  "b"); /* what is no part of a password: curl reads it so, too */
+	assert_proxy_host("socks5h://me:a@b@p.example", "p.example");
+	assert_proxy_host("http://me:pw@[::1]:3128", "::1");
+	assert_null(proxy_host(NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +126,7 @@ int main(void)
 		cmocka_unit_test(each_scheme_has_its_own),
 		cmocka_unit_test(loopback_and_no_proxy_go_direct),
 		cmocka_unit_test(a_cgi_script_does_not_believe_http_proxy),
+		cmocka_unit_test(the_host_of_a_proxy_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

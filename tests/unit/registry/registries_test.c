@@ -119,6 +119,26 @@ static void what_is_blocked_has_no_place(void **state)
 	assert_string_equal(places_of("h.test/good"), "h.test/good");
 }
 
+static void a_prefix_may_name_one_image(void **state)
+{
+	static const char digest[] = "@sha256:0123456789012345678901234567890123456789012345678901234567890123";
+	cleanup_free char *pinned = mem_printf("h.test/x%s", digest);
+	cleanup_free char *conf = mem_printf("[[registry]]\nprefix='%s'\nblocked=true\n", pinned);
+
+	write_conf("[[registry]]\nprefix='h.test/x:bad'\nblocked=true\n"
+		   "[[registry]]\nprefix='h.test/x:moved'\nlocation='m.test/y'\n"
+		   "[[registry]]\nprefix='h.test/l:latest'\nblocked=true\n");
+	assert_string_equal(places_of("h.test/x:bad"), "[-1]");
+	assert_string_equal(places_of("h.test/x:badly"), "h.test/x");
+	assert_string_equal(places_of("h.test/x/y"), "h.test/x/y");
+	assert_string_equal(places_of("h.test/x:moved"), "m.test/y");
+	assert_string_equal(places_of("h.test/l"), "[-1]");
+	assert_string_equal(places_of("h.test/l:1"), "h.test/l");
+	write_conf(conf);
+	assert_string_equal(places_of(pinned), "[-1]");
+	assert_string_equal(places_of("h.test/x:1"), "h.test/x");
+}
+
 static void the_old_form_still_counts(void **state)
 {
 	write_conf("[registries.insecure]\nregistries=['i.test']\n[registries.block]\nregistries=['b.test']\n");
@@ -157,6 +177,7 @@ int main(void)
 		cmocka_unit_test(mirrors_come_first_when_they_may_serve_the_name),
 		cmocka_unit_test(docker_hub_is_found_by_its_full_names),
 		cmocka_unit_test(what_is_blocked_has_no_place),
+		cmocka_unit_test(a_prefix_may_name_one_image),
 		cmocka_unit_test(the_old_form_still_counts),
 		cmocka_unit_test(mistakes_are_refused),
 	};
