@@ -38,8 +38,8 @@ static void build_done(struct build *build)
 	free(build->images);
 	build_globals_done(&build->globals);
 	platform_done(&build->platform);
+	free(build->platform_name);
 }
-CLEANUP_FOR_VALUE(struct build, build_done)
 
 /* ---- plan -----------------------------------------------------------------------------------------------------------
  */
@@ -160,63 +160,166 @@ static int open_directories(struct build *build, struct error **err)
 /* ---- stages ---------------------------------------------------------------------------------------------------------
  */
 
-static int run_stages(struct build *build, struct error **err)
+static int look_up_stages(struct build *build, struct error **err)
 {
 	const struct plan *plan = build->plan;
+	int rc = 0;
 
 	build->stages = mem_alloc(plan->stage_count * sizeof(*build->stages));
 	for (size_t i = 0; i < plan->stage_count; i++)
 		stage_run_init(&build->stages[i], plan, i);
-	for (size_t i = 0; i < plan->stage_count; i++) {
-		int rc = stage_run_look_up(build, &build->stages[i], err);
-		if (rc < 0)
-			return rc;
-	}
-	int rc = build_images_bring(build, err);
-	return rc < 0 || stage_run_is_done(&build->stages[plan->target]) ? rc : build_jobs_run(build, err);
+	for (size_t i = 0; rc >= 0 && i < plan->stage_count; i++)
+		rc = stage_run_look_up(build, &build->stages[i], err);
+	return rc;
+}
+
+bool builds_are_done(const struct builds *builds)
+{
+	for (size_t i = 0; i < builds->count; i++)
+		if (!stage_run_is_done(&builds->items[i].stages[builds->items[i].plan->target]))
+			return false;
+	return true;
 }
 
 /* ---- the flow -------------------------------------------------------------------------------------------------------
  */
 
-int build_run(struct workshop *w, const struct build_options *options, struct build_result *result, struct error **err)
+/* Everything that happens before something is made. */
+static int prepare(struct build *build, struct build_result *made, struct error **err)
 {
-	cleanup(build_done) struct build build = {.w = w,
-						  .options = options,
-						  .output = STDERR_FILENO,
-						  .epoch = options->source_date_epoch,
-						  .began_ms = clock_ms(),
-						  .remotes = {.w = w}};
-	cleanup(build_result_done) struct build_result made = {0};
+	const struct build_options *options = build->options;
 
+	build->began_ms = clock_ms();
+	int rc = make_plan(build, err);
+	if (rc >= 0)
+		rc = open_directories(build, err);
+	if (rc >= 0 && options->cache_from_count)
+		build->imports =
+			cache_imports_new(build->w, options->cache_from, options->cache_from_count, &options->registry);
+	if (rc >= 0)
+		rc = build_cache_mounts_take(build, &made->mounts, err);
+	if (rc >= 0)
+		rc = look_up_stages(build, err);
+	return rc < 0 ? rc : build_images_bring(build, err);
+}
+
+static int finish(struct build *build, struct build_result *made, struct error **err)
+{
+	const struct strlist *names = build->options->names;
+	int rc = build_image_write(build, &made->image, err);
+
+	if (rc < 0)
+		return rc;
+	build_result_gather(build, made);
+	for (size_t i = 0; names && i < names->count; i++)
+		build_say(build, "COMMIT %s", names->items[i]);
+	return 0;
+}
+
+int build_name_platform(const struct build *build, int rc, struct error **err)
+{
+	if (rc < 0 && build->platform_name)
+		error_prefix(err, "%s", build->platform_name);
+	return rc;
+}
+
+static int run_all(struct workshop *w, const struct builds *builds, struct build_result *made, struct error **err)
+{
 	/* Nothing that is made on the way may be swept before the image names it. */
 	cleanup_close int hold = store_hold(workshop_store(w), err);
 	if (hold < 0)
 		return hold;
 	/* The id map says which trees of layers are ours. */
 	int rc = workshop_idmap(w, /* map */ NULL, err);
-	if (rc >= 0)
-		rc = make_plan(&build, err);
-	if (rc >= 0)
-		rc = open_directories(&build, err);
-	if (rc >= 0 && options->cache_from_count)
-		build.imports =
-			cache_imports_new(w, options->cache_from, options->cache_from_count, &options->registry);
-	if (rc >= 0)
-		rc = build_cache_mounts_take(&build, &made.mounts, err);
-	if (rc >= 0)
-		rc = run_stages(&build, err);
-	if (rc < 0) {
-		result->status = build.status;
-		return rc;
+	for (size_t i = 0; rc >= 0 && i < builds->count; i++) {
+		rc = build_name_platform(&builds->items[i], prepare(&builds->items[i], &made[i], err), err);
+		/* What one has learned about the context's files the next need not read again. */
+		if (rc >= 0 && builds->count > 1)
+			build_directories_save(&builds->items[i]);
 	}
-	rc = build_image_write(&build, &made.image, err);
-	if (rc < 0)
-		return rc;
-	build_result_gather(&build, &made);
-	for (size_t i = 0; options->names && i < options->names->count; i++)
-		build_say(&build, "COMMIT %s", options->names->items[i]);
-	*result = made;
-	made = (struct build_result){0};
-	return 0;
+	if (rc >= 0 && !builds_are_done(builds))
+		rc = build_jobs_run(builds, err);
+	for (size_t i = 0; rc >= 0 && i < builds->count; i++)
+		rc = build_name_platform(&builds->items[i], finish(&builds->items[i], &made[i], err), err);
+	return rc;
+}
+
+/* What stands behind several builds: their own options, and what comes out. */
+struct build_group {
+	struct builds builds;
+	struct build_options *options;
+	struct build_result *made;
+};
+
+static void build_group_done(struct build_group *group)
+{
+	for (size_t i = 0; i < group->builds.count; i++) {
+		build_done(&group->builds.items[i]);
+		build_result_done(&group->made[i]);
+	}
+	free(group->builds.items);
+	free(group->options);
+	free(group->made);
+}
+CLEANUP_FOR_VALUE(struct build_group, build_group_done)
+
+static void add_build(struct workshop *w, const struct build_options *options, const struct platform *platform,
+		      const char *name, struct build_group *group)
+{
+	size_t i = group->builds.count++;
+
+	group->options[i] = *options;
+	group->options[i].platform = platform;
+	group->builds.items[i] = (struct build){.w = w,
+						.options = &group->options[i],
+						.platform_name = mem_strdup(name),
+						.output = STDERR_FILENO,
+						.epoch = options->source_date_epoch,
+						.remotes = {.w = w}};
+}
+
+static int run_group(struct workshop *w, struct build_group *group, struct build_result *results, struct error **err)
+{
+	int rc = run_all(w, &group->builds, group->made, err);
+
+	for (size_t i = 0; i < group->builds.count; i++) {
+		if (rc < 0) {
+			results[i].status = group->builds.items[i].status;
+		} else {
+			results[i] = group->made[i];
+			group->made[i] = (struct build_result){0};
+		}
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static void build_group_init(struct build_group *group, size_t count)
+{
+	*group = (struct build_group){
+		.builds = {.items = mem_alloc((count + 1) * sizeof(*group->builds.items))},
+		.options = mem_alloc((count + 1) * sizeof(*group->options)),
+		.made = mem_alloc((count + 1) * sizeof(*group->made)),
+	};
+}
+
+int build_run(struct workshop *w, const struct build_options *options, struct build_result *result, struct error **err)
+{
+	cleanup(build_group_done) struct build_group group = {0};
+
+	build_group_init(&group, 1);
+	add_build(w, options, options->platform, /* name */ NULL, &group);
+	return run_group(w, &group, result, err);
+}
+
+int build_run_platforms(struct workshop *w, const struct build_options *options, const struct platform *platforms,
+			size_t count, struct build_result *results, struct error **err)
+{
+	cleanup(build_group_done) struct build_group group = {0};
+
+	build_group_init(&group, count);
+	for (size_t i = 0; i < count; i++) {
+		cleanup_free char *name = platform_format(&platforms[i]);
+		add_build(w, options, &platforms[i], name, &group);
+	}
+	return run_group(w, &group, results, err);
 }

@@ -2,8 +2,8 @@
  * A Dockerfile becomes an image: tree to plan, plan to steps, steps to layers, each found in the cache or made.
  *
  * The plan holds only what the target needs. Stages that do not depend on each other run at the same time as child
- * processes; a step's cache key is made of what it reads (the state it starts from, the instruction after expansion,
- * the contents of its inputs), never of time, machine or secrets.
+ * processes, those of several platforms as well; a step's cache key is made of what it reads (the state it starts from,
+ * the instruction after expansion, the contents of its inputs), never of time, machine or secrets.
  */
 #ifndef COOPER_BUILDER_BUILD_H
 #define COOPER_BUILDER_BUILD_H
@@ -34,6 +34,7 @@ struct build_event {
 	size_t step, steps;   /* the same in the stage; FROM is step 1. Of BUILD_TRANSFER: bytes moved, of how many */
 	int64_t spent_ms;     /* of a step that has ended */
 	uint64_t size;	      /* of its layer's tar stream; 0 when it has none */
+	const char *platform; /* "linux/arm64", where several are built together; NULL */
 	/* The instruction as the file has it, perhaps several lines; of BUILD_SAYS a line; of BUILD_TRANSFER what is
 	 * done with which blob, "pull sha256:…". */
 	const char *text;
@@ -107,5 +108,9 @@ CLEANUP_FOR_VALUE(struct build_result, build_result_done)
 
 /* -ECANCELED with result->status set when a RUN failed; the error names the instruction with file, line and excerpt. */
 int build_run(struct workshop *w, const struct build_options *options, struct build_result *result, struct error **err);
+/* The same for several platforms together, instead of options->platform: results[i] is for platforms[i]. No image is
+ * made unless all of them can be; the error begins with the platform that failed, whose result has the status. */
+int build_run_platforms(struct workshop *w, const struct build_options *options, const struct platform *platforms,
+			size_t count, struct build_result *results, struct error **err);
 
 #endif

@@ -212,6 +212,7 @@ static void raise_changes(const struct build *build, const struct stage_run *run
 		.stages = build->plan->stage_count,
 		.step = (size_t)(step - run->plan->steps) + 2,
 		.steps = run->plan->step_count + 1,
+		.platform = build->platform_name,
 		.text = buf_str(&text),
 	};
 	build_raise(build, &event);

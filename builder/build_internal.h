@@ -75,6 +75,7 @@ struct build {
 	struct workshop *w;
 	const struct build_options *options;
 	struct platform platform;
+	char *platform_name; /* "linux/arm64", where several are built together; NULL */
 	struct build_globals globals;
 	struct plan *plan;
 	struct build_image **images;
@@ -89,6 +90,20 @@ struct build {
 	int output;			     /* where RUN writes to */
 	char mark[BUILD_MARK_SIZE];	     /* build_say.c; "" but in the process of a stage */
 };
+
+/* One for each platform. */
+struct builds {
+	struct build *items;
+	size_t count;
+};
+
+/* ---- build.c ------------------------------------------------------------------------------------------------------
+ */
+
+/* True when the target of each is. */
+bool builds_are_done(const struct builds *builds);
+/* Returns rc; of several platforms, the error says for which it failed. */
+int build_name_platform(const struct build *build, int rc, struct error **err);
 
 /* ---- build_say.c --------------------------------------------------------------------------------------------------
  */
@@ -199,7 +214,10 @@ void build_explain_end(const struct stage_run *run);
 /* Containers of stages have such names (and CONTAINER_STAGE_MARK). */
 #define BUILD_CONTAINER_PREFIX "build-"
 
-/* Removes containers of stages whose process is gone. */
+/* Who makes a step has this lock, by the step's key. */
+#define BUILD_STEP_LOCK "step"
+
+/* Removes containers of stages, and locks of steps, whose process is gone. */
 int build_layer_sweep(struct workshop *w, struct error **err);
 /* Makes the stage's container on disk when it has none, and takes its lock. */
 int build_layer_begin(struct build *build, struct stage_run *run, struct error **err);
@@ -234,7 +252,7 @@ void build_add_records_of_image(const struct build *build, struct cache_records 
 /* ---- build_jobs.c -------------------------------------------------------------------------------------------------
  */
 
-/* Does what was not in the cache, in a worker. */
-int build_jobs_run(struct build *build, struct error **err);
+/* Does what was not in the cache, in a worker: of all builds together. */
+int build_jobs_run(const struct builds *builds, struct error **err);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * What was not in the cache, in a worker in the user namespace. Stages that do not wait for each other are processes of
- * their own; when one fails the others are ended. What a stage has made comes back as its records through a pipe.
+ * their own, those of all platforms under one limit; when one fails the others are ended. What a stage has made comes
+ * back as its records through a pipe.
  */
 #include "builder/build_internal.h"
 
@@ -31,7 +32,7 @@
 /* What a stage says in the end; its records, marks and message follow. Both ends are this program. */
 struct report {
 	int code, error_code, status;
-	size_t done;
+	size_t build; /* of several, which failed */
 	size_t message_size;
 };
 
@@ -77,6 +78,7 @@ static size_t take_stage(struct build *build, struct stage_run *run, const char 
  */
 
 struct job {
+	struct build *build;
 	struct stage_run *run;
 	pid_t pid;
 	int result; /* what it says in the end */
@@ -100,7 +102,7 @@ __attribute__((noreturn)) static void child(struct build *build, struct stage_ru
 	struct report report = {0};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	report.code = stage_run_finish(build, run, &error);
+	report.code = build_name_platform(build, stage_run_finish(build, run, &error), &error);
 	const char *message = error ? error_message(error) : "";
 	report.error_code = error_code(error);
 	report.status = build->status;
@@ -140,7 +142,8 @@ static int start_job(struct build *build, struct stage_run *run, const char *mar
 	}
 	fd_close(result[1]);
 	fd_close(output[1]);
-	*job = (struct job){.run = run,
+	*job = (struct job){.build = build,
+			    .run = run,
 			    .pid = pid,
 			    .result = result[0],
 			    .output = output[0],
@@ -157,12 +160,14 @@ static int start_job(struct build *build, struct stage_run *run, const char *mar
 /* ---- what it says ---------------------------------------------------------------------------------------------------
  */
 
-/* Of a step: with the stage's name before it, where there are several. */
+/* Of a step: with the platform and the stage's name before it, where there are several. */
 static void print_line(struct job *job, const char *text, size_t size)
 {
+	const char *platform = job->build->platform_name ? job->build->platform_name : "";
 	const char *name = job->run->plan->name;
 
-	fprintf(stderr, "%s%s%s%.*s\n", *name ? "[" : "", name, *name ? "] " : "", (int)size, text);
+	fprintf(stderr, "%s%s%s%s%s%s%.*s\n", *platform ? "[" : "", platform, *platform ? "] " : "", *name ? "[" : "",
+		name, *name ? "] " : "", (int)size, text);
 }
 
 /* Our own words begin behind the mark, also where a step has left its last line open. */
@@ -218,8 +223,9 @@ static void take_result(struct job *job)
 }
 
 /* Its process has ended: what has become of the stage. */
-static int end_job(struct build *build, struct job *job, struct error **err)
+static int end_job(struct job *job, struct error **err)
 {
+	struct build *build = job->build;
 	struct report report;
 	const char *bytes = buf_str(&job->said);
 	size_t size = job->said.len;
@@ -248,7 +254,7 @@ static int end_job(struct build *build, struct job *job, struct error **err)
  */
 
 struct jobs {
-	struct build *build;
+	const struct builds *builds;
 	struct job *items;
 	size_t count, limit;
 	char mark[BUILD_MARK_SIZE];
@@ -277,9 +283,9 @@ static bool is_running(const struct jobs *jobs, const struct stage_run *run)
 	return false;
 }
 
-static int start_ready(struct jobs *jobs, struct error **err)
+/* Of one build. */
+static int start_stages(struct jobs *jobs, struct build *build, struct error **err)
 {
-	struct build *build = jobs->build;
 	cleanup_free bool *needed = mem_alloc(build->plan->stage_count * sizeof(*needed));
 
 	build_stages_needed(build, needed);
@@ -294,6 +300,15 @@ static int start_ready(struct jobs *jobs, struct error **err)
 		jobs->count++;
 	}
 	return 0;
+}
+
+static int start_ready(struct jobs *jobs, struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc >= 0 && i < jobs->builds->count; i++)
+		rc = start_stages(jobs, &jobs->builds->items[i], err);
+	return rc;
 }
 
 static int wait_for_some(struct jobs *jobs, struct error **err)
@@ -316,7 +331,7 @@ static int wait_for_some(struct jobs *jobs, struct error **err)
 		struct job *job = &jobs->items[i];
 		if (job->result >= 0 || job->output >= 0)
 			continue;
-		int rc = end_job(jobs->build, job, err);
+		int rc = end_job(job, err);
 		if (rc < 0)
 			return rc;
 		job_close(job);
@@ -325,15 +340,15 @@ static int wait_for_some(struct jobs *jobs, struct error **err)
 	return 0;
 }
 
-static int run_at_once(struct build *build, size_t limit, struct error **err)
+static int run_at_once(const struct builds *builds, size_t limit, struct error **err)
 {
-	cleanup(end_all) struct jobs jobs = {.build = build, .limit = limit};
+	cleanup(end_all) struct jobs jobs = {.builds = builds, .limit = limit};
 	unsigned char random[(sizeof(jobs.mark) - 1) / 2];
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return error_set_errno(err, "find a random number");
 	format_hex(random, sizeof(random), jobs.mark);
-	while (!stage_run_is_done(&build->stages[build->plan->target])) {
+	while (!builds_are_done(builds)) {
 		int rc = start_ready(&jobs, err);
 		if (rc >= 0 && jobs.count == 0)
 			rc = error_set(err, EDEADLK, "stages wait for each other");
@@ -346,111 +361,142 @@ static int run_at_once(struct build *build, size_t limit, struct error **err)
 }
 
 /* In the order of the plan each stage stands behind what it needs. */
-static int run_in_order(struct build *build, struct error **err)
+static int finish_stages(struct build *build, struct error **err)
 {
 	cleanup_free bool *needed = mem_alloc(build->plan->stage_count * sizeof(*needed));
+	int rc = 0;
 
 	build_stages_needed(build, needed);
-	for (size_t i = 0; i < build->plan->stage_count; i++) {
-		int rc = needed[i] ? stage_run_finish(build, &build->stages[i], err) : 0;
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	for (size_t i = 0; rc >= 0 && i < build->plan->stage_count; i++)
+		rc = needed[i] ? stage_run_finish(build, &build->stages[i], err) : 0;
+	return build_name_platform(build, rc, err);
 }
 
-static size_t job_limit(const struct build *build)
+static int run_in_order(const struct builds *builds, struct error **err)
 {
+	int rc = 0;
+
+	for (size_t i = 0; rc >= 0 && i < builds->count; i++)
+		rc = finish_stages(&builds->items[i], err);
+	return rc;
+}
+
+static size_t job_limit(const struct builds *builds)
+{
+	int jobs = builds->items[0].options->jobs;
 	size_t open = 0;
 
-	for (size_t i = 0; i < build->plan->stage_count; i++)
-		open += !stage_run_is_done(&build->stages[i]);
+	for (size_t i = 0; i < builds->count; i++)
+		for (size_t k = 0; k < builds->items[i].plan->stage_count; k++)
+			open += !stage_run_is_done(&builds->items[i].stages[k]);
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t limit = build->options->jobs > 0		  ? (size_t)build->options->jobs
-		       : processors > (long)JOBS_AT_LEAST ? (size_t)processors
-							  : JOBS_AT_LEAST;
+	size_t limit = jobs > 0 ? (size_t)jobs : processors > (long)JOBS_AT_LEAST ? (size_t)processors : JOBS_AT_LEAST;
 	return limit < open ? limit : open;
 }
 
-/* Lines of text: what a step prints goes through us, or its last line, which may have no end, would run into ours. */
-static bool wants_lines(const struct build *build)
+static bool has_run_ahead(const struct build *build)
 {
-	const struct build_options *options = build->options;
+	for (size_t i = 0; i < build->plan->stage_count; i++)
+		for (size_t k = build->stages[i].done; k < build->plan->stages[i]->step_count; k++)
+			if (build->plan->stages[i]->steps[k].kind == INSTRUCTION_RUN)
+				return true;
+	return false;
+}
+
+/* Lines of text: what a step prints goes through us, or its last line, which may have no end, would run into ours. */
+static bool wants_lines(const struct builds *builds)
+{
+	const struct build_options *options = builds->items[0].options;
 	bool runs = false;
 
-	for (size_t i = 0; !runs && i < build->plan->stage_count; i++)
-		for (size_t k = build->stages[i].done; k < build->plan->stages[i]->step_count; k++)
-			runs |= build->plan->stages[i]->steps[k].kind == INSTRUCTION_RUN;
+	for (size_t i = 0; !runs && i < builds->count; i++)
+		runs = has_run_ahead(&builds->items[i]);
 	return runs && options->progress && !options->quiet && !options->debug;
+}
+
+/* How it went. Of what failed at the same time the first is told. */
+static struct report report_of(const struct builds *builds, int code, const struct error *error)
+{
+	struct report report = {.code = code, .error_code = error_code(error)};
+
+	if (error)
+		report.message_size = strnlen(error_message(error), MESSAGE_MAX);
+	for (size_t i = builds->count; i-- > 0;) {
+		if (builds->items[i].status) {
+			report.build = i;
+			report.status = builds->items[i].status;
+		}
+	}
+	return report;
 }
 
 /* Inside. Also when it fails the status comes back: the result travels with the code 0, and says how it went. */
 static int work(struct workshop *w, void *context, struct buf *result, struct error **err)
 {
-	struct build *build = context;
-	size_t limit = job_limit(build);
+	const struct builds *builds = context;
+	size_t limit = job_limit(builds);
 	cleanup_error struct error *error = NULL;
 
-	build_cache_mounts_forget(build);
-	int rc = limit > 1 || wants_lines(build) ? run_at_once(build, limit, &error) : run_in_order(build, &error);
+	for (size_t i = 0; i < builds->count; i++)
+		build_cache_mounts_forget(&builds->items[i]);
+	int rc = limit > 1 || wants_lines(builds) ? run_at_once(builds, limit, &error) : run_in_order(builds, &error);
 	if (rc < 0)
 		build_layer_sweep(w, NULL); /* those of processes that were ended */
-	const char *message = error ? error_message(error) : "";
-	struct report report = {.code = rc,
-				.error_code = error_code(error),
-				.status = build->status,
-				.message_size = strnlen(message, MESSAGE_MAX)};
+	const struct report report = report_of(builds, rc, error);
 	buf_append(result, &report, sizeof(report));
-	buf_append(result, message, report.message_size);
-	for (size_t i = 0; i < build->plan->stage_count; i++)
-		append_stage(result, &build->stages[i]);
+	buf_append(result, error_message(error), report.message_size);
+	for (size_t i = 0; i < builds->count; i++)
+		for (size_t k = 0; k < builds->items[i].plan->stage_count; k++)
+			append_stage(result, &builds->items[i].stages[k]);
 	return 0;
 }
 
-static int read_result(struct build *build, const struct buf *result, struct error **err)
+/* The worker's own words about how it failed. */
+static int take_error(const struct report *report, const char *message, struct error **err)
 {
-	struct report report;
+	cleanup_free char *text = mem_strndup(message, report->message_size);
 
-	if (result->len < sizeof(report))
-		return error_set(err, EIO, "the build's worker said nothing");
-	memcpy(&report, result->data, sizeof(report));
-	const char *bytes = result->data + sizeof(report);
-	size_t size = result->len - sizeof(report);
-	if (report.code < 0) {
-		cleanup_free char *message = mem_strndup(bytes, report.message_size);
-		build->status = report.status;
-		error_set(err, report.error_code ? report.error_code : -report.code, "%s", message);
-		return report.code;
-	}
-	bytes += report.message_size;
-	size -= report.message_size;
-	for (size_t i = 0; i < build->plan->stage_count; i++) {
-		size_t taken = take_stage(build, &build->stages[i], bytes, size);
-		if (taken == 0)
-			return error_set(err, EIO, "the build's worker was not understood");
-		bytes += taken;
-		size -= taken;
+	error_set(err, report->error_code ? report->error_code : -report->code, "%s", text);
+	return report->code;
+}
+
+static int take_stages(const struct builds *builds, const char *bytes, size_t size, struct error **err)
+{
+	for (size_t i = 0; i < builds->count; i++) {
+		struct build *build = &builds->items[i];
+		for (size_t k = 0; k < build->plan->stage_count; k++) {
+			size_t taken = take_stage(build, &build->stages[k], bytes, size);
+			if (taken == 0)
+				return error_set(err, EIO, "the build's worker was not understood");
+			bytes += taken;
+			size -= taken;
+		}
 	}
 	return 0;
 }
 
-int build_jobs_run(struct build *build, struct error **err)
+int build_jobs_run(const struct builds *builds, struct error **err)
 {
 	cleanup(buf_done) struct buf result = BUF_INIT(BUF_MAX_DEFAULT);
+	struct workshop *w = builds->items[0].w;
+	struct report report;
 	/* Who is inside already works on the same memory and has nothing to be told but how it went. */
-	int rc = workshop_idmap(build->w, /* map */ NULL, err);
+	int rc = workshop_idmap(w, /* map */ NULL, err);
 	if (rc < 0)
 		return rc;
-	bool is_own = !workshop_is_inside(build->w);
-	rc = workshop_call(build->w, work, build, &result, err);
+	bool is_own = !workshop_is_inside(w);
+	rc = workshop_call(w, work, (void *)builds, &result, err);
 
-	if (rc < 0 || is_own)
-		return rc < 0 ? rc : read_result(build, &result, err);
-	struct report report;
+	if (rc < 0)
+		return rc;
+	if (result.len < sizeof(report))
+		return error_set(err, EIO, "the build's worker said nothing");
 	memcpy(&report, result.data, sizeof(report));
+	const char *message = result.data + sizeof(report);
 	if (report.code < 0) {
-		cleanup_free char *message = mem_strndup(result.data + sizeof(report), report.message_size);
-		error_set(err, report.error_code ? report.error_code : -report.code, "%s", message);
+		builds->items[report.build].status = report.status;
+		return take_error(&report, message, err);
 	}
-	return report.code;
+	const char *stages = message + report.message_size;
+	return is_own ? take_stages(builds, stages, result.len - (size_t)(stages - result.data), err) : 0;
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/parse.h"
 #include "base/tree.h"
 #include "builder/container_internal.h"
 #include "builder/records.h"
@@ -97,12 +98,27 @@ static int sweep_one(struct workshop *w, const char *id, struct error **err)
 	return rc < 0 ? 0 : container_remove(w, &c, err);
 }
 
+/* Of those whose makers have died. */
+static void forget_step_locks(struct store *store)
+{
+	static const char prefix[] = BUILD_STEP_LOCK "-";
+	cleanup_free char *path = store_path(store, STORE_LOCKS, ".");
+	DIR *dir = opendir(path);
+
+	for (const struct dirent *entry; dir && (entry = readdir(dir));)
+		if (text_has_prefix(entry->d_name, prefix))
+			store_forget_lock(store, BUILD_STEP_LOCK, entry->d_name + strlen(prefix));
+	if (dir)
+		closedir(dir);
+}
+
 int build_layer_sweep(struct workshop *w, struct error **err)
 {
 	cleanup_free char *path = store_path(workshop_store(w), STORE_CONTAINERS, ".");
 	DIR *dir = opendir(path);
 	int rc = 0;
 
+	forget_step_locks(workshop_store(w));
 	if (!dir)
 		return errno == ENOENT ? 0 : error_set_errno(err, "read the containers");
 	for (const struct dirent *entry; rc >= 0 && (entry = readdir(dir));) {

@@ -25,14 +25,16 @@ void build_raise(const struct build *build, const struct build_event *event)
 
 static void tell(const struct build *build, const char *line)
 {
-	const struct build_event event = {.kind = BUILD_SAYS, .text = line};
+	const char *platform = build->platform_name;
+	const struct build_event event = {.kind = BUILD_SAYS, .platform = platform, .text = line};
 
 	if (build->options->event) {
 		build_raise(build, &event);
 		return;
 	}
+	cleanup_free char *whole = platform ? mem_printf("[%s] %s", platform, line) : mem_strdup(line);
 	begin(build);
-	build->options->progress(line, build->options->progress_context);
+	build->options->progress(whole, build->options->progress_context);
 }
 
 void build_say(const struct build *build, const char *fmt, ...)
@@ -75,6 +77,7 @@ static bool raise_event(const struct build *build, const struct stage_run *run, 
 		.stages = build->plan->stage_count,
 		.step = number,
 		.steps = run->plan->step_count + 1,
+		.platform = build->platform_name,
 		.text = text,
 	};
 

@@ -411,6 +411,32 @@ static int make_step(struct build *build, struct stage_run *run, const struct pl
 	return 0;
 }
 
+/* A step that several come to at once, stages of one build for several platforms or builds beside each other, is made
+ * by one of them; the others wait for it and find it in the cache. Who waits here holds nothing that others wait for.
+ */
+static int make_step_once(struct build *build, struct stage_run *run, const struct plan_step *step,
+			  const struct digest *key, struct error **err)
+{
+	struct store *store = workshop_store(build->w);
+	char hex[DIGEST_HEX_SIZE];
+	struct build_record record;
+	int rc = 0;
+
+	digest_hex(key, hex);
+	cleanup_close int turn = store_lock(store, BUILD_STEP_LOCK, hex, LOCK_EXCLUSIVE, LOCK_WAIT,
+					    "a step that this build has in common with another stage or build", err);
+	if (turn < 0)
+		return turn;
+	if (is_known(build, run, key, &record)) {
+		record.key = *key;
+		use_cached(build, run, &record);
+	} else {
+		rc = make_step(build, run, step, key, err);
+	}
+	store_drop_lock(store, BUILD_STEP_LOCK, hex);
+	return rc;
+}
+
 /* --layers=false: all changes stay together until the stage ends. */
 static int make_change(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
 {
@@ -444,9 +470,16 @@ static int next_step(struct build *build, struct stage_run *run, struct error **
 	/* Read again: since it was looked up the steps before it may have taken an hour. */
 	run->inputs[run->done] = (struct digest){0};
 	int found = find_cached(build, run, step, &key, &has_key, &record, err);
-	if (found == 1)
+	if (found < 0)
+		return found;
+	if (found) {
 		use_cached(build, run, &record);
-	return found ? (found < 0 ? found : 0) : make_step(build, run, step, has_key ? &key : NULL, err);
+		return 0;
+	}
+	/* Whose shell may stay open is waited for by nobody. */
+	bool is_shared = has_key && may_look_up(build, run) && !build->options->debug;
+	return is_shared ? make_step_once(build, run, step, &key, err)
+			 : make_step(build, run, step, has_key ? &key : NULL, err);
 }
 
 /* --layers=false: the one layer, of the last step that could have had one. */

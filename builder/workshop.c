@@ -24,7 +24,7 @@
 #include "run/translate.h"
 #include "run/userns.h"
 
-#define RESULT_MAX ((size_t)1 << 20)
+#define RESULT_MAX ((size_t)16 << 20)
 #define MESSAGE_MAX ((size_t)64 << 10)
 #define USERNS_VARIABLE "_COOPER_USERNS" /* run/userns.h sets it in the first worker */
 

@@ -42,8 +42,8 @@ int workshop_enter(struct workshop *workshop, struct error **err);
 bool workshop_is_inside(const struct workshop *workshop);
 
 typedef int workshop_task(struct workshop *workshop, void *context, struct buf *result, struct error **err);
-/* Runs task in a worker and brings back its return value, its error, and up to 1 MiB of result bytes (NULL: none). What
- * the task changes in memory is lost. */
+/* Runs task in a worker and brings back its return value, its error, and up to 16 MiB of result bytes (NULL: none).
+ * What the task changes in memory is lost. */
 int workshop_call(struct workshop *workshop, workshop_task *task, void *context, struct buf *result,
 		  struct error **err);
 

@@ -31,15 +31,17 @@ static void print_line(const char *line, void *context)
 /* ---- events on their way ------------------------------------------------------------------------------------------
  */
 
-/* "<mark>kind stage stages step steps ms size text": one write, so that nothing comes in between (pipe(7), PIPE_BUF).
+/* "<mark>kind stage stages step steps ms size platform text": one write, so that nothing comes in between (pipe(7),
+ * PIPE_BUF).
  */
 static void send_event(const struct build_event *event, void *context)
 {
 	const struct build_progress_state *state = context;
 	cleanup(buf_done) struct buf line = BUF_INIT(LINE_MAX_BYTES);
 
-	buf_printf(&line, "%s%d %zu %zu %zu %zu %lld %llu ", state->mark, (int)event->kind, event->stage, event->stages,
-		   event->step, event->steps, (long long)event->spent_ms, (unsigned long long)event->size);
+	buf_printf(&line, "%s%d %zu %zu %zu %zu %lld %llu %s ", state->mark, (int)event->kind, event->stage,
+		   event->stages, event->step, event->steps, (long long)event->spent_ms,
+		   (unsigned long long)event->size, event->platform ? event->platform : "-");
 	for (const char *c = event->text; *c; c++)
 		buf_append_char(&line, *c == '\n' ? NEWLINE : *c);
 	buf_append_char(&line, '\n');
@@ -57,18 +59,23 @@ static void send_transfer(const struct registry_transfer *transfer, void *contex
 	send_event(&event, context);
 }
 
-/* Takes a number and the blank behind it. */
-static size_t take_number(char **text)
+/* Takes a word and the blank behind it. */
+static const char *take_word(char **text)
 {
-	uint64_t value = 0;
+	const char *word = *text;
 	char *end = *text + strcspn(*text, " ");
 
 	if (*end)
 		*end++ = '\0';
-	if (parse_u64(*text, SIZE_MAX, "event", &value, NULL) < 0)
-		value = 0;
 	*text = end;
-	return value;
+	return word;
+}
+
+static size_t take_number(char **text)
+{
+	uint64_t value = 0;
+
+	return parse_u64(take_word(text), SIZE_MAX, "event", &value, NULL) < 0 ? 0 : value;
 }
 
 static void receive_event(struct build_view *view, char *text)
@@ -81,6 +88,8 @@ static void receive_event(struct build_view *view, char *text)
 	event.steps = take_number(&text);
 	event.spent_ms = (int64_t)take_number(&text);
 	event.size = take_number(&text);
+	const char *platform = take_word(&text);
+	event.platform = strcmp(platform, "-") == 0 ? NULL : platform;
 	event.text = text;
 	for (char *c = text; *c; c++)
 		if (*c == NEWLINE)

@@ -50,9 +50,9 @@ json_t *build_report_json(const struct build_result *result)
 /* ---- lines --------------------------------------------------------------------------------------------------------
  */
 
-static void say(const struct build_options *options, enum build_event_kind kind, const char *text)
+static void say(const struct build_options *options, enum build_event_kind kind, const char *platform, const char *text)
 {
-	const struct build_event event = {.kind = kind, .text = text};
+	const struct build_event event = {.kind = kind, .platform = platform, .text = text};
 
 	if (options->event)
 		options->event(&event, options->progress_context);
@@ -69,7 +69,7 @@ static void say_row(const struct build_options *options, const char *time, const
 {
 	cleanup_free char *line = mem_printf("%8s %10s  %s", time, size, text);
 
-	say(options, BUILD_SAYS, line);
+	say(options, BUILD_SAYS, /* platform */ NULL, line);
 }
 
 /* The first line of the instruction, on one line of a terminal or a log: the whole stands above. */
@@ -112,10 +112,11 @@ static void say_table(const struct build_options *options, const struct build_re
 	}
 	for (size_t i = 0; i < result->report_count; i++)
 		say_step(options, &result->reports[i]);
-	say(options, BUILD_SAYS, last);
+	say(options, BUILD_SAYS, /* platform */ NULL, last);
 }
 
-void build_report_say(const struct build_options *options, const struct build_result *result, bool as_event)
+void build_report_say(const struct build_options *options, const char *platform, const struct build_result *result,
+		      bool as_event)
 {
 	if (options->quiet)
 		return;
@@ -127,5 +128,5 @@ void build_report_say(const struct build_options *options, const struct build_re
 	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
 	json_format(root, &text);
 	if (!text.overflow)
-		say(options, BUILD_SUMMARY, buf_str(&text));
+		say(options, BUILD_SUMMARY, platform, buf_str(&text));
 }

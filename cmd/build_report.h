@@ -13,8 +13,10 @@
 #include "base/json.h"
 #include "builder/build.h"
 
-/* Says it the way the options have: as lines, or as one event. Nothing with options->quiet. */
-void build_report_say(const struct build_options *options, const struct build_result *result, bool as_event);
+/* Says it the way the options have: as lines, or as one event. Nothing with options->quiet. `platform`:
+ * which of several the event is about, or NULL. */
+void build_report_say(const struct build_options *options, const char *platform, const struct build_result *result,
+		      bool as_event);
 /* {"elapsed_ms":3400,"images_ms":100,"steps":5,"cached":1,"report":[{"stage":…,"step":2,"steps":4,"text":…,
  *  "cached":false,"elapsed_ms":3100,"layer":"sha256:…","size":12345}]}. */
 MUST_CHECK json_t *build_report_json(const struct build_result *result);

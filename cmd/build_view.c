@@ -22,6 +22,7 @@
 
 struct view_step {
 	size_t stage, step;
+	char *platform; /* NULL */
 	char *label;
 	int64_t started_ms;
 	bool is_announced; /* its line was printed, because it said something */
@@ -54,12 +55,18 @@ struct build_view *build_view_new(enum build_view_kind kind, int to)
 	return view;
 }
 
+static void view_step_done(struct view_step *step)
+{
+	free(step->label);
+	free(step->platform);
+}
+
 void build_view_free(struct build_view *view)
 {
 	if (!view)
 		return;
 	for (size_t i = 0; i < view->running_count; i++)
-		free(view->running[i].label);
+		view_step_done(&view->running[i]);
 	free(view->running);
 	for (size_t i = 0; i < view->transfer_count; i++)
 		free(view->transfers[i].text);
@@ -109,6 +116,7 @@ static void add_event_object(struct build_view *view, const struct build_event *
 					    [BUILD_TRANSFER] = "transfer"};
 	json_t *object = json_object();
 
+	json_set_string_opt(object, "platform", event->platform);
 	if (event->kind == BUILD_STEP_DONE || event->kind == BUILD_STEP_CACHED) {
 		json_set_i64(object, "elapsed_ms", event->spent_ms);
 		if (event->size)
@@ -131,16 +139,19 @@ static void add_why(struct build_view *view, const struct build_event *event)
 	if (json_parse(event->text, strlen(event->text), "changes", &object, NULL) < 0)
 		return;
 	add_place(object, event);
+	json_set_string_opt(object, "platform", event->platform);
 	add_object(view, "why", "", object);
 }
 
 /* Of ours; what cannot be read is left out. */
-static void add_summary(struct build_view *view, const char *text)
+static void add_summary(struct build_view *view, const struct build_event *event)
 {
 	json_t *object = NULL;
 
-	if (json_parse(text, strlen(text), "summary", &object, NULL) == 0)
-		add_object(view, "summary", "", object);
+	if (json_parse(event->text, strlen(event->text), "summary", &object, NULL) < 0)
+		return;
+	json_set_string_opt(object, "platform", event->platform);
+	add_object(view, "summary", "", object);
 }
 
 /* ---- terminal -----------------------------------------------------------------------------------------------------
@@ -153,32 +164,49 @@ static size_t width_of(const struct build_view *view)
 	return ioctl(view->to, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : WIDTH_DEFAULT;
 }
 
+/* "[linux/arm64] ", or nothing. */
+static char *platform_label(const struct build_event *event)
+{
+	return event->platform ? mem_printf("[%s] ", event->platform) : mem_strdup("");
+}
+
 /* "[1/2] STEP 2/3: RUN make", the first line of the instruction. */
 static char *make_label(const struct build_event *event)
 {
 	size_t length = strcspn(event->text, "\n");
+	cleanup_free char *platform = platform_label(event);
 	cleanup_free char *stage =
 		event->stages > 1 ? mem_printf("[%zu/%zu] ", event->stage, event->stages) : mem_strdup("");
-	char *label = mem_printf("%sSTEP %zu/%zu: %.*s%s", stage, event->step, event->steps, (int)length, event->text,
-				 event->text[length] ? "…" : "");
+	char *label = mem_printf("%s%sSTEP %zu/%zu: %.*s%s", platform, stage, event->step, event->steps, (int)length,
+				 event->text, event->text[length] ? "…" : "");
 
 	terminal_disarm(label, strlen(label));
 	return label;
 }
 
+static bool is_for(const struct view_step *step, const char *platform)
+{
+	return step->platform && platform ? strcmp(step->platform, platform) == 0 : step->platform == platform;
+}
+
 static struct view_step *find_running(struct build_view *view, const struct build_event *event)
 {
-	for (size_t i = 0; i < view->running_count; i++)
-		if (view->running[i].stage == event->stage && view->running[i].step == event->step)
-			return &view->running[i];
+	for (size_t i = 0; i < view->running_count; i++) {
+		struct view_step *step = &view->running[i];
+		if (step->stage == event->stage && step->step == event->step && is_for(step, event->platform))
+			return step;
+	}
 	return NULL;
 }
 
 static void add_running(struct build_view *view, const struct build_event *event)
 {
 	view->running = mem_grow(view->running, view->running_count + 1, sizeof(*view->running));
-	view->running[view->running_count++] = (struct view_step){
-		.stage = event->stage, .step = event->step, .label = make_label(event), .started_ms = clock_ms()};
+	view->running[view->running_count++] = (struct view_step){.stage = event->stage,
+								  .step = event->step,
+								  .platform = mem_strdup(event->platform),
+								  .label = make_label(event),
+								  .started_ms = clock_ms()};
 }
 
 static void append_seconds(struct buf *into, int64_t ms)
@@ -199,7 +227,7 @@ static void end_step(struct build_view *view, const struct build_event *event)
 	else
 		append_seconds(&view->frame, clock_ms() - step->started_ms);
 	buf_append_char(&view->frame, '\n');
-	free(step->label);
+	view_step_done(step);
 	*step = view->running[--view->running_count];
 }
 
@@ -213,11 +241,12 @@ static void announce_speaker(struct build_view *view)
 }
 
 /* Below the step's line, a line for each reason. */
-static void draw_why(struct build_view *view, const char *text)
+static void draw_why(struct build_view *view, const struct build_event *event)
 {
 	cleanup_json json_t *object = NULL;
+	cleanup_free char *platform = platform_label(event);
 
-	if (json_parse(text, strlen(text), "changes", &object, NULL) < 0)
+	if (json_parse(event->text, strlen(event->text), "changes", &object, NULL) < 0)
 		return;
 	struct json_place at = json_root("changes", object);
 	struct json_place changes = json_field(&at, "changes");
@@ -230,8 +259,16 @@ static void draw_why(struct build_view *view, const char *text)
 		if (json_get_string(json_field(&change, "text"), &words, NULL) < 0 || !words)
 			continue;
 		terminal_disarm(words, strlen(words));
-		buf_printf(&view->frame, "    %s: %s\n", cached ? "cached" : "not cached", words);
+		buf_printf(&view->frame, "%s    %s: %s\n", platform, cached ? "cached" : "not cached", words);
 	}
+}
+
+/* What the builder says. */
+static void draw_words(struct build_view *view, const struct build_event *event)
+{
+	cleanup_free char *platform = platform_label(event);
+
+	buf_printf(&view->frame, "%s%s\n", platform, event->text);
 }
 
 /* As many whole characters as fit; counted as if each took one column. */
@@ -358,11 +395,11 @@ void build_view_output(struct build_view *view, const char *line)
 void build_view_event(struct build_view *view, const struct build_event *event)
 {
 	if (event->kind == BUILD_SUMMARY)
-		add_summary(view, event->text);
+		add_summary(view, event);
 	else if (event->kind == BUILD_STEP_WHY && view->kind == BUILD_VIEW_JSON)
 		add_why(view, event);
 	else if (event->kind == BUILD_STEP_WHY)
-		draw_why(view, event->text);
+		draw_why(view, event);
 	else if (view->kind == BUILD_VIEW_JSON)
 		add_event_object(view, event);
 	else if (event->kind == BUILD_TRANSFER)
@@ -370,7 +407,7 @@ void build_view_event(struct build_view *view, const struct build_event *event)
 	else if (event->kind == BUILD_STEP_STARTED)
 		add_running(view, event);
 	else if (event->kind == BUILD_SAYS)
-		buf_printf(&view->frame, "%s\n", event->text);
+		draw_words(view, event);
 	else
 		end_step(view, event);
 }

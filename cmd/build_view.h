@@ -14,6 +14,8 @@
  * "started" and then "done" or "cached" come for every step (FROM is step 1 of its stage); "says" is a line of the
  * builder's; "output" a line of what steps print, and of warnings, whole, whatever its length. Lines of stages that are
  * built at the same time begin with the stage's name in brackets. A step that is started and never done has failed.
+ * Where several platforms are built together, events have "platform" ("linux/arm64"), stages are counted for each of
+ * them, and lines of output begin with it in brackets.
  * With --explain "why" says before a step is made or taken what has changed since the stage was built last: "what" is
  * file, variable (name only), value (of the instruction or an option), files (those past the limit of the record) or
  * note (words alone).

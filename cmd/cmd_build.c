@@ -108,27 +108,25 @@ static int read_dockerfile(const struct build_flags *flags, enum build_call call
 /* ---- building -----------------------------------------------------------------------------------------------------
  */
 
-static int build_one(struct command_context *context, struct build_request *request, const struct strlist *names,
-		     struct build_result *result, struct error **err)
+/* Of the request, or NULL for this machine's. */
+static const struct platform *platform_at(const struct build_request *request, size_t number)
 {
-	static const struct strlist none = {0};
-	struct build_options *options = &request->options;
-	bool amends = !image_changes_are_none(&request->changes);
+	return request->platform_count ? &request->platforms[number] : NULL;
+}
 
-	/* Names are written last: here, when something is still to be changed. */
-	options->names = amends ? &none : names;
-	int rc = build_run(context->workshop, options, result, err);
-	if (rc == 0 && amends)
-		rc = image_amend(context->workshop, &request->changes, names, &result->image, err);
-	if (rc == 0)
-		build_report_say(options, result, request->progress == BUILD_PROGRESS_JSON);
+/* Returns rc; of several platforms, the error says which is meant. */
+static int name_platform(const struct build_request *request, size_t number, int rc, struct error **err)
+{
+	if (rc < 0 && request->platform_count > 1) {
+		cleanup_free char *platform = platform_format(platform_at(request, number));
+		error_prefix(err, "%s", platform);
+	}
 	return rc;
 }
 
-static void say_platform(const struct build_request *request, size_t number)
+static void say_platform(const struct build_request *request, size_t number, const char *platform)
 {
 	const struct build_options *options = &request->options;
-	cleanup_free char *platform = platform_format(&request->platforms[number]);
 	cleanup_free char *line = mem_printf("PLATFORM %zu/%zu: %s", number + 1, request->platform_count, platform);
 	const struct build_event event = {.kind = BUILD_SAYS, .text = line};
 
@@ -136,6 +134,36 @@ static void say_platform(const struct build_request *request, size_t number)
 		options->event(&event, options->progress_context);
 	else if (options->progress)
 		options->progress(line, options->progress_context);
+}
+
+/* What is left to do for one platform when it is built: names come last, when something was still to be changed. */
+static int end_one(struct command_context *context, struct build_request *request, size_t number,
+		   const struct strlist *names, struct build_result *result, struct error **err)
+{
+	bool several = request->platform_count > 1;
+	cleanup_free char *platform = several ? platform_format(platform_at(request, number)) : NULL;
+	int rc = 0;
+
+	if (!image_changes_are_none(&request->changes))
+		rc = image_amend(context->workshop, &request->changes, names, &result->image, err);
+	if (rc < 0)
+		return rc;
+	if (several)
+		say_platform(request, number, platform);
+	build_report_say(&request->options, platform, result, request->progress == BUILD_PROGRESS_JSON);
+	return 0;
+}
+
+static int build_one(struct command_context *context, struct build_request *request, size_t number,
+		     const struct strlist *names, struct build_result *result, struct error **err)
+{
+	static const struct strlist none = {0};
+	struct build_options *options = &request->options;
+
+	options->names = image_changes_are_none(&request->changes) ? names : &none;
+	options->platform = platform_at(request, number);
+	int rc = build_run(context->workshop, options, result, err);
+	return rc < 0 ? rc : end_one(context, request, number, names, result, err);
 }
 
 /* What follows is about all platforms, and said to the user. */
@@ -160,30 +188,52 @@ static int begin_split_log(const struct build_flags *flags, struct build_request
 	return build_progress_begin(progress, request->progress, file, &request->options, err);
 }
 
-/* One after the other, through one cache: a stage that is the same for all of them is built for the first only. */
-static int build_each(struct command_context *context, const struct build_flags *flags, struct build_request *request,
-		      struct build_progress_state *progress, struct build_outcome *outcome, struct error **err)
+/* A log for each: so they are built one after the other. */
+static int build_split(struct command_context *context, const struct build_flags *flags, struct build_request *request,
+		       struct build_progress_state *progress, struct build_outcome *outcome, struct error **err)
 {
 	static const struct strlist none = {0};
 	bool several = request->platform_count > 1;
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < outcome->count; i++) {
-		rc = flags->logsplit ? begin_split_log(flags, request, i, progress, err) : 0;
+		rc = begin_split_log(flags, request, i, progress, err);
 		if (rc < 0)
 			return rc;
-		if (several)
-			say_platform(request, i);
-		request->options.platform = request->platform_count ? &request->platforms[i] : NULL;
-		rc = build_one(context, request, several ? &none : &request->names, &outcome->results[i], err);
-		if (rc < 0 && several) {
-			cleanup_free char *platform = platform_format(&request->platforms[i]);
-			outcome->status = outcome->results[i].status;
-			return error_prefix(err, "%s", platform);
-		}
+		rc = build_one(context, request, i, several ? &none : &request->names, &outcome->results[i], err);
 		outcome->status = outcome->results[i].status;
+		if (rc < 0)
+			return name_platform(request, i, rc, err);
 	}
-	return rc == 0 && flags->logsplit ? end_split_log(request, progress, err) : rc;
+	return end_split_log(request, progress, err);
+}
+
+/* The names are those of the list. */
+static int build_together(struct command_context *context, struct build_request *request, struct build_outcome *outcome,
+			  struct error **err)
+{
+	static const struct strlist none = {0};
+
+	request->options.names = &none;
+	int rc = build_run_platforms(context->workshop, &request->options, request->platforms, request->platform_count,
+				     outcome->results, err);
+	for (size_t i = 0; i < outcome->count && !outcome->status; i++)
+		outcome->status = outcome->results[i].status;
+	for (size_t i = 0; rc == 0 && i < outcome->count; i++)
+		rc = name_platform(request, i, end_one(context, request, i, &none, &outcome->results[i], err), err);
+	return rc;
+}
+
+static int build_each(struct command_context *context, const struct build_flags *flags, struct build_request *request,
+		      struct build_progress_state *progress, struct build_outcome *outcome, struct error **err)
+{
+	if (flags->logsplit)
+		return build_split(context, flags, request, progress, outcome, err);
+	if (request->platform_count > 1)
+		return build_together(context, request, outcome, err);
+	int rc = build_one(context, request, /* number */ 0, &request->names, &outcome->results[0], err);
+	outcome->status = outcome->results[0].status;
+	return rc;
 }
 
 static int build(struct command_context *context, const struct build_flags *flags, struct build_request *request,
@@ -303,8 +353,9 @@ const struct command command_build = {
 		"caller's own; DIR alone is the same), type=tar,dest=FILE (owners kept; - is standard output), "
 		"type=oci,dest=FILE (tar=false: a directory), type=docker,dest=FILE, type=image,name=NAME,push=true, "
 		"type=registry. Images take compression=, compression-level= and annotation.KEY=VALUE.\n\n"
-		"With several platforms each is built by itself, through one cache, so that a stage FROM "
-		"--platform=$BUILDPLATFORM that declares no TARGET… argument is built once. The result is a list of "
+		"Several platforms are built at the same time, through one cache, so that a stage FROM "
+		"--platform=$BUILDPLATFORM that declares no TARGET… argument is built once; lines then begin with "
+		"the platform, and --jobs counts for all of them. The result is a list of "
 		"the images: its id is printed, --tag and --push mean it with all its images, type=oci writes it, "
 		"type=local makes a directory for each platform. Steps for another architecture are run by qemu's user "
 		"mode emulation (package qemu-user-static), which cooper registers in its own user namespace: nothing "

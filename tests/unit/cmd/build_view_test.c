@@ -74,11 +74,63 @@ static void more_than_was_said_is_no_longer_bar(void **state)
 	assert_non_null(strstr(empty, "push aa [                        ] 0 B / 10 B"));
 }
 
+/* Two steps of the same number are told apart by their platform, on the terminal and in JSON. */
+static void steps_of_several_platforms_are_each_ones_own(void **state)
+{
+	cleanup_close int fd = memory();
+	cleanup(build_view_free) struct build_view *view = build_view_new(BUILD_VIEW_TERMINAL, fd);
+	struct build_event event = {
+		.kind = BUILD_STEP_STARTED, .stage = 1, .stages = 1, .step = 2, .steps = 2, .text = "RUN make"};
+	static const char *const platforms[] = {"linux/amd64", "linux/arm64"};
+
+	build_view_begin(view);
+	for (size_t i = 0; i < ARRAY_COUNT(platforms); i++) {
+		event.platform = platforms[i];
+		build_view_event(view, &event);
+	}
+	build_view_end(view, /* partial */ "");
+	cleanup_free char *both = shown(fd);
+	assert_non_null(strstr(both, "[linux/amd64] STEP 2/2: RUN make"));
+	assert_non_null(strstr(both, "[linux/arm64] STEP 2/2: RUN make"));
+	event.kind = BUILD_STEP_DONE;
+	build_view_begin(view);
+	build_view_event(view, &event);
+	build_view_end(view, /* partial */ "");
+	cleanup_free char *one = shown(fd);
+	const char *drawn_again = strstr(one, "[linux/amd64]");
+	assert_non_null(drawn_again);
+	assert_true(strstr(one, "[linux/arm64]") < drawn_again);
+	assert_null(strstr(drawn_again, "[linux/arm64]"));
+}
+
+static void json_names_the_platform_where_there_are_several(void **state)
+{
+	cleanup_close int fd = memory();
+	cleanup(build_view_free) struct build_view *view = build_view_new(BUILD_VIEW_JSON, fd);
+	const struct build_event event = {.kind = BUILD_STEP_CACHED,
+					  .stage = 1,
+					  .stages = 1,
+					  .step = 2,
+					  .steps = 2,
+					  .platform = "linux/arm64",
+					  .text = "RUN make"};
+
+	build_view_event(view, &event);
+	build_view_end(view, /* partial */ "");
+	cleanup_free char *with = shown(fd);
+	assert_non_null(strstr(with, "\"platform\":\"linux/arm64\""));
+	tell(view, BUILD_STEP_CACHED, 2, 2, "RUN make");
+	cleanup_free char *without = shown(fd);
+	assert_null(strstr(without, "platform"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_blob_on_its_way_is_a_bar_until_all_of_it_is_there),
 		cmocka_unit_test(more_than_was_said_is_no_longer_bar),
+		cmocka_unit_test(steps_of_several_platforms_are_each_ones_own),
+		cmocka_unit_test(json_names_the_platform_where_there_are_several),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
