@@ -6,7 +6,7 @@
 #   x_before    prepares one run, x_after tidies up: neither is measured
 #   x_tools     prints the tools that can do it at all (else cooper and Buildah)
 #   x_limit     prints a shell command that does the same with what the machine has, or the least part of it: it takes
-#               its turns as the tool "limit"
+#               its turns as the tool "limit"; x_limit_before prepares it
 # Each gets the name of the tool. cooper, Buildah and podman have the same words where they have the command, so a case
 # says them once. The container 'bench' (of cooper and Buildah), made of the image 'base', is there already.
 
@@ -249,16 +249,35 @@ many-copy_before() {
 }
 many-copy_command() { argv=(copy --quiet heavy "$scratch/files" /files); }
 many-copy_after() { forget "$1" files; }
-many-copy_limit() { echo "rm -rf '$scratch/copied'; cp -a '$scratch/files' '$scratch/copied'"; }
+many-copy_limit_before() { rm -rf copied; }
+many-copy_limit() { echo "cp -a '$scratch/files' '$scratch/copied'"; }
 
 many-commit_before() { make_files && make_container "$1" files; }
 many-commit_command() { argv=(commit --quiet heavy files); }
 many-commit_after() { forget "$1" files; }
 many-commit_limit() { echo "tar -C '$scratch/files' -c . | openssl dgst -sha256"; }
 
-many-blob_before() { many-commit_before "$1" && rm -rf layout; }
-many-blob_command() { argv=(commit --quiet heavy "oci:$scratch/layout:files"); }
-many-blob_after() { forget "$1" files && rm -rf layout; }
+# umoci has no store: its containers are bundles, and its images lie in layouts.
+bundle_before() {
+	rm -rf bundle bundle-layout
+	umoci init --layout bundle-layout && umoci new --image bundle-layout:base &&
+		umoci unpack --rootless --image bundle-layout:base bundle && cp -a "$1" bundle/rootfs/
+}
+
+many-blob_tools() { echo "cooper buildah umoci"; }
+many-blob_before() {
+	make_files
+	[ "$1" != umoci ] || { bundle_before files && return; }
+	many-commit_before "$1" && rm -rf layout
+}
+many-blob_command() {
+	argv=(commit --quiet heavy "oci:$scratch/layout:files")
+	[ "$tool" != umoci ] || argv=(repack --image bundle-layout:new bundle)
+}
+many-blob_after() {
+	[ "$1" != umoci ] || { rm -rf bundle bundle-layout && return; }
+	forget "$1" files && rm -rf layout
+}
 many-blob_limit() { echo "tar -C '$scratch/files' -c . | $fast_gzip | openssl dgst -sha256"; }
 
 # ---- A large layer ----
@@ -268,9 +287,19 @@ large-commit_command() { argv=(commit --quiet heavy large); }
 large-commit_after() { forget "$1" large; }
 large-commit_limit() { echo "openssl dgst -sha256 '$scratch/large'"; }
 
-large-blob_before() { large-commit_before "$1" && rm -rf layout; }
-large-blob_command() { argv=(commit --quiet heavy "oci:$scratch/layout:large"); }
-large-blob_after() { forget "$1" large && rm -rf layout; }
+large-blob_tools() { echo "cooper buildah umoci"; }
+large-blob_before() {
+	[ "$1" != umoci ] || { bundle_before large && return; }
+	large-commit_before "$1" && rm -rf layout
+}
+large-blob_command() {
+	argv=(commit --quiet heavy "oci:$scratch/layout:large")
+	[ "$tool" != umoci ] || argv=(repack --image bundle-layout:new bundle)
+}
+large-blob_after() {
+	[ "$1" != umoci ] || { rm -rf bundle bundle-layout && return; }
+	forget "$1" large && rm -rf layout
+}
 large-blob_limit() { echo "$fast_gzip <'$scratch/large' | openssl dgst -sha256"; }
 
 large-push_limit() { echo "$fast_gzip <'$scratch/large' | openssl dgst -sha256"; }
@@ -326,6 +355,11 @@ push_after() {
 }
 define_transfers many files
 define_transfers large large
+# Unpacking alone, of what is neither packed nor hashed.
+many-pull_limit_before() {
+	make_files && unpacked=$(mktemp -d "$scratch/unpacked.XXXXXX") && { [ -e files.tar ] || tar -C files -cf files.tar .; }
+}
+many-pull_limit() { echo "tar -C '$unpacked' -xf '$scratch/files.tar'"; }
 many-pull_tools() { echo "$pullers"; }
 many-pull-zstd_tools() { echo "$pullers"; }
 large-pull_tools() { echo "$pullers"; }
