@@ -1,6 +1,6 @@
 /*
- * Copying extended attributes. Through /proc/self/fd, which reaches the file itself whatever its type and however it
- * was opened. Most files have none: that costs one call and no memory.
+ * Copying extended attributes. Most files have none: that costs one call and no memory. What there is is copied through
+ * /proc/self/fd, which reaches the file itself whatever its type and however it was opened.
  */
 #include "base/attributes.h"
 
@@ -48,8 +48,11 @@ static int copy_one(struct attribute_copy *copy, const char *name, struct error 
 int attributes_copy(int from, int to, attributes_wanted *wanted, unsigned flags, struct error **err)
 {
 	struct attribute_copy copy = {.wanted = wanted, .flags = flags};
-	ssize_t size = listxattr(fd_proc_path(from, copy.from), NULL, 0);
+	ssize_t size = flistxattr(from, NULL, 0);
 
+	fd_proc_path(from, copy.from);
+	if (size < 0 && errno == EBADF) /* O_PATH */
+		size = listxattr(copy.from, NULL, 0);
 	if (size == 0 || (size < 0 && (errno == EOPNOTSUPP || flags & ATTRIBUTES_AT_BEST)))
 		return 0;
 	cleanup_free char *names = mem_grow(NULL, XATTR_LIST_MAX, 1);

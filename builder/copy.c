@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
+#include "base/owner.h"
 #include "base/parse.h"
 #include "base/rootpath.h"
 #include "builder/rootfs.h"
@@ -103,6 +105,8 @@ void copy_job_done(struct copy_job *job)
 	for (size_t i = 0; i < job->links.size; i++)
 		free(job->links.slots[i].path);
 	free(job->links.slots);
+	fd_close(job->above_fd);
+	free(job->above);
 }
 
 int copy_into_container(struct workshop *w, const struct container *c, const struct strlist *sources,
@@ -117,6 +121,8 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 			       .c = c,
 			       .owners = &owners,
 			       .options = options,
+			       .is_root = owner_is_root(),
+			       .above_fd = -1,
 			       .keep_owner = options->from || (options->root && options->root->keep_owner)};
 
 	if (sources->count == 0)

@@ -70,6 +70,8 @@ static int copy_checkout(struct copy_job *job, int root, const char *path, struc
 	job->links = inner.links;
 	job->digest_lines = inner.digest_lines;
 	job->dirs = inner.dirs + 1;
+	job->above = inner.above;
+	job->above_fd = inner.above_fd;
 	return rc;
 }
 

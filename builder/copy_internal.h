@@ -37,6 +37,9 @@ struct copy_job {
 	const struct copy_options *options;
 	int root; /* of the container */
 	bool single_id;
+	bool is_root; /* owner_is_root() */
+	char *above;  /* the directory in the container that something was put into last, kept open; NULL */
+	int above_fd;
 	struct owner_table *owners; /* with a single id: of what cannot carry a record in the root */
 	bool keep_owner;	    /* sources keep theirs (--from, archives) unless has_owner */
 	bool has_owner;

@@ -94,7 +94,7 @@ int script_key_copy(struct workshop *w, const struct container *c, const struct 
 		    struct error **err)
 {
 	cleanup(strlist_done) struct strlist texts = {0}, local = {0};
-	struct copy_job job = {.w = w, .c = c, .options = options, .source_root = -1};
+	struct copy_job job = {.w = w, .c = c, .options = options, .source_root = -1, .above_fd = -1};
 
 	add_options(key, options, c, destination);
 	copy_source_texts(options, sources, &texts);

@@ -68,18 +68,44 @@ static int make_own_directories(struct copy_job *job, const char *path, struct e
 	return 0;
 }
 
+/* What comes one after the other mostly comes into the same directory: that is not looked up again. `length` is that of
+ * its path. */
+static bool is_same_directory(const struct copy_job *job, const char *path, size_t length)
+{
+	return job->above && strncmp(job->above, path, length) == 0 && !job->above[length];
+}
+
+static void forget_directory(struct copy_job *job)
+{
+	fd_close(take_fd(&job->above_fd));
+	free(take_ptr(&job->above));
+}
+
 static int open_parent(struct copy_job *job, const char *path, char **leaf, struct error **err)
 {
-	if (job->options->link) {
-		cleanup_free char *above = mem_strdup(path);
-		char *slash = strrchr(above, '/');
-		if (slash)
-			*slash = '\0';
-		int rc = make_own_directories(job, above, err);
-		if (rc < 0)
-			return rc;
+	const char *slash = strrchr(path, '/');
+	size_t length = slash ? (size_t)(slash - path) : 0;
+	int fd;
+
+	if (slash && slash[1] && is_same_directory(job, path, length)) {
+		fd = fcntl(job->above_fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			return error_set_errno(err, "open the directory of '%s'", path);
+		*leaf = mem_strdup(slash + 1);
+		return fd;
 	}
-	return rootpath_open_parent(job->root, path, /* create */ true, leaf, err);
+	forget_directory(job);
+	cleanup_free char *above = mem_strndup(path, length);
+	int rc = job->options->link ? make_own_directories(job, above, err) : 0;
+	if (rc < 0)
+		return rc;
+	fd = rootpath_open_parent(job->root, path, /* create */ true, leaf, err);
+	if (fd < 0)
+		return fd;
+	job->above_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (job->above_fd >= 0)
+		job->above = take_ptr(&above);
+	return fd;
 }
 
 /* ---- taking a place -------------------------------------------------------------------------------------------------
@@ -95,6 +121,25 @@ static bool is_taken(int parent, const char *leaf)
 	return fstatat(parent, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Of names that are asked for again and again the kernel knows that they are not there; under hundreds of layers that
+ * is worth something. */
+static char *name_beside(struct copy_job *job, int parent)
+{
+	char *name = NULL;
+
+	do {
+		free(name);
+		name = mem_printf(".cooper-copy-%u", job->beside++);
+	} while (is_taken(parent, name));
+	job->beside = 0;
+	return name;
+}
+
+static int is_directory_error(const char *path, struct error **err)
+{
+	return error_set(err, EISDIR, "cannot put a file in the place of the directory '%s'", path);
+}
+
 /* The name to make something under that is no directory. */
 static int choose_name(struct copy_job *job, int parent, const char *leaf, const char *path, char **name,
 		       struct error **err)
@@ -108,11 +153,8 @@ static int choose_name(struct copy_job *job, int parent, const char *leaf, const
 		return 0;
 	}
 	if (S_ISDIR(st.st_mode))
-		return error_set(err, EISDIR, "cannot put a file in the place of the directory '%s'", path);
-	do {
-		free(*name);
-		*name = mem_printf(".cooper-copy-%d-%u", (int)getpid(), job->beside++);
-	} while (is_taken(parent, *name));
+		return is_directory_error(path, err);
+	*name = name_beside(job, parent);
 	return 0;
 }
 
@@ -229,18 +271,23 @@ static int make_nameless(int parent)
 
 static int make_file(struct copy_job *job, const char *path, struct copy_place *place, struct error **err)
 {
-	int rc = choose_name(job, place->parent, place->leaf, path, &place->name, err);
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	struct stat st;
 
-	if (rc < 0)
-		return rc;
-	if (strcmp(place->name, place->leaf) != 0) {
-		place->fd = make_nameless(place->parent);
-		if (place->fd >= 0) {
-			free(take_ptr(&place->name));
-			return 0;
-		}
+	place->fd = openat(place->parent, place->leaf, flags, 0600);
+	if (place->fd >= 0) {
+		place->name = mem_strdup(place->leaf);
+		return 0;
 	}
-	place->fd = openat(place->parent, place->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (errno != EEXIST)
+		return error_set_errno(err, "make '%s'", path);
+	if (fstatat(place->parent, place->leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+		return is_directory_error(path, err);
+	place->fd = make_nameless(place->parent);
+	if (place->fd >= 0)
+		return 0;
+	place->name = name_beside(job, place->parent);
+	place->fd = openat(place->parent, place->name, flags, 0600);
 	return place->fd < 0 ? error_set_errno(err, "make '%s'", path) : 0;
 }
 
@@ -262,18 +309,18 @@ int copy_settle_file(struct copy_job *job, const char *path, struct copy_place *
 	char link[FD_PROC_PATH_SIZE];
 
 	if (!place->name) {
-		int rc = choose_name(job, place->parent, place->leaf, path, &place->name, err);
-		if (rc < 0)
-			return rc;
+		place->name = name_beside(job, place->parent);
 		if (linkat(AT_FDCWD, fd_proc_path(place->fd, link), place->parent, place->name, AT_SYMLINK_FOLLOW) <
 		    0) {
 			free(take_ptr(&place->name));
 			return error_set_errno(err, "replace '%s'", path);
 		}
 	}
-	int rc = settle(place->parent, place->name, place->leaf, path, err);
-	place->is_settled = rc >= 0;
-	return rc;
+	if (strcmp(place->name, place->leaf) != 0 &&
+	    renameat(place->parent, place->name, place->parent, place->leaf) < 0)
+		return error_set_errno(err, "replace '%s'", path);
+	place->is_settled = true;
+	return 0;
 }
 
 void copy_place_done(struct copy_place *place)
@@ -311,9 +358,12 @@ static int set_owner_and_mode(struct copy_job *job, int fd, const char *path, co
 				     : error_set_errno(err, "give '%s' its owner", path);
 	if (rc < 0)
 		return rc;
-	int set = owner_set_mode(fd, mode);
-	if (set < 0)
-		return error_set(err, -set, "give '%s' its mode: %s", path, strerror(-set));
+	if (!job->is_root)
+		rc = owner_set_mode(fd, mode);
+	else if (fchmod(fd, mode & 07777) < 0)
+		rc = -errno;
+	if (rc < 0)
+		return error_set(err, -rc, "give '%s' its mode: %s", path, strerror(-rc));
 	/* What the file system of the store does not take is no reason to fail: cp(1) -a goes on, too. */
 	if (entry->attributes >= 0)
 		attributes_copy(entry->attributes, fd, is_copied, ATTRIBUTES_AT_BEST, /* err */ NULL);
@@ -368,6 +418,7 @@ int copy_place_symlink(struct copy_job *job, const char *path, const struct copy
 	int rc = choose_name(job, parent, leaf, path, &name, err);
 	if (rc < 0)
 		return rc;
+	forget_directory(job); /* a path that leads through it is another one from here on */
 	if (symlinkat(entry->link, parent, name) < 0)
 		return error_set_errno(err, "make the link '%s'", path);
 	rc = set_owner(job, parent, name, &entry->st, path, err);
