@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "builder/build_epoch.h"
 #include "builder/build_internal.h"
+#include "builder/step.h"
 
 static void build_done(struct build *build)
 {
@@ -181,6 +182,17 @@ bool builds_are_done(const struct builds *builds)
 	return true;
 }
 
+/* What no RUN could have here is said before the first of them is reached. */
+static int check_steps(const struct build *build, struct error **err)
+{
+	for (size_t i = 0; i < build->plan->stage_count; i++)
+		for (size_t k = 0; k < build->plan->stages[i]->step_count; k++)
+			if (build->plan->stages[i]->steps[k].kind == INSTRUCTION_RUN)
+				return build->options->settings ? step_check(build->w, build->options->settings, err)
+								: 0;
+	return 0;
+}
+
 /* ---- the flow -------------------------------------------------------------------------------------------------------
  */
 
@@ -191,6 +203,8 @@ static int prepare(struct build *build, struct build_result *made, struct error 
 
 	build->began_ms = clock_ms();
 	int rc = make_plan(build, err);
+	if (rc >= 0)
+		rc = check_steps(build, err);
 	if (rc >= 0)
 		rc = open_directories(build, err);
 	if (rc >= 0 && options->cache_from_count)

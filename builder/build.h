@@ -96,6 +96,7 @@ struct build_result {
 	struct build_step_report *reports;
 	size_t report_count;
 	int64_t images_ms, spent_ms;
+	int rung;   /* enum rung (run/ladder.h): the weakest that a RUN was isolated by; RUNG_NONE: none was run */
 	int status; /* of a RUN that failed: the command's own, 0 otherwise */
 	/* What was made and what was taken from the cache, for cache_export(). */
 	struct cache_records records[CACHE_MODES];

@@ -213,6 +213,8 @@ int build_exec_run(struct build *build, struct stage_run *run, const struct plan
 	build_mask_done(&job.mask);
 	if (rc < 0 || !result.started || result.status != 0)
 		show_log(log, build->output);
+	if (rc >= 0 && result.rung > run->rung)
+		run->rung = result.rung;
 	if (rc >= 0 && (!result.started || result.status != 0))
 		rc = failed(&job, run, &result, err);
 	free(result.message);

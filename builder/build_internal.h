@@ -62,6 +62,7 @@ struct stage_run {
 	bool *cached;		 /* of each step */
 	int64_t *spent_ms;	 /* of each step */
 	int64_t base_ms;	 /* unpacking what it is FROM */
+	int rung;		 /* enum rung: the weakest that one of its steps has had; RUNG_NONE: none was run */
 	int64_t step_began_ms;	 /* the one at hand */
 	struct explain *explain; /* NULL before it is needed */
 	/* Its container: layers in config.diff_ids and layer_types, the rest is filled in when it is made on disk. */

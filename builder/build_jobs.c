@@ -40,6 +40,7 @@ static void append_stage(struct buf *bytes, const struct stage_run *run)
 {
 	buf_append(bytes, &run->done, sizeof(run->done));
 	buf_append(bytes, &run->base_ms, sizeof(run->base_ms));
+	buf_append(bytes, &run->rung, sizeof(run->rung));
 	buf_append(bytes, run->records, run->done * sizeof(*run->records));
 	buf_append(bytes, run->cached, run->done * sizeof(*run->cached));
 	buf_append(bytes, run->spent_ms, run->done * sizeof(*run->spent_ms));
@@ -59,11 +60,12 @@ static size_t take_stage(struct build *build, struct stage_run *run, const char 
 		return 0;
 	size_t records_size = done * sizeof(*run->records), marks_size = done * sizeof(*run->cached),
 	       times_size = done * sizeof(*run->spent_ms), inputs_size = done * sizeof(*run->inputs);
-	size_t head = sizeof(done) + sizeof(run->base_ms);
+	size_t head = sizeof(done) + sizeof(run->base_ms) + sizeof(run->rung);
 	size_t whole = head + records_size + marks_size + times_size + inputs_size;
 	if (size < whole)
 		return 0;
 	memcpy(&run->base_ms, bytes + sizeof(done), sizeof(run->base_ms));
+	memcpy(&run->rung, bytes + sizeof(done) + sizeof(run->base_ms), sizeof(run->rung));
 	const char *at = bytes + head;
 	cleanup_free struct build_record *records = mem_dup(at, records_size);
 	cleanup_free bool *cached = mem_dup(at + records_size, marks_size);

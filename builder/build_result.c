@@ -83,6 +83,8 @@ static void add_report(const struct build *build, size_t number, size_t step, st
 static void gather_reports(const struct build *build, struct build_result *result)
 {
 	for (size_t i = 0; i < build->plan->stage_count; i++) {
+		if (build->stages[i].rung > result->rung)
+			result->rung = build->stages[i].rung;
 		if (!stage_run_is_done(&build->stages[i]))
 			continue;
 		add_base_report(build, i, result);

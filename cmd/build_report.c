@@ -7,6 +7,7 @@
 
 #include "base/parse.h"
 #include "base/terminal.h"
+#include "run/ladder.h"
 
 #define NOTABLE_MS 100 /* finding or unpacking a base that was faster is not worth a line */
 #define TEXT_COLUMNS 100
@@ -44,6 +45,8 @@ json_t *build_report_json(const struct build_result *result)
 	json_set_i64(root, "steps", (int64_t)result->steps);
 	json_set_i64(root, "cached", (int64_t)result->cached);
 	json_set_take(root, "report", list);
+	if (result->rung)
+		json_set_string(root, "isolation", rung_name((enum rung)result->rung));
 	return root;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "builder/container.h"
+#include "builder/step.h"
 #include "cmd/flags.h"
 
 struct from_options {
@@ -57,6 +58,8 @@ static int run(struct command_context *context, void *values, const struct strli
 	int rc = format_flag_default(options->format, &create.format, err);
 	if (rc == 0)
 		rc = run_flags_read(&options->run, &settings, err);
+	if (rc == 0)
+		rc = step_check(context->workshop, &settings, err);
 	if (rc == 0)
 		rc = platform_flags_read(&options->platform, &platform, &asked, err);
 	create.platform = asked ? &platform : NULL;

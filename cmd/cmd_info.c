@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/gotemplate.h"
 #include "base/json.h"
+#include "base/owner.h"
 #include "builder/container.h"
 #include "cmd/command.h"
 #include "imagefmt/images.h"
@@ -75,7 +76,7 @@ static int find_rung(struct workshop *workshop, const struct idmap *map, int con
 		rc = ladder_find(&machine, containers, ladder, err);
 	if (rc < 0)
 		return rc;
-	ladder->rung = RUNG_4;
+	ladder->rung = owner_is_root() ? RUNG_3 : RUNG_4;
 	mem_replace(&ladder->remedy, "unset COOPER_ISOLATION, which has chosen a root without namespaces");
 	return 0;
 }

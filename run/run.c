@@ -205,7 +205,7 @@ static int ask_runtime(struct step *step, int status, struct error **err)
 static int make_result(const struct step *step, int status, const struct rusage *usage, struct run_result *result,
 		       struct error **err)
 {
-	struct run_result made = {.usage = *usage, .started = step->exec_code == 0};
+	struct run_result made = {.usage = *usage, .started = step->exec_code == 0, .rung = (int)step_rung(step)};
 
 	made.status = WIFSIGNALED(status) ? SIGNAL_BASE + WTERMSIG(status) : WEXITSTATUS(status);
 	if (step->exec_code) {

@@ -153,6 +153,7 @@ struct run_result {
 	char *message; /* "exec 'nosuch': executable file not found in $PATH", or why it was killed (disk limit); NULL.
 			  Owned by the caller */
 	struct rusage usage;
+	int rung; /* enum rung (ladder.h): what it was isolated by */
 };
 
 /* Runs one step to its end and everything that it started. The caller is in the user namespace (run/userns.h), has one

@@ -12,6 +12,7 @@
 #include "run/disk.h"
 #include "run/emulation.h"
 #include "run/idmap_internal.h"
+#include "run/ladder.h"
 #include "run/network.h"
 #include "run/relay.h"
 #include "run/sources.h"
@@ -53,6 +54,8 @@ struct step {
 };
 
 /* ---- step_prepare.c ---- */
+/* What the step is isolated by, once its map is known. */
+enum rung step_rung(const struct step *step);
 /* The namespaces of the step's own: CHILD_OWN_… */
 unsigned step_namespaces(const struct run_spec *spec, bool with_pid);
 static inline bool step_has_many_ids(const struct step *step)

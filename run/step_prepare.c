@@ -10,19 +10,25 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/owner.h"
 #include "run/channel.h"
 #include "run/init_image.h"
-#include "run/ladder.h"
 #include "run/ociruntime.h"
 #include "run/orphans.h"
 #include "run/supervisor.h"
 
-static int check_rung(const struct step *step, struct error **err)
+enum rung step_rung(const struct step *step)
 {
 	bool own_pid = step->plan.namespaces & CHILD_OWN_PID || step->spec->share & RUN_SHARE_PID;
-	enum rung rung = step->spec->translated	   ? RUNG_4
-			 : step_has_many_ids(step) ? (own_pid ? RUNG_1 : RUNG_1P)
-						   : (own_pid ? RUNG_2 : RUNG_2P);
+
+	if (step->spec->translated)
+		return owner_is_root() ? RUNG_3 : RUNG_4;
+	return step_has_many_ids(step) ? (own_pid ? RUNG_1 : RUNG_1P) : (own_pid ? RUNG_2 : RUNG_2P);
+}
+
+static int check_rung(const struct step *step, struct error **err)
+{
+	enum rung rung = step_rung(step);
 
 	if (step->spec->min_rung == RUNG_NONE || (int)rung <= step->spec->min_rung)
 		return 0;

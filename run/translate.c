@@ -53,12 +53,13 @@ static int refuse(const char *what, struct error **err)
 	return error_set(err, ENOTSUP, "%s cannot be had in a root without namespaces (see 'cooper info')", what);
 }
 
-static int check_spec(const struct run_spec *spec, struct error **err)
+static bool has_any(const struct strlist *list)
 {
-	if (spec->root.mounted < 0 && (spec->root.upper < 0 || spec->root.lower_count > 0))
-		return error_set(err, EINVAL, "the root of a step without namespaces is not one tree");
-	if (spec->root.scratch < 0)
-		return error_set(err, EINVAL, "the step has no place for what is made for it alone");
+	return list && list->count > 0;
+}
+
+int translation_check_wishes(const struct run_spec *spec, struct error **err)
+{
 	if (spec->runtime)
 		return refuse("an OCI runtime", err);
 	if (spec->network == RUN_NETWORK_PRIVATE)
@@ -67,11 +68,48 @@ static int check_spec(const struct run_spec *spec, struct error **err)
 		return refuse("--device", err);
 	if (spec->cgroup.is_set)
 		return refuse("a limit of memory, processors or processes", err);
-	if (spec->sysctls && spec->sysctls->count > 0)
+	if (has_any(spec->sysctls))
 		return refuse("a sysctl", err);
+	if (spec->share & RUN_SHARE_PID)
+		return refuse("--pid host", err);
+	if (has_any(spec->mask) || has_any(spec->unmask))
+		return refuse("--security-opt mask and unmask", err);
+	if (spec->apparmor_profile)
+		return refuse("an AppArmor profile of the step's own", err);
+	if (spec->selinux_label)
+		return refuse("an SELinux label of the step's own", err);
 	if (spec->allow_nested_userns)
 		return refuse("security=nested", err);
+	for (size_t i = 0; i < spec->mount_count; i++)
+		if (spec->mounts[i].type == RUN_MOUNT_OVERLAY && spec->mounts[i].upper >= 0)
+			return error_set(err, ENOTSUP,
+					 "mount on '%s': an overlay whose changes are kept cannot be had in a root "
+					 "without namespaces (see 'cooper info')",
+					 spec->mounts[i].target);
 	return 0;
+}
+
+static int check_root(const struct run_root *root, struct error **err)
+{
+	if (root->mounted < 0 && (root->upper < 0 || root->lower_count > 0))
+		return error_set(err, EINVAL, "the root of a step without namespaces is not one tree");
+	if (root->scratch < 0)
+		return error_set(err, EINVAL, "the step has no place for what is made for it alone");
+	return 0;
+}
+
+/* There is no memory file system, and so none that is full. */
+static void warn_of_sizes(const struct run_spec *spec)
+{
+	if (spec->shm_size)
+		log_warn("--shm-size has no effect in a root without namespaces: /dev/shm is a directory, as large as "
+			 "its disk");
+	for (size_t i = 0; i < spec->mount_count; i++)
+		if (spec->mounts[i].type == RUN_MOUNT_TMPFS && spec->mounts[i].size)
+			log_warn("the size of '%s' has no effect in a root without namespaces: it is a directory, as "
+				 "large as "
+				 "its disk",
+				 spec->mounts[i].target);
 }
 
 /* ---- Life ---- */
@@ -95,9 +133,12 @@ int translation_new(const struct run_spec *spec, struct translation **translatio
 	int rc = translation_check(err);
 
 	if (rc == 0)
-		rc = check_spec(spec, err);
+		rc = check_root(&spec->root, err);
+	if (rc == 0)
+		rc = translation_check_wishes(spec, err);
 	if (rc < 0)
 		return rc;
+	warn_of_sizes(spec);
 	cleanup(translation_free) struct translation *t = mem_alloc(sizeof(*t));
 	t->spec = spec;
 	t->scratch = t->scratch_parent = t->loader = -1;
@@ -192,6 +233,7 @@ int translation_start(struct translation *t, int listener, struct credentials *c
 
 	if (rc < 0)
 		return rc;
+	initial->no_new_privs = t->spec->no_new_privs;
 	e->tasks = tasks_new(t->first, initial);
 	e->first = t->first;
 	if (statx(translation_root(t), "", AT_EMPTY_PATH, STATX_MNT_ID, &st) == 0)

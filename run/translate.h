@@ -34,6 +34,8 @@ struct translation;
 
 /* 0, or -ENOTSUP with what is missing: an architecture that the tracer does not know, a kernel before 5.19. */
 int translation_check(struct error **err);
+/* 0, or -ENOTSUP: what of a step's wishes (network, limits, devices, …) it could not have here. Asks for no root. */
+int translation_check_wishes(const struct run_spec *spec, struct error **err);
 /* The filter, struct sock_filter[]. */
 int translation_program(const struct run_spec *spec, struct buf *program, struct error **err);
 

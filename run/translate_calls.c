@@ -264,7 +264,7 @@ static const struct trap_entry entries[] = {
 	ALLOW(getrusage),
 	ALLOW(times),
 	ALLOW(sysinfo),
-	ALLOW(uname),
+	ANSWER(uname, tr_uname),
 	ANSWER(pidfd_open, tr_pidfd_open),
 	ALLOW(pidfd_send_signal), /* to what pidfd_open gives; Landlock's scope holds there, too */
 	REFUSE(pidfd_getfd, EPERM),

@@ -7,10 +7,24 @@
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "run/translate_internal.h"
+
+/* Its host's name is the step's, the rest is the machine's. */
+void tr_uname(void *context, const struct trap *trap, struct answer *answer)
+{
+	struct translation *t = context;
+	struct utsname name;
+
+	if (!t->spec->hostname || t->spec->share & RUN_SHARE_UTS || uname(&name) < 0)
+		return;
+	memset(name.nodename, 0, sizeof(name.nodename));
+	strncpy(name.nodename, t->spec->hostname, sizeof(name.nodename) - 1);
+	emul_return(answer, emul_write(&t->emulation, trap, trap->args[0], &name, sizeof(name)));
+}
 
 #define UNREACHABLE "(unreachable)"
 

@@ -111,6 +111,10 @@ MUST_CHECK int view_open_in(int dirfd, const char *path, uint64_t flags, uint64_
 /* A path of the step without links, O_PATH: from the mount that it is in. */
 MUST_CHECK int view_open_canonical(const struct translation *t, const char *path, uint64_t flags);
 
+/* ---- translate_copy.c ---- */
+/* Everything below `from`, in the empty directory `to`. */
+int copy_for_writing(int from, int to, struct error **err);
+
 /* ---- translate_walk.c ---- */
 /* Where a path starts, without links, and what `..` does not leave: the first `floor` bytes of it. */
 struct view_start {
@@ -253,7 +257,7 @@ trap_handler tr_open, tr_openat, tr_openat2, tr_creat;
 trap_handler tr_stat, tr_lstat, tr_fstat, tr_fstatat, tr_statx, tr_access, tr_faccessat, tr_faccessat2, tr_readlink,
 	tr_readlinkat, tr_statfs;
 /* translate_fs.c */
-trap_handler tr_chdir, tr_fchdir, tr_getcwd, tr_umask, tr_chroot;
+trap_handler tr_chdir, tr_fchdir, tr_getcwd, tr_umask, tr_chroot, tr_uname;
 /* translate_dir.c */
 trap_handler tr_mkdir, tr_mkdirat, tr_rmdir, tr_unlink, tr_unlinkat, tr_rename, tr_renameat, tr_renameat2, tr_link,
 	tr_linkat, tr_symlink, tr_symlinkat, tr_mknod, tr_mknodat;

@@ -74,6 +74,12 @@ static int make_object(enum ipc_kind kind, uint64_t size, int flags)
 	return -1;
 }
 
+/* --ipc host: it is as it was found. */
+static bool is_shared_with_host(const struct translation *t)
+{
+	return t->spec->share & RUN_SHARE_IPC;
+}
+
 /* Is it as large as who asks for it needs it to be? */
 static bool is_large_enough(const struct ipc_object *object, uint64_t size)
 {
@@ -120,27 +126,33 @@ static int64_t get_object(struct translation *t, enum ipc_kind kind, key_t key, 
 	return id;
 }
 
+static void answer_get(struct translation *t, const struct trap *trap, enum ipc_kind kind, uint64_t size,
+		       uint64_t flags, struct answer *answer)
+{
+	if (!is_shared_with_host(t))
+		emul_return(answer, get_object(t, kind, (key_t)trap->args[0], size, (int)flags));
+}
+
 void tr_shmget(void *context, const struct trap *trap, struct answer *answer)
 {
-	emul_return(answer, get_object(context, IPC_MEMORY, (key_t)trap->args[0], trap->args[1], (int)trap->args[2]));
+	answer_get(context, trap, IPC_MEMORY, trap->args[1], trap->args[2], answer);
 }
 
 void tr_semget(void *context, const struct trap *trap, struct answer *answer)
 {
-	emul_return(answer,
-		    get_object(context, IPC_SEMAPHORES, (key_t)trap->args[0], trap->args[1], (int)trap->args[2]));
+	answer_get(context, trap, IPC_SEMAPHORES, trap->args[1], trap->args[2], answer);
 }
 
 void tr_msgget(void *context, const struct trap *trap, struct answer *answer)
 {
-	emul_return(answer, get_object(context, IPC_MESSAGES, (key_t)trap->args[0], 0, (int)trap->args[1]));
+	answer_get(context, trap, IPC_MESSAGES, 0, trap->args[1], answer);
 }
 
 /* ---- What is done to it: the kernel's, to what is the step's ---- */
 
 static void use(struct translation *t, const struct trap *trap, enum ipc_kind kind, struct answer *answer)
 {
-	if (!find_object(t, kind, (int)trap->args[0]))
+	if (!is_shared_with_host(t) && !find_object(t, kind, (int)trap->args[0]))
 		emul_return(answer, -EINVAL);
 }
 
@@ -173,7 +185,7 @@ static void control(struct translation *t, const struct trap *trap, enum ipc_kin
 	struct ipc_object *object = find_object(t, kind, (int)trap->args[0]);
 
 	/* How much there may be is no secret. */
-	if (command == IPC_INFO)
+	if (command == IPC_INFO || is_shared_with_host(t))
 		return;
 	if (!object || is_about_places(kind, command)) {
 		emul_return(answer, -EINVAL);
@@ -215,13 +227,14 @@ static int read_queue_name(struct translation *t, const struct trap *trap, char 
 		return (int)length;
 	if (length == 0 || strchr(text, '/') || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
 		return length == 0 ? -ENOENT : -EACCES;
-	int size = snprintf(name, NAME_MAX + 1, "cooper-%d-%s", getpid(), text);
+	int size = is_shared_with_host(t) ? snprintf(name, NAME_MAX + 1, "%s", text)
+					  : snprintf(name, NAME_MAX + 1, "cooper-%d-%s", getpid(), text);
 	return size > NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
 static void note_queue(struct translation *t, const char *name)
 {
-	if (!strlist_contains(&t->queues, name))
+	if (!is_shared_with_host(t) && !strlist_contains(&t->queues, name))
 		strlist_append(&t->queues, name);
 }
 

@@ -221,6 +221,37 @@ static int add_text(struct translation *t, const char *path, const char *text, s
 	return 0;
 }
 
+/* A new directory in our own. */
+static int make_directory(struct translation *t, const struct run_mount *mount, mode_t mode, struct error **err)
+{
+	cleanup_free char *name = mem_printf("volume-%zu", t->mount_count);
+
+	if (mkdirat(t->scratch, name, 0700) < 0 || fchmodat(t->scratch, name, mode, 0) < 0)
+		return error_set_errno(err, "make a directory for '%s'", mount->target);
+	int fd = openat(t->scratch, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? error_set_errno(err, "open the directory for '%s'", mount->target) : fd;
+}
+
+/* What is written to it is thrown away: it is a copy, which is. */
+static int add_copy(struct translation *t, const struct run_mount *mount, const char *where, struct error **err)
+{
+	cleanup_close int source = mount->source ? open(mount->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+						 : openat(mount->source_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (source < 0 || fstat(source, &st) < 0)
+		return error_set_errno(err, "mount '%s' on '%s'", mount->source ? mount->source : "", mount->target);
+	cleanup_close int fd = make_directory(t, mount, (st.st_mode & 07777) | 0700, err);
+	cleanup_close int to = fd < 0 ? fd : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 ? fd : to < 0 ? error_set_errno(err, "open the copy for '%s'", mount->target) : 0;
+	if (rc == 0)
+		rc = copy_for_writing(source, to, err);
+	if (rc < 0)
+		return error_prefix(err, "copy what is mounted on '%s'", mount->target);
+	add_mount(t, where, take_fd(&fd), VIEW_TREE, mount->flags & RUN_MOUNT_READ_ONLY);
+	return 0;
+}
+
 static int add_volume(struct translation *t, const struct run_mount *mount, struct error **err)
 {
 	cleanup_free char *whole = mount->target[0] == '/'
@@ -232,17 +263,11 @@ static int add_volume(struct translation *t, const struct run_mount *mount, stru
 	if (rc < 0)
 		return error_prefix(err, "mount on '%s'", mount->target);
 	if (mount->type == RUN_MOUNT_OVERLAY)
-		return error_set(err, ENOTSUP,
-				 "mount on '%s': a root without namespaces has no overlays (see 'cooper info')",
-				 mount->target);
+		return add_copy(t, mount, where, err);
 	if (mount->type == RUN_MOUNT_TMPFS) {
-		cleanup_free char *name = mem_printf("volume-%zu", t->mount_count);
-		if (mkdirat(t->scratch, name, 0700) < 0 ||
-		    fchmodat(t->scratch, name, mount->mode ? mount->mode : 01777, 0) < 0)
-			return error_set_errno(err, "make a directory for '%s'", mount->target);
-		int fd = openat(t->scratch, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		int fd = make_directory(t, mount, mount->mode ? mount->mode : 01777, err);
 		if (fd < 0)
-			return error_set_errno(err, "open the directory for '%s'", mount->target);
+			return fd;
 		add_mount(t, where, fd, VIEW_TREE, mount->flags & RUN_MOUNT_READ_ONLY);
 		return 0;
 	}

@@ -3,6 +3,8 @@
  *
  *	attacks BUILDER-PID SECRET-FILE STREAM-SOCKET DATAGRAM-SOCKET ABSTRACT-NAME MEMORY SEMAPHORES MESSAGES
  *
+ * or, where a step shares the machine's numbers of processes and no more,  attacks --number PID.
+ *
  * The files, sockets and System V objects (by number) are the host's. Every line of output that begins with BREACH is
  *an attack that has succeeded, with WRONG something that should have worked; the status is the number of both.
  */
@@ -393,6 +395,10 @@ static void use_programs(void)
 
 int main(int argc, char **argv)
 {
+	if (argc == 3 && strcmp(argv[1], "--number") == 0) {
+		attack_number(atoi(argv[2]));
+		return failures;
+	}
 	if (argc != 9)
 		return 125;
 	use_sockets();
