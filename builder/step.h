@@ -21,8 +21,8 @@ struct step_options {
 	size_t mount_count;
 	const struct secret_grants *grants; /* what mounts of type secret and ssh may ask for (secret.h); NULL */
 };
-/* What of `settings` no step could have on this machine (without namespaces there are no limits, no private network, …):
- * -ENOTSUP, for who is about to begin something long. step_run() asks by itself. */
+/* What of `settings` no step could have on this machine (without namespaces there are no limits, no private network,
+ * …): -ENOTSUP, for who is about to begin something long. step_run() asks by itself. */
 int step_check(struct workshop *w, const struct settings *settings, struct error **err);
 /* The caller holds the container and is inside. result->message is the caller's to free. */
 int step_run(struct workshop *w, const struct container *c, const struct step_options *options,
