@@ -50,7 +50,7 @@ static int check_end(const struct end_flags *end, struct error **err)
 		return error_set(err, EINVAL, "a password for a registry, but no user name");
 	if (ways > 1)
 		return error_set(err, EINVAL,
-				 "of --…-creds, --…-username, --…-registry-token and --…-no-creds only one can be "
+				 "of --…creds, --…username, --…registry-token and --…no-creds only one can be "
 				 "given for an end");
 	if (end->username && !end->password && !isatty(STDIN_FILENO))
 		return error_set(err, EINVAL, "a user name '%s', but no password, and no terminal to ask for it",
@@ -80,6 +80,28 @@ int end_flags_read(const struct end_flags *end, const struct registry_flags *bot
 	options->registry_token = end->registry_token;
 	options->anonymous = end->no_creds;
 	return 0;
+}
+
+#define LOGIN(member) offsetof(struct login_flags, member)
+static const struct option_spec login_rows[] = {
+	{"username", 0, OPTION_TEXT, LOGIN(username), "NAME", "the user at the registry, with --password"},
+	{"password", 0, OPTION_TEXT, LOGIN(password), "TEXT", "and the password; it is in the list of processes"},
+	{"registry-token", 0, OPTION_TEXT, LOGIN(registry_token), "TOKEN", "a bearer token for the registry"},
+	{"no-creds", 0, OPTION_FLAG, LOGIN(no_creds), NULL, "use no credentials"},
+};
+const struct option_group login_group = {NULL, login_rows, ARRAY_COUNT(login_rows)};
+
+/* As for one end of a copy, where --creds says the same as --src-creds there. */
+int login_flags_read(const struct login_flags *login, const struct registry_flags *registry,
+		     struct registry_options *options, struct error **err)
+{
+	const struct end_flags end = {.creds = registry->creds,
+				      .username = login->username,
+				      .password = login->password,
+				      .registry_token = login->registry_token,
+				      .no_creds = login->no_creds};
+
+	return end_flags_read(&end, registry, /* quiet */ true, options, err);
 }
 
 #define SKOPEO(member) offsetof(struct skopeo_flags, member)
@@ -164,6 +186,7 @@ int skopeo_flags_apply(const struct skopeo_flags *flags, struct platform_flags *
 /* ---- tags ---- */
 
 struct tags_options {
+	struct login_flags login;
 	struct skopeo_flags skopeo;
 	struct registry_flags registry;
 };
@@ -180,7 +203,7 @@ static int run_tags(struct command_context *context, void *values, const struct 
 
 	int rc = skopeo_flags_apply(&options->skopeo, &unused, &options->registry, err);
 	if (rc == 0)
-		rc = registry_flags_read(&options->registry, /* quiet */ true, &registry, err);
+		rc = login_flags_read(&options->login, &options->registry, &registry, err);
 	if (rc == 0)
 		rc = image_tags(context->workshop, args->items[0], &registry, &repository, &tags, err);
 	if (rc < 0)
@@ -205,6 +228,7 @@ const struct command command_image_tags = {
 	.needs = NEEDS_STORE,
 	.min_args = 1,
 	.options = {{&skopeo_group, offsetof(struct tags_options, skopeo)},
+		    {&login_group, offsetof(struct tags_options, login)},
 		    {&registry_group, offsetof(struct tags_options, registry)}},
 	.options_size = sizeof(struct tags_options),
 	.failure_status = IMAGE_FAILURE_STATUS,
@@ -217,6 +241,7 @@ const struct command command_image_tags = {
 struct delete_options {
 	const char *shared_blob_dir;
 	bool tag_only;
+	struct login_flags login;
 	struct skopeo_flags skopeo;
 	struct registry_flags registry;
 };
@@ -237,7 +262,7 @@ static int run_delete(struct command_context *context, void *values, const struc
 
 	int rc = skopeo_flags_apply(&options->skopeo, &unused, &options->registry, err);
 	if (rc == 0)
-		rc = registry_flags_read(&options->registry, /* quiet */ true, &remove.registry, err);
+		rc = login_flags_read(&options->login, &options->registry, &remove.registry, err);
 	return rc < 0 ? rc : image_remove(context->workshop, args->items[0], &remove, err);
 }
 
@@ -256,6 +281,7 @@ const struct command command_image_delete = {
 	.min_args = 1,
 	.options = {{&delete_group, 0},
 		    {&skopeo_group, offsetof(struct delete_options, skopeo)},
+		    {&login_group, offsetof(struct delete_options, login)},
 		    {&registry_group, offsetof(struct delete_options, registry)}},
 	.options_size = sizeof(struct delete_options),
 	.failure_status = IMAGE_FAILURE_STATUS,

@@ -16,6 +16,7 @@
 struct inspect_options {
 	bool raw, config, no_tags;
 	const char *format, *shared_blob_dir;
+	struct login_flags login;
 	struct skopeo_flags skopeo;
 	struct platform_flags platform;
 	struct registry_flags registry;
@@ -178,7 +179,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (rc == 0 && options->raw && options->format)
 		rc = error_set(err, EINVAL, "--raw and --format exclude each other");
 	if (rc == 0)
-		rc = registry_flags_read(&options->registry, /* quiet */ true, &examine.registry, err);
+		rc = login_flags_read(&options->login, &options->registry, &examine.registry, err);
 	if (rc == 0)
 		rc = platform_flags_read(&options->platform, &platform, &asked, err);
 	examine.platform = asked ? &platform : NULL;
@@ -217,6 +218,7 @@ const struct command command_image_inspect = {
 	.min_args = 1,
 	.options = {{&group, 0},
 		    {&skopeo_group, offsetof(struct inspect_options, skopeo)},
+		    {&login_group, offsetof(struct inspect_options, login)},
 		    {&platform_group, offsetof(struct inspect_options, platform)},
 		    {&registry_group, offsetof(struct inspect_options, registry)}},
 	.options_size = sizeof(struct inspect_options),

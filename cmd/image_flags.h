@@ -28,6 +28,15 @@ extern const struct option_group source_end_group, destination_end_group;
 int end_flags_read(const struct end_flags *end, const struct registry_flags *both, bool quiet,
 		   struct registry_options *options, struct error **err);
 
+/* Who we are, of a command that talks to one place; beside registry_group. */
+struct login_flags {
+	const char *username, *password, *registry_token;
+	bool no_creds;
+};
+extern const struct option_group login_group;
+int login_flags_read(const struct login_flags *login, const struct registry_flags *registry,
+		     struct registry_options *options, struct error **err);
+
 /* Old and skopeo's names for what platform_group and registry_group have under others. */
 struct skopeo_flags {
 	const char *override_arch, *override_os, *override_variant, *retry_times, *command_timeout;

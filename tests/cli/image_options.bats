@@ -115,6 +115,38 @@ arch_of() {
 		cooper image copy -q --image-parallel-copies "$n" --all --src-cert-dir "$CERTS" "docker://$DOUBLE/list:1" "oci:p$n:x"
 		[ "$(cooper image inspect --raw "oci:p$n:x" | json_get 'len(document["manifests"])')" = 2 ]
 	done
+	# With one, no body begins before the one before it has ended.
+	double_does '{"mount": "no"}'
+	cooper image copy -q --image-parallel-copies 1 --all --dest-cert-dir "$CERTS" oci:p1:x "docker://$DOUBLE/in-turn:1"
+	[ "$(double_log '[.[] | select(.received > 0 and (.path | test("/blobs/uploads/")))] | sort_by(.time) |
+		length >= 4 and ([range(1; length) as $i | .[$i].time < .[$i - 1].end] | any | not)')" = true ]
 	run cooper image copy -q --image-parallel-copies many oci:p1:x oci:no:x
 	assert_fails_with 1 "--image-parallel-copies"
+}
+
+@test "who we are, of the commands that look at one place" {
+	double_does '{"auth": "basic"}'
+	local place=docker://$DOUBLE/app:1 login
+	printf '{"auths": {"%s": {"auth": "%s"}}}' "$DOUBLE" "$(printf '%s:%s' "$USER" "$PASSWORD" | base64)" >auth.json
+	for login in "--username $USER --password '$PASSWORD'" "--creds '$USER:$PASSWORD'" "--authfile auth.json"; do
+		eval "cooper image inspect --cert-dir '$CERTS' $login --format '{{.RepoTags}}' $place" | grep -qx '\[1\]'
+		eval "cooper image tags --cert-dir '$CERTS' $login docker://$DOUBLE/app" | grep -q '"1"'
+		cooper image copy -q --cert-dir "$CERTS" --authfile auth.json "$place" "docker://$DOUBLE/doomed:1"
+		eval "cooper image delete --cert-dir '$CERTS' $login docker://$DOUBLE/doomed:1"
+	done
+	for command in "inspect $place" "tags docker://$DOUBLE/app" "delete $place"; do
+		# shellcheck disable=SC2086 # words
+		run cooper image $command --cert-dir "$CERTS" --authfile auth.json --no-creds
+		assert_fails_with 1 "401"
+		# shellcheck disable=SC2086 # words
+		run cooper image $command --cert-dir "$CERTS" --no-creds --username "$USER" --password x
+		assert_fails_with 1 "only one"
+		# shellcheck disable=SC2086 # words
+		run cooper image $command --cert-dir "$CERTS" --registry-token wrong
+		[ "$status" -eq 1 ]
+	done
+	double_does '{"auth": "token"}'
+	token=$(curl -sSf --cacert "$CERTS"/*.crt -u "$USER:$PASSWORD" "https://$DOUBLE/token?service=x&scope=repository:app:pull" | json_get 'document.get("token") or document["access_token"]')
+	cooper image inspect --no-tags --cert-dir "$CERTS" --registry-token "$token" "$place" >/dev/null
+	assert_no_leak
 }

@@ -73,6 +73,16 @@ nothing_left() {
 	nothing_left
 }
 
+@test "what a registry has lost is sent again, and not fetched again" {
+	# As docker-registry 2 does: of a PATCH that was cut nothing is kept.
+	double_does '{"mount": "no", "keep_partial": false, "faults": [
+		{"method": "PATCH", "path": "uploads/", "do": "reset", "at": 8900000, "count": 2}]}'
+	"${copy[@]}" -q "docker://$DOUBLE/from:1" "docker://$DOUBLE/to/lost:1"
+	[ "$(double_log 'map(select(.fault != null)) | length')" -ge 1 ]
+	[ "$(double_sent)" -lt $((SIZE + 100000)) ]
+	same_as_source to/lost:1
+}
+
 @test "a source that stands still, or has no more ranges, meanwhile" {
 	does '{"method": "GET", "path": "from/blobs/sha256", "do": "stall", "at": 4000000, "seconds": 1.5}'
 	"${copy[@]}" -q "docker://$DOUBLE/from:1" "docker://$DOUBLE/to/stalled:1"

@@ -95,6 +95,11 @@ put_blob() {
 	ask "app/manifests/$(json_get 'document["manifests"][0]["digest"]' <index)" >manifest
 	[ "$(json_get 'document["subject"]["digest"]' <manifest)" = "$(registry_digest app:1)" ]
 	[ "$(json_get 'document["config"]["mediaType"]' <manifest)" = application/vnd.oci.empty.v1+json ]
+	[ "$(json_get 'document["layers"][0]["mediaType"]' <manifest)" = application/vnd.dev.sigstore.bundle.v0.3+json ]
+	[ "$(json_get 'document["layers"][0]["annotations"]["org.opencontainers.image.title"]' <manifest)" = "$(signature_tag app:1).sigstore.json" ]
+	[ "$(json_get 'sorted(document["annotations"])' <manifest)" = \
+		"['dev.sigstore.bundle.content', 'dev.sigstore.bundle.predicateType', 'org.opencontainers.image.created']" ]
+	[ "$(json_get 'document["annotations"]["dev.sigstore.bundle.content"]' <manifest)" = dsse-envelope ]
 	ask "app/blobs/$(json_get 'document["layers"][0]["digest"]' <manifest)" >bundle
 	json_get 'document["dsseEnvelope"]["payload"]' <bundle | base64 -d >statement
 	json_get 'document["dsseEnvelope"]["signatures"][0]["sig"]' <bundle | base64 -d >signature
