@@ -39,8 +39,10 @@ static int load_fallback(struct session *session, const struct digest *subject, 
 		rc = error_set(err, EEXIST, "tag %s is taken by something that is no index", ref.tag);
 	if (rc == 0)
 		rc = image_index_parse(buf_str(&answer.body), answer.body.len, ref.tag, index, err);
-	if (rc == 0 && etag)
-		*etag = mem_strdup(http_answer_header(&answer, "ETag"));
+	/* A weak one never matches in If-Match (RFC 9110, 13.1.1). */
+	const char *tag = http_answer_header(&answer, "ETag");
+	if (rc == 0 && etag && tag && *tag == '"')
+		*etag = mem_strdup(tag);
 	return rc;
 }
 

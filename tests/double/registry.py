@@ -24,6 +24,7 @@ nth to nth+count-1 of those it matches (count 0: all from nth on). "do" is one o
     flip      one byte of the answer's body is another
     redirect  to the same path on the other origin (which serves it when "serves"), with "status" (307)
     expire    all tokens end now; the request goes on, and so gets a 401
+    rival     behind the answer of a GET of a manifest somebody else has put one more entry into the index of that name
     size      the answer claims "length" as Content-Length
 """
 
@@ -53,6 +54,7 @@ OPTIONS = {
     "location": "relative",  # absolute, queried, other (another port), http (a wrong scheme)
     "referrers": True,
     "subject": True,  # OCI-Subject
+    "etags": "none",  # of manifests: strong, weak; a PUT with If-Match must know the one that is there
     "page": 0,  # tags and referrers per page
     "delete": "all",  # none, digest
     "chunk_min": 0,
@@ -425,7 +427,25 @@ class Handler(WireHandler):
         accepted = [part.split(";")[0].strip() for part in self.headers.get("accept", "").split(",")]
         if not found or (found[0] not in accepted and "*/*" not in accepted and self.options["strict"]):
             return self.send(404, error("MANIFEST_UNKNOWN", "manifest unknown", name))
-        return self.send(200, found[1], {"Content-Type": found[0], "Docker-Content-Digest": digest})
+        headers = {"Content-Type": found[0], "Docker-Content-Digest": digest}
+        if self.options["etags"] != "none":
+            headers["ETag"] = ("W/" if self.options["etags"] == "weak" else "") + f'"{digest}"'
+        if self.fault.get("do") == "rival":
+            self.add_entry(repository, name, found)
+        return self.send(200, found[1], headers)
+
+    def add_entry(self, repository, name, found):
+        """What another client does to an index."""
+        index = json.loads(found[1])
+        entry = dict(index["manifests"][0], artifactType="application/vnd.example.rival")
+        kind, data = self.state.manifests[(repository, entry["digest"])]
+        data += b" "
+        entry.update(digest=digest_of(data), size=len(data))
+        self.state.manifests[(repository, entry["digest"])] = (kind, data)
+        index["manifests"].append(entry)
+        data = json.dumps(index).encode()
+        self.state.tags[(repository, name)] = digest_of(data)
+        self.state.manifests[(repository, digest_of(data))] = (found[0], data)
 
     def problem(self, repository, name, kind, data):
         """Why a manifest is refused: (status, code), or None."""
@@ -460,6 +480,9 @@ class Handler(WireHandler):
         if problem:
             return self.send(problem[0], error(problem[1]))
         digest = name if ":" in name else digest_of(data)
+        match = self.headers.get("if-match")  # compared strongly: a weak one is never equal
+        if match and match != f'"{self.state.tags.get((repository, name))}"':
+            return self.send(412, error("PRECONDITION_FAILED", "it is another meanwhile"))
         if ":" not in name and self.options["immutable"] and (repository, name) in self.state.tags:
             return self.send(400, error("TAG_INVALID", "the tag is immutable"))
         self.state.manifests[(repository, digest)] = (kind, data)
