@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "builder/unpacking.h"
 #include "imagefmt/blob.h"
+#include "imagefmt/config.h"
 #include "imagefmt/index.h"
 #include "imagefmt/layer.h"
 
@@ -156,6 +157,10 @@ static int fetch_config(struct workshop *w, struct image_source *source, const s
 {
 	const struct descriptor *blobs[] = {&m->config};
 
+	/* Before it comes, not after: the size is the manifest's word, and may be that of a disk. */
+	if (m->config.size > CONFIG_SIZE_MAX)
+		return error_set(err, EFBIG, "a configuration of %llu bytes, more than the %zu allowed",
+				 (unsigned long long)m->config.size, CONFIG_SIZE_MAX);
 	return image_source_fetch(source, blobs, ARRAY_COUNT(blobs), workshop_store(w), err);
 }
 

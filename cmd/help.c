@@ -264,6 +264,7 @@ void help_print_man_overview(void)
 	       ".TP\n.B COOPER_STALL_TIMEOUT\na transfer of less than a byte a second for so long counts as broken; "
 	       "default 60s\n"
 	       ".TP\n.B COOPER_HELPER_TIMEOUT\nhow long a credential helper may take to answer; default 30s\n"
+	       ".TP\n.B COOPER_LAYER_MAX\nlayers that unpack to more than so many bytes (10g) are refused; default 1t\n"
 	       ".TP\n.B COOPER_USER_AGENT\nwhat registries are told who asks; default cooper/VERSION\n"
 	       ".TP\n.B REGISTRY_AUTH_FILE, DOCKER_CONFIG\nwhere credentials are\n"
 	       ".TP\n.B SOURCE_DATE_EPOCH\ntime of creation of images, in seconds since the epoch\n"

@@ -286,6 +286,21 @@ uint64_t blob_writer_size(const struct blob_writer *w)
 	return w->size;
 }
 
+bool blob_writer_has(const struct blob_writer *w, uint64_t offset, const void *data, size_t size)
+{
+	char there[4096];
+	size_t done = 0;
+
+	while (done < size) {
+		size_t part = size - done < sizeof(there) ? size - done : sizeof(there);
+		ssize_t got = pread(w->fd, there, part, (off_t)(offset + done));
+		if (got <= 0 || memcmp(there, (const char *)data + done, (size_t)got) != 0)
+			return false;
+		done += (size_t)got;
+	}
+	return true;
+}
+
 int blob_writer_restart(struct blob_writer *w, struct error **err)
 {
 	if (ftruncate(w->fd, 0) < 0 || lseek(w->fd, 0, SEEK_SET) < 0)

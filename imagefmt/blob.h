@@ -62,6 +62,8 @@ struct blob_observer {
 int blob_writer_copy(struct blob_writer *w, int fd, uint64_t size, struct error **err);
 /* Bytes so far: where a download resumes. */
 uint64_t blob_writer_size(const struct blob_writer *w);
+/* Whether the bytes from `offset` on, of which as many are there, are these. */
+bool blob_writer_has(const struct blob_writer *w, uint64_t offset, const void *data, size_t size);
 /* Forgets all bytes: a download that starts anew. */
 int blob_writer_restart(struct blob_writer *w, struct error **err);
 /* Checks size and digest (-EBADMSG, naming both), syncs, renames. *digest and *size may be NULL. The writer is only

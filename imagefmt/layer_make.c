@@ -12,10 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/env.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/nursery.h"
 #include "base/ovlmark.h"
+#include "base/parse.h"
 #include "base/tree.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/codec.h"
@@ -114,6 +116,14 @@ static int codec_of(int blob_fd, const struct descriptor *packed, enum codec *co
 	return 0;
 }
 
+/* How much a layer may hold, for those who take images from strangers. */
+static int read_limit(uint64_t *max_bytes, struct error **err)
+{
+	const char *text = env_get("LAYER_MAX");
+
+	return text ? parse_size(text, "COOPER_LAYER_MAX", max_bytes, err) : 0;
+}
+
 static int unpack_into(struct store *store, const struct digest *diff_id, const struct descriptor *packed, int fs,
 		       struct layer_record *record, struct error **err)
 {
@@ -128,6 +138,8 @@ static int unpack_into(struct store *store, const struct digest *diff_id, const 
 	cleanup_close int blob_fd = blob_open(store, &packed->digest, NULL, err);
 	int rc = blob_fd < 0 ? blob_fd : codec_of(blob_fd, packed, &codec, err);
 
+	if (rc == 0)
+		rc = read_limit(&options.max_bytes, err);
 	if (rc == 0)
 		rc = unpack_layer(blob_fd, codec, fs, &options, &result, err);
 	if (rc < 0)

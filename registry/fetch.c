@@ -18,6 +18,11 @@
 #include "base/parse.h"
 #include "imagefmt/blob.h"
 #include "registry/client_internal.h"
+#include "registry/elsewhere.h"
+#include "registry/mirrors.h"
+
+#define RANGE_OVERLAP ((uint64_t)4 << 10)
+#define DOUBTS_MAX 2
 
 enum job_state { JOB_PENDING, JOB_RUNNING, JOB_DONE };
 
@@ -30,9 +35,14 @@ struct fetch_job {
 	int lock;
 	struct blob_writer *writer;
 	struct session_call call;
-	char *etag;	   /* strong, of the bytes so far; NULL */
-	bool refetched;	   /* a wrong digest gets one more chance */
-	unsigned attempts; /* after bodies that were too short, since more came than ever before */
+	char *etag;		/* strong, of the bytes so far; NULL */
+	const char *address;	/* of the blob's own that it comes from; NULL: the registry */
+	size_t passed;		/* of its addresses */
+	struct strlist reasons; /* why it did not come from the places before */
+	bool refetched;		/* a wrong digest gets one more chance */
+	uint64_t at;		/* where in the blob the next byte belongs */
+	unsigned doubts;	/* about answers that could not be right */
+	unsigned attempts;	/* after bodies that were too short, since more came than ever before */
 	uint64_t reached;
 	int64_t told_ms;
 };
@@ -56,6 +66,7 @@ static void job_end(struct fetch_job *job)
 	fd_close(job->lock);
 	job->lock = -1;
 	free(take_ptr(&job->etag));
+	strlist_done(&job->reasons);
 }
 
 static void fetch_done(struct fetch *fetch)
@@ -69,16 +80,18 @@ CLEANUP_FOR_VALUE(struct fetch, fetch_done)
 
 /* ---- What comes in ---- */
 
-/* Each attempt goes on where the one before ended. */
+/* Each attempt goes on where the one before ended, or rather a little before: an answer to another range than was
+ * asked for, which does not say so, is then seen at once, and not when the digest of all is wrong. */
 static int ask_for_rest(void *context, struct http_request *request, struct error **err)
 {
-	const struct fetch_job *job = context;
+	struct fetch_job *job = context;
 	uint64_t have = blob_writer_size(job->writer);
-	cleanup_free char *range = have > 0 ? mem_printf("bytes=%llu-", (unsigned long long)have) : NULL;
 
 	(void)err;
+	job->at = have > RANGE_OVERLAP ? have - RANGE_OVERLAP : 0;
+	cleanup_free char *range = job->at > 0 ? mem_printf("bytes=%llu-", (unsigned long long)job->at) : NULL;
 	http_request_set_header(request, "Range", range);
-	http_request_set_header(request, "If-Range", have > 0 ? job->etag : NULL);
+	http_request_set_header(request, "If-Range", job->at > 0 ? job->etag : NULL);
 	return 0;
 }
 
@@ -89,32 +102,91 @@ static void remember_etag(struct fetch_job *job, const struct http_answer *answe
 	mem_replace(&job->etag, etag && *etag == '"' ? etag : NULL); /* a weak one ("W/") is none for ranges */
 }
 
+/* An answer that cannot be right. A few times the same is asked again; then for all, from the first byte. */
+static int doubt(struct fetch_job *job)
+{
+	int rc = ++job->doubts > DOUBTS_MAX ? blob_writer_restart(job->writer, NULL) : 0;
+
+	return rc < 0 ? rc : -EAGAIN;
+}
+
+/* A page instead of the blob, as of a front that wants one to log in. */
+static bool is_something_else(const struct fetch_job *job, const struct http_answer *answer)
+{
+	const char *type = http_answer_header(answer, "Content-Type");
+	uint64_t size = 0;
+
+	return (http_answer_size(answer, &size) && size != job->blob->size) ||
+	       (type && strncasecmp(type, "text/html", strlen("text/html")) == 0);
+}
+
+static bool is_rest(const struct fetch_job *job, const struct http_answer *answer)
+{
+	const char *range = http_answer_header(answer, "Content-Range");
+	uint64_t first = 0;
+	uint64_t last = 0;
+	uint64_t size = 0;
+
+	return answer->status == 206 && range && http_range_parse(range, &first, &last) == 0 && first == job->at &&
+	       last >= first && last < job->blob->size &&
+	       (!http_answer_size(answer, &size) || size == last - first + 1);
+}
+
 /* Does the body begin where we are? */
 static int check_start(void *context, const struct http_answer *answer, struct error **err)
 {
 	struct fetch_job *job = context;
-	uint64_t have = blob_writer_size(job->writer);
-	const char *range = http_answer_header(answer, "Content-Range");
-	uint64_t first = 0;
-	uint64_t last = 0;
+	uint64_t size = 0;
 
 	remember_etag(job, answer);
-	if (answer->status == 200)
-		return have > 0 ? blob_writer_restart(job->writer, err) : 0;
-	if (answer->status == 206 && range && http_range_parse(range, &first, &last) == 0 && first == have)
+	if (answer->status == 200) {
+		/* One that stays the same is taken for what it is: then size and digest have the last word. */
+		if (job->doubts < DOUBTS_MAX && is_something_else(job, answer)) {
+			http_answer_size(answer, &size);
+			error_set(err, EAGAIN, "what came is not the blob (%llu bytes instead of %llu)",
+				  (unsigned long long)size, (unsigned long long)job->blob->size);
+			return doubt(job);
+		}
+		job->at = 0;
+		return blob_writer_size(job->writer) > 0 ? blob_writer_restart(job->writer, err) : 0;
+	}
+	if (is_rest(job, answer))
 		return 0;
-	int rc = blob_writer_restart(job->writer, err);
-	return rc < 0 ? rc : error_set(err, EAGAIN, "HTTP %d with another range than asked for", answer->status);
+	error_set(err, EAGAIN, "HTTP %d with another range than asked for", answer->status);
+	return doubt(job);
+}
+
+/* Leaves out what is there already; *size may become 0. */
+static int skip_known(struct fetch_job *job, const char **data, size_t *size, struct error **err)
+{
+	uint64_t have = blob_writer_size(job->writer);
+	size_t known = have - job->at < *size ? (size_t)(have - job->at) : *size;
+
+	if (!blob_writer_has(job->writer, job->at, *data, known)) {
+		error_set(err, EAGAIN, "the bytes are not those that came before");
+		return doubt(job);
+	}
+	job->at += known;
+	*data += known;
+	*size -= known;
+	return 0;
 }
 
 static int take_data(void *context, const void *data, size_t size, struct error **err)
 {
 	struct fetch_job *job = context;
+	const char *rest = data;
+	int rc = 0;
 
 	job->call.renewed = false;
-	int rc = blob_writer_write(job->writer, data, size, err);
+	if (job->at < blob_writer_size(job->writer))
+		rc = skip_known(job, &rest, &size, err);
+	if (rc < 0 || size == 0)
+		return rc;
+	rc = blob_writer_write(job->writer, rest, size, err);
+	job->at = blob_writer_size(job->writer);
 	const struct registry_transfer transfer = {
-		.digest = &job->blob->digest, .done = blob_writer_size(job->writer), .size = job->blob->size};
+		.digest = &job->blob->digest, .done = job->at, .size = job->blob->size};
 	if (rc == 0)
 		client_tell_transfer(job->fetch->client, &transfer, &job->told_ms);
 	return rc;
@@ -123,6 +195,7 @@ static int take_data(void *context, const void *data, size_t size, struct error 
 /* ---- A job's course ---- */
 
 static void start_jobs(struct fetch *fetch);
+static void on_answer(void *context, int rc, struct http_answer *answer, struct error **err);
 
 static void fail(struct fetch *fetch, int rc, struct error **err)
 {
@@ -137,14 +210,19 @@ static int start_transfer(struct fetch_job *job, int64_t delay_ms, struct error 
 	static const struct http_receiver receiver = {.begin = ask_for_rest, .head = check_start, .data = take_data};
 	struct fetch *fetch = job->fetch;
 	char text[DIGEST_TEXT_SIZE];
-	char *url = session_url(fetch->session, "blobs/%s", digest_format(&job->blob->digest, text));
+	char *url = job->address ? mem_strdup(job->address)
+				 : session_url(fetch->session, "blobs/%s", digest_format(&job->blob->digest, text));
 
 	http_request_done(&job->call.request);
 	http_request_init(&job->call.request, "GET", url, 0);
 	job->call.request.receiver = &receiver;
 	job->call.request.receiver_context = job;
 	job->call.request.delay_ms = delay_ms;
-	return session_start(&job->call, err);
+	if (!job->address)
+		return session_start(&job->call, err);
+	job->call.request.flags = HTTP_STRANGER;
+	http_transport_start(fetch->client->transport, &job->call.request, on_answer, job);
+	return 0;
 }
 
 /* A body without a length that ends too early looks like a whole one: a proxy has lost its other side. True when the
@@ -163,15 +241,44 @@ static bool is_cut(struct fetch_job *job, const struct http_answer *answer, int6
 	return *wait_ms >= 0;
 }
 
+/* HTTP 416: the other side has another idea of the blob, perhaps only now. */
+static bool is_out_of_range(struct fetch_job *job, const struct http_answer *answer, int64_t *wait_ms)
+{
+	if (answer->status != 416 || blob_writer_size(job->writer) == 0 || ++job->doubts > DOUBTS_MAX)
+		return false;
+	*wait_ms = http_transport_retry_wait(job->fetch->client->transport, job->doubts, answer);
+	return *wait_ms >= 0;
+}
+
 /* From the first byte on. */
+static int begin_anew(struct fetch_job *job, struct error **err)
+{
+	free(take_ptr(&job->etag));
+	blob_writer_free(take_ptr(&job->writer));
+	int rc = blob_writer_new(job->fetch->store, &job->blob->digest, job->blob->size, &job->writer, err);
+	return rc < 0 ? rc : start_transfer(job, /* delay_ms */ 0, err);
+}
+
 static int fetch_again(struct fetch_job *job, struct error **err)
 {
 	log_debug("%s, fetching it again", err && *err ? error_message(*err) : "not the blob");
 	error_clear(err);
 	job->refetched = true;
-	blob_writer_free(take_ptr(&job->writer));
-	int rc = blob_writer_new(job->fetch->store, &job->blob->digest, job->blob->size, &job->writer, err);
-	return rc < 0 ? rc : start_transfer(job, /* delay_ms */ 0, err);
+	return begin_anew(job, err);
+}
+
+/* From the next of the blob's own addresses, when it has any. -ENOENT, and nothing is set: it has not. */
+static int fetch_elsewhere(struct fetch_job *job, struct error **err)
+{
+	const char *address = elsewhere_next_address(job->blob, &job->passed);
+
+	if (!address)
+		return -ENOENT;
+	strlist_append(&job->reasons, err ? error_message(*err) : "failed");
+	error_clear(err);
+	job->address = address;
+	job->refetched = false;
+	return begin_anew(job, err);
 }
 
 /* Is what came what was asked for? */
@@ -180,7 +287,8 @@ static int check_blob(struct fetch_job *job, const struct http_answer *answer, s
 	if (answer->status == 416) /* the other side has a shorter or changed idea of the blob */
 		return http_answer_error("GET", answer, err), -EBADMSG;
 	if (!http_answer_is_success(answer))
-		return session_refused(job->fetch->session, "GET", answer, err);
+		return job->address ? http_answer_error("GET", answer, err)
+				    : session_refused(job->fetch->session, "GET", answer, err);
 	return blob_writer_commit(job->writer, NULL, NULL, err);
 }
 
@@ -189,7 +297,7 @@ static bool conclude(struct fetch_job *job, int rc, const struct http_answer *an
 {
 	int64_t wait_ms = 0;
 
-	if (rc == 0 && is_cut(job, answer, &wait_ms)) {
+	if (rc == 0 && (is_cut(job, answer, &wait_ms) || is_out_of_range(job, answer, &wait_ms))) {
 		rc = start_transfer(job, wait_ms, err);
 		if (rc == 0)
 			return true;
@@ -201,8 +309,18 @@ static bool conclude(struct fetch_job *job, int rc, const struct http_answer *an
 		if (rc == 0)
 			return true;
 	}
+	while (rc < 0 && !mirrors_cannot_help(rc) && job->passed < job->blob->urls.count) {
+		int started = fetch_elsewhere(job, err);
+		if (started == 0)
+			return true;
+		if (started != -ENOENT)
+			rc = started;
+	}
 	if (rc < 0) {
 		char text[DIGEST_TEXT_SIZE];
+		cleanup_free char *reasons = strlist_join(&job->reasons, "; ");
+		if (*reasons)
+			error_hint(err, "and before: %s", reasons);
 		error_prefix(err, "blob %s", digest_format(&job->blob->digest, text));
 		fail(job->fetch, rc, err);
 	}
@@ -251,7 +369,7 @@ static int start_job(struct fetch_job *job, struct error **err)
 	struct fetch *fetch = job->fetch;
 	char text[DIGEST_TEXT_SIZE];
 
-	if (is_here(job)) {
+	if (is_here(job) || elsewhere_take_data(fetch->store, job->blob)) {
 		job_end(job);
 		job->state = JOB_DONE;
 		return 0;

@@ -1,6 +1,7 @@
 # Lists of tags, referrers and removal, with registries that can and that cannot.
 load lib/common
 load lib/double
+load lib/signing
 
 setup_file() {
 	double_setup_file
@@ -126,6 +127,29 @@ fallback_index() {
 		image delete "docker://$DOUBLE/ref-$api@$referrer"
 		[ "$(fallback_index "ref-$api" "$subject" | jq -c '[.manifests[].artifactType]')" = '["application/one"]' ]
 	done
+}
+
+@test "a signature is found among referrers on several pages, whatever else there is" {
+	local subject kind page
+	signing_setup_file
+	make_sigstore_keys good
+	double_does '{}'
+	cooper push -q --tls-verify=false --sign-by-sigstore-private-key "$BATS_FILE_TMPDIR/good.key" --sign-format bundle small "$DOUBLE/found:1"
+	image inspect --raw "docker://$DOUBLE/found:1" >"$BATS_TEST_TMPDIR/subject"
+	subject=sha256:$(sha256sum <"$BATS_TEST_TMPDIR/subject" | cut -d' ' -f1)
+	for kind in a b c d; do
+		referrer=$(make_referrer "$subject" "$(stat -c %s "$BATS_TEST_TMPDIR/subject")" "application/$kind" "$BATS_TEST_TMPDIR/$kind")
+		cooper image copy -q --dest-tls-verify=false "oci:$BATS_TEST_TMPDIR/$kind" "docker://$DOUBLE/found@$referrer"
+	done
+	REGISTRY=$DOUBLE sigstore_policy good
+	for page in 0 1 2; do
+		double_does "{\"page\": $page}"
+		fresh_store "found-$page"
+		cooper pull -q --tls-verify=false "$DOUBLE/found:1"
+		[ "$page" -ne 1 ] || [ "$(double_log 'map(select(.path | test("/referrers/"))) | length')" -ge 5 ]
+		remove_store "$COOPER_ROOT"
+	done
+	no_policy
 }
 
 @test "the tag that stands in for referrers is not taken from somebody else" {

@@ -229,3 +229,21 @@ pulls_from_mirror() {
 	run cooper pull x.test/a
 	assert_fails_with 125 "'never' is none of all, digest-only and tag-only"
 }
+
+@test "a key that nobody knows is said, and the rest counts" {
+	conf <<-EOF
+	unqualified-search-registry = ["x.test"]
+	[[registry]]
+	prefix = "registry.test"
+	location = "$PRIMARY"
+	bloked = true
+	[[registry.mirror]]
+	location = "$MIRROR/cache"
+	secure = false
+	EOF
+	run cooper pull --tls-verify=false --retry-delay 1ms registry.test/team/app:1
+	assert_succeeds
+	for key in unqualified-search-registry "registry\[0\].bloked" "registry\[0\].mirror\[0\].secure"; do
+		[ "$(grep -c "warning: .*registries.conf: $key: nothing that is known here; going on without it" <<<"$output")" -eq 1 ] || fail "$key" || return
+	done
+}

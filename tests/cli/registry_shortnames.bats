@@ -130,6 +130,7 @@ assert_named() {
 	local digest
 	conf </dev/null
 	digest=$(curl -sI "http://$SECOND/v2/team/app/manifests/1" -H 'Accept: */*' | tr -d '\r' | sed -n 's/^docker-content-digest: //Ip')
+	DOUBLE_DIRECTORY=$SECOND_DIRECTORY double_does '{}'
 	pull "$SECOND/team/app:other@$digest"
 	assert_succeeds
 	[ "$(jq -s -r 'map(.path | select(test("manifests/"))) | join(" ")' "$SECOND_DIRECTORY/log")" = "/v2/team/app/manifests/$digest" ]

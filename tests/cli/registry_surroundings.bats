@@ -168,6 +168,37 @@ start_nginx() {
 	assert_fails_with 120 "$BATS_TEST_TMPDIR/nothing"
 }
 
+# start_tls_server NAME [REDIRECT]: in PLACE/NAME.log what it saw; prints its address
+start_tls_server() {
+	local i
+	python3 "$LIB_DIRECTORY/tls_server.py" "$BATS_TEST_TMPDIR/place" "$BATS_TEST_TMPDIR/place/$1.address" \
+		"$BATS_TEST_TMPDIR/place/$1.log" "${@:2}" >/dev/null 2>&1 3>&- &
+	printf '%s\n' "$!" >"$BATS_TEST_TMPDIR/place/$1.pid"
+	for i in $(seq 200); do
+		[ ! -s "$BATS_TEST_TMPDIR/place/$1.address" ] || break
+		sleep 0.05
+	done
+	cat "$BATS_TEST_TMPDIR/place/$1.address" || fail "no server came up in $i attempts"
+}
+
+@test "our certificate is shown to the registry and nobody else; HTTP/1.1 is spoken, a connection for each transfer" {
+	local place=$BATS_TEST_TMPDIR/place other registry
+	mkdir "$place"
+	make_certificates "$place"
+	openssl req -newkey rsa:2048 -nodes -subj /CN=me -keyout "$place/certs/client.key" -out "$place/client.csr" 2>/dev/null
+	openssl x509 -req -days 2 -in "$place/client.csr" -CA "$place/ca.crt" -CAkey "$place/ca.key" -CAcreateserial \
+		-out "$place/certs/client.cert" 2>/dev/null
+	other=$(start_tls_server other)
+	registry=$(start_tls_server registry "https://$other")
+	# Its {} is no manifest.
+	run cooper pull --retry 0 --cert-dir "$place/certs" "$registry/x:1"
+	stop_process "$place/other.pid"
+	stop_process "$place/registry.pid"
+	[ "$status" -eq 125 ]
+	[ "$(sort -u "$place/registry.log")" = $'http/1.1 HTTP/1.1 GET /v2/ me\nhttp/1.1 HTTP/1.1 GET /v2/x/manifests/1 me' ]
+	[ "$(sort -u "$place/other.log")" = "http/1.1 HTTP/1.1 GET /v2/x/manifests/1 -" ]
+}
+
 @test "who we are can be set, for proxies that let only some through" {
 	start_double
 	make_image agent 1000

@@ -52,6 +52,13 @@ static void takes_the_platform_that_fits_best(void **state)
 	assert_int_equal(choose("linux/arm64", platforms, 4), 3);
 }
 
+static void the_first_of_equals_is_taken(void **state)
+{
+	static const char *const platforms[] = {"linux/386", "linux/amd64", "linux/amd64"};
+
+	assert_int_equal(choose("linux/amd64", platforms, 3), 1);
+}
+
 static void skips_attestations(void **state)
 {
 	static const char *const platforms[] = {"unknown/unknown", "linux/amd64", "unknown/unknown"};
@@ -89,6 +96,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_the_platform_that_fits_best),
+		cmocka_unit_test(the_first_of_equals_is_taken),
 		cmocka_unit_test(skips_attestations),
 		cmocka_unit_test(takes_an_entry_without_a_platform_when_none_fits_better),
 		cmocka_unit_test(tells_what_there_is_when_nothing_fits),

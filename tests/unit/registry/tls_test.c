@@ -113,6 +113,19 @@ static void own_authorities_stand_beside_the_systems(void **state)
 	unsetenv("SSL_CERT_FILE");
 }
 
+static void every_file_of_ssl_cert_dir_counts(void **state)
+{
+	struct place *place = *state;
+	cleanup_free char *dirs = mem_printf("/no/such:%s/containers/certs.d/all", place->path);
+
+	put(place, "all", "some.pem", "-----BEGIN CERTIFICATE-----\nSOME\n");
+	put(place, "all", "README", "no certificate");
+	setenv("SSL_CERT_DIR", dirs, 1);
+	assert_true(trusts("h.test", "SOME"));
+	assert_false(trusts("h.test", "no certificate"));
+	unsetenv("SSL_CERT_DIR");
+}
+
 static void we_are_a_certificate_and_its_key(void **state)
 {
 	struct place *place = *state;
@@ -152,6 +165,7 @@ int main(void)
 		IN_PLACE(the_port_of_https_may_be_written),
 		IN_PLACE(dockers_registry_is_called_as_users_call_it),
 		IN_PLACE(own_authorities_stand_beside_the_systems),
+		IN_PLACE(every_file_of_ssl_cert_dir_counts),
 		IN_PLACE(we_are_a_certificate_and_its_key),
 		IN_PLACE(a_directory_that_was_named_replaces_all_others),
 	};
