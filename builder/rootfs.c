@@ -7,13 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/atomicfile.h"
-#include "base/buf.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/ovlmark.h"
@@ -104,12 +103,69 @@ int rootfs_open_lowers(struct workshop *w, const struct digest *diff_ids, size_t
 	return 0;
 }
 
+/* ---- whose ids ---- */
+
+/* In the container's directory: the ids that its files belong to, as they are mapped. The text of a symlink: made and
+ * read by one call. */
+#define OWN_IDS "ids"
+#define IDS_MAX ((size_t)PATH_MAX - 1) /* a map whose text is longer is told from others by its beginning */
+
+/* All that have one id keep the same records, in a namespace and without. */
+static int format_ids(struct workshop *w, char **text, struct error **err)
+{
+	const struct idmap *map = NULL;
+	int rc = workshop_idmap(w, &map, err);
+
+	if (rc < 0)
+		return rc;
+	*text = map->kind == IDMAP_SINGLE ? mem_strdup("one id") : idmap_format(map);
+	if (strlen(*text) > IDS_MAX)
+		(*text)[IDS_MAX] = '\0';
+	return 0;
+}
+
+/* At every use; the first one counts. */
+static int note_ids(struct workshop *w, int dir, struct error **err)
+{
+	cleanup_free char *ids = NULL;
+	int rc = format_ids(w, &ids, err);
+
+	if (rc >= 0 && symlinkat(ids, dir, OWN_IDS) < 0 && errno != EEXIST)
+		return error_set_errno(err, "note the container's ids");
+	return rc;
+}
+
+int rootfs_check_ids(struct workshop *w, const struct container *c, struct error **err)
+{
+	char noted[PATH_MAX];
+	cleanup_free char *ids = NULL;
+	cleanup_close int dir = container_open_dir(w, c, err);
+
+	if (dir < 0)
+		return dir;
+	ssize_t length = readlinkat(dir, OWN_IDS, noted, sizeof(noted));
+	if (length < 0)
+		return 0; /* not used yet, or by an older version */
+	int rc = format_ids(w, &ids, err);
+	if (rc < 0)
+		return error_prefix(err, "container '%s'", c->name);
+	if (strlen(ids) == (size_t)length && memcmp(ids, noted, (size_t)length) == 0)
+		return 0;
+	return error_set(err, EUCLEAN,
+			 "container '%s' was used with other ids than this command has (use the isolation and the "
+			 "subordinate ids that it was used with: COOPER_ISOLATION=translated, or without it)",
+			 c->name);
+}
+
 int rootfs_open_upper(struct workshop *w, const struct container *c, struct rootfs_layers *layers, struct error **err)
 {
 	cleanup_close int dir = container_open_dir(w, c, err);
 
 	if (dir < 0)
 		return dir;
+	int rc = note_ids(w, dir, err);
+	if (rc < 0)
+		return rc;
 	layers->upper = fd_open_dir(dir, "upper", err);
 	if (layers->upper < 0)
 		return error_prefix(err, "container '%s'", c->name);
@@ -155,53 +211,6 @@ static int try_overlay(struct workshop *w, const struct rootfs_layers *layers, s
 	if (run >= 0)
 		fd_close(openat(run, mark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
 	return 0;
-}
-
-/* In the container's directory, beside the copy: the ids that its files belong to, as they are mapped. */
-#define COPY_IDS "copy.ids"
-
-/* All that have one id keep the same records, in a namespace and without. */
-static int format_ids(struct workshop *w, char **text, struct error **err)
-{
-	const struct idmap *map = NULL;
-	int rc = workshop_idmap(w, &map, err);
-
-	if (rc < 0)
-		return rc;
-	*text = map->kind == IDMAP_SINGLE ? mem_strdup("one id") : idmap_format(map);
-	return 0;
-}
-
-static int note_ids(struct workshop *w, int dir, struct error **err)
-{
-	cleanup_free char *ids = NULL;
-	int rc = format_ids(w, &ids, err);
-
-	return rc < 0 ? rc : atomic_file_write(dir, COPY_IDS, 0600, ids, strlen(ids), 0, err);
-}
-
-int rootfs_check_ids(struct workshop *w, const struct container *c, struct error **err)
-{
-	cleanup(buf_done) struct buf noted = BUF_INIT(BUF_MAX_DEFAULT);
-	cleanup_free char *ids = NULL;
-
-	if (!rootfs_has_copy(w, c))
-		return 0;
-	cleanup_close int dir = container_open_dir(w, c, err);
-	int rc = dir < 0 ? dir : faccessat(dir, COPY_IDS, F_OK, AT_SYMLINK_NOFOLLOW);
-	if (rc < 0)
-		return dir < 0 ? dir : 0; /* An older version made the copy. */
-	rc = fd_read_file(dir, COPY_IDS, &noted, err);
-	if (rc >= 0)
-		rc = format_ids(w, &ids, err);
-	if (rc < 0)
-		return error_prefix(err, "container '%s'", c->name);
-	if (strlen(ids) == noted.len && memcmp(ids, noted.data, noted.len) == 0)
-		return 0;
-	return error_set(err, EUCLEAN,
-			 "container '%s' was used with other ids than this command has (use the isolation and the "
-			 "subordinate ids that it was used with: COOPER_ISOLATION=translated, or without it)",
-			 c->name);
 }
 
 static int use_copy(struct workshop *w, const struct container *c, struct rootfs_layers *layers, struct error **err)
@@ -250,9 +259,7 @@ static int open_trees(struct workshop *w, const struct container *c, struct root
 	cleanup_close int dir = container_open_dir(w, c, err);
 	/* Only a translated root knows how to leave what is shared alone. */
 	enum rootcopy_kind kind = workshop_is_translated(w) ? ROOTCOPY_LINKS : ROOTCOPY_COPIES;
-	rc = dir < 0 ? dir : note_ids(w, dir, err);
-	if (rc >= 0)
-		rc = rootcopy_make(dir, layers->lowers, layers->lower_count, layers->upper, kind, err);
+	rc = dir < 0 ? dir : rootcopy_make(dir, layers->lowers, layers->lower_count, layers->upper, kind, err);
 	return rc < 0 ? rc : use_copy(w, c, layers, err);
 }
 

@@ -31,8 +31,8 @@ int rootfs_suspend(struct workshop *w, const struct container *c, bool *was_moun
 int rootfs_resume(struct workshop *w, const struct container *c, struct error **err);
 /* -EBUSY when another live session has it mounted. */
 int rootfs_check_free(struct workshop *w, const struct container *c, struct error **err);
-/* -EUCLEAN when its root is a copy that was made for other ids than there are now: owners would be shown, and kept,
- * wrong. Opening a root checks that; who looks into the copy in another way asks first. */
+/* -EUCLEAN when it was first used with other ids than there are now: owners would be shown, and kept, wrong. Opening a
+ * root checks that; who looks into it in another way asks first. */
 int rootfs_check_ids(struct workshop *w, const struct container *c, struct error **err);
 
 /* A root opened for reading and writing; where it needs a mount, that is attached nowhere and goes with the struct. */

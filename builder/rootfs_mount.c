@@ -179,8 +179,10 @@ char *rootfs_overlay_path(struct workshop *w, const struct container *c)
 static int mount_merged(struct workshop *w, const struct container *c, char **work, struct error **err)
 {
 	cleanup(rootfs_layers_done) struct rootfs_layers layers = ROOTFS_LAYERS_INIT;
-	int rc = rootfs_open_lowers(w, c->config.diff_ids, c->config.diff_id_count, &layers, err);
+	int rc = rootfs_check_ids(w, c, err);
 
+	if (rc >= 0)
+		rc = rootfs_open_lowers(w, c->config.diff_ids, c->config.diff_id_count, &layers, err);
 	if (rc >= 0)
 		rc = rootfs_open_upper(w, c, &layers, err);
 	if (rc < 0)

@@ -168,3 +168,45 @@ later 3:4" ]
 	[ "${lines[0]}" = none ]
 	[ "${lines[1]}" != cooper ]
 }
+
+# listener COMMAND...: under a filter that has a listener and traps nothing; 99 when there can be none.
+compile_listener() {
+	gcc -x c -static -o "$BATS_TEST_TMPDIR/listener" - <<-'END' || skip "no static C library"
+		#include <errno.h>
+		#include <fcntl.h>
+		#include <linux/filter.h>
+		#include <linux/seccomp.h>
+		#include <sys/prctl.h>
+		#include <sys/syscall.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+			struct sock_fprog program = {.len = 1, .filter = &allow};
+			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+			int fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+			if (fd < 0)
+				return errno == EBUSY ? 99 : 98;
+			fcntl(fd, F_SETFD, 0); /* while it is open there is one */
+			return execvp(argv[1], argv + 1);
+		}
+	END
+}
+
+@test "there is one listener only: a program in a session gets none, and a session under another says so" {
+	compile_listener
+	run session "$BATS_TEST_TMPDIR/listener" <<-'END'
+		"$1" true
+	END
+	[ "$status" -eq 99 ]
+	# shellcheck disable=SC2016 # for the inner shell
+	run --separate-stderr unshare --map-root-user "$BATS_TEST_TMPDIR/listener" cooper unshare \
+		sh -c 'cd "$1" && touch f && stat -c %u:%g f && ! chown 3:4 f 2>/dev/null && echo refused' sh "$BATS_TEST_TMPDIR"
+	[ "$status" -eq 0 ]
+	[ "$output" = $'0:0\nrefused' ]
+	[[ $stderr == *"has a listener already"*"all files show the one id that there is"* ]]
+	# A step cannot do without: it is refused, not run as somebody else.
+	ctr=$(alone from busybox)
+	run unshare --map-root-user "$BATS_TEST_TMPDIR/listener" cooper run "$ctr" id -u
+	assert_fails_with 125 "has a listener already"
+}
