@@ -22,8 +22,18 @@ enter_alone() {
 	mkdir -p "$COOPER_ROOT"
 }
 
+# Without namespaces another one.
+enter_translated() {
+	fresh_store translated
+	translated tag "$(translated pull -q "oci-archive:$(busybox_archive)")" busybox
+}
+
 alone() {
 	unshare --map-root-user cooper "$@"
+}
+
+translated() {
+	COOPER_ISOLATION=translated cooper "$@"
 }
 
 # The diff_ids of an image.
@@ -133,8 +143,9 @@ last_layer() {
 		        e.type, e.devmajor, e.devminor, e.gid, e.mode = kind, 8, 3, 6, 0o660
 		        tar.addfile(e)
 	END
-	for kind in cooper alone; do
-		[ "$kind" = cooper ] || enter_alone
+	for kind in cooper translated alone; do
+		[ "$kind" != alone ] || enter_alone
+		[ "$kind" != translated ] || enter_translated
 		ctr=$($kind from busybox)
 		$kind copy -q --chown 33:44 "$ctr" "$BATS_TEST_TMPDIR/context" /made/on/the/way/
 		$kind add -q "$ctr" "$BATS_TEST_TMPDIR/owners.tar" /
@@ -147,6 +158,7 @@ last_layer() {
 		$kind push -q first "oci-archive:$BATS_TEST_TMPDIR/$kind.tar"
 	done
 	diff "$BATS_TEST_TMPDIR/cooper.ids" "$BATS_TEST_TMPDIR/alone.ids"
+	diff "$BATS_TEST_TMPDIR/cooper.ids" "$BATS_TEST_TMPDIR/translated.ids"
 	# What was pulled packs to what it was.
 	alone rm -a >/dev/null
 	alone rmi first second >/dev/null
