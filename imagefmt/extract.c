@@ -23,18 +23,8 @@
 #include "imagefmt/layerroot.h"
 #include "imagefmt/layerxattr.h"
 
-/* Runs of zeros of this size, at multiples of it, become holes. */
-#define HOLE_SIZE ((size_t)64 << 10)
-
-/* Where an entry goes. */
-struct target {
-	int dirfd; /* borrowed from the open directories */
-	const char *path;
-	size_t dir_length; /* of the part of path before the leaf, without its '/' */
-	const char *leaf;
-};
-
-int extractor_new(int dirfd, const struct unpack_options *options, struct extractor **extractor, struct error **err)
+int extractor_new(int dirfd, const struct unpack_options *options, const struct piece_keeper *keeper,
+		  struct extractor **extractor, struct error **err)
 {
 	struct stat st;
 
@@ -48,6 +38,8 @@ int extractor_new(int dirfd, const struct unpack_options *options, struct extrac
 	/* What is there already may hand its group on; so may our own root. */
 	x->chown_all = options->plain || (st.st_mode & S_ISGID) != 0 || st.st_gid != x->egid;
 	buf_init(&x->path, TAR_PATH_MAX);
+	if (keeper != NULL)
+		extract_queue_new(x, keeper, &x->queue);
 	*extractor = x;
 	return 0;
 }
@@ -56,6 +48,7 @@ void extractor_free(struct extractor *x)
 {
 	if (x == NULL)
 		return;
+	extract_queue_free(x->queue);
 	buf_done(&x->path);
 	extract_dirs_done(x);
 	path_map_done(&x->added);
@@ -128,7 +121,8 @@ static void note_added(struct extractor *x, const char *path)
 	path_map_put(&x->added, path, strlen(path), 0, NULL);
 }
 
-static int open_target(struct extractor *x, const char *path, int64_t mtime, struct target *target, struct error **err)
+static int open_target(struct extractor *x, const char *path, int64_t mtime, struct extract_target *target,
+		       struct error **err)
 {
 	const char *slash = strrchr(path, '/');
 
@@ -170,7 +164,7 @@ static int remove_lower_children(struct extractor *x, int dirfd, const char *pat
 	return rc;
 }
 
-static int add_opaque(struct extractor *x, const struct target *target, struct error **err)
+static int add_opaque(struct extractor *x, const struct extract_target *target, struct error **err)
 {
 	cleanup_free char *path = mem_strndup(target->path, target->dir_length);
 
@@ -182,7 +176,7 @@ static int add_opaque(struct extractor *x, const struct target *target, struct e
 	return ovlmark_set_opaque(target->dirfd, err);
 }
 
-static int remove_lower(struct extractor *x, const struct target *target, const char *name, struct error **err)
+static int remove_lower(struct extractor *x, const struct extract_target *target, const char *name, struct error **err)
 {
 	cleanup_free char *path = target->dir_length > 0
 					  ? mem_printf("%.*s/%s", (int)target->dir_length, target->path, name)
@@ -194,7 +188,7 @@ static int remove_lower(struct extractor *x, const struct target *target, const 
 	return fd >= 0 ? remove_lower_children(x, fd, path, err) : 0;
 }
 
-static int add_whiteout(struct extractor *x, const struct target *target, struct error **err)
+static int add_whiteout(struct extractor *x, const struct extract_target *target, struct error **err)
 {
 	const char *name = target->leaf + strlen(LAYER_WHITEOUT_PREFIX);
 	struct stat st;
@@ -217,137 +211,15 @@ static int add_whiteout(struct extractor *x, const struct target *target, struct
 	return ovlmark_set_opaque(fd, err);
 }
 
-static int add_mark(struct extractor *x, const struct target *target, struct error **err)
+static int add_mark(struct extractor *x, const struct extract_target *target, struct error **err)
 {
 	return strcmp(target->leaf, LAYER_WHITEOUT_OPAQUE) == 0 ? add_opaque(x, target, err)
 								: add_whiteout(x, target, err);
 }
 
-/* ---- files ---- */
-
-static bool is_zero(const char *data, size_t size)
-{
-	return data[0] == '\0' && memcmp(data, data + 1, size - 1) == 0;
-}
-
-static int write_at(int fd, const char *data, size_t size, uint64_t offset, struct error **err)
-{
-	while (size > 0) {
-		ssize_t n = pwrite(fd, data, size, (off_t)offset);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set_errno(err, "write");
-		data += n;
-		offset += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
-/* Bytes from `data` to the next border of a hole, or to the end. */
-static size_t to_border(const struct tar_piece *piece, size_t at)
-{
-	size_t size = HOLE_SIZE - (size_t)((piece->offset + at) % HOLE_SIZE);
-
-	return size < piece->size - at ? size : piece->size - at;
-}
-
-/* Writes a piece without its whole chunks of zeros; *end is where the last written byte ends. */
-static int write_piece(int fd, const struct tar_piece *piece, uint64_t *end, struct error **err)
-{
-	const char *data = piece->data;
-	size_t start = 0; /* of what is to be written */
-	size_t at = 0;
-	int rc = 0;
-
-	while (rc == 0 && at < piece->size) {
-		size_t size = to_border(piece, at);
-		if (size == HOLE_SIZE && is_zero(data + at, size)) {
-			rc = write_at(fd, data + start, at - start, piece->offset + start, err);
-			if (at > start)
-				*end = piece->offset + at;
-			start = at + size;
-		}
-		at += size;
-	}
-	if (rc == 0 && at > start) {
-		rc = write_at(fd, data + start, at - start, piece->offset + start, err);
-		*end = piece->offset + at;
-	}
-	return rc;
-}
-
-static int write_data(struct tar_reader *reader, int fd, uint64_t size, struct error **err)
-{
-	struct tar_piece piece;
-	uint64_t end = 0;
-	int rc;
-
-	while ((rc = tar_reader_data(reader, &piece, err)) > 0) {
-		rc = write_piece(fd, &piece, &end, err);
-		if (rc < 0)
-			return rc;
-	}
-	if (rc == 0 && end < size && ftruncate(fd, (off_t)size) < 0)
-		return error_set_errno(err, "set the size");
-	return rc;
-}
-
-static int create_file(struct extractor *x, const struct target *target, mode_t mode, struct error **err)
-{
-	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(target->dirfd, target->leaf, flags, mode);
-
-	if (fd < 0 && errno == EEXIST) {
-		int rc = extract_make_way(x, target->dirfd, target->leaf, err);
-		if (rc < 0)
-			return rc;
-		fd = openat(target->dirfd, target->leaf, flags, mode);
-	}
-	return fd < 0 ? error_set_errno(err, "create") : fd;
-}
-
-/* Most files were made with the mode that they are to have: looking costs less than setting it again. */
-static int set_file_mode(const struct extractor *x, int fd, const struct tar_entry *entry, struct error **err)
-{
-	bool is_kept = x->is_root || (entry->mode & 0600) == 0600; /* else it is recorded */
-	struct stat st;
-
-	if (is_kept && fstat(fd, &st) == 0 && (st.st_mode & 07777) == (entry->mode & 07777))
-		return 0;
-	int rc = owner_set_mode(fd, entry->mode);
-	return rc < 0 ? error_set(err, -rc, "set the mode: %s", strerror(-rc)) : 0;
-}
-
-/* After the data: writing drops set-user-id bits and capabilities. The mode comes after the attributes, for which an
- * ordinary user must be able to write. */
-static int finish_file(struct extractor *x, int fd, const struct tar_entry *entry, struct error **err)
-{
-	const struct extract_place place = {.fd = fd};
-	int rc = extract_set_owner(x, &place, entry, err);
-
-	if (rc == 0)
-		rc = extract_set_xattrs(x, &place, entry, err);
-	if (rc == 0)
-		rc = set_file_mode(x, fd, entry, err);
-	return rc < 0 ? rc : extract_set_time(&place, entry->mtime, err);
-}
-
-static int add_file(struct extractor *x, struct tar_reader *reader, const struct target *target,
-		    const struct tar_entry *entry, struct error **err)
-{
-	cleanup_close int fd = create_file(x, target, (entry->mode & 0777) | 0600, err);
-
-	if (fd < 0)
-		return fd;
-	int rc = write_data(reader, fd, entry->size, err);
-	return rc < 0 ? rc : finish_file(x, fd, entry, err);
-}
-
 /* ---- the others ---- */
 
-static int add_directory(struct extractor *x, const struct target *target, const struct tar_entry *entry,
+static int add_directory(struct extractor *x, const struct extract_target *target, const struct tar_entry *entry,
 			 struct error **err)
 {
 	cleanup_close int fd = extract_make_dir(x, target->dirfd, target->leaf, entry->mode, err);
@@ -382,7 +254,7 @@ static int add_root(struct extractor *x, const struct tar_entry *entry, struct e
 	return rc < 0 ? rc : extract_dir_later(x, fd, "", 0, entry->mode, entry->mtime, err);
 }
 
-static int finish_other(struct extractor *x, const struct target *target, const struct tar_entry *entry,
+static int finish_other(struct extractor *x, const struct extract_target *target, const struct tar_entry *entry,
 			struct error **err)
 {
 	const struct extract_place place = {.fd = -1, .dirfd = target->dirfd, .leaf = target->leaf};
@@ -397,17 +269,17 @@ static int finish_other(struct extractor *x, const struct target *target, const 
 	return rc < 0 ? rc : extract_set_time(&place, entry->mtime, err);
 }
 
-static int make_symlink(const struct target *target, const struct tar_entry *entry, struct error **err)
+static int make_symlink(const struct extract_target *target, const struct tar_entry *entry, struct error **err)
 {
 	return symlinkat(entry->link, target->dirfd, target->leaf) < 0 ? error_set_errno(err, "make the symlink") : 0;
 }
 
-static int make_fifo(const struct target *target, const struct tar_entry *entry, struct error **err)
+static int make_fifo(const struct extract_target *target, const struct tar_entry *entry, struct error **err)
 {
 	return mknodat(target->dirfd, target->leaf, S_IFIFO | 0600, 0) < 0 ? error_set_errno(err, "make the FIFO") : 0;
 }
 
-static int make_device(const struct target *target, const struct tar_entry *entry, struct error **err)
+static int make_device(const struct extract_target *target, const struct tar_entry *entry, struct error **err)
 {
 	mode_t type = entry->type == TAR_CHARDEV ? S_IFCHR : S_IFBLK;
 
@@ -416,8 +288,9 @@ static int make_device(const struct target *target, const struct tar_entry *entr
 		       : 0;
 }
 
-static int add_node(struct extractor *x, const struct target *target, const struct tar_entry *entry,
-		    int (*make)(const struct target *, const struct tar_entry *, struct error **), struct error **err)
+static int add_node(struct extractor *x, const struct extract_target *target, const struct tar_entry *entry,
+		    int (*make)(const struct extract_target *, const struct tar_entry *, struct error **),
+		    struct error **err)
 {
 	cleanup_error struct error *first = NULL;
 	int rc = make(target, entry, &first);
@@ -432,10 +305,10 @@ static int add_node(struct extractor *x, const struct target *target, const stru
 	return rc < 0 ? rc : finish_other(x, target, entry, err);
 }
 
-static int record_device(struct extractor *x, const struct target *target, const struct tar_entry *entry,
+static int record_device(struct extractor *x, const struct extract_target *target, const struct tar_entry *entry,
 			 struct error **err)
 {
-	cleanup_close int fd = create_file(x, target, 0600, err);
+	cleanup_close int fd = extract_create_file(x, target, 0600, err);
 
 	if (fd < 0)
 		return fd;
@@ -445,7 +318,7 @@ static int record_device(struct extractor *x, const struct target *target, const
 
 /* A character device 0:0 that comes as data is recorded always: made, it would be a whiteout to overlayfs. Others are
  * recorded where user namespaces may not make them (mknod(2), EPERM). */
-static int add_device(struct extractor *x, const struct target *target, const struct tar_entry *entry,
+static int add_device(struct extractor *x, const struct extract_target *target, const struct tar_entry *entry,
 		      struct error **err)
 {
 	cleanup_error struct error *error = NULL;
@@ -475,7 +348,7 @@ static int open_link_target(struct extractor *x, const char *path, struct error 
 	return take_fd(&fd);
 }
 
-static bool is_same_file(int fd, const struct target *target)
+static bool is_same_file(int fd, const struct extract_target *target)
 {
 	struct stat a;
 	struct stat b;
@@ -486,7 +359,7 @@ static bool is_same_file(int fd, const struct target *target)
 
 /* linkat(2) by descriptor wants CAP_DAC_READ_SEARCH in the first namespace; through /proc it is for everybody, except
  * for symlinks, whose magic link would be followed to what they point at. */
-static int link_file(struct extractor *x, int fd, const char *path, const struct target *target)
+static int link_file(struct extractor *x, int fd, const char *path, const struct extract_target *target)
 {
 	char proc[FD_PROC_PATH_SIZE];
 	struct stat st;
@@ -504,7 +377,7 @@ static int link_file(struct extractor *x, int fd, const char *path, const struct
 	return linkat(dirfd, leaf, target->dirfd, target->leaf, /* flags */ 0) < 0 ? -errno : 0;
 }
 
-static int add_hardlink(struct extractor *x, const struct target *target, const struct tar_entry *entry,
+static int add_hardlink(struct extractor *x, const struct extract_target *target, const struct tar_entry *entry,
 			struct error **err)
 {
 	cleanup(buf_done) struct buf path = BUF_INIT(TAR_PATH_MAX);
@@ -527,12 +400,12 @@ static int add_hardlink(struct extractor *x, const struct target *target, const 
 	return rc < 0 ? error_set(err, -rc, "link it to '%s': %s", buf_str(&path), strerror(-rc)) : 0;
 }
 
-static int add_by_type(struct extractor *x, struct tar_reader *reader, const struct target *target,
+static int add_by_type(struct extractor *x, struct tar_reader *reader, const struct extract_target *target,
 		       const struct tar_entry *entry, struct error **err)
 {
 	switch (entry->type) {
 	case TAR_FILE:
-		return add_file(x, reader, target, entry, err);
+		return extract_add_file(x, reader, target, entry, err);
 	case TAR_DIRECTORY:
 		return add_directory(x, target, entry, err);
 	case TAR_SYMLINK:
@@ -551,7 +424,7 @@ static int add_by_type(struct extractor *x, struct tar_reader *reader, const str
 static int add(struct extractor *x, struct tar_reader *reader, const struct tar_entry *entry, struct error **err)
 {
 	enum name_verdict verdict;
-	struct target target;
+	struct extract_target target;
 	int rc = clean_path(entry->path, &x->path, err);
 
 	if (rc < 0)
@@ -577,6 +450,21 @@ static int add(struct extractor *x, struct tar_reader *reader, const struct tar_
 	return rc;
 }
 
+/* What is waiting to be written stood before: its failure comes first, whenever it shows itself. */
+static int first_failure(struct extractor *x, int rc, struct error **err)
+{
+	struct error *earlier = NULL;
+	int code = x->queue != NULL ? extract_queue_finish(x->queue, &earlier) : 0;
+
+	if (code == 0)
+		return rc;
+	error_clear(err);
+	if (err != NULL)
+		*err = take_ptr(&earlier);
+	error_free(earlier);
+	return code;
+}
+
 int extractor_add(struct extractor *x, struct tar_reader *reader, const struct tar_entry *entry, struct error **err)
 {
 	uint64_t max_entries = x->options.max_entries;
@@ -590,13 +478,21 @@ int extractor_add(struct extractor *x, struct tar_reader *reader, const struct t
 	x->bytes += entry->size;
 	x->entries++;
 	int rc = add(x, reader, entry, err);
-	return rc < 0 ? error_prefix(err, "'%s'", entry->path) : 0;
+	return rc < 0 ? first_failure(x, error_prefix(err, "'%s'", entry->path), err) : 0;
+}
+
+void extractor_hand_over(struct extractor *x)
+{
+	if (x->queue != NULL)
+		extract_queue_flush(x->queue);
 }
 
 int extractor_finish(struct extractor *x, struct unpack_result *result, struct error **err)
 {
-	int rc = extract_finish_dirs(x, err);
+	int rc = x->queue != NULL ? extract_queue_finish(x->queue, err) : 0;
 
+	if (rc == 0)
+		rc = extract_finish_dirs(x, err);
 	if (rc < 0)
 		return rc;
 	result->entries = x->entries;

@@ -11,11 +11,23 @@
 
 struct extractor;
 
-/* `dirfd` is borrowed and must outlive the extractor. */
-int extractor_new(int dirfd, const struct unpack_options *options, struct extractor **extractor, struct error **err);
+/* For who has the bytes of the tar in blocks that can outlive the reading of what follows: files are then written by a
+ * thread of the extractor's while the caller makes the next ones. */
+struct piece_keeper {
+	/* The block that the reader's last piece lies in stays as it is until it is released. */
+	void *(*keep)(void *context);
+	void (*release)(void *context, void *kept); /* from any thread */
+	void *context;
+};
+
+/* `dirfd` is borrowed and must outlive the extractor, and so must what the keeper (NULL: none) needs. */
+int extractor_new(int dirfd, const struct unpack_options *options, const struct piece_keeper *keeper,
+		  struct extractor **extractor, struct error **err);
 /* Makes one entry, reading its data from the reader. Errors name the entry. */
 int extractor_add(struct extractor *x, struct tar_reader *reader, const struct tar_entry *entry, struct error **err);
-/* Modes and times of directories, and the counts. */
+/* To be called before a keeper waits for more of the tar: what was kept so far will be released without that. */
+void extractor_hand_over(struct extractor *x);
+/* Waits until all is written; then modes and times of directories, and the counts. */
 int extractor_finish(struct extractor *x, struct unpack_result *result, struct error **err);
 void extractor_free(struct extractor *x);
 CLEANUP_FOR(struct extractor, extractor_free)

@@ -1,5 +1,6 @@
 /*
- * What extract.c (entries), extract_dir.c (directories) and extract_meta.c (owners, attributes, times) share.
+ * What extract.c (entries), extract_dir.c (directories), extract_file.c (files), extract_queue.c (the thread that
+ * writes them) and extract_meta.c (owners, attributes, times) share.
  */
 #ifndef COOPER_IMAGEFMT_EXTRACT_INTERNAL_H
 #define COOPER_IMAGEFMT_EXTRACT_INTERNAL_H
@@ -7,7 +8,16 @@
 #include "imagefmt/extract.h"
 #include "imagefmt/pathmap.h"
 
+#include <stdatomic.h>
 #include <sys/stat.h>
+
+/* Where an entry goes. */
+struct extract_target {
+	int dirfd; /* borrowed from the open directories */
+	const char *path;
+	size_t dir_length; /* of the part of path before the leaf, without its '/' */
+	const char *leaf;
+};
 
 /* One component of the path that was walked last. */
 struct open_dir {
@@ -32,7 +42,7 @@ struct extractor {
 	bool chown_all; /* new files do not simply get our own ids here */
 	uint64_t bytes;
 	uint64_t entries;
-	uint64_t recorded;
+	atomic_uint_least64_t recorded; /* both threads count */
 	uint64_t lost;
 	bool warned_xattr;
 
@@ -50,6 +60,8 @@ struct extractor {
 	struct path_map late_index;
 
 	struct path_map added; /* paths of this layer; kept for options.plain only */
+
+	struct extract_queue *queue; /* NULL: one thread does it all */
 };
 
 /* ---- extract_dir.c ---- */
@@ -68,6 +80,40 @@ int extract_finish_dirs(struct extractor *x, struct error **err);
 void extract_dirs_done(struct extractor *x);
 /* Removes what stands in the place of an entry, whatever it is. */
 int extract_make_way(struct extractor *x, int dirfd, const char *leaf, struct error **err);
+
+/* ---- extract_file.c ---- */
+/* An empty file in the target's place. */
+MUST_CHECK int extract_create_file(struct extractor *x, const struct extract_target *target, mode_t mode,
+				   struct error **err);
+int extract_add_file(struct extractor *x, struct tar_reader *reader, const struct extract_target *target,
+		     const struct tar_entry *entry, struct error **err);
+/* Writes a piece without its whole chunks of zeros; *end is where the last written byte ends. */
+int extract_write_piece(int fd, const struct tar_piece *piece, uint64_t *end, struct error **err);
+/* All pieces are written: the file gets its size (holes at its end were not), owner, attributes, mode and time. */
+int extract_end_file(struct extractor *x, int fd, uint64_t end, const struct tar_entry *entry, struct error **err);
+
+/* ---- extract_queue.c ---- */
+/* Pieces of files on their way to a thread that writes them, in their order. Making a file costs as much as all that
+ * comes after; a layer of many is unpacked in half the time when two threads share that. Which file it is, where it
+ * lies and what stands in its way is all done before: what comes later in the tar finds everything in its place. */
+struct extract_queue;
+
+/* What has failed is told by extract_queue_finish(). */
+#define EXTRACT_QUEUE_BROKEN (-EPIPE)
+
+/* The extractor is borrowed; the thread starts with the first piece. */
+void extract_queue_new(struct extractor *x, const struct piece_keeper *keeper, struct extract_queue **queue);
+/* The reader's last piece (NULL: the file is empty) belongs to the file `fd`, which is taken with the last one of them
+ * only. The entry, without attributes, says what the file gets in the end. 0 or EXTRACT_QUEUE_BROKEN. */
+int extract_queue_put(struct extract_queue *queue, int fd, const struct tar_entry *entry, const struct tar_piece *piece,
+		      bool is_last);
+/* All that was put will be written even if nothing follows. */
+void extract_queue_flush(struct extract_queue *queue);
+/* All that was put has been written, or something has failed; nothing more may be put. */
+void extract_queue_end(struct extract_queue *queue);
+/* Ends it, and gives the first failure. */
+int extract_queue_finish(struct extract_queue *queue, struct error **err);
+void extract_queue_free(struct extract_queue *queue);
 
 /* ---- extract_meta.c ---- */
 /* Where a thing is: by descriptor where one can be had (files, directories), else by name. */

@@ -144,6 +144,13 @@ struct ring_block *ring_take(struct ring *r, unsigned kind)
 	return block;
 }
 
+void ring_keep(struct ring *r, struct ring_block *block)
+{
+	pthread_mutex_lock(&r->lock);
+	block->users++;
+	pthread_mutex_unlock(&r->lock);
+}
+
 void ring_release(struct ring *r, struct ring_block *block)
 {
 	pthread_mutex_lock(&r->lock);

@@ -52,6 +52,8 @@ size_t ring_fill(struct ring *ring);
 
 /* A consumer: the next block for its kind, NULL at the end or when the ring is broken. */
 struct ring_block *ring_take(struct ring *ring, unsigned kind);
+/* Who has taken a block may have it released once more, by whomever. */
+void ring_keep(struct ring *ring, struct ring_block *block);
 void ring_release(struct ring *ring, struct ring_block *block);
 /* Says that block->packed is there, and waits for that (false when the ring is broken). */
 void ring_set_packed(struct ring *ring, struct ring_block *block);

@@ -1,7 +1,7 @@
 /*
  * A blob to a tree: inflate, hash, read the tar, make the entries. Small blobs are done in one thread; for larger ones
- * a thread inflates into the ring and another hashes from it, while the caller's makes the files: that is where the
- * time goes, and where more threads would only wait for the file system's locks.
+ * a thread inflates into the ring and another hashes from it, while the caller's makes the files and a fourth writes
+ * them: that is where the time goes.
  */
 #include "imagefmt/unpack.h"
 
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/process.h"
 #include "imagefmt/codec.h"
 #include "imagefmt/extract.h"
 #include "imagefmt/ring.h"
@@ -33,11 +34,13 @@ struct unpacker {
 	uint64_t size;	   /* of the tar stream so far */
 	struct ring *ring; /* NULL without threads */
 	struct ring_block *block;
+	struct extractor *extractor; /* NULL: nothing is extracted */
 };
 
 static void unpacker_done(struct unpacker *u)
 {
-	ring_free(u->ring); /* first: its threads use the rest */
+	extractor_free(u->extractor); /* its thread has blocks of the ring */
+	ring_free(u->ring);	      /* whose threads use the rest */
 	inflater_free(u->inflater);
 	hasher_free(u->hasher);
 	stream_fd_done(&u->blob);
@@ -86,7 +89,7 @@ static int next_inline(void *context, const void **data, size_t *size, struct er
 	return rc < 0 ? rc : 1;
 }
 
-/* ---- three threads ---- */
+/* ---- several threads ---- */
 
 static void run_inflate(void *context)
 {
@@ -123,6 +126,8 @@ static int next_block(void *context, const void **data, size_t *size, struct err
 {
 	struct unpacker *u = context;
 
+	if (u->extractor != NULL)
+		extractor_hand_over(u->extractor);
 	if (u->block != NULL)
 		ring_release(u->ring, u->block);
 	u->block = ring_take(u->ring, EXTRACT);
@@ -179,41 +184,58 @@ static int drain(struct unpacker *u, stream_source *source, void *context, struc
 	return rc;
 }
 
+static void *keep_block(void *context)
+{
+	struct unpacker *u = context;
+
+	ring_keep(u->ring, u->block);
+	return u->block;
+}
+
+static void release_block(void *context, void *block)
+{
+	struct unpacker *u = context;
+
+	ring_release(u->ring, block);
+}
+
+/* What is extracted, and what comes of it. */
+struct extraction {
+	int dirfd;
+	struct unpack_result result;
+};
+
 static int extract(struct unpacker *u, stream_source *source, void *context, struct error **err)
 {
+	struct extraction *extraction = context;
+	const struct piece_keeper keeper = {.keep = keep_block, .release = release_block, .context = u};
+	bool is_shared = u->ring != NULL && process_processors() > 1;
 	cleanup(tar_reader_free) struct tar_reader *reader = NULL;
 	const struct tar_entry *entry;
-	int rc;
+	int rc = extractor_new(extraction->dirfd, &u->options, is_shared ? &keeper : NULL, &u->extractor, err);
 
 	tar_reader_new(source, u, &reader);
-	while ((rc = tar_reader_next(reader, &entry, err)) > 0) {
-		rc = extractor_add(context, reader, entry, err);
-		if (rc < 0)
-			return rc;
-	}
-	/* Bytes behind the tar's end belong to the digest. */
-	return rc < 0 ? rc : tar_reader_drain(reader, err);
+	while (rc == 0 && (rc = tar_reader_next(reader, &entry, err)) > 0)
+		rc = extractor_add(u->extractor, reader, entry, err);
+	if (rc == 0) /* bytes behind the tar's end belong to the digest */
+		rc = tar_reader_drain(reader, err);
+	return rc < 0 ? rc : extractor_finish(u->extractor, &extraction->result, err);
 }
 
 int unpack_layer(int blob_fd, enum codec codec, int dirfd, const struct unpack_options *options,
 		 struct unpack_result *result, struct error **err)
 {
 	cleanup(unpacker_done) struct unpacker u;
-	cleanup(extractor_free) struct extractor *x = NULL;
-	struct unpack_result unpacked = {0};
+	struct extraction extraction = {.dirfd = dirfd};
 	int rc = unpacker_init(&u, blob_fd, codec, options, err);
 
 	if (rc == 0)
-		rc = extractor_new(dirfd, &u.options, &x, err);
-	if (rc == 0)
-		rc = run(&u, extract, x, err);
-	if (rc == 0)
-		rc = extractor_finish(x, &unpacked, err);
+		rc = run(&u, extract, &extraction, err);
 	if (rc < 0)
 		return rc;
-	hasher_finish(u.hasher, &unpacked.diff_id);
-	unpacked.size = u.size;
-	*result = unpacked;
+	hasher_finish(u.hasher, &extraction.result.diff_id);
+	extraction.result.size = u.size;
+	*result = extraction.result;
 	return 0;
 }
 

@@ -250,6 +250,90 @@ static void large_layers_go_through_the_ring(void **state)
 			 -EFBIG);
 }
 
+/* A megabyte and more, so that one thread makes them and another writes them. */
+#define MANY 4000
+
+static char *text_of_number(int i)
+{
+	return mem_printf("%0*d", 200 + i % 400, i);
+}
+
+static void put_many(struct tartree *t)
+{
+	for (int i = 0; i < MANY; i++) {
+		cleanup_free char *name = mem_printf("d%d/f%d", i / 10, i);
+		cleanup_free char *text = text_of_number(i);
+		if (i % 7 == 0) /* which the next one replaces, perhaps before it is written */
+			put_file(t, name, "an earlier one of the same name");
+		put(t,
+		    (struct tar_entry){
+			    .path = name, .type = TAR_FILE, .mode = i % 3 ? 0644 : 0400, .mtime = 1000000000 + i},
+		    i % 11 ? text : NULL);
+		if (i % 5 == 0) {
+			cleanup_free char *link = mem_printf("link%d", i);
+			put_link(t, TAR_HARDLINK, link, name);
+		}
+	}
+}
+
+static void many_files_are_as_if_one_thread_had_made_them(void **state)
+{
+	struct tartree *t = *state;
+	struct stat st, other;
+
+	put_many(t);
+	assert_int_equal(unpack(t), 0);
+	for (int i = 0; i < MANY; i++) {
+		cleanup_free char *name = mem_printf("d%d/f%d", i / 10, i);
+		cleanup_free char *text = text_of_number(i);
+		assert_holds(t->root, name, i % 11 ? text : "");
+		assert_int_equal(fstatat(t->root, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+		assert_int_equal(st.st_mode & 07777, i % 3 ? 0644 : 0400);
+		assert_int_equal(st.st_mtime, 1000000000 + i);
+		cleanup_free char *link = mem_printf("link%d", i);
+		if (i % 5 == 0)
+			assert_int_equal(fstatat(t->root, link, &other, AT_SYMLINK_NOFOLLOW), 0);
+		assert_int_equal(st.st_nlink, i % 5 == 0 ? 2 : 1);
+		assert_true(i % 5 != 0 || other.st_ino == st.st_ino);
+	}
+}
+
+/* Two threads may find a fault each; which is told does not depend on who was faster. */
+static void the_fault_that_comes_first_in_the_tar_is_told(void **state)
+{
+	struct tartree *t = *state;
+
+	for (int round = 0; round < 5; round++) {
+		put_many(t);
+		put(t, (struct tar_entry){.path = "nobodys", .type = TAR_FILE, .uid = UINT32_MAX}, "x");
+		for (int i = 0; i < round * 10; i++)
+			put_file(t, "after", "x");
+		put_file(t, "../outside/secret", "y");
+		assert_int_equal(unpack(t), -EBADMSG);
+		assert_non_null(strstr(error_message(t->error), "nobodys"));
+		assert_int_equal(tree_remove(t->dirfd, "root", NULL), 0);
+		fd_close(t->root);
+		assert_int_equal(mkdirat(t->dirfd, "root", 0755), 0);
+		t->root = fd_open_dir(t->dirfd, "root", NULL);
+	}
+}
+
+/* In the middle of a file of several pieces, of which the other thread has some. */
+static void a_large_layer_that_is_cut_ends_both_threads(void **state)
+{
+	struct tartree *t = *state;
+	struct unpack_result result;
+	cleanup_free char *data = mem_alloc((3 << 20) + 1);
+
+	memset(data, 'x', 3 << 20);
+	put_many(t);
+	put_file(t, "large", data);
+	for (size_t cut = 1; cut < t->tar.len; cut += t->tar.len / 7) {
+		cleanup_close int fd = fd_from_memory("layer", t->tar.data, t->tar.len - cut, NULL);
+		assert_int_equal(unpack_layer(fd, CODEC_NONE, t->root, NULL, &result, NULL), -EBADMSG);
+	}
+}
+
 static void assert_mode(const struct tartree *t, const char *path, mode_t mode)
 {
 	struct stat st;
@@ -342,6 +426,9 @@ int main(void)
 		T(owners_that_cannot_be_given_are_recorded),
 		T(the_digest_covers_what_is_behind_the_end),
 		T(large_layers_go_through_the_ring),
+		T(many_files_are_as_if_one_thread_had_made_them),
+		T(the_fault_that_comes_first_in_the_tar_is_told),
+		T(a_large_layer_that_is_cut_ends_both_threads),
 		T(modes_are_those_of_the_tar_whatever_the_umask),
 		T(directories_may_be_named_again_and_again),
 	};
