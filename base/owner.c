@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/ovlmark.h"
 
 /* Little-endian u32: uid, gid, mode, major, minor. */
 #define RECORD_WORDS 5
@@ -102,6 +103,11 @@ bool owner_is_root(void)
 	struct __user_cap_data_struct data[2] = {0};
 
 	return geteuid() == 0 && syscall(SYS_capget, &header, data) == 0 && (data[0].effective & needed) == needed;
+}
+
+const char *owner_capability_xattr(void)
+{
+	return owner_is_root() ? "security.capability" : OVLMARK_CAPABILITY;
 }
 
 void owner_see(struct stat *st)

@@ -41,6 +41,9 @@ void owner_apply(const struct owner_record *record, struct stat *st);
 /* Root in more than name: he may give files away, read what is closed to its owner, and change ids. The root of a
  * container without capabilities may not; for him all is as for any other user. */
 bool owner_is_root(void);
+/* The extended attribute that keeps what a file may when it is run: security.capability, or, where that may not be set,
+ * the one that stands for it in a tree of the store (base/ovlmark.h). */
+const char *owner_capability_xattr(void);
 /* Where there is no user namespace and we are not root, what is root's is ours: shows our own ids as 0. For everybody
  * else nothing changes. Before owner_apply(). */
 void owner_see(struct stat *st);

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/ovlmark.h"
+#include "base/owner.h"
 #include "base/parse.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
@@ -200,8 +201,9 @@ static void set_attributes(const struct unpacking *u, int fd, const char *path)
 
 	call->archive_entry_xattr_reset(u->entry);
 	while (call->archive_entry_xattr_next(u->entry, &name, &value, &size) == ARCHIVE_OK) {
-		if ((!text_has_prefix(name, "user.") && strcmp(name, "security.capability") != 0) ||
-		    ovlmark_classify(name) != OVLMARK_PLAIN)
+		if (strcmp(name, "security.capability") == 0)
+			name = owner_capability_xattr();
+		else if (!text_has_prefix(name, "user.") || ovlmark_classify(name) != OVLMARK_PLAIN)
 			continue;
 		if (fsetxattr(fd, name, value, size, 0) < 0)
 			log_debug("'%s': attribute %s is not kept: %s", path, name, strerror(errno));

@@ -257,6 +257,12 @@ static bool is_copied(const char *name)
 	       ovlmark_classify(name) == OVLMARK_PLAIN;
 }
 
+/* In a tree of the store what stands for a file's capabilities is ours, and a step cannot write it. */
+static bool is_copied_within_store(const char *name)
+{
+	return is_copied(name) || (strcmp(name, OVLMARK_CAPABILITY) == 0 && !owner_is_root());
+}
+
 /* ---- files --------------------------------------------------------------------------------------------------------
  */
 
@@ -366,7 +372,8 @@ static int set_owner_and_mode(struct copy_job *job, int fd, const char *path, co
 		return error_set(err, -rc, "give '%s' its mode: %s", path, strerror(-rc));
 	/* What the file system of the store does not take is no reason to fail: cp(1) -a goes on, too. */
 	if (entry->attributes >= 0)
-		attributes_copy(entry->attributes, fd, is_copied, ATTRIBUTES_AT_BEST, /* err */ NULL);
+		attributes_copy(entry->attributes, fd, job->keep_owner ? is_copied_within_store : is_copied,
+				ATTRIBUTES_AT_BEST, /* err */ NULL);
 	return 0;
 }
 

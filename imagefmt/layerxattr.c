@@ -28,8 +28,8 @@ char *layer_xattr_to_tree(const char *name)
 {
 	if (strcmp(name, "security.selinux") == 0 || text_has_prefix(name, "trusted.overlay."))
 		return NULL;
-	if (strcmp(name, CAPABILITY) == 0 && !owner_is_root())
-		return mem_strdup(OVLMARK_CAPABILITY);
+	if (strcmp(name, CAPABILITY) == 0)
+		return mem_strdup(owner_capability_xattr());
 	return ovlmark_escape(name);
 }
 

@@ -122,19 +122,18 @@ static int make_node(const struct node *node)
 	return fd;
 }
 
-static int make_owned(struct emulation *e, const struct credentials *c, const struct node *node)
+static int make_owned(struct emulation *e, const struct node *node, const struct owner_record *owner)
 {
-	struct owner_record owner;
-	int rc = emul_new_owner(e, c, node->parent, &owner);
-	cleanup_close int fd = rc < 0 ? rc : make_node(node);
+	struct owner_record record = *owner;
+	cleanup_close int fd = make_node(node);
 
 	if (fd < 0)
 		return fd;
 	if (is_device(node->mode)) {
-		owner.mode = node->mode & S_IFMT;
-		set_numbers(&owner, node->dev);
+		record.mode = node->mode & S_IFMT;
+		set_numbers(&record, node->dev);
 	}
-	rc = emul_record_set(e, fd, &owner);
+	int rc = emul_record_set(e, fd, &record);
 	if (rc < 0)
 		unlinkat(node->parent, node->leaf, 0);
 	return rc;
@@ -151,16 +150,18 @@ static void answer_mknod(struct emulation *e, const struct trap *trap, int dirfd
 	if (!task || is_whiteout(mode, (dev_t)args[2]))
 		return;
 	const struct credentials *c = task->credentials;
-	if (!is_device(mode) && c->uid[ID_FS] == 0 && c->gid[ID_FS] == 0)
-		return;
 	/* Also who has no CAP_MKNOD is shown one as root: containers are not given it by default, and a device that is
 	 * only written down can do no harm. */
 	if (is_device(mode) && c->uid[ID_FS] != 0) {
 		emul_return(answer, -EPERM);
 		return;
 	}
+	struct owner_record owner;
 	cleanup_close int parent = emul_open_parent(e, trap, dirfd, args[0], leaf);
-	if (parent < 0 || emul_read_status(trap, &status) < 0)
+	if (parent < 0 || emul_new_owner(e, c, parent, &owner) < 0)
+		return;
+	/* What the kernel makes is root's. */
+	if ((!is_device(mode) && owner.uid == 0 && owner.gid == 0) || emul_read_status(trap, &status) < 0)
 		return;
 	const struct node node = {
 		.parent = parent,
@@ -168,7 +169,7 @@ static void answer_mknod(struct emulation *e, const struct trap *trap, int dirfd
 		.mode = (mode & S_IFMT ? mode : mode | S_IFREG) & ~status.umask,
 		.dev = (uint32_t)args[2],
 	};
-	emul_return(answer, make_owned(e, c, &node));
+	emul_return(answer, make_owned(e, &node, &owner));
 }
 
 void emul_mknod(void *context, const struct trap *trap, struct answer *answer)

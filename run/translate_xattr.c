@@ -44,11 +44,6 @@ static int find_target(struct translation *t, const struct trap *trap, bool by_f
 	return rc;
 }
 
-static const char *kept_capability(void)
-{
-	return owner_is_root() ? CAPABILITY_XATTR : OVLMARK_CAPABILITY;
-}
-
 /* The name under which it is kept, newly allocated in *kept; the step's in `name`. */
 static int read_name(struct translation *t, const struct trap *trap, char name[XATTR_NAME_MAX + 1], char **kept)
 {
@@ -58,7 +53,7 @@ static int read_name(struct translation *t, const struct trap *trap, char name[X
 		return length == -ENAMETOOLONG ? -ERANGE : (int)length;
 	if (length == 0)
 		return -ERANGE;
-	*kept = strcmp(name, CAPABILITY_XATTR) == 0 ? mem_strdup(kept_capability()) : ovlmark_escape(name);
+	*kept = strcmp(name, CAPABILITY_XATTR) == 0 ? mem_strdup(owner_capability_xattr()) : ovlmark_escape(name);
 	return 0;
 }
 
@@ -100,7 +95,7 @@ void xattr_drop_capability(int fd)
 {
 	char proc[FD_PROC_PATH_SIZE];
 
-	removexattr(fd_proc_path(fd, proc), kept_capability());
+	removexattr(fd_proc_path(fd, proc), owner_capability_xattr());
 }
 
 /* ---- get ---- */
