@@ -284,6 +284,7 @@ static void set_connection(struct exchange *x)
 
 	curl->curl_easy_setopt(x->easy, CURLOPT_URL, x->url);
 	curl->curl_easy_setopt(x->easy, CURLOPT_PRIVATE, x);
+	curl->curl_easy_setopt(x->easy, CURLOPT_SHARE, x->transport->share);
 	curl->curl_easy_setopt(x->easy, CURLOPT_ERRORBUFFER, x->curl_text);
 	curl->curl_easy_setopt(x->easy, CURLOPT_NOSIGNAL, 1L);
 	curl->curl_easy_setopt(x->easy, CURLOPT_NOPROGRESS, 1L);

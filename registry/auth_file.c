@@ -62,22 +62,28 @@ static char *normal_key(const char *key, bool host_only)
 	return mem_printf("%s%s", host, host_only ? "" : path);
 }
 
-/* The entry for a name: the key as it stands first, so that a key that is exact beats one that is only equivalent. */
+/* Docker's own keys beside those of registries: what `docker login` by browser has got, and knows how to renew. */
+static bool is_dockers_own(const char *key)
+{
+	return text_has_suffix(key, "/v1/access-token") || text_has_suffix(key, "/v1/refresh-token");
+}
+
+/* The entry for a name: the key as it stands first, so that a key that is exact beats one that is only equivalent. An
+ * empty one, which docker leaves where a helper has the password, hides no other. */
 static const json_t *find_entry(json_t *auths, const char *name, bool host_only)
 {
-	const json_t *exact = json_object_get(auths, name);
+	const json_t *found = json_object_get(auths, name);
 	const char *key = NULL;
 	json_t *value = NULL;
 
-	if (exact)
-		return exact;
 	json_object_foreach(auths, key, value)
 	{
 		cleanup_free char *normal = normal_key(key, host_only);
-		if (strcmp(normal, name) == 0)
-			return value;
+		bool is_free = !found || json_object_size(found) == 0;
+		if (is_free && strcmp(normal, name) == 0 && !is_dockers_own(key))
+			found = value;
 	}
-	return NULL;
+	return found;
 }
 
 /* "auth": base64 of user:password, split at the first colon; NULs at the end are left over from old padding. */

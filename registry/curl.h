@@ -30,7 +30,10 @@
 	X(curl_multi_poll)          \
 	X(curl_multi_info_read)     \
 	X(curl_multi_setopt)        \
-	X(curl_multi_strerror)
+	X(curl_multi_strerror)      \
+	X(curl_share_init)          \
+	X(curl_share_setopt)        \
+	X(curl_share_cleanup)
 
 struct curl_library {
 	CURL_FUNCTIONS(LIBRARY_MEMBER)

@@ -86,6 +86,8 @@ void http_transport_free(struct http_transport *transport)
 	http_transport_cancel(transport);
 	if (transport->multi)
 		transport->curl.curl_multi_cleanup(transport->multi);
+	if (transport->share)
+		transport->curl.curl_share_cleanup(transport->share);
 	for (size_t i = 0; i < transport->host_count; i++) {
 		free(transport->hosts[i]->authority);
 		tls_settings_done(&transport->hosts[i]->tls);
@@ -103,6 +105,7 @@ void http_transport_forked(struct http_transport *transport)
 {
 	assert(TAILQ_EMPTY(&transport->exchanges));
 	transport->multi = NULL;
+	transport->share = NULL;
 }
 
 /* ---- The loop ---- */
@@ -117,6 +120,11 @@ static int library_ready(struct http_transport *transport, struct error **err)
 	}
 	if (!transport->multi)
 		transport->multi = transport->curl.curl_multi_init();
+	if (!transport->share) {
+		/* Without it each connection makes a handshake of its own, and that is all. */
+		transport->share = transport->curl.curl_share_init();
+		transport->curl.curl_share_setopt(transport->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+	}
 	return transport->multi ? 0 : error_set(err, ENOMEM, "libcurl does not start");
 }
 

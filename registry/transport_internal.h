@@ -51,6 +51,7 @@ struct http_transport {
 	struct curl_library curl;
 	bool loaded;
 	CURLM *multi;
+	CURLSH *share; /* sessions of TLS: a further connection to a host costs half a handshake */
 	struct exchange_queue exchanges;
 	struct host **hosts;
 	size_t host_count;

@@ -181,7 +181,7 @@ start_tls_server() {
 	cat "$BATS_TEST_TMPDIR/place/$1.address" || fail "no server came up in $i attempts"
 }
 
-@test "our certificate is shown to the registry and nobody else; HTTP/1.1 is spoken, a connection for each transfer" {
+@test "our certificate is shown to the registry and nobody else; HTTP/1.1, a TLS session for all connections" {
 	local place=$BATS_TEST_TMPDIR/place other registry
 	mkdir "$place"
 	make_certificates "$place"
@@ -195,7 +195,7 @@ start_tls_server() {
 	stop_process "$place/other.pid"
 	stop_process "$place/registry.pid"
 	[ "$status" -eq 125 ]
-	[ "$(sort -u "$place/registry.log")" = $'http/1.1 HTTP/1.1 GET /v2/ me\nhttp/1.1 HTTP/1.1 GET /v2/x/manifests/1 me' ]
+	[ "$(sort -u "$place/registry.log")" = $'http/1.1 HTTP/1.1 GET /v2/ me\nhttp/1.1 HTTP/1.1 GET /v2/x/manifests/1 me RESUMED' ]
 	[ "$(sort -u "$place/other.log")" = "http/1.1 HTTP/1.1 GET /v2/x/manifests/1 -" ]
 }
 

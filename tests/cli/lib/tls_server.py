@@ -2,7 +2,8 @@
 
 DIRECTORY has server.crt, server.key and ca.crt; whoever shows a certificate of that authority is known by it. HTTP/2 is
 offered before HTTP/1.1. Everything is answered with 200 and {}, or what is not /v2/ with a redirect to REDIRECT and the
-same path. The log has a line "PROTOCOL VERSION METHOD PATH WHO" for each request.
+same path. The log has a line "PROTOCOL VERSION METHOD PATH WHO" for each request, and RESUMED behind it when the
+connection went on with the TLS session of an earlier one.
 """
 
 import http.server
@@ -20,12 +21,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         subject = dict(pair[0] for pair in (self.connection.getpeercert() or {}).get("subject", ()))
         with open(log_file, "a", encoding="utf-8") as log:
             protocol = self.connection.selected_alpn_protocol()
-            log.write(f"{protocol} {self.request_version} {self.command} {self.path} {subject.get('commonName', '-')}\n")
+            resumed = " RESUMED" if self.connection.session_reused else ""
+            log.write(f"{protocol} {self.request_version} {self.command} {self.path} {subject.get('commonName', '-')}{resumed}\n")
         away = redirect and self.path != "/v2/"
         self.send_response(307 if away else 200)
         if away:
             self.send_header("Location", redirect + self.path)
         self.send_header("Content-Length", "0" if away else "2")
+        self.send_header("Connection", "close")  # the next request makes another
         self.end_headers()
         if not away and self.command != "HEAD":
             self.wfile.write(b"{}")

@@ -128,6 +128,11 @@ static void docker_hub_has_many_names(void **state)
 	put(*state, ".docker/config.json", 0600, "{\"auths\":{\"https://index.docker.io/v1/\":" ALICE "}}");
 	expect(NULL, "docker.io/library/debian", "alice:a:b:c");
 	expect(NULL, "quay.io/x", "none");
+	/* As `docker login` by browser leaves them; and an empty entry hides no full one. */
+	put(*state, ".docker/config.json", 0600,
+	    "{\"auths\":{\"https://index.docker.io/v1/access-token\":" BOB ",\"docker.io\":{},"
+	    "\"https://index.docker.io/v1/\":" ALICE ",\"https://index.docker.io/v1/refresh-token\":" BOB "}}");
+	expect(NULL, "docker.io/library/debian", "alice:a:b:c");
 }
 
 static void a_kubernetes_secret_works_as_it_is_mounted(void **state)
