@@ -18,6 +18,7 @@
 #include "builder/manifest_list.h"
 #include "cmd/flags.h"
 #include "cmd/sign_flags.h"
+#include "cmd/transfer_progress.h"
 #include "imagefmt/reference.h"
 
 struct commit_flags {
@@ -137,11 +138,14 @@ static int prepare(struct command_context *context, const struct commit_flags *f
 }
 
 /* It is listed when it has arrived: what could not be sent leaves nothing behind. */
-static int send(struct command_context *context, const struct export_options *export, const struct image *image,
-		const char *destination, struct error **err)
+static int send(struct command_context *context, struct export_options *export, const struct image *image,
+		const char *destination, bool quiet, struct error **err)
 {
+	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	struct digest digest;
-	int rc = export_image(context->workshop, image, destination, export, &digest, err);
+	int rc = transfer_progress_begin(&progress, quiet, &export->registry, /* other */ NULL, err);
+	if (rc == 0)
+		rc = export_image(context->workshop, image, destination, export, &digest, err);
 	if (rc < 0)
 		return error_prefix(err, "commit to %s", destination);
 	return images_add(context->store, &image->entry.manifest, &image->entry.id, image->entry.created,
@@ -218,7 +222,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (rc == 0)
 		rc = commit_container(context->workshop, &container, &options, &image, err);
 	if (rc == 0 && is_place) {
-		rc = send(context, &export, &image, destination, err);
+		rc = send(context, &export, &image, destination, flags->quiet, err);
 		if (rc < 0)
 			rc = push_status(rc, destination, err);
 	}

@@ -9,6 +9,7 @@
 #include "builder/container.h"
 #include "builder/step.h"
 #include "cmd/flags.h"
+#include "cmd/transfer_progress.h"
 
 struct from_options {
 	const char *name, *cidfile, *format, *suffix;
@@ -33,9 +34,12 @@ static int find_image(struct command_context *context, const struct from_options
 		      const struct platform *platform, struct image *image, struct error **err)
 {
 	struct acquire_options acquire = {.platform = platform};
+	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	int rc = pull_flags_read(&options->pull, &acquire.policy, err);
 	if (rc == 0)
 		rc = registry_flags_read(&options->registry, options->quiet, &acquire.registry, err);
+	if (rc == 0)
+		rc = transfer_progress_begin(&progress, options->quiet, &acquire.registry, /* other */ NULL, err);
 	if (rc < 0)
 		return rc;
 	return acquire_image(context->workshop, name, &acquire, image, err);

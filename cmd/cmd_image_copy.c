@@ -8,6 +8,7 @@
 #include "base/parse.h"
 #include "cmd/image_flags.h"
 #include "cmd/sign_flags.h"
+#include "cmd/transfer_progress.h"
 #include "imagefmt/pack.h"
 
 struct copy_options {
@@ -131,6 +132,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup(strlist_done) struct strlist destinations = {0};
 	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct image_copy_options copy = {0};
+	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	struct digest digest;
 	char text[DIGEST_TEXT_SIZE];
 	bool asked = false;
@@ -152,7 +154,10 @@ static int run(struct command_context *context, void *values, const struct strli
 	copy.platform = asked ? &platform : NULL;
 	for (size_t i = 1; i < args->count; i++)
 		strlist_append(&destinations, args->items[i]);
-	rc = image_copy(context->workshop, args->items[0], &destinations, &copy, &digest, err);
+	rc = transfer_progress_begin(&progress, options->quiet, &copy.source_registry, &copy.export.registry, err);
+	if (rc == 0)
+		rc = image_copy(context->workshop, args->items[0], &destinations, &copy, &digest, err);
+	build_progress_end(&progress);
 	if (rc < 0)
 		return rc;
 	digest_format(&digest, text);

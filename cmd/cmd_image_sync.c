@@ -8,6 +8,7 @@
 #include "builder/image_sync.h"
 #include "cmd/image_flags.h"
 #include "cmd/sign_flags.h"
+#include "cmd/transfer_progress.h"
 #include "imagefmt/pack.h"
 
 struct sync_options {
@@ -98,6 +99,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup(platform_done) struct platform platform = {0};
 	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct image_sync_options sync = {0};
+	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	size_t copied = 0;
 	bool asked = false;
 
@@ -116,7 +118,12 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (rc < 0)
 		return rc;
 	sync.copy.platform = asked ? &platform : NULL;
+	rc = transfer_progress_begin(&progress, options->quiet, &sync.copy.source_registry, &sync.copy.export.registry,
+				     err);
+	if (rc < 0)
+		return rc;
 	rc = image_sync(context->workshop, args->items[0], args->items[1], &sync, &copied, err);
+	build_progress_end(&progress);
 	log_info("%s %zu images", options->dry_run ? "would have copied" : "copied", copied);
 	return rc;
 }

@@ -7,6 +7,7 @@
 #include "base/parse.h"
 #include "cmd/manifest_flags.h"
 #include "cmd/sign_flags.h"
+#include "cmd/transfer_progress.h"
 
 struct push_options {
 	const char *all, *format, *digestfile;
@@ -71,6 +72,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup(image_entry_done) struct image_entry list = {0};
 	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct list_push_options push = {0};
+	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	struct digest digest;
 	int rc = read_flags(options, &push, err);
 
@@ -86,7 +88,11 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (!destination)
 		return error_set(err, EINVAL, "list '%s' is not called by a name: say where to push it",
 				 args->items[0]);
+	rc = transfer_progress_begin(&progress, options->quiet, &push.export.registry, /* other */ NULL, err);
+	if (rc < 0)
+		return rc;
 	rc = manifest_list_push(context->workshop, &list, destination, &push, &digest, err);
+	build_progress_end(&progress);
 	rc = push_report(rc, destination, &digest, options->quiet, options->digestfile, err);
 	if (rc == 0 && options->rm)
 		rc = images_remove(context->store, &list.id, err);

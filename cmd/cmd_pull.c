@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "cmd/flags.h"
+#include "cmd/transfer_progress.h"
 
 struct pull_options {
 	const char *policy;
@@ -27,6 +28,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup(platform_done) struct platform platform = {0};
 	cleanup(image_done) struct image image = {0};
 	struct acquire_options acquire = {.policy = PULL_ALWAYS, .all_tags = options->all_tags};
+	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	bool asked = false;
 	int rc = options->policy ? pull_policy_parse(options->policy, &acquire.policy, err) : 0;
 	if (rc == 0)
@@ -39,7 +41,10 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup_close int hold = store_hold(context->store, err);
 	if (hold < 0)
 		return hold;
-	rc = acquire_image(context->workshop, args->items[0], &acquire, &image, err);
+	rc = transfer_progress_begin(&progress, options->quiet, &acquire.registry, /* other */ NULL, err);
+	if (rc == 0)
+		rc = acquire_image(context->workshop, args->items[0], &acquire, &image, err);
+	build_progress_end(&progress);
 	if (rc < 0)
 		return rc;
 	char hex[DIGEST_HEX_SIZE];

@@ -9,6 +9,7 @@
 #include "builder/manifest_list.h"
 #include "cmd/flags.h"
 #include "cmd/sign_flags.h"
+#include "cmd/transfer_progress.h"
 #include "imagefmt/reference.h"
 
 struct push_options {
@@ -87,6 +88,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup(image_entry_done) struct image_entry entry = {0};
 	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct export_options export = {0};
+	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	struct digest digest;
 	int rc = read_flags(options, &export, err);
 	if (rc == 0)
@@ -101,7 +103,11 @@ static int run(struct command_context *context, void *values, const struct strli
 	const char *destination = args->count > 1 ? args->items[1] : own_name;
 	if (!destination)
 		return error_set(err, EINVAL, "image '%s' has no name: say where to push it", args->items[0]);
+	rc = transfer_progress_begin(&progress, options->quiet, &export.registry, /* other */ NULL, err);
+	if (rc < 0)
+		return rc;
 	rc = send(context, options, &entry, destination, &export, &digest, err);
+	build_progress_end(&progress);
 	rc = push_report(rc, destination, &digest, options->quiet, options->digestfile, err);
 	if (rc == 0 && options->rm)
 		rc = images_remove(context->store, &entry.id, err);

@@ -108,6 +108,8 @@ int registry_flags_read(const struct registry_flags *flags, bool quiet, struct r
 	if (rc == 0)
 		rc = read_milliseconds(env_get("STALL_TIMEOUT"), "COOPER_STALL_TIMEOUT", &read.stall_ms, err);
 	if (rc == 0)
+		rc = read_milliseconds(env_get("PROGRESS_INTERVAL"), "COOPER_PROGRESS_INTERVAL", &read.tell_ms, err);
+	if (rc == 0)
 		rc = read_user_agent(&read.user_agent, err);
 	if (rc == 0)
 		*options = read;

@@ -16,6 +16,7 @@
 #define RETRY_DELAY_DEFAULT_MS 1000
 #define MAX_WAIT_DEFAULT_MS ((int64_t)300 * 1000) /* a longer wait is the user's decision, not ours */
 #define STALL_DEFAULT_MS ((int64_t)60 * 1000)
+#define TELL_DEFAULT_MS ((int64_t)30 * 1000)
 #define PARALLEL_DEFAULT 4
 #define PARALLEL_MAX 64
 #define PASSWORD_SIZE_MAX ((size_t)64 << 10)
@@ -52,6 +53,7 @@ static struct http_transport *make_transport(const struct registry_options *opti
 		.retry_delay_ms = options->retry_delay_ms > 0 ? options->retry_delay_ms : RETRY_DELAY_DEFAULT_MS,
 		.max_wait_ms = options->max_wait_ms > 0 ? options->max_wait_ms : MAX_WAIT_DEFAULT_MS,
 		.stall_ms = options->stall_ms > 0 ? options->stall_ms : STALL_DEFAULT_MS,
+		.tell_ms = options->tell_ms > 0 ? options->tell_ms : TELL_DEFAULT_MS,
 		.progress = options->progress,
 		.progress_context = options->progress_context,
 	};

@@ -41,6 +41,7 @@ struct registry_options {
 	int64_t retry_delay_ms;				   /* 0 = 1 s, doubled, with jitter */
 	int64_t max_wait_ms;				   /* longest that a Retry-After is obeyed; 0 = 5 min */
 	int64_t stall_ms;				   /* a transfer that stands still so long; 0 = 60 s */
+	int64_t tell_ms;				   /* a line that it goes on, each so often; 0 = 30 s */
 	int parallel;					   /* transfers at once; 0 = 4 */
 	const char *user_agent;				   /* NULL = "cooper/VERSION" */
 	void (*progress)(const char *line, void *context); /* NULL: none; lines for people */

@@ -15,7 +15,6 @@
 
 #define ANSWER_STALLS 10 /* a registry may think for minutes after the last byte of an upload */
 #define POLL_MS 1000
-#define TELL_MS ((int64_t)30 * 1000)
 
 int64_t http_transport_now_ms(void)
 {
@@ -37,6 +36,7 @@ struct http_transport *http_transport_new(const struct http_transport_options *o
 	transport->retry_delay_ms = options->retry_delay_ms;
 	transport->max_wait_ms = options->max_wait_ms;
 	transport->stall_ms = options->stall_ms;
+	transport->tell_ms = options->tell_ms;
 	transport->progress = options->progress;
 	transport->progress_context = options->progress_context;
 	return transport;
@@ -253,7 +253,7 @@ static void tell_progress(struct http_transport *transport)
 	int64_t now = http_transport_now_ms();
 	unsigned active = 0;
 
-	if (now - transport->told_ms < TELL_MS)
+	if (now - transport->told_ms < transport->tell_ms)
 		return;
 	TAILQ_FOREACH(x, &transport->exchanges, link)
 	active += x->state == EXCHANGE_ACTIVE;

@@ -65,6 +65,7 @@ struct http_transport {
 	int64_t retry_delay_ms;
 	int64_t max_wait_ms;
 	int64_t stall_ms;
+	int64_t tell_ms;
 	void (*progress)(const char *line, void *context);
 	void *progress_context;
 };

@@ -78,6 +78,11 @@ static int finish(struct upload_job *job)
 		char name[DIGEST_TEXT_SIZE];
 		char layer[DIGEST_TEXT_SIZE];
 		cleanup_free char *size = format_size(job->blob->size);
+		const struct registry_transfer transfer = {.is_upload = true,
+							   .digest = upload_job_name(job),
+							   .done = job->blob->size,
+							   .size = job->blob->size};
+		client_tell_transfer(job->upload->client, &transfer, &job->told_ms);
 		client_tell(job->upload->client, "Copied blob %s (%s) of layer %s",
 			    digest_format(&job->blob->digest, name), size, digest_format(upload_job_name(job), layer));
 	}

@@ -177,10 +177,14 @@ int upload_send_mount(struct upload_job *job, struct error **err)
 static void tell_sent(uint64_t sent, void *context)
 {
 	struct upload_job *job = context;
-	const struct registry_transfer transfer = {.is_upload = true,
-						   .digest = upload_job_name(job),
-						   .done = job->call.request.body.offset + sent,
-						   .size = job->blob->size};
+	uint64_t done = job->call.request.body.offset + sent;
+	uint64_t size = job->blob->size;
+
+	/* What is still being made becomes hardly more than its plain bytes. */
+	if (job->growing && !upload_job_is_whole(job))
+		size = job->growing->expected > done ? job->growing->expected : done + 1;
+	const struct registry_transfer transfer = {
+		.is_upload = true, .digest = upload_job_name(job), .done = done, .size = size};
 
 	if (job->call.request.body.growing && !job->call.request.body.sized)
 		job->in_request = sent;

@@ -73,3 +73,24 @@ puts_of_index() {
 	refer kept one
 	[ -z "$(puts_of_index)" ]
 }
+
+@test "an artifact of a list that refers to an image is found from there" {
+	local api digest
+	echo notes >"$BATS_TEST_TMPDIR/notes.md"
+	for api in true false; do
+		double_does "{\"referrers\": $api}"
+		cooper push -q "$TLS" busybox "docker://$DOUBLE/about-$api:1"
+		digest=$(cooper image inspect "$TLS" --raw "docker://$DOUBLE/about-$api:1" | cooper image digest -)
+		cooper manifest create --replace things
+		cooper manifest add "$TLS" --artifact --artifact-type application/vnd.example.notes \
+			--artifact-subject "docker://$DOUBLE/about-$api:1" things "$BATS_TEST_TMPDIR/notes.md"
+		cooper manifest push -q "$TLS" things "docker://$DOUBLE/about-$api:list"
+		if [ "$api" = true ]; then
+			curl -sSf "http://$DOUBLE/v2/about-$api/referrers/$digest"
+		else
+			cooper image inspect "$TLS" --raw "docker://$DOUBLE/about-$api:${digest/:/-}"
+		fi >"$BATS_TEST_TMPDIR/index"
+		[ "$(jq -c '[.manifests[] | [.artifactType, .mediaType]]' "$BATS_TEST_TMPDIR/index")" = \
+			'[["application/vnd.example.notes","application/vnd.oci.image.manifest.v1+json"]]' ]
+	done
+}
