@@ -397,7 +397,8 @@ static const struct trap_entry entries[] = {
 	ALLOW(socketpair),
 	TRACE(bind),
 	TRACE(connect),
-	{.arch = NATIVE, .number = SYS_sendto, .when = {.arg = 4, .mask = UINT32_MAX}, .action = TRAP_STOP},
+	/* By the length: of the address itself a filter sees the low half only. */
+	{.arch = NATIVE, .number = SYS_sendto, .when = {.arg = 5, .mask = UINT32_MAX}, .action = TRAP_STOP},
 	ALLOW(listen),
 	/* What the kernel calls a socket, or its user, the step would call otherwise. */
 	TELLS_ADDRESS(accept, 1),

@@ -58,44 +58,52 @@ static uint64_t slot_of(const struct task *task, pid_t tid)
 #define HEADER_AT 256
 #define CONTROL_AT 512
 #define CONTROL_MAX ((size_t)2048)
+#define MESSAGES_MAX 32 /* their headers fill half of it */
 
-/* An address with a path: written into the caller's slot as the kernel is to read it. Its new size, or -errno. */
-static int write_address(struct translation *t, const struct trap *trap, struct sockaddr_un *address, size_t size,
-			 bool makes)
+/* What the kernel would take for an address. */
+union address {
+	struct sockaddr_un local;
+	struct sockaddr_storage any;
+};
+
+#define PATH_AT offsetof(struct sockaddr_un, sun_path)
+
+/* The kernel's name of the path in it, in its place. The new size, or -errno. */
+static int translate_path(struct translation *t, const struct trap *trap, union address *address, size_t size,
+			  bool makes)
 {
 	cleanup(spot_done) struct spot spot = SPOT_INIT;
-	char path[sizeof(address->sun_path) + 1] = "";
-	struct task *task = view_task(t, trap);
-	uint64_t slot = task ? slot_of(task, trap->tid) : 0;
+	char path[sizeof(address->local.sun_path) + 1] = "";
 
-	memcpy(path, address->sun_path, size - offsetof(struct sockaddr_un, sun_path));
-	if (!slot)
-		return -EACCES;
+	memcpy(path, address->local.sun_path,
+	       (size > sizeof(address->local) ? sizeof(address->local) : size) - PATH_AT);
 	int rc = view_find_text(t, trap, AT_FDCWD, path, makes ? VIEW_MISSING : VIEW_FOLLOW, &spot);
 	if (rc == 0 && makes && spot.fd >= 0)
 		rc = -EADDRINUSE;
 	if (rc == 0 && makes)
 		rc = view_check_writable(&spot);
-	memset(address->sun_path, 0, sizeof(address->sun_path));
+	memset(address->local.sun_path, 0, sizeof(address->local.sun_path));
 	if (rc == 0)
-		rc = pass_kernel_name(t, &spot, address->sun_path, sizeof(address->sun_path));
-	if (rc < 0)
-		return rc;
-	size = offsetof(struct sockaddr_un, sun_path) + (size_t)rc + 1;
-	rc = emul_write(&t->emulation, trap, slot, address, size);
-	return rc < 0 ? rc : (int)size;
+		rc = pass_kernel_name(t, &spot, address->local.sun_path, sizeof(address->local.sun_path));
+	return rc < 0 ? rc : (int)PATH_AT + rc + 1;
 }
 
-/* 1: it has a path. Others are the kernel's to judge. */
-static int read_address(struct translation *t, const struct trap *trap, uint64_t at, uint64_t size,
-			struct sockaddr_un *address)
+/* Any address that could hold a path is copied to the caller's slot, also one that holds none: it lies in a memory that
+ * may be shared with another process, and would be another one when the kernel reads it. The new size, or -errno. */
+static int move_address(struct translation *t, const struct trap *trap, uint64_t at, size_t size, uint64_t slot,
+			bool makes)
 {
-	memset(address, 0, sizeof(*address));
-	if (at == 0 || size <= offsetof(struct sockaddr_un, sun_path))
-		return 0;
-	if (emul_read(&t->emulation, trap, at, address, size > sizeof(*address) ? sizeof(*address) : size) < 0)
-		return 0;
-	return address->sun_family == AF_UNIX && address->sun_path[0] != '\0';
+	union address address = {0};
+	int rc = (int)size;
+
+	if (!slot)
+		return -EACCES;
+	if (emul_read(&t->emulation, trap, at, &address, size) < 0)
+		return -EFAULT;
+	if (address.local.sun_family == AF_UNIX && address.local.sun_path[0] != '\0')
+		rc = translate_path(t, trap, &address, size, makes);
+	int written = rc < 0 ? rc : emul_write(&t->emulation, trap, slot, &address, (size_t)rc);
+	return written < 0 ? written : rc;
 }
 
 static void leave_out(struct trace_regs *regs, int code)
@@ -104,20 +112,22 @@ static void leave_out(struct trace_regs *regs, int code)
 	regs->result = code;
 }
 
-/* The address is the arguments `at` and `at` + 1. */
+/* The address is the arguments `at` and `at` + 1. One that is too short for a path or too long for the kernel is its
+ * own to judge: it knows that by the argument. */
 static bool translate_address(struct translation *t, const struct trap *trap, struct trace_regs *regs, size_t at,
 			      bool makes)
 {
-	struct sockaddr_un address;
+	struct task *task = view_task(t, trap);
+	uint32_t size = (uint32_t)regs->args[at + 1];
 
-	if (!read_address(t, trap, regs->args[at], regs->args[at + 1], &address))
+	if (regs->args[at] == 0 || size <= PATH_AT || size > sizeof(union address))
 		return false;
-	size_t size = regs->args[at + 1] > sizeof(address) ? sizeof(address) : (size_t)regs->args[at + 1];
-	int rc = write_address(t, trap, &address, size, makes);
+	uint64_t slot = task ? slot_of(task, trap->tid) : 0;
+	int rc = move_address(t, trap, regs->args[at], size, slot, makes);
 	if (rc < 0) {
 		leave_out(regs, rc);
 	} else {
-		regs->args[at] = slot_of(view_task(t, trap), trap->tid);
+		regs->args[at] = slot;
 		regs->args[at + 1] = (uint64_t)rc;
 	}
 	return true;
@@ -137,34 +147,39 @@ static bool claim_credentials(struct translation *t, const struct trap *trap, co
 	       names_claim(task, control, header->msg_controllen);
 }
 
-static bool translate_message(struct translation *t, const struct trap *trap, struct trace_regs *regs)
+/* The header as it is now, and what it leads to as far as that is a name, where nobody else writes. */
+static int move_message(struct translation *t, const struct trap *trap, struct msghdr *header, uint64_t slot)
 {
 	_Alignas(struct cmsghdr) char control[CONTROL_MAX];
-	struct sockaddr_un address;
-	struct msghdr header;
-	int rc = 0;
+	int rc = slot ? 0 : -EACCES;
 
-	if (emul_read(&t->emulation, trap, regs->args[1], &header, sizeof(header)) < 0)
-		return false;
-	bool has_path = read_address(t, trap, (uint64_t)(uintptr_t)header.msg_name, header.msg_namelen, &address) != 0;
-	bool has_credentials = claim_credentials(t, trap, &header, control);
-	if (!has_path && !has_credentials)
-		return false;
-	uint64_t slot = slot_of(view_task(t, trap), trap->tid);
-	if (!slot)
-		rc = -EACCES;
-	if (rc == 0 && has_path) {
-		size_t size = header.msg_namelen > sizeof(address) ? sizeof(address) : header.msg_namelen;
-		rc = write_address(t, trap, &address, size, /* makes */ false);
-		header.msg_name = (void *)(uintptr_t)slot;
-		header.msg_namelen = (socklen_t)rc;
+	/* The kernel cuts what is longer. */
+	if (header->msg_namelen > sizeof(union address))
+		header->msg_namelen = sizeof(union address);
+	if (rc == 0 && header->msg_name && header->msg_namelen > PATH_AT) {
+		rc = move_address(t, trap, (uint64_t)(uintptr_t)header->msg_name, header->msg_namelen, slot,
+				  /* makes */ false);
+		header->msg_name = (void *)(uintptr_t)slot;
+		header->msg_namelen = (socklen_t)rc;
 	}
-	if (rc >= 0 && has_credentials) {
-		rc = emul_write(&t->emulation, trap, slot + CONTROL_AT, control, header.msg_controllen);
-		header.msg_control = (void *)(uintptr_t)(slot + CONTROL_AT);
+	if (rc >= 0 && claim_credentials(t, trap, header, control)) {
+		rc = emul_write(&t->emulation, trap, slot + CONTROL_AT, control, header->msg_controllen);
+		header->msg_control = (void *)(uintptr_t)(slot + CONTROL_AT);
 	}
-	if (rc >= 0)
-		rc = emul_write(&t->emulation, trap, slot + HEADER_AT, &header, sizeof(header));
+	return rc < 0 ? rc : emul_write(&t->emulation, trap, slot + HEADER_AT, header, sizeof(*header));
+}
+
+static bool translate_message(struct translation *t, const struct trap *trap, struct trace_regs *regs)
+{
+	struct task *task = view_task(t, trap);
+	struct msghdr header;
+
+	if (emul_read(&t->emulation, trap, regs->args[1], &header, sizeof(header)) < 0) {
+		leave_out(regs, -EFAULT);
+		return true;
+	}
+	uint64_t slot = task ? slot_of(task, trap->tid) : 0;
+	int rc = move_message(t, trap, &header, slot);
 	if (rc < 0)
 		leave_out(regs, rc);
 	else
@@ -172,37 +187,62 @@ static bool translate_message(struct translation *t, const struct trap *trap, st
 	return true;
 }
 
-#define MESSAGES_MAX 1024 /* UIO_MAXIOV */
-
-static bool needs_translation(struct translation *t, const struct trap *trap, const struct msghdr *header)
+/* How many messages without names and credentials, which need nothing but a header that stays as it is, come first;
+ * they are put into the slot. */
+static unsigned gather_messages(struct translation *t, const struct trap *trap, const struct trace_regs *regs,
+				struct mmsghdr messages[MESSAGES_MAX])
 {
 	_Alignas(struct cmsghdr) char control[CONTROL_MAX];
-	struct sockaddr_un address;
+	unsigned wanted = (uint32_t)regs->args[2] > MESSAGES_MAX ? MESSAGES_MAX : (uint32_t)regs->args[2];
+	unsigned count = 0;
 
-	return read_address(t, trap, (uint64_t)(uintptr_t)header->msg_name, header->msg_namelen, &address) ||
-	       claim_credentials(t, trap, header, control);
+	for (; count < wanted; count++) {
+		struct msghdr *header = &messages[count].msg_hdr;
+		if (emul_read(&t->emulation, trap, regs->args[1] + count * sizeof(messages[0]), &messages[count],
+			      sizeof(messages[0])) < 0)
+			break;
+		if ((header->msg_name && header->msg_namelen > PATH_AT) || claim_credentials(t, trap, header, control))
+			break;
+	}
+	return count;
 }
 
-/* Several at once: those before the first that has to be changed, or that one alone. Who sends them sends the rest then
- * (sendmmsg(2), "RETURN VALUE"). */
+/* Several at once: as many as have no names, or the first alone. Who sends them sends the rest then (sendmmsg(2),
+ * "RETURN VALUE"). */
 static bool translate_messages(struct translation *t, const struct trap *trap, struct trace_regs *regs)
 {
-	struct mmsghdr message;
+	struct mmsghdr messages[MESSAGES_MAX];
+	struct task *task = view_task(t, trap);
+	unsigned count = gather_messages(t, trap, regs, messages);
 
-	for (uint64_t i = 0; i < regs->args[2] && i < MESSAGES_MAX; i++) {
-		if (emul_read(&t->emulation, trap, regs->args[1] + i * sizeof(message), &message, sizeof(message)) < 0)
-			return false;
-		if (!needs_translation(t, trap, &message.msg_hdr))
-			continue;
-		if (i > 0) {
-			regs->args[2] = i;
-			return true;
-		}
+	if ((uint32_t)regs->args[2] == 0)
+		return false;
+	if (count == 0) {
 		regs->number = SYS_sendmsg;
 		regs->args[2] = regs->args[3];
 		return translate_message(t, trap, regs);
 	}
-	return false;
+	uint64_t slot = task ? slot_of(task, trap->tid) : 0;
+	int rc = slot ? emul_write(&t->emulation, trap, slot, messages, count * sizeof(messages[0])) : -EACCES;
+	if (rc < 0)
+		leave_out(regs, rc);
+	regs->args[1] = slot;
+	regs->args[2] = count;
+	return true;
+}
+
+/* Their lengths go where the step has them. */
+static void count_messages(struct translation *t, const struct trap *trap, const struct trace_regs *regs)
+{
+	struct task *task = view_task(t, trap);
+	uint64_t slot = task ? slot_of(task, trap->tid) : 0;
+	uint32_t length;
+
+	for (int64_t i = 0; slot && i < regs->result && i < MESSAGES_MAX; i++) {
+		uint64_t at = (uint64_t)i * sizeof(struct mmsghdr) + offsetof(struct mmsghdr, msg_len);
+		if (emul_read(&t->emulation, trap, slot + at, &length, sizeof(length)) == 0)
+			emul_write(&t->emulation, trap, regs->args[1] + at, &length, sizeof(length));
+	}
 }
 
 /* One of several was sent: its length goes where the others would have theirs. */
@@ -221,6 +261,7 @@ static void dress_socket(struct translation *t, const struct trap *trap, uint64_
 	struct sockaddr_un bound = {0};
 	cleanup(spot_done) struct spot spot = SPOT_INIT;
 	struct owner_record owner;
+	struct stat st;
 	mode_t umask;
 
 	if (size > sizeof(bound) || emul_read(&t->emulation, trap, address, &bound, size) < 0 ||
@@ -228,8 +269,9 @@ static void dress_socket(struct translation *t, const struct trap *trap, uint64_
 		return;
 	char path[sizeof(bound.sun_path) + 1] = "";
 	memcpy(path, bound.sun_path, sizeof(bound.sun_path));
+	/* What is there now may be another thing than was made, but a socket is nobody else's, and of no layer. */
 	if (view_find_text(t, trap, AT_FDCWD, path, VIEW_MISSING, &spot) < 0 || spot.fd < 0 || spot.parent < 0 ||
-	    make_birth(t, trap, spot.parent, &owner, &umask) < 0)
+	    fstat(spot.fd, &st) < 0 || !S_ISSOCK(st.st_mode) || make_birth(t, trap, spot.parent, &owner, &umask) < 0)
 		return;
 	if (make_dressed(t, spot.fd, 0777 & ~umask, &owner) < 0)
 		return;
@@ -353,6 +395,8 @@ void translate_call_done(struct translation *t, pid_t tid, struct trace_regs *re
 	trace_let_others_go(t, tid);
 	if (asked == SYS_sendmmsg && regs->number == SYS_sendmsg)
 		count_message(t, &trap, regs);
+	else if (asked == SYS_sendmmsg)
+		count_messages(t, &trap, regs);
 	else if (regs->result >= 0)
 		names_show(t, &trap, regs);
 	if (regs->number == SYS_bind && regs->result == 0)

@@ -23,6 +23,7 @@
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/sem.h>
@@ -317,6 +318,72 @@ static void race(char *secret, const char *socket_name)
 	pthread_join(thread, NULL);
 }
 
+/* The same by another process, which no stop of threads holds still: what looks like no path is one when the kernel
+ * reads it. */
+static void change_address(struct sockaddr_un *address, struct msghdr *message)
+{
+	volatile struct msghdr *changing = message;
+	volatile char *first = address->sun_path;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		*first = '\0';
+		changing->msg_name = NULL;
+		for (volatile int i = 0; i < 1000; i++)
+			;
+		*first = '/';
+		changing->msg_name = address;
+		for (volatile int i = 0; i < 1000; i++)
+			;
+	}
+}
+
+static void race_by_process(char **names)
+{
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct sockaddr_un *address = (void *)page;
+	struct msghdr *message = (void *)(page + 4096);
+	struct iovec byte = {"x", 1};
+	int datagram = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	address->sun_family = AF_UNIX;
+	*message = (struct msghdr){.msg_namelen = sizeof(*address), .msg_iov = &byte, .msg_iovlen = 1};
+	strcpy(address->sun_path, names[0]);
+	pid_t pid = fork();
+	if (pid == 0)
+		change_address(address, message);
+	for (int i = 0; i < ROUNDS / 2; i++) {
+		int stream = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		must_fail("race of connect by a process", connect(stream, (void *)address, sizeof(*address)));
+		close(stream);
+	}
+	strcpy(address->sun_path + 1, names[1] + 1);
+	for (int i = 0; i < ROUNDS / 2; i++) {
+		struct mmsghdr several[1] = {{.msg_hdr = *message}};
+		must_fail("race of sendto by a process",
+			  sendto(datagram, "x", 1, 0, (void *)address, sizeof(*address)));
+		must_fail("race of sendmsg by a process", sendmsg(datagram, message, 0));
+		must_fail("race of sendmmsg by a process", sendmmsg(datagram, several, 1, 0));
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* A filter sees an argument's low half: an address that has none. */
+static void hide_address(const char *socket_name)
+{
+	struct sockaddr_un *address = mmap((void *)0x100000000, 4096, PROT_READ | PROT_WRITE,
+					   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	int datagram = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	must("a place for it", address == (void *)0x100000000);
+	address->sun_family = AF_UNIX;
+	strcpy(address->sun_path, socket_name);
+	must_fail("sendto without a low half", sendto(datagram, "x", 1, 0, (void *)address, sizeof(*address)));
+	must_fail("connect without a low half", connect(datagram, (void *)address, sizeof(*address)));
+	munmap(address, 4096);
+}
+
 /* ---- What must work ---- */
 
 static void count(int number)
@@ -408,6 +475,8 @@ int main(int argc, char **argv)
 	attack_process(atoi(argv[1]));
 	attack_sockets(argv + 3);
 	race(argv[2], argv[3]);
+	race_by_process(argv + 3);
+	hide_address(argv[4]);
 	attack_pages(argv[3]);
 	attack_objects(atoi(argv[6]), atoi(argv[7]), atoi(argv[8]));
 	attack_loader();
