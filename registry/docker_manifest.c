@@ -167,6 +167,23 @@ static int check_stored(const struct http_answer *answer, const struct digest *d
 			 digest_format(&stored, other), digest_format(digest, name));
 }
 
+/* One PUT, judged. -EAGAIN: a success that is none, as of a front that says 200 to everything. */
+static int put_once(struct session *session, struct http_request *request, const char *media_type,
+		    const struct digest *have, struct http_answer *answer, struct error **err)
+{
+	int rc = session_perform(session, request, answer, err);
+
+	if (rc < 0)
+		return rc;
+	if (answer->status == 201)
+		return check_stored(answer, have, err);
+	if (is_there_already(session, request->url, have))
+		return 0;
+	if (!http_answer_is_success(answer))
+		return put_failed(session, answer, media_type, err);
+	return http_answer_error("PUT", answer, err), -EAGAIN;
+}
+
 int docker_put_manifest(struct session *session, const char *tag, const struct docker_document *document,
 			struct digest *digest, struct error **err)
 {
@@ -184,14 +201,16 @@ int docker_put_manifest(struct session *session, const char *tag, const struct d
 	http_request_init(&request, "PUT", session_url(session, "manifests/%s", tag ? tag : name), ANSWER_MAX);
 	http_request_set_header(&request, "Content-Type", document->media_type);
 	request.body = (struct http_body){.data = document->text, .fd = -1, .size = document->size, .present = true};
-	rc = session_perform(session, &request, &answer, err);
+	rc = put_once(session, &request, document->media_type, &have, &answer, err);
+	if (rc == -EAGAIN) {
+		log_debug("%s, asking again", err ? error_message(*err) : "not an answer");
+		error_clear(err);
+		http_answer_done(&answer);
+		rc = put_once(session, &request, document->media_type, &have, &answer, err);
+	}
 	if (rc < 0)
-		return rc;
-	if (http_answer_is_success(&answer))
-		rc = check_stored(&answer, &have, err);
-	else if (!is_there_already(session, request.url, &have))
-		rc = put_failed(session, &answer, document->media_type, err);
-	if (rc == 0 && !http_answer_header(&answer, "OCI-Subject"))
+		return rc == -EAGAIN ? -EREMOTEIO : rc;
+	if (!http_answer_header(&answer, "OCI-Subject"))
 		rc = referrers_add(session, document, &have, err);
 	if (rc == 0 && digest)
 		*digest = have;

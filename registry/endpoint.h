@@ -16,6 +16,7 @@ struct upload_habits {
 	bool keeps_chunks;    /* a second chunk was kept behind the first */
 	bool loses_chunks;    /* only the first was: all bytes have to be in one request */
 	bool refuses_streams; /* bodies without a length */
+	bool tells_http;      /* as the place of an upload, of its own https address; that has been said */
 	uint64_t body_max;    /* after HTTP 413: so much is let through, or less; 0: no limit known */
 };
 

@@ -22,6 +22,8 @@
 #include "registry/mirrors.h"
 
 #define RANGE_OVERLAP ((uint64_t)4 << 10)
+#define RANGE_SIZE_LEAST ((uint64_t)512 << 10)
+#define RANGES_AT_LEAST 16
 #define DOUBTS_MAX 2
 
 enum job_state { JOB_PENDING, JOB_RUNNING, JOB_DONE };
@@ -41,6 +43,7 @@ struct fetch_job {
 	struct strlist reasons; /* why it did not come from the places before */
 	bool refetched;		/* a wrong digest gets one more chance */
 	uint64_t at;		/* where in the blob the next byte belongs */
+	uint64_t until;		/* the end of the part that was asked for */
 	unsigned doubts;	/* about answers that could not be right */
 	unsigned attempts;	/* after bodies that were too short, since more came than ever before */
 	uint64_t reached;
@@ -80,6 +83,15 @@ CLEANUP_FOR_VALUE(struct fetch, fetch_done)
 
 /* ---- What comes in ---- */
 
+/* The rest is asked for in parts: whether an answer is one to this question shows in it, and a wrong one is not long.
+ */
+static uint64_t range_size(const struct fetch_job *job)
+{
+	uint64_t part = job->blob->size / RANGES_AT_LEAST;
+
+	return part < RANGE_SIZE_LEAST ? RANGE_SIZE_LEAST : part;
+}
+
 /* Each attempt goes on where the one before ended, or rather a little before: an answer to another range than was
  * asked for, which does not say so, is then seen at once, and not when the digest of all is wrong. */
 static int ask_for_rest(void *context, struct http_request *request, struct error **err)
@@ -89,7 +101,10 @@ static int ask_for_rest(void *context, struct http_request *request, struct erro
 
 	(void)err;
 	job->at = have > RANGE_OVERLAP ? have - RANGE_OVERLAP : 0;
-	cleanup_free char *range = job->at > 0 ? mem_printf("bytes=%llu-", (unsigned long long)job->at) : NULL;
+	job->until = job->at + range_size(job) < job->blob->size ? job->at + range_size(job) : job->blob->size;
+	cleanup_free char *range = job->at > 0 ? mem_printf("bytes=%llu-%llu", (unsigned long long)job->at,
+							    (unsigned long long)job->until - 1)
+					       : NULL;
 	http_request_set_header(request, "Range", range);
 	http_request_set_header(request, "If-Range", job->at > 0 ? job->etag : NULL);
 	return 0;
@@ -225,14 +240,19 @@ static int start_transfer(struct fetch_job *job, int64_t delay_ms, struct error 
 	return 0;
 }
 
-/* A body without a length that ends too early looks like a whole one: a proxy has lost its other side. True when the
- * rest is to be asked for. */
+/* A part of the blob ends before all of it; and a body without a length that ends too early looks like a whole one: a
+ * proxy has lost its other side. True when the rest is to be asked for. */
 static bool is_cut(struct fetch_job *job, const struct http_answer *answer, int64_t *wait_ms)
 {
 	uint64_t have = blob_writer_size(job->writer);
 
 	if (!http_answer_is_success(answer) || have >= job->blob->size)
 		return false;
+	if (answer->status == 206 && have == job->until) { /* so far, so good */
+		*wait_ms = 0;
+		job->reached = have;
+		return true;
+	}
 	if (have > job->reached) {
 		job->reached = have;
 		job->attempts = 0;

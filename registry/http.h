@@ -70,7 +70,8 @@ enum http_flags {
 	/* There is another place to ask: only one repetition, and no wait of more than HTTP_EARLY_WAIT_MS. */
 	HTTP_GIVE_UP_EARLY = 8,
 	HTTP_ONE_CONNECTION = 16, /* there is another scheme to try: a connection that is refused is not tried again */
-	HTTP_STRANGER = 32 /* the host has nothing to do with the registry: no certificate of --cert-dir is shown */
+	HTTP_STRANGER = 32, /* the host has nothing to do with the registry: no certificate of --cert-dir is shown */
+	HTTP_JSON = 64	    /* the answer is JSON: what is none (a page to log in) is asked again, as after a 503 */
 };
 
 struct http_request {

@@ -186,20 +186,36 @@ int referrers_remove(struct session *session, const struct docker_document *docu
 
 /* ---- The list ---- */
 
-/* Appends one page; *next is the address of the one after it, NULL at the end. -ENOENT: no such API. */
-static int get_page(struct session *session, const char *url, struct image_index *all, char **next, struct error **err)
+static int ask_page(struct session *session, const char *url, struct http_answer *answer, struct image_index *page,
+		    struct error **err)
 {
 	cleanup(http_request_done) struct http_request request = {0};
-	cleanup(http_answer_done) struct http_answer answer = {0};
-	cleanup(image_index_done) struct image_index page = {0};
 
 	http_request_init(&request, "GET", mem_strdup(url), MANIFEST_SIZE_MAX);
 	http_request_set_header(&request, "Accept", MEDIA_OCI_INDEX);
-	int rc = session_perform(session, &request, &answer, err);
-	if (rc == 0 && !http_answer_is_success(&answer))
-		rc = session_refused(session, "GET", &answer, err);
-	if (rc == 0)
-		rc = image_index_parse(buf_str(&answer.body), answer.body.len, "referrers", &page, err);
+	request.flags = HTTP_JSON;
+	int rc = session_perform(session, &request, answer, err);
+	if (rc < 0)
+		return rc;
+	if (!http_answer_is_success(answer))
+		return session_refused(session, "GET", answer, err);
+	rc = image_index_parse(buf_str(&answer->body), answer->body.len, "referrers", page, err);
+	return rc < 0 ? -EBADMSG : 0;
+}
+
+/* Appends one page; *next is the address of the one after it, NULL at the end. -ENOENT: no such API. */
+static int get_page(struct session *session, const char *url, struct image_index *all, char **next, struct error **err)
+{
+	cleanup(http_answer_done) struct http_answer answer = {0};
+	cleanup(image_index_done) struct image_index page = {0};
+	int rc = ask_page(session, url, &answer, &page, err);
+
+	if (rc == -EBADMSG) { /* it has no digest that would tell what has gone wrong on the way */
+		log_debug("%s, asking again", err ? error_message(*err) : "no list");
+		error_clear(err);
+		http_answer_done(&answer);
+		rc = ask_page(session, url, &answer, &page, err);
+	}
 	if (rc < 0)
 		return rc;
 	size_t before = all->manifest_count;

@@ -77,6 +77,7 @@ static int ask_page(struct listing *listing, struct error **err)
 	size_t before = listing->tags->count;
 
 	http_request_init(&request, "GET", take_ptr(&listing->url), PAGE_SIZE_MAX);
+	request.flags = HTTP_JSON;
 	int rc = session_perform(listing->session, &request, &answer, err);
 	if (rc == 0 && is_end(listing, &answer))
 		return 0;

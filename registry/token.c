@@ -193,7 +193,7 @@ static int ask_by_get(struct http_transport *transport, const struct token_quest
 	cleanup(http_request_done) struct http_request request = {0};
 
 	make_get(question, &request);
-	request.flags |= question->flags;
+	request.flags |= question->flags | HTTP_JSON;
 	int rc = http_transport_perform(transport, &request, answer, err);
 	return rc < 0 || http_answer_is_success(answer) ? rc : http_answer_error("GET", answer, err);
 }
@@ -205,7 +205,7 @@ static int ask_by_post(struct http_transport *transport, const struct token_ques
 	cleanup(buf_done) struct buf form = BUF_SECRET(TOKEN_ANSWER_MAX);
 
 	make_post(question, &form, &request);
-	request.flags |= question->flags;
+	request.flags |= question->flags | HTTP_JSON;
 	int rc = http_transport_perform(transport, &request, answer, err);
 	buf_wipe(&form);
 	if (rc < 0 || http_answer_is_success(answer))

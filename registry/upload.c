@@ -43,16 +43,16 @@ int upload_location(const char *origin, const char *base, const char *location, 
 		rc = url_parse(origin, &here, err);
 	if (rc < 0)
 		return error_prefix(err, "Location of the upload");
-	if (here.https && !there.https) {
+	bool corrected = here.https && !there.https;
+	if (corrected) {
 		if (strcmp(here.host, there.host) != 0)
 			return error_set(err, EPERM, "the registry wants the upload sent over http, to '%s'",
 					 there.host);
-		log_debug("the registry gives http as the place of an upload, using https instead");
 		free(resolved);
 		resolved = mem_printf("%s%s", origin, there.rest);
 	}
 	*url = take_ptr(&resolved);
-	return 0;
+	return corrected ? LOCATION_CORRECTED : 0;
 }
 
 struct mount_source *upload_mount_source(struct upload *upload, const char *path)

@@ -22,7 +22,8 @@ int upload_bytes(struct registry_client *client, struct session *session, const 
 		 struct digest *digest, struct error **err);
 
 /* An upload's Location as it is to be used: resolved against the address that answered, and back on https when a proxy
- * in front of the registry made it http on the registry's own host (distribution#970). */
+ * in front of the registry made it http on the registry's own host (distribution#970); then LOCATION_CORRECTED. */
+#define LOCATION_CORRECTED 1
 int upload_location(const char *origin, const char *base, const char *location, char **url, struct error **err);
 
 #endif

@@ -5,8 +5,11 @@
  *	HEAD     is it there?                          -> done
  *	MOUNT    POST ?mount=&from=, another repository -> done, or a Location as from POST
  *	POST     open a session                        -> a Location
- *	PATCH    all bytes in one stream, or a chunk   -> a new Location     (small blobs go with the PUT)
+ *	PATCH    all bytes, or a piece of them         -> a new Location     (small blobs go with the PUT)
  *	PUT      ?digest=                              -> done
+ *
+ * A blob that is much of what is to be sent goes in pieces, of which the first are small: a registry that loses or
+ * refuses them is found out early, and gets all in one PUT.
  *
  * Any failure of PATCH or PUT that may pass leads to
  *
@@ -17,7 +20,7 @@
  * its digest; it goes in one PATCH without a length, or, where it may become large and after a fault, in pieces of what
  * is there, and waits where there is nothing left to send. A blob that arrives from elsewhere meanwhile is known to be
  * missing here: it too begins with POST, then goes as any other, only that the bodies of PATCH wait for their bytes,
- *and PUT, which makes the blob visible, for all of it to have been checked.
+ * and PUT, which makes the blob visible, for all of it to have been checked.
  *
  * Every repetition counts against the retries of the client, until there are more bytes on the other side than there
  * ever were.
@@ -56,6 +59,9 @@ struct upload_job {
 	bool monolithic;	/* all bytes in the PUT: chunks are lost there */
 	bool restarted;		/* the registry found other bytes than were sent: one more chance */
 	bool was_refused;	/* the last bytes were answered with a no, and not cut off */
+	bool range_refused;	/* with 416, and asked where it stands it said what we had said */
+	struct error *doubt;	/* PUT was answered with this, neither "created" nor a no; NULL */
+	bool was_there;		/* nothing of it has to be sent */
 	bool is_there;		/* the blob is in the repository now */
 	bool told;		/* that it is being sent */
 	unsigned attempts;	/* repetitions so far, since there was progress */
@@ -118,9 +124,11 @@ void upload_job_end(struct upload_job *job);
 
 /* ---- upload_send.c: each starts one request, unless it says otherwise; results as above ---- */
 
-#define UPLOAD_CHUNK_CAREFUL ((uint64_t)16 << 20) /* after a session was lost with all that it had, or a 413 */
-/* What the narrowest of proxies lets through; also what a trial of chunks costs. */
+#define UPLOAD_CHUNK_CAREFUL ((uint64_t)16 << 20) /* at most, after a 413 */
+/* What the narrowest of proxies lets through. */
 #define UPLOAD_CHUNK_SMALLEST ((uint64_t)1 << 20)
+/* The last PATCH was not all of the blob. */
+bool upload_was_chunk(const struct upload_job *job);
 
 bool upload_job_is_whole(const struct upload_job *job);
 /* All bytes are there, and what arrives has been checked. */

@@ -24,6 +24,7 @@ void upload_job_end(struct upload_job *job)
 	job->fd = -1;
 	free(take_ptr(&job->location));
 	strlist_done(&job->sources);
+	error_clear(&job->doubt);
 }
 
 const struct digest *upload_job_name(const struct upload_job *job)
@@ -36,14 +37,23 @@ const struct digest *upload_job_name(const struct upload_job *job)
 static int take_location(struct upload_job *job, const struct http_answer *answer, struct error **err)
 {
 	const char *text = http_answer_header(answer, "Location");
+	struct upload_habits *habits = session_upload_habits(job->upload->session);
 	char *url = NULL;
 
+	if (!text && job->location)
+		return 0; /* where it was */
 	if (!text)
 		return error_set(err, EPROTO, "%s: HTTP %d without a Location", job->call.request.method,
 				 answer->status);
 	int rc = upload_location(session_origin(job->upload->session), answer->url, text, &url, err);
 	if (rc < 0)
 		return rc;
+	if (rc == LOCATION_CORRECTED && !habits->tells_http) {
+		log_warn("'%s' wants uploads sent over http, which its https address is used for instead "
+			 "(a front without X-Forwarded-Proto?)",
+			 session_domain(job->upload->session));
+		habits->tells_http = true;
+	}
 	free(job->location);
 	job->location = url;
 	return 0;
@@ -67,6 +77,23 @@ static bool blob_is_there(const struct upload_job *job, const struct http_answer
 	uint64_t size = 0;
 
 	return answer->status == 200 && http_answer_size(answer, &size) && size == job->blob->size;
+}
+
+/* Whether it speaks of the blob, where it says of what. */
+static bool is_of_blob(const struct upload_job *job, const struct http_answer *answer)
+{
+	const char *text = http_answer_header(answer, "Docker-Content-Digest");
+	struct digest digest = {0};
+
+	return !text || digest_parse(text, &digest, NULL) < 0 || digest.algorithm != job->blob->digest.algorithm ||
+	       digest_equal(&digest, &job->blob->digest);
+}
+
+/* A front that says 200 to everything, or shows a page to log in, is none that has taken anything: such an answer may
+ * pass as a 503 does. */
+static bool is_no_answer(const struct http_answer *answer, bool expected)
+{
+	return http_answer_is_success(answer) && !expected;
 }
 
 static int finish(struct upload_job *job)
@@ -146,13 +173,43 @@ static bool dislikes_stream(const struct upload_job *job, const struct http_answ
 	       (status == 411 || status == 413 || status == 400 || status == 405 || status == 415 || status == 501);
 }
 
-/* All that was sent is lost. Next time less is at stake. */
+/* Nor one that is a part of the blob. Who says so is asked with all of it in one: some keep only the first part (and
+ * then find other bytes than were sent), forget the session after it, or take no part above a size of their own. */
+static bool dislikes_chunks(struct upload_job *job, const struct http_answer *answer)
+{
+	const struct upload_habits *habits = session_upload_habits(job->upload->session);
+	int status = answer->status;
+
+	if (!upload_was_chunk(job) || habits->loses_chunks || habits->body_max > 0)
+		return false;
+	if (status == 404)
+		return job->sent > 0 && !habits->keeps_chunks;
+	if (status == 416 && !job->range_refused) {
+		job->range_refused = true; /* where does it stand? */
+		return false;
+	}
+	return status == 400 || status == 405 || status == 411 || status == 415 || status == 416 || status == 501;
+}
+
+static int send_in_one(struct upload_job *job, struct error **err)
+{
+	session_upload_habits(job->upload->session)->loses_chunks = true;
+	job->monolithic = true;
+	return upload_send_post(job, err);
+}
+
+/* What was sent last is lost. Next time less is at stake. */
+static void be_careful(struct upload_job *job)
+{
+	uint64_t size = job->in_request / 4;
+
+	job->chunk = size < UPLOAD_CHUNK_SMALLEST ? UPLOAD_CHUNK_SMALLEST : size;
+}
+
 static int start_anew(struct upload_job *job, struct error **err)
 {
-	if (job->in_request > UPLOAD_CHUNK_SMALLEST) {
-		uint64_t size = job->chunk > 0 ? job->chunk / 4 : UPLOAD_CHUNK_CAREFUL;
-		job->chunk = size < UPLOAD_CHUNK_SMALLEST ? UPLOAD_CHUNK_SMALLEST : size;
-	}
+	if (job->in_request > UPLOAD_CHUNK_SMALLEST)
+		be_careful(job);
 	return upload_send_post(job, err);
 }
 
@@ -167,7 +224,8 @@ static int recover(struct upload_job *job, int rc, const struct http_answer *ans
 {
 	bool session_is_lost = rc == 0 && answer->status == 404; /* BLOB_UPLOAD_UNKNOWN */
 	bool range_is_wrong = rc == 0 && answer->status == 416;
-	bool may_pass = rc < 0 ? http_transport_is_temporary(rc) : http_status_is_temporary(answer->status);
+	bool may_pass = rc < 0 ? http_transport_is_temporary(rc)
+			       : http_status_is_temporary(answer->status) || http_answer_is_success(answer);
 
 	if (rc == 0 && dislikes_stream(job, answer)) {
 		log_debug("HTTP %d for a body without a length, sending it when it is whole", answer->status);
@@ -177,8 +235,14 @@ static int recover(struct upload_job *job, int rc, const struct http_answer *ans
 	}
 	if (rc == 0 && answer->status == 413)
 		return make_smaller(job, answer, err);
+	if (rc == 0 && dislikes_chunks(job, answer)) {
+		log_debug("HTTP %d for a part of the blob, sending all in one request", answer->status);
+		return send_in_one(job, err);
+	}
 	if (rc == 0 && found_other_bytes(answer) && !job->restarted) {
 		job->restarted = true;
+		/* Perhaps it was their order. */
+		job->monolithic = session_upload_habits(job->upload->session)->body_max == 0;
 		return upload_send_post(job, err);
 	}
 	if (!may_pass && !session_is_lost && !range_is_wrong)
@@ -195,6 +259,7 @@ static void note_progress(struct upload_job *job)
 	if (job->sent > job->reached) {
 		job->reached = job->sent;
 		job->attempts = 0;
+		job->range_refused = false;
 	}
 }
 
@@ -208,6 +273,7 @@ static int after_head(struct upload_job *job, const struct http_answer *answer, 
 	if (blob_is_there(job, answer)) {
 		client_tell(upload->client, "Copying blob %s skipped: already exists",
 			    digest_format(&job->blob->digest, text));
+		job->was_there = true;
 		return finish(job);
 	}
 	/* Any other answer (404, 403, 405, also 401) is no reason not to try; if the POST is refused too, its answer
@@ -248,13 +314,15 @@ static int after_mount(struct upload_job *job, const struct http_answer *answer,
 {
 	char text[DIGEST_TEXT_SIZE];
 
-	if (answer->status == 201) {
+	if (answer->status == 201 && is_of_blob(job, answer)) {
 		client_tell(job->upload->client, "Copying blob %s skipped: mounted from %s",
 			    digest_format(&job->blob->digest, text), job->sources.items[0]);
+		job->was_there = true;
 		return finish(job);
 	}
 	job->call.session = job->upload->session;
-	if (answer->status == 202) /* a session for sending it, which is as good as another one */
+	/* A session for sending it, which is as good as another one. */
+	if (answer->status == 202 && http_answer_header(answer, "Location"))
 		return open_session(job, answer, err);
 	log_debug("mount from %s: HTTP %d", job->sources.items[0], answer->status);
 	if (answer->status == 401 || answer->status == 403)
@@ -265,11 +333,13 @@ static int after_mount(struct upload_job *job, const struct http_answer *answer,
 
 static int after_post(struct upload_job *job, const struct http_answer *answer, struct error **err)
 {
-	if (answer->status == 201)
-		return finish(job);
-	if (answer->status != 202)
-		return session_refused(job->upload->session, "POST", answer, err);
-	return open_session(job, answer, err);
+	bool opened = answer->status == 202 && http_answer_header(answer, "Location");
+
+	if (is_no_answer(answer, opened)) {
+		int rc = spend_attempt(job, 0, answer, err);
+		return rc < 0 ? rc : upload_send_post(job, err);
+	}
+	return opened ? open_session(job, answer, err) : session_refused(job->upload->session, "POST", answer, err);
 }
 
 /* A registry that drops bytes must not get the PUT: it might answer 201 all the same (ECR). */
@@ -279,7 +349,9 @@ static int after_patch(struct upload_job *job, const struct http_answer *answer,
 	uint64_t expected = job->sent + job->in_request;
 	bool in_one = job->in_request == job->blob->size;
 
-	if (!http_answer_is_success(answer))
+	bool taken =
+		answer->status == 202 || http_answer_header(answer, "Range") || http_answer_header(answer, "Location");
+	if (!http_answer_is_success(answer) || !taken)
 		return recover(job, 0, answer, err);
 	uint64_t kept = answered_range(answer, in_one ? expected : 0);
 	int rc = take_location(job, answer, err);
@@ -288,6 +360,7 @@ static int after_patch(struct upload_job *job, const struct http_answer *answer,
 	if (kept == expected) {
 		habits->keeps_chunks |= job->sent > 0;
 		job->sent = expected;
+		job->chunk *= 2; /* it was made small by a fault */
 		note_progress(job);
 		return upload_send_bytes(job, err);
 	}
@@ -296,18 +369,28 @@ static int after_patch(struct upload_job *job, const struct http_answer *answer,
 				 (unsigned long long)expected);
 	log_debug("the registry kept %llu of %llu bytes, sending all in one request", (unsigned long long)kept,
 		  (unsigned long long)expected);
-	habits->loses_chunks = true;
-	job->monolithic = true;
-	return upload_send_post(job, err);
+	return send_in_one(job, err);
 }
 
 static int after_put(struct upload_job *job, const struct http_answer *answer, struct error **err)
 {
-	return http_answer_is_success(answer) ? finish(job) : recover(job, 0, answer, err);
+	if (!http_answer_is_success(answer))
+		return recover(job, 0, answer, err);
+	if (answer->status == 201 && is_of_blob(job, answer))
+		return finish(job);
+	error_clear(&job->doubt);
+	http_answer_error("PUT", answer, &job->doubt);
+	return upload_send_head(job, UPLOAD_CHECK, err);
 }
 
 static int after_status(struct upload_job *job, const struct http_answer *answer, struct error **err)
 {
+	bool told = answer->status == 204 || http_answer_header(answer, "Range");
+
+	if (is_no_answer(answer, told)) {
+		int rc = spend_attempt(job, 0, answer, err);
+		return rc < 0 ? rc : upload_send_status(job, err);
+	}
 	if (!http_answer_is_success(answer))
 		return look_or_start_anew(job, err);
 	uint64_t kept = answered_range(answer, 0);
@@ -325,6 +408,8 @@ static int after_status(struct upload_job *job, const struct http_answer *answer
 	/* What is kept of a cut body is a chunk; who loses those gets all of it again. */
 	if (kept > 0 && kept < job->blob->size && session_upload_habits(job->upload->session)->loses_chunks)
 		return upload_send_post(job, err);
+	if (kept == job->sent && job->in_request > UPLOAD_CHUNK_SMALLEST)
+		be_careful(job);
 	job->sent = kept;
 	note_progress(job);
 	return upload_send_bytes(job, err);
@@ -332,7 +417,18 @@ static int after_status(struct upload_job *job, const struct http_answer *answer
 
 static int after_check(struct upload_job *job, const struct http_answer *answer, struct error **err)
 {
-	return blob_is_there(job, answer) ? finish(job) : start_anew(job, err);
+	if (blob_is_there(job, answer))
+		return finish(job);
+	if (!job->doubt)
+		return start_anew(job, err);
+	cleanup_error struct error *doubt = take_ptr(&job->doubt);
+	int rc = spend_attempt(job, 0, answer, err);
+	if (rc == 0)
+		return upload_send_status(job, err);
+	error_clear(err);
+	if (err)
+		*err = take_ptr(&doubt);
+	return rc;
 }
 
 static int after_step(struct upload_job *job, const struct http_answer *answer, struct error **err)
@@ -362,7 +458,8 @@ int upload_job_go_on(struct upload_job *job, int rc, const struct http_answer *a
 		return after_step(job, answer, err);
 	if (job->step == UPLOAD_PATCH || job->step == UPLOAD_PUT)
 		return recover(job, rc, NULL, err);
-	if (job->step == UPLOAD_MOUNT && rc == -EACCES) {
+	if (job->step == UPLOAD_MOUNT) { /* it saves time, and is worth no failure */
+		log_debug("mount from %s: %s", job->sources.items[0], err ? error_message(*err) : "failed");
 		error_clear(err);
 		upload_refuse_source(job->upload, job->sources.items[0]);
 		return upload_send_mount(job, err);

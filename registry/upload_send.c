@@ -14,11 +14,16 @@
 #include "registry/url.h"
 
 #define ANSWER_MAX ((size_t)64 << 10)
-#define SINGLE_PUT_MAX ((uint64_t)4 << 20) /* blobs up to this size save the PATCH */
-/* Layers larger than this go in pieces where the registry keeps them, so that a cut costs at most a quarter of what was
- * to be sent: docker-registry 2 forgets the bytes of a PATCH that was not answered. */
-#define LARGE_BLOB ((uint64_t)64 << 20)
-#define LARGE_CHUNK ((uint64_t)64 << 20)
+#define SINGLE_PUT_MAX ((uint64_t)4 << 20) /* blobs up to this size save a PATCH */
+/* A front may read a whole body before it says 503, or be cut off with it, and none of it is kept. So where a registry
+ * keeps pieces (not all do, see upload_habits), no body is more than this part of all that is to be sent. */
+#define PARTS_AT_LEAST 4
+#define CHUNK_MAX ((uint64_t)64 << 20)
+/* The first two pieces to a registry that has not been seen to keep them. */
+#define CHUNK_TRIAL ((uint64_t)512 << 10)
+/* Layers that may become larger, or more than this part of all, do not go in one body without a length. */
+#define STREAM_MAX ((uint64_t)64 << 20)
+#define STREAM_PARTS_AT_LEAST 3
 
 /* ---- Blobs that grow ---- */
 
@@ -80,11 +85,28 @@ int upload_job_fed(struct upload_job *job, struct error **err)
 	return then(job, err);
 }
 
+/* ---- How much at once ---- */
+
+/* What all blobs come to that are not there already, as far as it is known. */
+static uint64_t bytes_of_all(const struct upload *upload)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < upload->count; i++) {
+		const struct upload_job *job = &upload->jobs[i];
+		if (!job->was_there)
+			sum += job->growing && job->growing->expected > job->blob->size ? job->growing->expected
+											: job->blob->size;
+	}
+	return sum;
+}
+
 /* Whether all of it may go in one request without a length. What may become large goes in pieces, as other large blobs
  * do: a cut of the only request could cost everything. */
 static bool may_stream(const struct upload_job *job)
 {
 	const struct upload_habits *habits = session_upload_habits(job->upload->session);
+	uint64_t expected = job->growing ? job->growing->expected : 0;
 
 	if (!job->growing || job->sent > 0 || habits->refuses_streams)
 		return false;
@@ -92,7 +114,8 @@ static bool may_stream(const struct upload_job *job)
 		return false;
 	if (job->monolithic || habits->loses_chunks)
 		return true;
-	return job->growing->expected <= LARGE_BLOB && job->chunk == 0 && habits->body_max == 0;
+	return expected <= STREAM_MAX && expected <= bytes_of_all(job->upload) / STREAM_PARTS_AT_LEAST &&
+	       job->chunk == 0 && habits->body_max == 0;
 }
 
 /* ---- Requests ---- */
@@ -191,6 +214,12 @@ static void tell_sent(uint64_t sent, void *context)
 	client_tell_transfer(job->upload->client, &transfer, &job->told_ms);
 }
 
+bool upload_was_chunk(const struct upload_job *job)
+{
+	return job->step == UPLOAD_PATCH && job->call.request.body.sized &&
+	       (job->sent > 0 || job->in_request < job->blob->size || !upload_job_is_whole(job));
+}
+
 /* The next `size` bytes of the file. */
 static void add_bytes(struct upload_job *job, uint64_t size)
 {
@@ -249,6 +278,19 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* A blob that is a small part of all is worth no more requests than it needs. */
+static bool goes_in_pieces(const struct upload_job *job)
+{
+	uint64_t part = bytes_of_all(job->upload) / PARTS_AT_LEAST;
+
+	return !upload_job_is_whole(job) || job->blob->size > larger(smaller(part, CHUNK_MAX), UPLOAD_CHUNK_SMALLEST);
+}
+
 /* How many bytes go into the next request; of a blob that grows perhaps more than are there yet. */
 static uint64_t next_size(const struct upload_job *job)
 {
@@ -258,15 +300,16 @@ static uint64_t next_size(const struct upload_job *job)
 
 	if (job->monolithic || habits->loses_chunks)
 		return size;
-	if (job->blob->size > LARGE_BLOB || !upload_job_is_whole(job))
-		size = smaller(size, habits->keeps_chunks ? smaller(job->blob->size / 4, LARGE_CHUNK)
-							  : UPLOAD_CHUNK_SMALLEST);
+	if (goes_in_pieces(job))
+		size = smaller(size, smaller(job->blob->size / PARTS_AT_LEAST + 1, CHUNK_MAX));
 	if (job->chunk > 0)
 		size = smaller(size, job->chunk);
 	if (habits->body_max > 0)
 		size = smaller(size, habits->body_max);
-	size = size < UPLOAD_CHUNK_SMALLEST ? UPLOAD_CHUNK_SMALLEST : size;
-	size = size < job->chunk_min ? job->chunk_min : size;
+	size = larger(size, UPLOAD_CHUNK_SMALLEST);
+	if ((size < left || !upload_job_is_whole(job)) && !habits->keeps_chunks)
+		size = smaller(size, CHUNK_TRIAL);
+	size = larger(size, job->chunk_min);
 	return upload_job_is_whole(job) ? smaller(size, left) : size;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "registry/proxy.h"
 #include "registry/resolver.h"
@@ -250,6 +251,17 @@ static bool has_expired(const struct exchange *x)
 	       (status == 400 || status == 401 || status == 403 || status == 404 || status == 410);
 }
 
+#define NO_JSON_RETRIES 2
+
+/* A success that cannot be one. */
+static bool is_no_json(const struct exchange *x)
+{
+	cleanup_json json_t *root = NULL;
+
+	return (x->request->flags & HTTP_JSON) && http_answer_is_success(&x->answer) && x->attempt < NO_JSON_RETRIES &&
+	       json_parse(buf_str(&x->answer.body), x->answer.body.len, "answer", &root, NULL) < 0;
+}
+
 static void judge_answer(struct exchange *x)
 {
 	int rc = 0;
@@ -260,6 +272,8 @@ static void judge_answer(struct exchange *x)
 		if (exchange_retry(x, why))
 			return;
 	}
+	if (is_no_json(x) && exchange_retry(x, "the answer is no JSON"))
+		return;
 	if (is_followed(x)) {
 		rc = follow(x, &x->error);
 		if (rc == 0) {

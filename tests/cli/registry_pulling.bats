@@ -272,8 +272,9 @@ layer_of_large() {
 	layer=$(layer_of_large)
 	double_does "{\"redirect_blobs\": true, \"faults\": [{\"origin\": \"other\", \"path\": \"$layer\", \"do\": \"reset\", \"at\": 2000000}]}"
 	cooper "${pull[@]}" -q "$DOUBLE/app/large:1"
-	[ "$(double_log "map(select(.path | test(\"$layer\")) | \"\(.origin) \(.status)\") | join(\", \")")" = \
-		"main 307, other 200, main 307, other 206" ]
+	# What is left comes in parts, each by way of the registry.
+	[[ $(double_log "map(select(.path | test(\"$layer\")) | \"\(.origin) \(.status)\") | join(\", \")") =~ \
+		^main\ 307,\ other\ 200(,\ main\ 307,\ other\ 206)+$ ]]
 	[ "$(double_sent)" -lt 3200000 ]
 }
 

@@ -17,8 +17,9 @@ nth to nth+count-1 of those it matches (count 0: all from nth on). "do" is one o
               as a date). "read": false answers before the body is read.
     reset     a TCP reset at byte "at": of the request's body where there is one, else of the answer's
     lost      everything is done, and the answer is a reset
-    truncate  the answer's body ends at byte "at", with a decent end of the connection
+    truncate  the answer's body (or what is read of the request's) ends at byte "at", with a decent end of the connection
     stall     nothing more comes after byte "at" of the answer (or of the request's body), for "seconds"
+    spoil     byte "at" of the request's body arrives as another
     body      the answer is "text", or "endless": "chunked" or "plain"; "status" and "headers" may be given
     range     the answer to a Range begins "off" bytes elsewhere, and says so ("says": false: does not say so)
     flip      one byte of the answer's body is another
@@ -59,7 +60,9 @@ OPTIONS = {
     "delete": "all",  # none, digest
     "chunk_min": 0,
     "max_body": 0,
-    "keep_partial": True,  # bytes of a cut PATCH count; False: the upload is gone, as with docker-registry 2
+    # Bytes of a cut PATCH count; "answered": only those of whole ones, as behind a front that buffers; False: the upload
+    # is gone, as with docker-registry 2.
+    "keep_partial": True,
     "drop_chunks": False,  # bytes of all PATCHes but the first are lost, and nothing is said
     "ranges": True,
     "redirect_blobs": False,
@@ -356,6 +359,8 @@ class Handler(WireHandler):
         except (Closed, BrokenPipeError):
             if not self.options["keep_partial"]:
                 self.state.uploads.pop(name, None)
+            elif self.options["keep_partial"] == "answered":
+                del upload.data[before:]
             raise
         self.read_all = True
         size = len(upload.data) - before
@@ -566,20 +571,25 @@ def covers(granted, scope):
     return False
 
 
-def main():
-    state = State(sys.argv[1])
+def serve(state, certificate=None, key=None):
+    """Both origins, each in a thread; state.main and state.other say where."""
     Handler.state = state
     other = type("Other", (Handler,), {"origin": "other"})
     servers = [Server(("127.0.0.1", 0), Handler), Server(("127.0.0.1", 0), other)]
-    if len(sys.argv) > 2:
+    if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(sys.argv[2], sys.argv[3])
+        context.load_cert_chain(certificate, key)
         for server in servers:
             server.context = context
         state.scheme = "https"
     state.main, state.other = (f"127.0.0.1:{server.server_address[1]}" for server in servers)
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
+def main():
+    state = State(sys.argv[1])
+    serve(state, *sys.argv[2:])
     # The address is written last: who sees it may come.
     for name, text in (("other", state.other), ("address", state.main)):
         path = os.path.join(state.directory, name)
@@ -589,4 +599,5 @@ def main():
     threading.Event().wait()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -62,6 +62,8 @@ class WireHandler(socketserver.BaseRequestHandler):
         line = self.input.readline(BLOCK)
         if not line.strip():
             return False
+        if not line.rstrip().endswith(b" HTTP/1.1"):  # who asks whether TLS is spoken here
+            return False
         self.method, self.target, _ = line.decode("latin-1").split(" ", 2)
         self.headers = {}
         while True:
@@ -93,12 +95,15 @@ class WireHandler(socketserver.BaseRequestHandler):
             block = self.next_block()
             if not block:
                 return
-            at = self.fault.get("at", 0)
-            if self.fault.get("do") in ("reset", "stall") and self.taken + len(block) > at and self.hits_request():
+            at, do = self.fault.get("at", 0), self.fault.get("do")
+            if do in ("reset", "truncate", "stall") and self.taken + len(block) > at and self.hits_request():
                 block = block[: at - self.taken]
                 self.taken += len(block)
                 yield block
                 self.break_request()
+            if do == "spoil" and self.taken <= at < self.taken + len(block):
+                here = at - self.taken
+                block = block[:here] + bytes([block[here] ^ 1]) + block[here + 1 :]
             self.taken += len(block)
             yield block
 
@@ -109,7 +114,7 @@ class WireHandler(socketserver.BaseRequestHandler):
         if self.fault["do"] == "stall":
             self.finish_record()
             time.sleep(self.fault.get("seconds", 5))
-        raise Closed if self.fault["do"] == "stall" else BrokenPipeError
+        raise BrokenPipeError if self.fault["do"] == "reset" else Closed
 
     def next_block(self):
         if self.chunked:

@@ -76,6 +76,19 @@ make_image() {
 	rm -rf "$directory"
 }
 
+# make_layers NAME COUNT BYTES: an image of so many layers of random bytes
+make_layers() {
+	local i ctr from=scratch
+	for i in $(seq "$2"); do
+		head -c "$3" /dev/urandom >"$BATS_FILE_TMPDIR/bytes"
+		ctr=$(cooper from "$from") && cooper copy "$ctr" "$BATS_FILE_TMPDIR/bytes" "/$i" >/dev/null || return
+		from=$1-$i
+		[ "$i" -lt "$2" ] || from=$1
+		cooper commit -q --rm "$ctr" "$from" >/dev/null || return
+	done
+	rm "$BATS_FILE_TMPDIR/bytes"
+}
+
 double_setup_file() {
 	common_setup_file
 	make_image small 20000

@@ -54,7 +54,7 @@ static void an_upload_stays_on_https(void **state)
 
 	assert_int_equal(
 		upload_location("https://h", "https://h/v2/x/blobs/uploads/", "http://h/u?_state=a%3D&b", &url, NULL),
-		0);
+		LOCATION_CORRECTED);
 	assert_string_equal(url, "https://h/u?_state=a%3D&b");
 	assert_int_equal(upload_location("https://h", "https://h/v2/", "http://storage/u", &url, NULL), -EPERM);
 }
