@@ -185,6 +185,7 @@ void translation_free(struct translation *t)
 		tree_remove(t->scratch_parent, t->scratch_name, NULL);
 	fd_close(t->scratch_parent);
 	free(t->scratch_name);
+	free(t->scratch_path);
 	buf_done(&t->cwd);
 	free(t);
 }

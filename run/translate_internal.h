@@ -65,6 +65,8 @@ struct translation {
 	int loader;
 	int scratch; /* a directory of ours, for /dev and the like */
 	char *scratch_name;
+	char *scratch_path; /* from the root, as the kernel goes (translate_pass.c); NULL: not asked for yet */
+	bool has_aliases;
 	int scratch_parent;
 	struct buf cwd; /* of the first process */
 	pid_t first;

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,6 +69,58 @@ union address {
 
 #define PATH_AT offsetof(struct sockaddr_un, sun_path)
 
+/* Our own directory, as the kernel finds it from the root: in short. */
+static const char *scratch_name(struct translation *t)
+{
+	const char *root = t->mounts[0].real;
+	const char *slash = strrchr(root, '/');
+	size_t above = slash ? (size_t)(slash - root) + 1 : 0;
+	cleanup_free char *real = t->scratch_path ? NULL : view_real_name(t, t->scratch);
+
+	if (real && above > 0 && strncmp(real, root, above) == 0)
+		t->scratch_path = mem_printf("../%s", real + above);
+	else if (real)
+		t->scratch_path = take_ptr(&real);
+	return t->scratch_path;
+}
+
+static void alias_name(pid_t tid, char name[32])
+{
+	snprintf(name, 32, "socket-%d", tid);
+}
+
+/* A further name of the socket, where the step changes none: a directory on the way to its own could be a link to
+ * somewhere else when the kernel goes there. In a volume of another file system it cannot have one (-EXDEV). */
+static int make_alias(struct translation *t, const struct trap *trap, const struct spot *spot, char *text, size_t size)
+{
+	char proc[FD_PROC_PATH_SIZE];
+	char name[32];
+	const char *above = scratch_name(t);
+
+	alias_name(trap->tid, name);
+	unlinkat(t->scratch, name, 0);
+	if (!above || linkat(AT_FDCWD, fd_proc_path(spot->fd, proc), t->scratch, name, AT_SYMLINK_FOLLOW) < 0)
+		return -EXDEV;
+	t->has_aliases = true;
+	int length = snprintf(text, size, "%s/%s", above, name);
+	return length < 0 || (size_t)length >= size ? -ENAMETOOLONG : length;
+}
+
+/* What a socket is called for who wants to reach it. */
+static int name_socket(struct translation *t, const struct trap *trap, const struct spot *spot, char *text, size_t size)
+{
+	struct stat st;
+
+	if (spot->fd < 0 || fstat(spot->fd, &st) < 0)
+		return -ENOENT;
+	/* As the kernel says of what is none. */
+	if (!S_ISSOCK(st.st_mode))
+		return -ECONNREFUSED;
+	/* A file that is mounted has a name of ours already. */
+	int rc = spot->mount->is_file ? -EXDEV : make_alias(t, trap, spot, text, size);
+	return rc == -EXDEV || rc == -ENAMETOOLONG ? pass_kernel_name(t, spot, text, size) : rc;
+}
+
 /* The kernel's name of the path in it, in its place. The new size, or -errno. */
 static int translate_path(struct translation *t, const struct trap *trap, union address *address, size_t size,
 			  bool makes)
@@ -84,7 +137,8 @@ static int translate_path(struct translation *t, const struct trap *trap, union 
 		rc = view_check_writable(&spot);
 	memset(address->local.sun_path, 0, sizeof(address->local.sun_path));
 	if (rc == 0)
-		rc = pass_kernel_name(t, &spot, address->local.sun_path, sizeof(address->local.sun_path));
+		rc = makes ? pass_kernel_name(t, &spot, address->local.sun_path, sizeof(address->local.sun_path))
+			   : name_socket(t, trap, &spot, address->local.sun_path, sizeof(address->local.sun_path));
 	return rc < 0 ? rc : (int)PATH_AT + rc + 1;
 }
 
@@ -337,6 +391,34 @@ static bool translate_open_path(struct translation *t, const struct trap *trap, 
 	return true;
 }
 
+/* A directory on the way could have become a link when the kernel went there. What it has come to is of use to nobody
+ * (view_is_hosts()), and nobody comes there by chance. */
+static void check_opened(struct translation *t, pid_t tid, const struct trace_regs *regs)
+{
+	cleanup(buf_done) struct buf name = BUF_INIT((size_t)2 * PATH_MAX);
+	char path[64];
+	char real[PATH_MAX];
+
+	if (regs->result < 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", tid, (int)regs->result);
+	ssize_t length = readlink(path, real, sizeof(real) - 1);
+	if (length <= 0 || real[0] != '/')
+		return;
+	real[length] = '\0';
+	if (!view_name_of_real(t, real, &name))
+		kill(tid, SIGKILL);
+}
+
+static bool is_open_call(int number)
+{
+#ifdef SYS_open
+	if (number == SYS_open)
+		return true;
+#endif
+	return number == SYS_openat;
+}
+
 /* ---- The doors ---- */
 
 static bool translate_one(struct translation *t, const struct trap *trap, struct trace_regs *regs)
@@ -393,6 +475,13 @@ void translate_call_done(struct translation *t, pid_t tid, struct trace_regs *re
 	struct trap trap = {.tid = tid, .number = asked};
 
 	trace_let_others_go(t, tid);
+	if (t->has_aliases) {
+		char name[32];
+		alias_name(tid, name);
+		unlinkat(t->scratch, name, 0);
+	}
+	if (is_open_call(asked))
+		check_opened(t, tid, regs);
 	if (asked == SYS_sendmmsg && regs->number == SYS_sendmsg)
 		count_message(t, &trap, regs);
 	else if (asked == SYS_sendmmsg)

@@ -369,6 +369,39 @@ static void race_by_process(char **names)
 	waitpid(pid, NULL, 0);
 }
 
+/* A directory on the way to a socket of our own that becomes a link to the host's. */
+static void race_by_directory(const char *socket_name)
+{
+	char room[64];
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/way/stream"};
+	int server = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	int reached = 0, elsewhere = 0;
+
+	snprintf(room, sizeof(room), "%.*s", (int)(strrchr(socket_name, '/') - socket_name), socket_name);
+	must("two ways", mkdir("/way", 0755) == 0 && symlink(room, "/other-way") == 0);
+	must("our own socket", bind(server, (void *)&address, sizeof(address)) == 0 && listen(server, 100) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			renameat2(AT_FDCWD, "/way", AT_FDCWD, "/other-way", RENAME_EXCHANGE);
+	}
+	for (int i = 0; i < ROUNDS; i++) {
+		int stream = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (connect(stream, (void *)&address, sizeof(address)) == 0) {
+			int peer = accept4(server, NULL, NULL, SOCK_NONBLOCK);
+			reached++;
+			elsewhere += peer < 0;
+			close(peer);
+		}
+		close(stream);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	must("our own is reached", reached > 0);
+	must_fail("race of directories", elsewhere > 0 ? elsewhere : -1);
+}
+
 /* A filter sees an argument's low half: an address that has none. */
 static void hide_address(const char *socket_name)
 {
@@ -476,6 +509,7 @@ int main(int argc, char **argv)
 	attack_sockets(argv + 3);
 	race(argv[2], argv[3]);
 	race_by_process(argv + 3);
+	race_by_directory(argv[3]);
 	hide_address(argv[4]);
 	attack_pages(argv[3]);
 	attack_objects(atoi(argv[6]), atoi(argv[7]), atoi(argv[8]));
