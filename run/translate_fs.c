@@ -5,13 +5,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "run/translate_internal.h"
+
+/* setarch(8): a caller that wants to be told of a machine of 32 bits. */
+static bool wants_32_bits(pid_t tid)
+{
+	cleanup_free char *path = mem_printf("/proc/%d/personality", tid);
+	cleanup(buf_done) struct buf text = BUF_INIT(64);
+	unsigned personality;
+
+	return fd_read_file(AT_FDCWD, path, &text, NULL) >= 0 && sscanf(buf_str(&text), "%x", &personality) == 1 &&
+	       (personality & PER_MASK) == PER_LINUX32;
+}
 
 /* Its host's name is the step's, the rest is the machine's. */
 void tr_uname(void *context, const struct trap *trap, struct answer *answer)
@@ -23,6 +36,8 @@ void tr_uname(void *context, const struct trap *trap, struct answer *answer)
 		return;
 	memset(name.nodename, 0, sizeof(name.nodename));
 	strncpy(name.nodename, t->spec->hostname, sizeof(name.nodename) - 1);
+	if (strcmp(name.machine, "x86_64") == 0 && wants_32_bits(trap->tid))
+		strncpy(name.machine, "i686", sizeof(name.machine));
 	emul_return(answer, emul_write(&t->emulation, trap, trap->args[0], &name, sizeof(name)));
 }
 

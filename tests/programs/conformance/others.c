@@ -1,9 +1,11 @@
-/* Calls that change a process by its number: oneself, a child, and nobody. */
+/* Calls that change a process by its number: oneself, a child, and nobody; and what a machine is called. */
 #include "conformance.h"
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #define NOBODY 999999
@@ -29,8 +31,21 @@ static void change(pid_t pid)
 	SHOW(syscall(SYS_ioprio_get, 1, pid) >> 13);
 }
 
+static void machine(void)
+{
+	struct utsname name;
+
+	SHOW(uname(&name));
+	printf("%s %s %s\n", name.sysname, name.nodename, name.machine);
+	SHOW(personality(PER_LINUX32) >= 0 ? 0 : -1);
+	SHOW(uname(&name));
+	printf("%s\n", name.machine);
+	SHOW(syscall(SYS_uname, NULL));
+}
+
 void test_others(void)
 {
+	apart(machine);
 	int ready[2];
 	char byte;
 
