@@ -287,18 +287,37 @@ static int fetch_again(struct fetch_job *job, struct error **err)
 	return begin_anew(job, err);
 }
 
-/* From the next of the blob's own addresses, when it has any. -ENOENT, and nothing is set: it has not. */
-static int fetch_elsewhere(struct fetch_job *job, struct error **err)
+/* From the next of the blob's own addresses, when it has any. False: it has not, and *rc and *err are why it did not
+ * come from the last. */
+static bool fetch_elsewhere(struct fetch_job *job, int *rc, struct error **err)
 {
-	const char *address = elsewhere_next_address(job->blob, &job->passed);
+	while (!mirrors_cannot_help(*rc)) {
+		const char *address = elsewhere_next_address(job->blob, &job->passed);
+		if (!address)
+			return false;
+		strlist_append(&job->reasons, err ? error_message(*err) : "failed");
+		error_clear(err);
+		job->address = address;
+		job->refetched = false;
+		job->doubts = 0;
+		job->attempts = 0;
+		job->reached = 0;
+		*rc = begin_anew(job, err);
+		if (*rc == 0)
+			return true;
+	}
+	return false;
+}
 
-	if (!address)
-		return -ENOENT;
-	strlist_append(&job->reasons, err ? error_message(*err) : "failed");
-	error_clear(err);
-	job->address = address;
-	job->refetched = false;
-	return begin_anew(job, err);
+static void conclude_failed(struct fetch_job *job, int rc, struct error **err)
+{
+	char text[DIGEST_TEXT_SIZE];
+	cleanup_free char *reasons = strlist_join(&job->reasons, "; ");
+
+	if (*reasons)
+		error_hint(err, "and before: %s", reasons);
+	error_prefix(err, "blob %s", digest_format(&job->blob->digest, text));
+	fail(job->fetch, rc, err);
 }
 
 /* Is what came what was asked for? */
@@ -329,21 +348,10 @@ static bool conclude(struct fetch_job *job, int rc, const struct http_answer *an
 		if (rc == 0)
 			return true;
 	}
-	while (rc < 0 && !mirrors_cannot_help(rc) && job->passed < job->blob->urls.count) {
-		int started = fetch_elsewhere(job, err);
-		if (started == 0)
-			return true;
-		if (started != -ENOENT)
-			rc = started;
-	}
-	if (rc < 0) {
-		char text[DIGEST_TEXT_SIZE];
-		cleanup_free char *reasons = strlist_join(&job->reasons, "; ");
-		if (*reasons)
-			error_hint(err, "and before: %s", reasons);
-		error_prefix(err, "blob %s", digest_format(&job->blob->digest, text));
-		fail(job->fetch, rc, err);
-	}
+	if (rc < 0 && fetch_elsewhere(job, &rc, err))
+		return true;
+	if (rc < 0)
+		conclude_failed(job, rc, err);
 	return false;
 }
 
