@@ -44,12 +44,12 @@ of() {
 	cooper manifest create --replace said
 	cooper manifest add --os windows --arch arm64 --variant v8 --os-version 10.0.1 --os-features win32k,more \
 		--features sse4 --annotation k=v said app-amd64
-	[ "$(of said "$platform['os'], $platform['architecture'], $platform['variant'], $platform['os.version']")" = "('windows', 'arm64', 'v8', '10.0.1')" ]
-	[ "$(of said "$platform['os.features'], $platform['features']")" = "(['win32k', 'more'], ['sse4'])" ]
+	[ "$(of said "${platform}['os'], ${platform}['architecture'], ${platform}['variant'], ${platform}['os.version']")" = "('windows', 'arm64', 'v8', '10.0.1')" ]
+	[ "$(of said "${platform}['os.features'], ${platform}['features']")" = "(['win32k', 'more'], ['sse4'])" ]
 	[ "$(of said 'document["manifests"][0]["annotations"]')" = "{'k': 'v'}" ]
 	digest=$(of said 'document["manifests"][0]["digest"]')
 	cooper manifest annotate --os linux --arch arm --variant v6 --os-version 5 --annotation more=yes said "$digest"
-	[ "$(of said "$platform['os'], $platform['architecture'], $platform['variant'], $platform['os.version']")" = "('linux', 'arm', 'v6', '5')" ]
+	[ "$(of said "${platform}['os'], ${platform}['architecture'], ${platform}['variant'], ${platform}['os.version']")" = "('linux', 'arm', 'v6', '5')" ]
 	[ "$(of said 'document["manifests"][0]["annotations"]')" = "{'k': 'v', 'more': 'yes'}" ]
 }
 
