@@ -214,6 +214,9 @@ static int make_result(const struct step *step, int status, const struct rusage 
 		made.message = exec_message(step->spec->argv->items[0], step->exec_code);
 	} else if (step->killed_for) {
 		made.message = mem_printf("the step was killed: %s", step->killed_for);
+		/* It had ended by itself just then. */
+		if (made.status == 0)
+			made.status = SIGNAL_BASE + SIGKILL;
 	} else if (made.status == SIGNAL_BASE + SIGKILL && cgroup_was_out_of_memory(&step->cgroup)) {
 		made.message = mem_strdup("the step was killed: it has used more than its memory limit allows");
 	} else if (made.status == 0 && disk_was_spent(&step->disk)) {

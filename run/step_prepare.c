@@ -174,8 +174,10 @@ int step_prepare(struct step *step, struct error **err)
 		rc = network_choose(spec->network_helper, &step->plan.network_helper, err);
 	if (rc == 0 && spec->cgroup.is_set)
 		rc = cgroup_open(&spec->cgroup, &step->cgroup, err);
-	if (rc == 0 && spec->disk_limit && spec->root.upper >= 0)
-		rc = disk_init(&step->disk, spec->root.upper, spec->disk_limit, err);
+	/* Where there is no upper directory to look at, the whole root is. */
+	if (rc == 0 && spec->disk_limit)
+		rc = disk_init(&step->disk, spec->root.mounted >= 0 ? spec->root.mounted : spec->root.upper,
+			       spec->disk_limit, err);
 	if (rc == 0 && !spec->translated)
 		rc = sources_open(spec, &step->sources, err);
 	if (rc == 0)

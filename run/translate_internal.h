@@ -272,7 +272,7 @@ trap_handler tr_getxattr, tr_lgetxattr, tr_fgetxattr, tr_setxattr, tr_lsetxattr,
 /* translate_private.c */
 trap_handler tr_flock, tr_ioctl;
 /* translate_signal.c */
-trap_handler tr_kill, tr_prctl, tr_pidfd_open, tr_set_owner;
+trap_handler tr_kill, tr_prctl, tr_pidfd_open, tr_fcntl;
 /* translate_ipc.c */
 trap_handler tr_shmget, tr_semget, tr_msgget, tr_shmctl, tr_semctl, tr_msgctl, tr_use_memory, tr_use_semaphores,
 	tr_use_messages, tr_mq_open, tr_mq_unlink;

@@ -208,11 +208,16 @@ static int add_text(struct translation *t, const char *path, const char *text, s
 
 	if (!text)
 		return 0;
-	int fd = fd_from_memory("text", text, strlen(text), err);
+	/* A file that has a name, by which the kernel can open it as well (O_PATH). */
+	cleanup_free char *name = mem_printf("text-%zu", t->mount_count);
+	cleanup_close int made = openat(t->scratch, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (made < 0 || fchmod(made, 0644) < 0)
+		return error_set_errno(err, "make a file for '%s'", path);
+	int rc = fd_write_all(made, text, strlen(text), err);
+	int fd = rc < 0 ? rc : openat(t->scratch, name, O_PATH | O_CLOEXEC);
 	if (fd < 0)
-		return fd;
-	fchmod(fd, 0644);
-	int rc = rootpath_resolve(t->mounts[0].fd, path, &where, err);
+		return rc < 0 ? rc : error_set_errno(err, "open the file for '%s'", path);
+	rc = rootpath_resolve(t->mounts[0].fd, path, &where, err);
 	if (rc < 0) {
 		fd_close(fd);
 		return error_prefix(err, "%s", path);

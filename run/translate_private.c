@@ -301,7 +301,7 @@ void tr_ioctl(void *context, const struct trap *trap, struct answer *answer)
 	const struct translation *t = context;
 	uint32_t request = (uint32_t)trap->args[1];
 
-	/* Whom a socket's SIGIO goes to: as F_SETOWN_EX (tr_set_owner()). */
+	/* Whom a socket's SIGIO goes to: as F_SETOWN_EX (tr_fcntl()). */
 	if ((request & 0xff00) == (FIOSETOWN & 0xff00)) {
 		if (!t->has_signal_scope && (request == FIOSETOWN || request == SIOCSPGRP))
 			emul_return(answer, -EPERM);

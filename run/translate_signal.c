@@ -49,12 +49,19 @@ void tr_pidfd_open(void *context, const struct trap *trap, struct answer *answer
 }
 
 /* F_SETOWN: whom SIGIO goes to, or whatever other signal. F_SETOWN_EX says it in a memory that others can write to. */
-void tr_set_owner(void *context, const struct trap *trap, struct answer *answer)
+static void set_owner(struct translation *t, const struct trap *trap, struct answer *answer)
 {
-	struct translation *t = context;
-
 	if (t->has_signal_scope)
 		return;
 	if ((int)trap->args[1] != F_SETOWN || !is_of_step(t, (pid_t)trap->args[2]))
 		emul_return(answer, -EPERM);
+}
+
+void tr_fcntl(void *context, const struct trap *trap, struct answer *answer)
+{
+	/* A lease, too, would be on what other roots open. */
+	if ((int)trap->args[1] == F_SETLEASE)
+		tr_flock(context, trap, answer);
+	else
+		set_owner(context, trap, answer);
 }

@@ -129,6 +129,26 @@ enter() {
 	done
 }
 
+@test "the disk limit holds, also where the root is mounted or a copy" {
+	for level in "${levels[@]}"; do
+		enter "$level"
+		ctr=$(at "$level" cooper from busybox)
+		run at "$level" cooper run --disk-limit 5m "$ctr" dd if=/dev/zero of=/f bs=1M count=60
+		[ "$status" -ne 0 ] || fail "$level"
+		assert_output_has "disk limit"
+		run -0 at "$level" cooper run --disk-limit 5m "$ctr" sh -c 'rm -f /f; dd if=/dev/zero of=/g bs=1M count=2 2>/dev/null'
+	done
+	run full_session
+	[ "$status" -ne 0 ]
+	assert_output_has "disk limit"
+}
+
+full_session() {
+	enter full
+	at full cooper unshare sh -c 'cooper mount "$1" >/dev/null && cooper run --disk-limit 5m "$1" dd if=/dev/zero of=/f bs=1M count=60' \
+		sh "$(at full cooper from busybox)"
+}
+
 @test "stages side by side, and commands on several containers, without namespaces" {
 	{
 		for i in 1 2 3 4; do
