@@ -62,6 +62,8 @@ struct build_memo {
 	size_t resume; /* where the walk was before that was out of order */
 	struct memo_entry *learned;
 	size_t learned_count, learned_cap;
+	uint32_t *places; /* of what was learned, by a hash of the file: its number + 1; 0: free */
+	size_t place_count;
 	uint64_t hashed; /* bytes */
 	char *block;
 };
@@ -166,26 +168,67 @@ static size_t find_entry(struct build_memo *memo, const struct memo_entry *want)
 	return number;
 }
 
+/* Where the file is among what was learned, or belongs. */
+static uint32_t *place_of(const struct build_memo *memo, const struct memo_entry *file)
+{
+	uint64_t hash = (file->ino ^ file->dev << 40) * UINT64_C(0x9e3779b97f4a7c15);
+	size_t at = (size_t)(hash >> 32) & (memo->place_count - 1);
+
+	while (memo->places[at] && compare_file(&memo->learned[memo->places[at] - 1], file) != 0)
+		at = (at + 1) & (memo->place_count - 1);
+	return &memo->places[at];
+}
+
+static bool is_same_state(const struct memo_entry *one, const struct memo_entry *other)
+{
+	return memcmp(one, other, offsetof(struct memo_entry, sha256)) == 0;
+}
+
+static void take_digest(const struct memo_entry *entry, struct digest *digest)
+{
+	*digest = (struct digest){.algorithm = DIGEST_SHA256};
+	memcpy(digest->bytes, entry->sha256, sizeof(entry->sha256));
+}
+
+/* One build asks for a step's files when it looks the step up, and again when it is about to make it. */
+static bool find_learned(const struct build_memo *memo, const struct memo_entry *want, struct digest *digest)
+{
+	const uint32_t *place = memo->place_count ? place_of(memo, want) : NULL;
+
+	if (!place || !*place || !is_same_state(&memo->learned[*place - 1], want))
+		return false;
+	take_digest(&memo->learned[*place - 1], digest);
+	return true;
+}
+
 static bool find(struct build_memo *memo, const struct stat *st, struct digest *digest)
 {
 	const struct memo_entry want = entry_of(st);
 	size_t number = find_entry(memo, &want);
 
-	if (number == memo->known_count ||
-	    memcmp(&memo->known[number], &want, offsetof(struct memo_entry, sha256)) != 0)
-		return false;
+	if (number == memo->known_count || !is_same_state(&memo->known[number], &want))
+		return find_learned(memo, &want, digest);
 	if (!memo->met)
 		memo->met = mem_alloc(memo->known_count * sizeof(*memo->met));
 	memo->met_count += !memo->met[number];
 	memo->met[number] = true;
-	*digest = (struct digest){.algorithm = DIGEST_SHA256};
-	memcpy(digest->bytes, memo->known[number].sha256, sizeof(memo->known[number].sha256));
+	take_digest(&memo->known[number], digest);
 	return true;
 }
 
 static bool is_before(const struct timespec *one, const struct timespec *other)
 {
 	return one->tv_sec != other->tv_sec ? one->tv_sec < other->tv_sec : one->tv_nsec < other->tv_nsec;
+}
+
+/* Half of the places stay free. */
+static void make_places(struct build_memo *memo)
+{
+	memo->place_count = memo->learned_cap * 2;
+	free(memo->places);
+	memo->places = mem_alloc(memo->place_count * sizeof(*memo->places));
+	for (size_t i = 0; i < memo->learned_count; i++)
+		*place_of(memo, &memo->learned[i]) = (uint32_t)(i + 1);
 }
 
 static void learn(struct build_memo *memo, const struct stat *st, const struct timespec *began,
@@ -199,8 +242,10 @@ static void learn(struct build_memo *memo, const struct stat *st, const struct t
 	if (memo->learned_count == memo->learned_cap) {
 		memo->learned_cap = memo->learned_cap ? memo->learned_cap * 2 : 64;
 		memo->learned = mem_grow(memo->learned, memo->learned_cap, sizeof(entry));
+		make_places(memo);
 	}
 	memo->learned[memo->learned_count++] = entry;
+	*place_of(memo, &entry) = (uint32_t)memo->learned_count;
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------------
@@ -338,6 +383,7 @@ void build_memo_close(struct build_memo *memo)
 	if (memo->map)
 		munmap(memo->map, memo->map_size);
 	free(memo->learned);
+	free(memo->places);
 	free(memo->met);
 	free(memo->block);
 	free(memo->name);
