@@ -1,11 +1,5 @@
 /*
- * What the files of rootcopy.h share: the list of the unchanged state, and the looking for changes by it.
- *
- * The list is a tree written depth first, the names of each directory sorted bytewise, in strings that end with a NUL:
- *
- *	"d<name>" "<bytes of what is in it, 16 digits>" "<inode> <ctime> <attributes>"   a directory; its entries; "."
- *	"f<name>" "<inode> <ctime>"                            a file, link or node of the container's own
- *	"l<name>" "<inode>"                                    a file that is shared with a layer
+ * What the files of rootcopy.h share: the looking for changes by the list of the unchanged state (rootcopy_list.h).
  *
  * A change leaves its trace where nothing in a step can wipe it: in the ctime of a file of its own, and, because a
  * shared file is never written but replaced, in that of the directory whose entry is another then. So a directory
