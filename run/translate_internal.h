@@ -67,6 +67,7 @@ struct translation {
 	char *scratch_name;
 	char *scratch_path; /* from the root, as the kernel goes (translate_pass.c); NULL: not asked for yet */
 	bool has_aliases;
+	bool goes_by_path; /* the call at hand: the kernel walks a path of the step's own directories */
 	int scratch_parent;
 	struct buf cwd; /* of the first process */
 	pid_t first;
@@ -215,7 +216,10 @@ bool translation_answers(int number);
  * somebody, 0; -EAGAIN when one is in a call that may write there and that nothing interrupts. */
 MUST_CHECK int trace_hold_others(struct translation *t, pid_t tid);
 void trace_let_others_go(struct translation *t, pid_t tid);
-/* The same when the thread, which goes on, waits in the kernel: what was to be read has been read. */
+/* Until the call that the thread has been let into is done, or sleeps: what it was to read has been read, and where it
+ * was to go it has been. */
+void trace_wait_through(pid_t tid);
+/* The same, and when it sleeps the others go on. */
 void trace_let_others_go_when_asleep(struct translation *t, pid_t tid);
 /* Is it so for one of the step's threads? */
 typedef bool trace_question(pid_t tid, const void *what);

@@ -118,7 +118,10 @@ static int name_socket(struct translation *t, const struct trap *trap, const str
 		return -ECONNREFUSED;
 	/* A file that is mounted has a name of ours already. */
 	int rc = spot->mount->is_file ? -EXDEV : make_alias(t, trap, spot, text, size);
-	return rc == -EXDEV || rc == -ENAMETOOLONG ? pass_kernel_name(t, spot, text, size) : rc;
+	if (rc != -EXDEV && rc != -ENAMETOOLONG)
+		return rc;
+	t->goes_by_path = true;
+	return pass_kernel_name(t, spot, text, size);
 }
 
 /* The kernel's name of the path in it, in its place. The new size, or -errno. */
@@ -136,6 +139,7 @@ static int translate_path(struct translation *t, const struct trap *trap, union 
 	if (rc == 0 && makes)
 		rc = view_check_writable(&spot);
 	memset(address->local.sun_path, 0, sizeof(address->local.sun_path));
+	t->goes_by_path = makes;
 	if (rc == 0)
 		rc = makes ? pass_kernel_name(t, &spot, address->local.sun_path, sizeof(address->local.sun_path))
 			   : name_socket(t, trap, &spot, address->local.sun_path, sizeof(address->local.sun_path));
@@ -342,6 +346,7 @@ static int write_path(struct translation *t, const struct trap *trap, const stru
 	struct task *task = view_task(t, trap);
 	uint64_t slot = task ? slot_of(task, trap->tid) : 0;
 	char path[PATH_MAX];
+	t->goes_by_path = true;
 	int rc = !slot || spot->is_magic ? -EACCES : pass_kernel_name(t, spot, path, sizeof(path));
 
 	if (rc == 0) /* the root itself */
@@ -455,6 +460,7 @@ bool translate_call(struct translation *t, pid_t tid, struct trace_regs *regs, b
 		*changed = true;
 		return false;
 	}
+	t->goes_by_path = false;
 	int rc = trace_hold_others(t, tid);
 	bool holds = rc != 0;
 	if (rc < 0)

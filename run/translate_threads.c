@@ -200,19 +200,24 @@ static bool is_asleep(pid_t tid)
 	return at && strncmp(at, ") S", 3) == 0;
 }
 
-void trace_let_others_go_when_asleep(struct translation *t, pid_t tid)
+void trace_wait_through(pid_t tid)
 {
-	for (unsigned i = 0; i < HOLD_ROUNDS; i++) {
+	for (unsigned i = 0; i < LONG_ROUNDS; i++) {
 		siginfo_t info = {0};
 		/* It has come to an end of the call: that is heard of by who waits for it. */
 		if (waitid(P_PID, (id_t)tid, &info, WEXITED | WSTOPPED | WNOWAIT | WNOHANG | __WALL) < 0 || info.si_pid)
 			return;
-		if (is_asleep(tid)) {
-			trace_let_others_go(t, tid);
+		if (is_asleep(tid))
 			return;
-		}
 		pass_time(i);
 	}
+}
+
+void trace_let_others_go_when_asleep(struct translation *t, pid_t tid)
+{
+	trace_wait_through(tid);
+	if (is_asleep(tid))
+		trace_let_others_go(t, tid);
 }
 
 void trace_let_others_go(struct translation *t, pid_t tid)

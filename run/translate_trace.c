@@ -207,10 +207,15 @@ static void hear_call(struct translation *t, pid_t tid)
 	}
 	if (changed)
 		trace_write_regs(tid, &regs);
+	bool goes_by_path = t->goes_by_path;
+	t->goes_by_path = false;
 	if (changed && regs.number >= 0)
 		go_to_exit(tid);
 	else
 		go_on(tid, 0);
+	/* Nobody exchanges a directory on the way meanwhile: that would be done by us. */
+	if (goes_by_path && changed && regs.number >= 0)
+		trace_wait_through(tid);
 	if (holds)
 		trace_let_others_go_when_asleep(t, tid);
 }

@@ -369,6 +369,41 @@ static void race_by_process(char **names)
 	waitpid(pid, NULL, 0);
 }
 
+/* The inode that a watch is on (proc(5), /proc/pid/fdinfo). */
+static unsigned long inode_watched(int watches)
+{
+	char path[64], text[4096];
+	unsigned long inode = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", watches);
+	int fd = open(path, O_RDONLY);
+	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[length > 0 ? length : 0] = '\0';
+	const char *at = strstr(text, "inotify wd:");
+	at = at ? strstr(at, " ino:") : NULL;
+	return at && sscanf(at, " ino:%lx", &inode) == 1 ? inode : 0;
+}
+
+/* "secret" in the way is ours; behind the other it is the host's. */
+static void take_the_way(ino_t own)
+{
+	struct stat found;
+	int watches = inotify_init();
+
+	for (int i = 0; i < ROUNDS; i++) {
+		int fd = open("/way/secret", O_PATH);
+		if (fd >= 0 && fstat(fd, &found) == 0 && found.st_ino != own)
+			must_fail("race of O_PATH", fd);
+		if (fd >= 0)
+			close(fd);
+		int watch = inotify_add_watch(watches, "/way/secret", IN_OPEN);
+		if (watch >= 0 && inode_watched(watches) != own)
+			must_fail("race of a watch", watch);
+		inotify_rm_watch(watches, watch);
+	}
+}
+
 /* A directory on the way to a socket of our own that becomes a link to the host's. */
 static void race_by_directory(const char *socket_name)
 {
@@ -379,6 +414,17 @@ static void race_by_directory(const char *socket_name)
 
 	snprintf(room, sizeof(room), "%.*s", (int)(strrchr(socket_name, '/') - socket_name), socket_name);
 	must("two ways", mkdir("/way", 0755) == 0 && symlink(room, "/other-way") == 0);
+	struct stat own;
+	int file = open("/way/secret", O_CREAT | O_RDWR, 0600);
+	must("our own file", file >= 0 && fstat(file, &own) == 0);
+	pid_t walker = fork();
+	if (walker == 0) {
+		failures = 0;
+		take_the_way(own.st_ino);
+		fflush(stdout);
+		_exit(failures > 100 ? 100 : failures);
+	}
+	int status = -1;
 	must("our own socket", bind(server, (void *)&address, sizeof(address)) == 0 && listen(server, 100) == 0);
 	pid_t pid = fork();
 	if (pid == 0) {
@@ -396,6 +442,7 @@ static void race_by_directory(const char *socket_name)
 		}
 		close(stream);
 	}
+	must("the walker comes home", waitpid(walker, &status, 0) == walker && status == 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	must("our own is reached", reached > 0);
