@@ -105,6 +105,7 @@ bool traced_take_helper(struct translation *t, pid_t pid)
 #define HOLD_ROUNDS 80
 /* Most have stopped when others have had their turn once or twice; only then it is worth to sleep. */
 #define EAGER_ROUNDS 30
+#define QUICK_ROUNDS 3
 
 static void pass_time(unsigned round)
 {
@@ -207,7 +208,8 @@ void trace_wait_through(pid_t tid)
 		/* It has come to an end of the call: that is heard of by who waits for it. */
 		if (waitid(P_PID, (id_t)tid, &info, WEXITED | WSTOPPED | WNOWAIT | WNOHANG | __WALL) < 0 || info.si_pid)
 			return;
-		if (is_asleep(tid))
+		/* Most are done before this is worth a look. */
+		if (i >= QUICK_ROUNDS && is_asleep(tid))
 			return;
 		pass_time(i);
 	}
