@@ -5,7 +5,6 @@
  */
 #include "builder/build_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -86,48 +85,25 @@ int build_layer_begin(struct build *build, struct stage_run *run, struct error *
 	return run->dir < 0 ? run->dir : mark(run->dir, err);
 }
 
-static int sweep_one(struct workshop *w, const char *id, struct error **err)
+static int sweep_one(int containers, const char *id, void *context, struct error **err)
 {
+	struct workshop *w = context;
+	cleanup_free char *stage_mark = mem_printf("%s/" CONTAINER_STAGE_MARK, id);
 	cleanup(container_done) struct container c = {0};
+
+	if (faccessat(containers, stage_mark, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
 	cleanup_close int lock = store_lock(workshop_store(w), "container", id, LOCK_EXCLUSIVE, LOCK_TRY,
 					    "a stage's container", /* err */ NULL);
-
 	if (lock < 0) /* it is at work */
 		return 0;
 	int rc = container_find(w, id, &c, NULL);
 	return rc < 0 ? 0 : container_remove(w, &c, err);
 }
 
-/* Of those whose makers have died. */
-static void forget_step_locks(struct store *store)
-{
-	static const char prefix[] = BUILD_STEP_LOCK "-";
-	cleanup_free char *path = store_path(store, STORE_LOCKS, ".");
-	DIR *dir = opendir(path);
-
-	for (const struct dirent *entry; dir && (entry = readdir(dir));)
-		if (text_has_prefix(entry->d_name, prefix))
-			store_forget_lock(store, BUILD_STEP_LOCK, entry->d_name + strlen(prefix));
-	if (dir)
-		closedir(dir);
-}
-
 int build_layer_sweep(struct workshop *w, struct error **err)
 {
-	cleanup_free char *path = store_path(workshop_store(w), STORE_CONTAINERS, ".");
-	DIR *dir = opendir(path);
-	int rc = 0;
-
-	forget_step_locks(workshop_store(w));
-	if (!dir)
-		return errno == ENOENT ? 0 : error_set_errno(err, "read the containers");
-	for (const struct dirent *entry; rc >= 0 && (entry = readdir(dir));) {
-		cleanup_free char *name = mem_printf("%s/" CONTAINER_STAGE_MARK, entry->d_name);
-		if (entry->d_name[0] != '.' && faccessat(dirfd(dir), name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-			rc = sweep_one(w, entry->d_name, err);
-	}
-	closedir(dir);
-	return rc;
+	return containers_walk(w, sweep_one, w, err);
 }
 
 /* ---- the layer ------------------------------------------------------------------------------------------------------
@@ -152,6 +128,7 @@ static int finish(struct build *build, struct stage_run *run, int upper, struct 
 		.clamp_mtime = clamp ? build->epoch : options->timestamp,
 		.set_mtime = options->timestamp >= 0,
 		.vouchers = records_vouchers(&records),
+		.root_is_unsaid = records_root_is_unsaid(build->w, &run->c, &records),
 		.owners = &records.owners,
 	};
 	rc = pack_finish(upper, &normalise, packed, err);

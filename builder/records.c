@@ -15,6 +15,7 @@
 #include "builder/rootfs.h"
 #include "imagefmt/layer.h"
 #include "imagefmt/layer_stack.h"
+#include "imagefmt/layerroot.h"
 
 #define NOTES "records"
 
@@ -65,6 +66,19 @@ int records_open(struct workshop *w, const struct container *c, struct records *
 	*records = opened;
 	opened = (struct records)RECORDS_INIT;
 	return 0;
+}
+
+static bool is_unsaid(struct store *store, const struct digest *diff_id, size_t at, const void *context)
+{
+	const struct records *records = context;
+
+	return !layer_root_counts(records->lowers[records->lower_count - 1 - at]);
+}
+
+bool records_root_is_unsaid(struct workshop *w, const struct container *c, const struct records *records)
+{
+	return layer_stack_is_all(workshop_store(w), c->config.diff_ids, c->config.diff_id_count, "unsaid", is_unsaid,
+				  records);
 }
 
 const struct vouchers *records_vouchers(const struct records *records)

@@ -96,7 +96,7 @@ static void write_note(struct store *store, const char *path, const struct buf *
 		log_debug("what is known of these layers is not written down: %s", error_message(why));
 }
 
-bool layer_stack_recall(struct store *store, const struct digest *diff_ids, size_t count)
+static bool recall(struct store *store, const struct digest *diff_ids, size_t count)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(SIZE_MAX_TEXT);
 
@@ -105,6 +105,16 @@ bool layer_stack_recall(struct store *store, const struct digest *diff_ids, size
 	cleanup_free char *path = path_of(store, diff_ids, count, "");
 	char *names = read_note(store, path, &text);
 	return names && take_names(store, diff_ids, count, names);
+}
+
+bool layer_stack_recall(struct store *store, const struct digest *diff_ids, size_t count)
+{
+	if (recall(store, diff_ids, count))
+		return true;
+	/* A commit has put one more on them. */
+	if (count > 1)
+		recall(store, diff_ids, count - 1);
+	return false;
 }
 
 bool layer_stack_is_noted(struct store *store, const struct digest *diff_ids, size_t count, const char *what)
@@ -131,6 +141,27 @@ void layer_stack_note(struct store *store, const struct digest *diff_ids, size_t
 		return;
 	buf_append_str(&text, head);
 	write_note(store, path, &text);
+}
+
+/* Asking fewer costs less than writing down what they say. */
+#define ASKED_MIN 64
+
+bool layer_stack_is_all(struct store *store, const struct digest *diff_ids, size_t count, const char *what,
+			layer_stack_ask *ask, const void *context)
+{
+	bool are_many = count >= ASKED_MIN;
+	size_t known = 0;
+
+	if (are_many && layer_stack_is_noted(store, diff_ids, count, what))
+		return true;
+	if (are_many && layer_stack_is_noted(store, diff_ids, count - 1, what))
+		known = count - 1;
+	for (size_t i = known; i < count; i++)
+		if (!ask(store, &diff_ids[i], i, context))
+			return false;
+	if (are_many)
+		layer_stack_note(store, diff_ids, count, what);
+	return true;
 }
 
 bool layer_stack_is_there(struct store *store, const struct digest *diff_ids, size_t count)

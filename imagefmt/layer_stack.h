@@ -11,7 +11,8 @@
 #include "imagefmt/digest.h"
 #include "imagefmt/store.h"
 
-/* Lets the store know (store_know_layer()) what was found of these layers. False: nothing. */
+/* Lets the store know (store_know_layer()) what was found of these layers. False: nothing, or only of what is below the
+ * topmost. */
 bool layer_stack_recall(struct store *store, const struct digest *diff_ids, size_t count);
 /* The same, and all of them are there. */
 bool layer_stack_is_there(struct store *store, const struct digest *diff_ids, size_t count);
@@ -20,6 +21,11 @@ void layer_stack_remember(struct store *store, const struct digest *diff_ids, si
 /* The same for something else that is so of these layers, `what`, a word. */
 bool layer_stack_is_noted(struct store *store, const struct digest *diff_ids, size_t count, const char *what);
 void layer_stack_note(struct store *store, const struct digest *diff_ids, size_t count, const char *what);
+/* Whether something is so of each of these layers: asked of each, bottommost first, until one says no. Of many it is
+ * written down as `what`, and of a list whose lower part is known already only the topmost is asked. */
+typedef bool layer_stack_ask(struct store *store, const struct digest *diff_id, size_t at, const void *context);
+bool layer_stack_is_all(struct store *store, const struct digest *diff_ids, size_t count, const char *what,
+			layer_stack_ask *ask, const void *context);
 /* Forgets all of them. */
 int layer_stacks_clear(struct store *store, struct error **err);
 

@@ -127,7 +127,7 @@ static int describe(int tree, char **text, struct error **err)
 }
 
 /* A root that is not plain was said, also in trees from before there was a mark. */
-static bool counts(int tree)
+bool layer_root_counts(int tree)
 {
 	struct stat st;
 
@@ -139,7 +139,7 @@ static bool counts(int tree)
 static int seen_root(const int *lowers, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (counts(lowers[i]))
+		if (layer_root_counts(lowers[i]))
 			return lowers[i];
 	return -1;
 }

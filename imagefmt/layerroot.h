@@ -18,6 +18,9 @@ int layer_root_say(int tree, struct error **err);
 /* The root at `path` is what mkdir(2) makes: 0755, ours, without attributes that a tar would have. Needs no user
  * namespace; false when it cannot be told. */
 bool layer_root_is_plain(const char *path);
+/* Whether this layer's root is seen above those of the layers below it. Of a layer that was made before there was a
+ * mark, a root that is not plain counts. */
+bool layer_root_counts(int tree);
 /* Gives a new upper directory the mode, owner and attributes that the root of these layers (topmost first) has. */
 int layer_root_inherit(int upper, const int *lowers, size_t count, struct error **err);
 /* The same from one directory, which has them: the root of the upper directory before. */

@@ -209,6 +209,7 @@ int normalise_dir(struct normaliser *n, int fd, struct stat *st, bool *merges, b
 
 int normalise_root(struct normaliser *n, int fd, struct stat *st, struct error **err)
 {
+	size_t below = n->options->root_is_unsaid ? 0 : n->options->lower_count;
 	bool is_opaque;
 	bool has_xattrs;
 	int rc = drop_bookkeeping(n, fd, /* is_device */ false, &is_opaque, &has_xattrs, err);
@@ -216,7 +217,7 @@ int normalise_root(struct normaliser *n, int fd, struct stat *st, struct error *
 	if (rc == 0 && is_opaque)
 		rc = ovlmark_clear_opaque(fd, err);
 	if (rc == 0)
-		rc = layer_root_settle(fd, n->options->lowers, n->options->lower_count, err);
+		rc = layer_root_settle(fd, n->options->lowers, below, err);
 	return rc < 0 ? rc : set_time(n, fd, /* name */ NULL, st, /* force */ true, err);
 }
 

@@ -61,6 +61,7 @@ int pack_into_blob(struct blob_writer *writer, int dirfd, const struct owner_tab
 struct normalise_options {
 	const int *lowers; /* the trees below, topmost first */
 	size_t lower_count;
+	bool root_is_unsaid;		 /* none of them says anything of the root (layerroot.h) */
 	int64_t clamp_mtime;		 /* seconds; negative: none */
 	bool set_mtime;			 /* all get clamp_mtime, also what is older */
 	const struct vouchers *vouchers; /* NULL: all records of ownership count */

@@ -110,9 +110,54 @@ static void what_is_damaged_or_not_known_is_nothing(void **state)
 	assert_int_equal(access(folder, F_OK), -1);
 }
 
+#define MANY 70
+
+struct asked {
+	size_t count;
+	size_t refused; /* the layer of which it is not so */
+};
+
+static bool ask(struct store *store, const struct digest *diff_id, size_t at, const void *context)
+{
+	struct asked *const *asked = context;
+
+	(*asked)->count++;
+	return at != (*asked)->refused;
+}
+
+static void of_many_only_what_is_new_is_asked(void **state)
+{
+	struct tempstore *t = *state;
+	struct digest stack[MANY];
+	struct asked asked = {.refused = MANY}, *context = &asked;
+
+	for (size_t i = 0; i < MANY; i++) {
+		cleanup_free char *text = mem_printf("layer %zu", i);
+		assert_int_equal(digest_of(text, strlen(text), &stack[i], NULL), 0);
+	}
+	assert_true(layer_stack_is_all(t->store, stack, MANY - 1, "round", ask, &context));
+	assert_int_equal(asked.count, MANY - 1);
+	assert_true(layer_stack_is_all(t->store, stack, MANY, "round", ask, &context));
+	assert_int_equal(asked.count, MANY);
+	assert_true(layer_stack_is_all(t->store, stack, MANY, "round", ask, &context));
+	assert_int_equal(asked.count, MANY);
+	/* Another question, and another list: one that is not so is not written down. */
+	asked.refused = MANY - 1;
+	assert_true(layer_stack_is_all(t->store, stack, MANY - 1, "red", ask, &context));
+	assert_false(layer_stack_is_all(t->store, stack, MANY, "red", ask, &context));
+	assert_false(layer_stack_is_all(t->store, stack, MANY, "red", ask, &context));
+	assert_int_equal(asked.count, MANY + MANY - 1 + 2);
+	/* Few are asked each time. */
+	asked.count = 0;
+	assert_true(layer_stack_is_all(t->store, stack, 10, "round", ask, &context));
+	assert_true(layer_stack_is_all(t->store, stack, 10, "round", ask, &context));
+	assert_int_equal(asked.count, 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		test_with_store(of_many_only_what_is_new_is_asked),
 		test_with_store(what_was_found_is_known_to_the_next_process),
 		test_with_store(a_tree_that_is_gone_is_noticed),
 		test_with_store(it_holds_for_one_id_map_and_one_place),
