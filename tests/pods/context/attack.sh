@@ -18,6 +18,9 @@ for process in /proc/[0-9]*; do
 	! (echo x >"$process/comm") 2>/dev/null || echo "LEAK comm of $pid"
 	# The kernel asks for no more than the same user here (docs/kubernetes.md, "Other processes of the pod").
 	! (echo 1000 >"$process/oom_score_adj") 2>/dev/null || echo "known: oom_score_adj of $pid"
+	! renice -n 5 -p "$pid" >/dev/null 2>&1 || echo "LEAK priority of $pid"
+	! taskset -p 1 "$pid" >/dev/null 2>&1 || echo "LEAK processors of $pid"
+	! ionice -c 3 -p "$pid" >/dev/null 2>&1 || echo "LEAK turns of $pid"
 	for signal in 0 USR1 STOP TERM KILL; do
 		! kill -s "$signal" "$pid" 2>/dev/null || echo "LEAK $signal to $pid"
 	done
