@@ -112,3 +112,31 @@ on_terminal() {
 	[[ $stderr != *"Still copying"* ]]
 	remove_store "$COOPER_ROOT"
 }
+
+@test "a question is asked where it can be seen, and answered without an echo" {
+	double_does '{"auth": "basic"}'
+	fresh_store asks
+	run python3 - "$DOUBLE" <<-'END'
+		import os, pty, sys
+		pid, terminal = pty.fork()
+		if pid == 0:
+		    os.environ["TERM"] = "xterm"
+		    place = "docker://" + sys.argv[1] + "/from:1"
+		    os.execvp("cooper", ["cooper", "pull", "--tls-verify=false", "--creds", "tester", place])
+		shown = b""
+		while b"Password: " not in shown:
+		    shown += os.read(terminal, 1000)
+		os.write(terminal, b"s3cret pass\n")
+		try:
+		    while block := os.read(terminal, 1000):
+		        shown += block
+		except OSError:
+		    pass
+		_, status = os.waitpid(pid, 0)
+		assert status == 0, (status, shown)
+		assert b"s3cret" not in shown
+	END
+	assert_succeeds
+	cooper images -q "$DOUBLE/from:1"
+	remove_store "$COOPER_ROOT"
+}
