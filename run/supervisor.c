@@ -7,6 +7,8 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -192,6 +194,69 @@ static void hand_over_alone(const struct supervisor *s, const struct trap *trap,
 	answer->value = number;
 }
 
+/* ---- On one processor ---- */
+
+/* A descriptor is taken by the caller itself: it is woken for that, and wakes us when it has it. For both the kernel
+ * looks for an idle processor (SYNC_WAKE_UP is for answers alone), and to wake one costs more than all else that an
+ * open does, above all in a virtual machine. So we and the caller are kept where we are until it has taken it. It waits
+ * for its answer meanwhile, and has its processors back before that comes: nothing of the step ever runs with fewer.
+ *
+ * The round more that this costs is lost where no processor is idle, which is looked up now and then. */
+#define LOOK_EVERY 64 /* descriptors */
+
+/* proc_loadavg(5): the fourth field is "runnable/all", we among them. Unknown: as if there were none. */
+static bool has_idle_processor(void)
+{
+	char text[128];
+	unsigned runnable;
+	cleanup_close int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : fd_read_full(fd, text, sizeof(text) - 1, NULL);
+
+	text[got > 0 ? got : 0] = '\0';
+	return sscanf(text, "%*s %*s %*s %u/", &runnable) == 1 && runnable < (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+struct processors {
+	cpu_set_t ours, callers;
+};
+
+static bool keep_here(pid_t caller, struct processors *before)
+{
+	cpu_set_t here;
+	int cpu = sched_getcpu();
+
+	if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(before->ours), &before->ours) < 0 ||
+	    sched_getaffinity(caller, sizeof(before->callers), &before->callers) < 0 ||
+	    !CPU_ISSET((unsigned)cpu, &before->callers))
+		return false;
+	CPU_ZERO(&here);
+	CPU_SET((unsigned)cpu, &here);
+	if (sched_setaffinity(caller, sizeof(here), &here) < 0)
+		return false;
+	sched_setaffinity(0, sizeof(here), &here);
+	return true;
+}
+
+static void let_go(pid_t caller, const struct processors *before)
+{
+	sched_setaffinity(caller, sizeof(before->callers), &before->callers);
+	sched_setaffinity(0, sizeof(before->ours), &before->ours);
+}
+
+/* The descriptor of an answer that has one, where more than that is to be done. */
+static void hand_over_here(struct supervisor *s, const struct trap *trap, struct answer *answer)
+{
+	struct processors before;
+
+	if (s->handed_over++ % LOOK_EVERY == 0)
+		s->keeps_callers = has_idle_processor();
+	bool is_kept = s->keeps_callers && keep_here(trap->tid, &before);
+	if (is_kept || answer->alone)
+		hand_over_alone(s, trap, answer);
+	if (is_kept)
+		let_go(trap->tid, &before);
+}
+
 static int answer_one(struct supervisor *s, const struct trap *trap)
 {
 	struct answer answer = {.kind = ANSWER_CONTINUE, .fd = -1};
@@ -202,8 +267,8 @@ static int answer_one(struct supervisor *s, const struct trap *trap)
 	s->answered++;
 	if (answer.kind == ANSWER_LATER)
 		return 0;
-	if (answer.kind == ANSWER_FD && answer.alone)
-		hand_over_alone(s, trap, &answer);
+	if (answer.kind == ANSWER_FD)
+		hand_over_here(s, trap, &answer);
 	int rc = answer.kind == ANSWER_FD ? hand_over(s, trap, &answer) : respond(s, trap, &answer);
 	fd_close(answer.fd);
 	/* Killed meanwhile: nobody waits for it any more. */

@@ -115,6 +115,8 @@ struct supervisor {
 	void *request, *response; /* as large as this kernel's */
 	size_t request_size, response_size;
 	uint64_t answered; /* for the trace */
+	uint64_t handed_over;
+	bool keeps_callers; /* on our processor, while they take a descriptor */
 };
 #define SUPERVISOR_INIT ((struct supervisor){.listener = -1})
 
