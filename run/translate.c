@@ -173,6 +173,7 @@ void translation_free(struct translation *t)
 	trace_free(t);
 	private_free(t);
 	free(t->plain);
+	places_free(t);
 	free(t->proc_list);
 	names_free(t);
 	ipc_free(t);

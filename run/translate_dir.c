@@ -123,6 +123,8 @@ static void answer_unlink(struct translation *t, const struct trap *trap, int di
 		rc = -ENOENT;
 	if (rc == 0)
 		rc = WITH_ACCESS(t, spot.parent, unlinkat(spot.parent, spot.leaf, flags));
+	if (rc == 0 && places_are_changed_by(spot.fd))
+		places_forget(t);
 	emul_return(answer, rc);
 }
 
@@ -161,6 +163,8 @@ static int rename_spots(struct translation *t, struct spot *from, struct spot *t
 	int rc = WITH_ACCESS(t, to->parent, renameat2(from->parent, from->leaf, to->parent, to->leaf, flags));
 	if (rc == -EACCES && make_accessible(t, from->parent) == 0)
 		rc = WITH_ACCESS(t, to->parent, renameat2(from->parent, from->leaf, to->parent, to->leaf, flags));
+	if (rc == 0 && (places_are_changed_by(from->fd) || places_are_changed_by(to->fd)))
+		places_forget(t);
 	return rc;
 }
 

@@ -83,7 +83,8 @@ struct translation {
 	int own_fds;	 /* /proc/self/fd: a step shorter than by its path */
 	uid_t uid;	 /* ours */
 	gid_t gid;
-	struct plain *plain; /* translate_make.c */
+	struct plain *plain;   /* translate_make.c */
+	struct places *places; /* translate_places.c */
 	dev_t root_device;
 	struct replaced *replaced; /* translate_private.c: shared files that have a copy in their place */
 	size_t replaced_count;
@@ -118,6 +119,26 @@ MUST_CHECK int view_open_canonical(const struct translation *t, const char *path
 /* Everything below `from`, in the empty directory `to`. */
 int copy_for_writing(int from, int to, struct error **err);
 
+/* ---- translate_places.c ---- */
+/* A directory of the step's root, and of nothing that is mounted there. */
+struct place {
+	char *text; /* its path from the root, as a call had it; NULL: none */
+	size_t length;
+	int fd;		 /* O_PATH */
+	char *name;	 /* the path without links; "" is the root */
+	bool has_mounts; /* below it, or in it */
+};
+/* What is known by this text. Valid until the next of these calls. */
+const struct place *places_find(struct translation *t, const char *text, size_t length);
+/* Takes the directory. */
+const struct place *places_note(struct translation *t, const char *text, size_t length, int directory,
+				const char *name);
+/* To be called when a directory or a link has got another name, or none. */
+void places_forget(struct translation *t);
+void places_free(struct translation *t);
+/* Is this such a thing? -1 is none. */
+bool places_are_changed_by(int thing);
+
 /* ---- translate_walk.c ---- */
 /* Where a path starts, without links, and what `..` does not leave: the first `floor` bytes of it. */
 struct view_start {
@@ -132,11 +153,28 @@ int view_walk(struct translation *t, const struct trap *trap, const struct view_
 /* -ENOENT, -ENOTDIR, -ELOOP, -EACCES, … as the kernel would say. */
 int view_find(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned flags,
 	      struct spot *spot);
+/* The same with a path that was read. */
+int view_find_path(struct translation *t, const struct trap *trap, int dirfd, const char *path, unsigned flags,
+		   struct spot *spot);
 /* The same for a thread that has stopped before its tracer. */
 int view_find_at(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned flags,
 		 struct spot *spot);
 int view_find_text(struct translation *t, const struct trap *trap, int dirfd, const char *path, unsigned flags,
 		   struct spot *spot);
+/* A path's directory and last component, where the root's own directory has it by a plain absolute path. 1: *place is
+ * the directory, *leaf is in `path`. 0: another way is to be gone (view_find_text()). -ENOENT and -ENOTDIR: there is no
+ * such directory. */
+int view_find_place(struct translation *t, const struct trap *trap, const char *path, const struct place **place,
+		    const char **leaf);
+/* What such a path leads to, looked at, links to names of the same directory followed with VIEW_FOLLOW. 1: found, and
+ * it stays what it is until we change its name. */
+struct leaf {
+	const struct place *place;
+	char name[NAME_MAX + 1];
+	struct stat st; /* as the kernel has it */
+};
+int view_look_in_place(struct translation *t, const struct trap *trap, const char *path, unsigned flags,
+		       struct leaf *leaf);
 /* True when something is mounted at this name. */
 bool view_is_mount(const struct translation *t, const struct spot *spot);
 /* A descriptor of the caller's, O_PATH, if it is nothing of the host's file system. */
@@ -170,6 +208,8 @@ int make_dressed(struct translation *t, int fd, mode_t mode, const struct owner_
 int make_birth(struct translation *t, const struct trap *trap, int parent, struct owner_record *owner, mode_t *umask);
 /* Writes it down, where records are (emul_record_set()). */
 int make_record(struct translation *t, int fd, const struct owner_record *record);
+/* Of what fstat(2) says: true when it is what the step sees, with that; false: view_stat() has to be asked. */
+bool view_stat_plain(struct translation *t, struct stat *st);
 /* Owner, type and mode as the step sees them. */
 int view_stat(struct translation *t, int fd, struct stat *st);
 /* Where the real bits keep us out of what the step's root may do: opens it up, and writes down what it was. */

@@ -37,7 +37,7 @@ struct plain {
 	struct timespec ctime;
 };
 
-#define PLAIN_SLOTS 2048
+#define PLAIN_SLOTS 16384
 
 static struct plain *plain_slot(struct translation *t, const struct stat *st)
 {
@@ -69,17 +69,22 @@ int make_record(struct translation *t, int fd, const struct owner_record *record
 	return emul_record_set(&t->emulation, fd, record);
 }
 
+bool view_stat_plain(struct translation *t, struct stat *st)
+{
+	see_ids(t, st);
+	/* The other names are the layer's, and of other roots. */
+	if (view_is_shared(t, st))
+		st->st_nlink = 1;
+	return is_plain(t, st);
+}
+
 int view_stat(struct translation *t, int fd, struct stat *st)
 {
 	struct owner_record record;
 
 	if (fstat(fd, st) < 0)
 		return -errno;
-	see_ids(t, st);
-	/* The other names are the layer's, and of other roots. */
-	if (view_is_shared(t, st))
-		st->st_nlink = 1;
-	if (is_plain(t, st))
+	if (view_stat_plain(t, st))
 		return 0;
 	if (emul_record_find(&t->emulation, fd, &record))
 		owner_apply(&record, st);

@@ -227,10 +227,29 @@ static int open_spot(struct translation *t, const struct trap *trap, struct spot
 	return spot->fd < 0 ? create(t, trap, spot, request) : open_existing(t, trap, spot, request, answer);
 }
 
+/* Most opens: a file or a directory that is there, to be read, where its directory is known. It is opened by its name,
+ * which leads to nothing else since we have looked: only we change names there. -EAGAIN: another way is to be gone. */
+static int open_in_place(struct translation *t, const struct trap *trap, const char *path,
+			 const struct request *request)
+{
+	struct leaf leaf;
+
+	if (request->flags & (O_CREAT | O_PATH | (O_TMPFILE & ~O_DIRECTORY)) || wants_to_write(request))
+		return -EAGAIN;
+	int rc = view_look_in_place(t, trap, path, request->flags & O_NOFOLLOW ? 0 : VIEW_FOLLOW, &leaf);
+	if (rc <= 0)
+		return rc < 0 ? rc : -EAGAIN;
+	if (!S_ISDIR(leaf.st.st_mode) && (!S_ISREG(leaf.st.st_mode) || request->flags & O_DIRECTORY))
+		return -EAGAIN;
+	int fd = openat(leaf.place->fd, leaf.name, request->flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? -EAGAIN : fd;
+}
+
 static void open_any(struct translation *t, const struct trap *trap, int dirfd, uint64_t address,
 		     struct request *request, unsigned resolve, struct answer *answer)
 {
 	cleanup(spot_done) struct spot spot = SPOT_INIT;
+	char path[PATH_MAX];
 	bool may_make = request->flags & O_CREAT && !(request->flags & O_PATH);
 	bool follows = !(request->flags & O_NOFOLLOW) && !(may_make && request->flags & O_EXCL);
 
@@ -242,10 +261,14 @@ static void open_any(struct translation *t, const struct trap *trap, int dirfd, 
 
 	if (!(request->flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))))
 		request->mode = 0;
-	int rc = view_find(t, trap, dirfd, address,
-			   (follows ? VIEW_FOLLOW : 0) | (may_make ? VIEW_MISSING : 0) | resolve, &spot);
-	if (rc == 0)
-		rc = open_spot(t, trap, &spot, request, answer);
+	ssize_t length = emul_read_text(&t->emulation, trap, address, path, sizeof(path));
+	int rc = length < 0 ? (int)length : resolve ? -EAGAIN : open_in_place(t, trap, path, request);
+	if (rc == -EAGAIN) {
+		rc = view_find_path(t, trap, dirfd, path,
+				    (follows ? VIEW_FOLLOW : 0) | (may_make ? VIEW_MISSING : 0) | resolve, &spot);
+		if (rc == 0)
+			rc = open_spot(t, trap, &spot, request, answer);
+	}
 	if (answer->kind == ANSWER_LATER)
 		return;
 	if (rc < 0)

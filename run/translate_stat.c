@@ -29,13 +29,23 @@ static int write_stat(struct translation *t, const struct trap *trap, int fd, ui
 	return rc < 0 ? rc : emul_write(&t->emulation, trap, address, &st, sizeof(st));
 }
 
-static void answer_stat(struct translation *t, const struct trap *trap, int dirfd, uint64_t path, unsigned how,
-			uint64_t address, struct answer *answer)
+static void answer_stat(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned how,
+			uint64_t result, struct answer *answer)
 {
 	cleanup(spot_done) struct spot spot = SPOT_INIT;
-	int rc = view_find(t, trap, dirfd, path, how, &spot);
+	char path[PATH_MAX];
+	struct leaf leaf;
+	ssize_t length = emul_read_text(&t->emulation, trap, address, path, sizeof(path));
+	int rc = length < 0 ? (int)length : view_look_in_place(t, trap, path, how, &leaf);
 
-	emul_return(answer, rc < 0 ? rc : write_stat(t, trap, spot.fd, address));
+	/* Most paths: one look is enough where the directory is known. */
+	if (rc > 0 && view_stat_plain(t, &leaf.st)) {
+		emul_return(answer, emul_write(&t->emulation, trap, result, &leaf.st, sizeof(leaf.st)));
+		return;
+	}
+	if (rc >= 0)
+		rc = view_find_path(t, trap, dirfd, path, how, &spot);
+	emul_return(answer, rc < 0 ? rc : write_stat(t, trap, spot.fd, result));
 }
 
 void tr_stat(void *context, const struct trap *trap, struct answer *answer)

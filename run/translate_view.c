@@ -107,6 +107,54 @@ static int open_above(struct translation *t, int base, const char *base_name, co
 	return fd >= 0 && view_name(t, fd, path) ? take_fd(&fd) : -ELOOP;
 }
 
+/* Is it in the root, and in no other mount, by its text? */
+static bool is_plain_in_root(const struct translation *t, const char *path)
+{
+	if (path[0] != '/' || strstr(path, "..") || strstr(path, "//") || strstr(path, "/./"))
+		return false;
+	for (size_t i = 1; i < t->mount_count; i++)
+		if (view_is_in(path, t->mounts[i].target, t->mounts[i].target_length))
+			return false;
+	return true;
+}
+
+static bool has_own_root(struct translation *t, const struct trap *trap)
+{
+	const struct task *task = view_task(t, trap);
+
+	return !task || !task->fs || task->fs->root >= 0;
+}
+
+int view_find_place(struct translation *t, const struct trap *trap, const char *path, const struct place **place,
+		    const char **leaf)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup(buf_done) struct buf name = BUF_INIT((size_t)2 * PATH_MAX);
+
+	if (path[0] != '/' || slash[1] == '\0' || strcmp(slash, "/.") == 0 || strcmp(slash, "/..") == 0 ||
+	    strlen(slash + 1) > NAME_MAX || has_own_root(t, trap))
+		return 0;
+	size_t length = (size_t)(slash - path);
+	*leaf = slash + 1;
+	*place = places_find(t, path, length);
+	if (!*place) {
+		if (!is_plain_in_root(t, path))
+			return 0;
+		cleanup_free char *above = length ? mem_strndup(path + 1, length - 1) : mem_strdup(".");
+		cleanup_close int fd = open_above(t, t->mounts[0].fd, "", above, &name);
+		if (fd < 0)
+			return is_missing(fd) ? fd : 0;
+		if (view_mount_of(t, buf_str(&name)) != &t->mounts[0])
+			return 0;
+		*place = places_note(t, path, length, take_fd(&fd), buf_str(&name));
+	}
+	if (!(*place)->has_mounts)
+		return 1;
+	buf_clear(&name);
+	buf_printf(&name, "%s/%s", (*place)->name, *leaf);
+	return !view_is_mount_point(t, buf_str(&name));
+}
+
 /* The directory of a name that may be missing, and the name. `rest` is below `base`, which is the step's root when
  * base_name is "". 1: found. 0: the long way is to be gone. */
 static int find_leaf_short(struct translation *t, int base, const char *base_name, const char *rest, unsigned flags,
@@ -140,6 +188,34 @@ static int find_leaf_short(struct translation *t, int base, const char *base_nam
 	return 1;
 }
 
+/* The same by view_find_place(). */
+static int find_in_place(struct translation *t, const struct trap *trap, const char *path, unsigned flags,
+			 struct spot *spot)
+{
+	const struct place *place;
+	const char *leaf;
+	struct stat st;
+	int found = flags & VIEW_WAYS ? 0 : view_find_place(t, trap, path, &place, &leaf);
+
+	if (found <= 0)
+		return found;
+	cleanup_close int fd = openat(place->fd, leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && (errno != ENOENT || !(flags & VIEW_MISSING)))
+		return is_missing(-errno) ? -errno : 0;
+	if (fd >= 0 && flags & VIEW_FOLLOW && (fstat(fd, &st) < 0 || S_ISLNK(st.st_mode)))
+		return 0;
+	if (flags & VIEW_MISSING) {
+		spot->parent = fcntl(place->fd, F_DUPFD_CLOEXEC, 0);
+		if (spot->parent < 0)
+			return 0;
+		snprintf(spot->leaf, sizeof(spot->leaf), "%s", leaf);
+	}
+	name_by_text(place->name, leaf, &spot->path);
+	spot->fd = take_fd(&fd);
+	spot->mount = &t->mounts[0];
+	return 1;
+}
+
 /* 1: found. 0: the long way is to be gone. */
 static int walk_short(struct translation *t, int base, const char *base_name, const char *path, unsigned flags,
 		      struct spot *spot)
@@ -149,11 +225,8 @@ static int walk_short(struct translation *t, int base, const char *base_name, co
 	if (strstr(path, "..") || flags & VIEW_WAYS)
 		return 0;
 	if (path[0] == '/') {
-		if (strstr(path, "//") || strstr(path, "/./"))
+		if (!is_plain_in_root(t, path))
 			return 0;
-		for (size_t i = 1; i < t->mount_count; i++)
-			if (view_is_in(path, t->mounts[i].target, t->mounts[i].target_length))
-				return 0;
 		rest++;
 		base = t->mounts[0].fd;
 	} else if (view_has_mounts(t, base_name) || view_mount_of(t, base_name)->kind == VIEW_PROC) {
@@ -258,9 +331,12 @@ int view_find_text(struct translation *t, const struct trap *trap, int dirfd, co
 		return find_empty(t, trap, dirfd, flags, spot);
 	if (path[0] == '/' && flags & VIEW_BENEATH)
 		return -EXDEV;
+	spot->wants_directory = path[strlen(path) - 1] == '/';
+	int found = find_in_place(t, trap, path, flags, spot);
+	if (found != 0)
+		return found < 0 ? found : 0;
 	size_t floor = root_name(t, trap, &root);
 	buf_append_str(&from, buf_str(&root));
-	spot->wants_directory = path[strlen(path) - 1] == '/';
 	bool is_scoped = flags & (VIEW_BENEATH | VIEW_IN_ROOT);
 	if (path[0] != '/' || is_scoped) {
 		struct stat st;
@@ -283,7 +359,7 @@ int view_find_text(struct translation *t, const struct trap *trap, int dirfd, co
 			floor = from.len;
 	}
 	if (!spot->wants_directory && (path[0] != '/' || floor == 0)) {
-		int found = walk_short(t, base, buf_str(&from), path, flags, spot);
+		found = walk_short(t, base, buf_str(&from), path, flags, spot);
 		if (found != 0)
 			return found < 0 ? found : 0;
 		buf_clear(&spot->path);
@@ -301,15 +377,24 @@ int view_find_at(struct translation *t, const struct trap *trap, int dirfd, uint
 	return length < 0 ? (int)length : view_find_text(t, trap, dirfd, path, flags, spot);
 }
 
-int view_find(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned flags,
-	      struct spot *spot)
+int view_find_path(struct translation *t, const struct trap *trap, int dirfd, const char *path, unsigned flags,
+		   struct spot *spot)
 {
-	int rc = view_find_at(t, trap, dirfd, address, flags, spot);
+	int rc = view_find_text(t, trap, dirfd, path, flags, spot);
 
 	/* What was opened below /proc was the caller's only if it still waits. */
 	if (rc == 0 && dirfd != AT_FDCWD && !supervisor_still_waits(&t->emulation.supervisor, trap))
 		return -ESRCH;
 	return rc;
+}
+
+int view_find(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned flags,
+	      struct spot *spot)
+{
+	char path[PATH_MAX];
+	ssize_t length = emul_read_text(&t->emulation, trap, address, path, sizeof(path));
+
+	return length < 0 ? (int)length : view_find_path(t, trap, dirfd, path, flags, spot);
 }
 
 bool view_is_mount(const struct translation *t, const struct spot *spot)

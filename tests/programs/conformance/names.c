@@ -172,10 +172,116 @@ static void directories(void)
 	CHECK(open("dangling", O_RDONLY | O_NOFOLLOW));
 }
 
+/* The same long paths again and again, while a name on the way comes to mean something else. */
+static const char *at(const char *name)
+{
+	static char paths[4][PATH_MAX];
+	static unsigned next;
+	char *path = paths[next++ % 4];
+
+	if (!getcwd(path, PATH_MAX))
+		path[0] = '\0';
+	strncat(path, "/", PATH_MAX - strlen(path) - 1);
+	strncat(path, name, PATH_MAX - strlen(path) - 1);
+	return path;
+}
+
+static void print_at(const char *name)
+{
+	char text[64] = "";
+	int fd = open(at(name), O_RDONLY);
+	struct stat st;
+
+	if (fd < 0) {
+		printf("%s: %s\n", name, strerror(errno));
+		return;
+	}
+	ssize_t got = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	printf("%s: %.*s", name, (int)(got > 0 ? got : 0), text);
+	if (stat(at(name), &st) == 0)
+		printf(", %ld of %u:%u\n", (long)st.st_size, st.st_uid, st.st_gid);
+	else
+		printf(", %s\n", strerror(errno));
+}
+
+static void meanings(void)
+{
+	SHOW(mkdir(at("one"), 0755));
+	SHOW(mkdir(at("two"), 0755));
+	make("one/f", "first");
+	make("two/f", "the second");
+	SHOW(symlink("one", at("way")));
+	print_at("one/f");
+	print_at("two/f");
+	print_at("way/f");
+	print_at("way/none");
+	/* Another link in its place. */
+	SHOW(symlink("two", at("way.new")));
+	SHOW(rename(at("way.new"), at("way")));
+	print_at("way/f");
+	/* Directories that are moved, exchanged, removed and made anew. */
+	SHOW(rename(at("two"), at("three")));
+	print_at("two/f");
+	print_at("way/f");
+	print_at("three/f");
+	SHOW(rename2(at("one"), at("three"), RENAME_EXCHANGE));
+	print_at("one/f");
+	print_at("three/f");
+	SHOW(mkdir(at("two"), 0755));
+	print_at("way/f");
+	make("two/f", "third");
+	print_at("way/f");
+	SHOW(unlink(at("two/f")));
+	SHOW(rmdir(at("two")));
+	print_at("two/f");
+	SHOW(unlink(at("way")));
+	print_at("way/f");
+	SHOW(rename(at("three"), at("way")));
+	print_at("way/f");
+	/* Links to what is beside them, in a row, in a circle, and to what is not. */
+	SHOW(symlink("f", at("way/a")));
+	SHOW(symlink("a", at("way/b")));
+	SHOW(symlink("b", at("way/c")));
+	SHOW(symlink("c", at("way/d")));
+	SHOW(symlink("d", at("way/e")));
+	SHOW(symlink("itself", at("way/itself")));
+	SHOW(symlink("../one/f", at("way/over")));
+	SHOW(symlink(".", at("way/here")));
+	SHOW(symlink("..", at("way/up")));
+	SHOW(chown(at("way/e"), 11, 12));
+	print_at("way/a");
+	print_at("way/e");
+	print_at("way/itself");
+	print_at("way/over");
+	print_at("way/here/f");
+	print_at("way/up/one/f");
+	CHECK(open(at("way/here"), O_RDONLY | O_DIRECTORY));
+	CHECK(open(at("way/a"), O_RDONLY | O_NOFOLLOW));
+	CHECK(open(at("way/a"), O_RDONLY | O_DIRECTORY));
+	CHECK(open(at("way/f/x"), O_RDONLY));
+	/* A file in the place of a directory, and the way round. */
+	SHOW(mkdir(at("thing"), 0755));
+	print_at("thing/f");
+	SHOW(rmdir(at("thing")));
+	make("thing", "now a file");
+	print_at("thing");
+	print_at("thing/f");
+	/* In a root of one's own the same path is another. */
+	SHOW(mkdir(at("root"), 0755));
+	SHOW(mkdir(at("root/way"), 0755));
+	make("root/way/f", "inside");
+	SHOW(chroot(at("root")));
+	SHOW(chdir("/"));
+	print_at("way/f");
+	CHECK(open("/way/f", O_RDONLY));
+}
+
 void test_names(void)
 {
 	apart(renames);
 	apart(links);
 	apart(removals);
 	apart(directories);
+	apart(meanings);
 }
