@@ -47,7 +47,7 @@ static struct {
 	pthread_mutex_t mutex;
 	struct crypto_library library;
 	EVP_MD *methods[ARRAY_COUNT(algorithms)];
-	size_t early; /* bytes that hashers have hashed without it */
+	size_t early; /* bytes that were hashed without it */
 } crypto = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 int digest_parse(const char *text, struct digest *digest, struct error **err)
@@ -163,7 +163,7 @@ static bool is_worth_loading(size_t size)
 {
 	pthread_mutex_lock(&crypto.mutex);
 	crypto.early += size;
-	bool worth = crypto.early > SHA256_SMALL_MAX;
+	bool worth = crypto.early > SHA256_EARLY_MAX;
 	pthread_mutex_unlock(&crypto.mutex);
 	return worth;
 }
@@ -172,7 +172,7 @@ int hasher_new(enum digest_algorithm algorithm, struct hasher **hasher, struct e
 {
 	cleanup(hasher_free) struct hasher *made = mem_alloc(sizeof(*made));
 	made->algorithm = algorithm;
-	buf_init(&made->early, SHA256_SMALL_MAX);
+	buf_init(&made->early, SHA256_EARLY_MAX);
 	bool starts_small = algorithm == DIGEST_SHA256 && !is_worth_loading(0) && sha256_is_available();
 	int rc = starts_small ? 0 : open_context(made, err);
 	if (rc < 0)
@@ -194,7 +194,7 @@ static void hand_over(struct hasher *hasher)
 {
 	if (open_context(hasher, NULL) == 0) {
 		struct buf early = hasher->early;
-		buf_init(&hasher->early, SHA256_SMALL_MAX);
+		buf_init(&hasher->early, SHA256_EARLY_MAX);
 		hasher_reset(hasher);
 		update_context(hasher, buf_str(&early), early.len);
 		buf_done(&early);
@@ -207,7 +207,7 @@ static void hand_over(struct hasher *hasher)
 void hasher_update(struct hasher *hasher, const void *data, size_t size)
 {
 	if (!hasher->context && !hasher->early.overflow &&
-	    (size > SHA256_SMALL_MAX - hasher->early.len || is_worth_loading(size)))
+	    (size > SHA256_EARLY_MAX - hasher->early.len || is_worth_loading(size)))
 		hand_over(hasher);
 	if (hasher->context) {
 		update_context(hasher, data, size);
@@ -261,7 +261,8 @@ int digest_of(const void *data, size_t size, struct digest *digest, struct error
 int digest_of_as(enum digest_algorithm algorithm, const void *data, size_t size, struct digest *digest,
 		 struct error **err)
 {
-	if (algorithm == DIGEST_SHA256 && size <= SHA256_SMALL_MAX && sha256_is_available()) {
+	if (algorithm == DIGEST_SHA256 && size <= SHA256_SMALL_MAX && sha256_is_available() &&
+	    !is_worth_loading(size)) {
 		struct digest small = {.algorithm = DIGEST_SHA256};
 		sha256_small(data, size, small.bytes);
 		*digest = small;

@@ -92,7 +92,7 @@ static void small_and_large_inputs_are_hashed_alike(void **state)
 /* The first of all tests: once the library is loaded, every hasher begins with it. */
 static void a_stream_is_handed_to_the_library_on_its_way(void **state)
 {
-	static uint8_t data[3 * SHA256_SMALL_MAX];
+	static uint8_t data[3 * SHA256_EARLY_MAX];
 	assert_true(sha256_is_available());
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)(i * 7 + i / 251);
