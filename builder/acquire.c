@@ -149,9 +149,10 @@ static int pull_head(struct workshop *w, struct image_source **source, const cha
 	return 0;
 }
 
-int acquire_finish(struct workshop *w, struct acquire_rest *rest, struct image *image, struct error **err)
+int acquire_finish(struct workshop *w, struct acquire_rest *rest, enum fetch_layers layers, struct image *image,
+		   struct error **err)
 {
-	int rc = fetch_rest(w, rest->source, rest->name, image, err);
+	int rc = fetch_rest(w, rest->source, rest->name, layers, image, err);
 
 	return rc < 0 ? error_prefix(err, "%s", rest->name) : 0;
 }

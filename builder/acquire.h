@@ -17,6 +17,9 @@ int pull_policy_parse(const char *text, enum pull_policy *policy, struct error *
 
 /* An image of a registry whose layers have not come. */
 struct acquire_rest;
+/* Whether something will stand on the layers: then they are unpacked while they come, and the image has no name before
+ * they are known to be what its configuration says. */
+enum fetch_layers { FETCH_LAYERS_PACKED, FETCH_LAYERS_UNPACKED };
 
 struct acquire_options {
 	enum pull_policy policy;
@@ -33,8 +36,9 @@ struct acquire_options {
 int acquire_image(struct workshop *w, const char *name, const struct acquire_options *options, struct image *image,
 		  struct error **err);
 
-/* Brings the layers, packed, and names the image. */
-int acquire_finish(struct workshop *w, struct acquire_rest *rest, struct image *image, struct error **err);
+/* Brings the layers, and names the image. */
+int acquire_finish(struct workshop *w, struct acquire_rest *rest, enum fetch_layers layers, struct image *image,
+		   struct error **err);
 void acquire_rest_free(struct acquire_rest *rest);
 CLEANUP_FOR(struct acquire_rest, acquire_rest_free)
 

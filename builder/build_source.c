@@ -73,15 +73,15 @@ struct build_image *build_image_below(const struct build *build, const struct pl
 	return input->kind == INPUT_IMAGE ? build->images[input->index] : NULL;
 }
 
-static int bring(struct build *build, const struct plan_input *input, const struct source_range *range,
-		 struct error **err)
+static int bring(struct build *build, const struct plan_input *input, enum fetch_layers layers,
+		 const struct source_range *range, struct error **err)
 {
 	struct build_image *image = build_image_below(build, input);
 
 	if (!image || !image->rest)
 		return 0;
 	int64_t began_ms = clock_ms();
-	int rc = acquire_finish(build->w, image->rest, &image->image, err);
+	int rc = acquire_finish(build->w, image->rest, layers, &image->image, err);
 	build->images_ms += clock_ms() - began_ms;
 	if (rc < 0)
 		return source_error(&build->options->file->source, range, err);
@@ -91,10 +91,10 @@ static int bring(struct build *build, const struct plan_input *input, const stru
 
 static int bring_for_step(struct build *build, const struct plan_step *step, struct error **err)
 {
-	int rc = bring(build, &step->input, &step->range, err);
+	int rc = bring(build, &step->input, FETCH_LAYERS_UNPACKED, &step->range, err);
 
 	for (size_t i = 0; rc >= 0 && step->mounts && i < step->instruction->run.mount_count; i++)
-		rc = bring(build, &step->mounts[i], &step->range, err);
+		rc = bring(build, &step->mounts[i], FETCH_LAYERS_UNPACKED, &step->range, err);
 	return rc;
 }
 
@@ -109,8 +109,11 @@ int build_images_bring(struct build *build, struct error **err)
 	needed[plan->target] = true;
 	for (size_t i = 0; rc >= 0 && i < plan->stage_count; i++) {
 		const struct plan_stage *stage = plan->stages[i];
+		/* Of a stage that the cache has all of, only the blobs are needed. */
+		bool is_made = build->stages[i].done < stage->step_count || stage->step_count == 0;
 		if (needed[i])
-			rc = bring(build, &stage->base, &stage->written->from->range, err);
+			rc = bring(build, &stage->base, is_made ? FETCH_LAYERS_UNPACKED : FETCH_LAYERS_PACKED,
+				   &stage->written->from->range, err);
 		for (size_t k = build->stages[i].done; rc >= 0 && needed[i] && k < stage->step_count; k++)
 			rc = bring_for_step(build, &stage->steps[k], err);
 	}

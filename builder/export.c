@@ -66,15 +66,18 @@ static int open_sink(struct workshop *w, const struct location *location, const 
 	return rc < 0 ? rc : signing_sink(options->signing, location, *client, sink, err);
 }
 
-/* Registries that know OCI's images are a few years old; those that do not are still there. */
-static int send_as_docker(struct workshop *w, const struct image *image, struct image_sink *sink,
+/* Registries that know OCI's images are a few years old; those that do not are still there, and there are some that
+ * know nothing else. */
+static int send_otherwise(struct workshop *w, const struct image *image, struct image_sink *sink,
 			  struct outgoing_wish *wish, struct digest *digest, struct error **err)
 {
 	cleanup(outgoing_done) struct outgoing out = OUTGOING_INIT;
+	bool was_oci = wish->format == FORMAT_OCI;
 
-	log_info("%s: the registry does not take OCI's types, sending it in Docker's format", error_message(*err));
+	log_info("%s: the registry does not take %s types, sending it in %s format", error_message(*err),
+		 was_oci ? "OCI's" : "Docker's", was_oci ? "Docker's" : "OCI's");
 	error_clear(err);
-	wish->format = FORMAT_DOCKER;
+	wish->format = was_oci ? FORMAT_DOCKER : FORMAT_OCI;
 	int rc = outgoing_prepare(w, image, wish, &out, err);
 	return rc < 0 ? rc : send_image(w, sink, wish, &out, digest, err);
 }
@@ -151,7 +154,7 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 		blob_places_tell(workshop_store(w), &out.manifest, options->client ? *options->client : client);
 	if (rc >= 0)
 		rc = send_image(w, sink, &wish, &out, digest, err);
-	if (rc == -EMEDIUMTYPE && options->format_fallback && wish.format == FORMAT_OCI)
-		rc = send_as_docker(w, image, sink, &wish, digest, err);
+	if (rc == -EMEDIUMTYPE && options->format_fallback)
+		rc = send_otherwise(w, image, sink, &wish, digest, err);
 	return rc;
 }

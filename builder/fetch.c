@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "builder/refused.h"
 #include "builder/unpacking.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/config.h"
@@ -292,6 +293,8 @@ int fetch_image(struct workshop *w, struct image_source *source, const char *wha
 	if (rc >= 0)
 		rc = images_add(store, &fetched.descriptor, &fetched.manifest.config.digest, created_seconds(&config),
 				name, err);
+	if (rc < 0)
+		refused_note(w, rc, /* digest */ NULL, &fetched.manifest, &config);
 	return rc < 0 ? rc : load(w, &fetched.descriptor, &fetched.manifest.config.digest, name, image, err);
 }
 
@@ -307,27 +310,32 @@ int fetch_head(struct workshop *w, struct image_source *source, const char *what
 	int rc = fetch_documents(w, source, what, options, &fetched, &config, err);
 	if (rc >= 0)
 		rc = keep_manifest(w, &fetched, err);
-	if (rc < 0)
+	if (rc < 0) {
+		refused_note(w, rc, /* digest */ NULL, &fetched.manifest, &config);
 		return rc;
+	}
 	descriptor_copy(&entry.manifest, &fetched.descriptor);
 	entry.id = fetched.manifest.config.digest;
 	entry.created = created_seconds(&config);
 	return image_load(workshop_store(w), &entry, image, err);
 }
 
-int fetch_rest(struct workshop *w, struct image_source *source, const char *name, struct image *image,
-	       struct error **err)
+int fetch_rest(struct workshop *w, struct image_source *source, const char *name, enum fetch_layers layers,
+	       struct image *image, struct error **err)
 {
 	const struct image_entry *entry = &image->entry;
 	cleanup(image_done) struct image whole = {0};
 
-	int rc = fetch_layers(w, source, &image->manifest, err);
+	const struct acquire_options options = {.keep_packed = layers == FETCH_LAYERS_PACKED};
+	int rc = fetch_and_unpack(w, source, &image->manifest, &image->config, &options, err);
 	if (rc >= 0)
 		rc = images_add(workshop_store(w), &entry->manifest, &entry->id, entry->created, name, err);
 	if (rc >= 0)
 		rc = load(w, &entry->manifest, &entry->id, name, &whole, err);
-	if (rc < 0)
+	if (rc < 0) {
+		refused_note(w, rc, &entry->manifest.digest, &image->manifest, &image->config);
 		return rc;
+	}
 	image_done(image);
 	*image = whole;
 	whole = (struct image){0};

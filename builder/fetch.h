@@ -15,9 +15,9 @@ int fetch_image(struct workshop *w, struct image_source *source, const char *wha
  * no name leads to them; the caller holds the store (store_hold()). `image` has no name. */
 int fetch_head(struct workshop *w, struct image_source *source, const char *what, const struct acquire_options *options,
 	       struct image *image, struct error **err);
-/* The layers of what fetch_head() gave, and its name. They stay packed. */
-int fetch_rest(struct workshop *w, struct image_source *source, const char *name, struct image *image,
-	       struct error **err);
+/* The layers of what fetch_head() gave, and its name. */
+int fetch_rest(struct workshop *w, struct image_source *source, const char *name, enum fetch_layers layers,
+	       struct image *image, struct error **err);
 /* Unpacks the layers of an image that is in the store, those that are not yet. */
 int fetch_unpack(struct workshop *w, const struct image *image, struct error **err);
 /* The entry of the index in `text` for a platform (NULL: this machine's), as fetch_choose() chooses. */

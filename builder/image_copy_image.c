@@ -117,6 +117,9 @@ static int copy_from_source(struct copier *c, const struct buf *text, struct out
 	const struct manifest *m = &out->manifest;
 	cleanup_free bool *pack = mem_alloc((m->layer_count + 1) * sizeof(*pack));
 	bool is_image = manifest_is_image(m);
+	if (is_image && m->config.size > CONFIG_SIZE_MAX)
+		return error_set(err, EFBIG, "a configuration of %llu bytes is larger than it may be (%zu)",
+				 (unsigned long long)m->config.size, CONFIG_SIZE_MAX);
 	rc = wish_for(c, m->format, &wish, err);
 	if (rc == 0 && is_image)
 		rc = outgoing_plan(out, &wish, pack, &any, err);

@@ -99,28 +99,44 @@ static int keep_what_others_stand_on(struct workshop *w, struct images_garbage *
 	return rc;
 }
 
-int sweep_removed(struct workshop *w, struct swept *swept, struct error **err)
+/* `alone` is the hold on the store, which is given up as soon as nobody sees what goes. */
+static int sweep_garbage(struct workshop *w, struct images_garbage *garbage, int *alone, struct swept *swept,
+			 struct error **err)
 {
-	cleanup(images_garbage_done) struct images_garbage garbage = {0};
 	cleanup(strlist_done) struct strlist trash = {0};
 	struct images_collected collected = {0};
-	struct store *store = workshop_store(w);
-	int rc = containers_recover(w, err);
-	cleanup_close int alone = rc < 0 ? rc : store_hold_alone(store, LOCK_TRY, err);
+	int rc = keep_what_others_stand_on(w, garbage, err);
 
-	if (alone < 0)
-		return alone;
-	rc = images_garbage_find(store, &garbage, err);
 	if (rc == 0)
-		rc = keep_what_others_stand_on(w, &garbage, err);
-	if (rc == 0)
-		rc = images_garbage_sweep(store, &garbage, &trash, &collected, err);
-	/* Nobody sees it any more. */
-	fd_close(take_fd(&alone));
+		rc = images_garbage_sweep(workshop_store(w), garbage, &trash, &collected, err);
+	fd_close(take_fd(alone));
 	if (trash.count > 0 && rc == 0)
 		rc = take_out(w, &trash, err);
 	*swept = (struct swept){.blobs = collected.blobs, .layers = collected.layers, .bytes = collected.bytes};
 	return rc;
+}
+
+int sweep_removed(struct workshop *w, struct swept *swept, struct error **err)
+{
+	cleanup(images_garbage_done) struct images_garbage garbage = {0};
+	int rc = containers_recover(w, err);
+	cleanup_close int alone = rc < 0 ? rc : store_hold_alone(workshop_store(w), LOCK_TRY, err);
+
+	if (alone < 0)
+		return alone;
+	rc = images_garbage_find(workshop_store(w), &garbage, err);
+	return rc < 0 ? rc : sweep_garbage(w, &garbage, &alone, swept, err);
+}
+
+int sweep_refused(struct workshop *w, const struct refused *refused, struct swept *swept, struct error **err)
+{
+	cleanup(images_garbage_done) struct images_garbage garbage = {0};
+	cleanup_close int alone = store_hold_alone(workshop_store(w), LOCK_TRY, err);
+
+	if (alone < 0)
+		return alone;
+	int rc = images_garbage_of(workshop_store(w), &refused->blobs, &refused->layers, &garbage, err);
+	return rc < 0 ? rc : sweep_garbage(w, &garbage, &alone, swept, err);
 }
 
 /* ---- everything ---- */

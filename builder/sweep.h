@@ -5,6 +5,7 @@
 #define COOPER_BUILDER_SWEEP_H
 
 #include "base/strlist.h"
+#include "builder/refused.h"
 #include "builder/workshop.h"
 
 struct swept {
@@ -22,6 +23,8 @@ struct sweep_options {
  * in a worker only what belongs to subordinate ids. -EWOULDBLOCK while somebody adds to the store: it is then done by
  * the next one. */
 int sweep_removed(struct workshop *w, struct swept *swept, struct error **err);
+/* The same for what images have brought that were refused, see refused.h. */
+int sweep_refused(struct workshop *w, const struct refused *refused, struct swept *swept, struct error **err);
 /* Removes blobs and layers without a referrer, in a worker. -EWOULDBLOCK for LOCK_TRY while somebody adds to the store.
  */
 int sweep_images(struct workshop *w, enum lock_wait wait, struct swept *swept, struct error **err);

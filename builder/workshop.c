@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "builder/refused.h"
 #include "run/translate.h"
 #include "run/userns.h"
 
@@ -39,6 +40,7 @@ struct workshop {
 	/* Of the first worker, for those that follow; -1 before. */
 	int user_namespace, mount_namespace;
 	char *userns_value;
+	struct refused refused;
 };
 
 int workshop_open(const struct workshop_options *options, struct workshop **workshop, struct error **err)
@@ -70,6 +72,7 @@ void workshop_close(struct workshop *w)
 	if (!w)
 		return;
 	store_close(w->store);
+	refused_done(&w->refused);
 	if (w->has_map)
 		idmap_done(&w->map);
 	fd_close(w->user_namespace);
@@ -79,6 +82,11 @@ void workshop_close(struct workshop *w)
 	free(w->runroot);
 	free(w->isolation);
 	free(w);
+}
+
+struct refused *workshop_refused(struct workshop *w)
+{
+	return &w->refused;
 }
 
 struct store *workshop_store(struct workshop *w)

@@ -38,6 +38,10 @@ int workshop_idmap(struct workshop *workshop, const struct idmap **map, struct e
  * "auto" where the kernel refuses namespaces and the translated root is possible, which is said in a warning. */
 bool workshop_is_translated(const struct workshop *workshop);
 
+/* See refused.h; borrowed. */
+struct refused;
+struct refused *workshop_refused(struct workshop *workshop);
+
 int workshop_enter(struct workshop *workshop, struct error **err);
 bool workshop_is_inside(const struct workshop *workshop);
 

@@ -23,7 +23,7 @@ struct push_options {
 #define PUSH(member) offsetof(struct push_options, member)
 static const struct option_spec rows[] = {
 	{"format", 'f', OPTION_TEXT, PUSH(format), "FORMAT",
-	 "oci, docker (v2s2), or auto: docker where oci is refused; default: the image's own"},
+	 "oci, docker (v2s2), or auto: the other where the image's own is refused; default: its own"},
 	{"digestfile", 0, OPTION_TEXT, PUSH(digestfile), "FILE", "write the digest of the pushed manifest to FILE"},
 	{"rm", 0, OPTION_FLAG, PUSH(rm), NULL, "remove the image from the store afterwards"},
 	{"all", 0, OPTION_FLAG, PUSH(all), NULL, "of a list all images and the list itself"},

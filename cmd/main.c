@@ -21,6 +21,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "builder/refused.h"
 #include "builder/session_server.h"
 
 struct global_options {
@@ -212,6 +213,8 @@ static int run_command(const struct command *command, const struct global_option
 		rc = workshop_enter(context.workshop, err);
 	if (rc == 0)
 		rc = command->run(&context, options, args, err);
+	if (context.workshop)
+		refused_sweep(context.workshop);
 	workshop_close(context.workshop);
 	return rc;
 }

@@ -97,10 +97,23 @@ struct dir_sink {
 	int dirfd;
 	struct strlist names; /* of the files that belong to the image */
 	struct buf manifest;  /* empty until it has come */
+	struct strlist made;  /* files that were not there before */
+	bool is_committed;
 };
+
+/* What is in the way of nobody's: an image that did not become one. */
+static void take_back(struct dir_sink *sink)
+{
+	for (size_t i = 0; i < sink->made.count; i++)
+		if (unlinkat(sink->dirfd, sink->made.items[i], 0) < 0)
+			log_debug("'%s' of an image that was given up is left", sink->made.items[i]);
+}
 
 static void dir_sink_free(struct dir_sink *sink)
 {
+	if (!sink->is_committed)
+		take_back(sink);
+	strlist_done(&sink->made);
 	fd_close(sink->dirfd);
 	strlist_done(&sink->names);
 	buf_done(&sink->manifest);
@@ -113,10 +126,19 @@ static void sink_close(void *state)
 	dir_sink_free(state);
 }
 
+/* Before it is written: what an earlier image has there stays when this one is given up. */
+static void note_file(struct dir_sink *sink, const char *name)
+{
+	if (faccessat(sink->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		strlist_append(&sink->made, name);
+}
+
 static int send_blob(struct dir_sink *sink, const struct descriptor *blob, const char *name, struct store *store,
 		     struct error **err)
 {
 	uint64_t size;
+
+	note_file(sink, name);
 	if (blob_give(store, &blob->digest, sink->dirfd, name, /* lasts */ false))
 		return 0;
 	cleanup_close int from = blob_open(store, &blob->digest, &size, err);
@@ -163,6 +185,7 @@ static int sink_manifest(void *state, const void *text, size_t size, const char 
 		return rc;
 	cleanup_free char *name = manifest_name(&digest);
 	strlist_append(&sink->names, name);
+	note_file(sink, name);
 	return atomic_file_write(sink->dirfd, name, 0644, text, size, /* flags */ 0, err);
 }
 
@@ -197,8 +220,10 @@ static int sink_commit(void *state, struct error **err)
 		return error_set(err, EINVAL, "no image has been written");
 	int rc = atomic_file_write(sink->dirfd, MANIFEST_FILE, 0644, sink->manifest.data, sink->manifest.len,
 				   ATOMIC_FILE_SYNC, err);
-	if (rc == 0)
+	if (rc == 0) {
+		sink->is_committed = true;
 		remove_leftovers(sink);
+	}
 	return rc;
 }
 
@@ -247,6 +272,8 @@ int dirlayout_sink_open(const struct location *location, struct image_sink **sin
 	if (opened->dirfd < 0)
 		return opened->dirfd;
 	int rc = check_target(opened->dirfd, err);
+	if (rc == 0)
+		note_file(opened, VERSION_FILE);
 	if (rc == 0)
 		rc = atomic_file_write(opened->dirfd, VERSION_FILE, 0644, VERSION_TEXT, strlen(VERSION_TEXT),
 				       /* flags */ 0, err);

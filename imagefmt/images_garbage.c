@@ -278,6 +278,26 @@ int images_garbage_find(struct store *store, struct images_garbage *garbage, str
 	return 0;
 }
 
+int images_garbage_of(struct store *store, const struct digest_set *blobs, const struct digest_set *layers,
+		      struct images_garbage *garbage, struct error **err)
+{
+	cleanup(images_garbage_done) struct images_garbage found = {0};
+	cleanup_close int lock = -1;
+	cleanup_close int table = images_table_edit(store, &lock, err);
+
+	if (table < 0)
+		return table;
+	make_items(blobs, &found.blobs);
+	make_items(layers, &found.layers);
+	int rc = keep_used(store, table, &found.blobs, &found.layers, err);
+	if (rc < 0)
+		return error_prefix(err, "nothing is removed");
+	images_garbage_done(garbage);
+	*garbage = found;
+	found = (struct images_garbage){0};
+	return 0;
+}
+
 bool images_garbage_has_layers(const struct images_garbage *garbage)
 {
 	return some_go(&garbage->layers);

@@ -38,6 +38,9 @@ CLEANUP_FOR_VALUE(struct images_garbage, images_garbage_done)
 
 /* Whoever calls it holds the store alone. What nobody else uses does not stay. Nothing was removed: all is empty. */
 int images_garbage_find(struct store *store, struct images_garbage *garbage, struct error **err);
+/* The same of these blobs and layers, which no row has led to: of an image that was refused before it had any. */
+int images_garbage_of(struct store *store, const struct digest_set *blobs, const struct digest_set *layers,
+		      struct images_garbage *garbage, struct error **err);
 /* True when there are layers that do not stay: only then it matters what else stands on layers. */
 bool images_garbage_has_layers(const struct images_garbage *garbage);
 void images_garbage_keep(struct images_garbage *garbage, const struct digest *layers, size_t count);

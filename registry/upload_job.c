@@ -49,8 +49,8 @@ static int take_location(struct upload_job *job, const struct http_answer *answe
 	if (rc < 0)
 		return rc;
 	if (rc == LOCATION_CORRECTED && !habits->tells_http) {
-		log_warn("'%s' wants uploads sent over http, which its https address is used for instead "
-			 "(a front without X-Forwarded-Proto?)",
+		log_warn("'%s' gives http as the place of uploads, its https address is used instead (is "
+			 "X-Forwarded-Proto lost in front of it?)",
 			 session_domain(job->upload->session));
 		habits->tells_http = true;
 	}

@@ -34,6 +34,27 @@ pushes_well() {
 	double_does '{"location": "http", "auth": "basic"}'
 	run cooper push --cert-dir "$DOUBLE_CERTS" --creds "tester:s3cret pass" large "$DOUBLE/location:1"
 	assert_succeeds
+	[ "$(grep -c "gives http as the place of uploads" <<<"$output")" -eq 1 ]
+}
+
+@test "a digest is percent-encoded once, and the query of a Location is left as it is" {
+	double_does '{"location": "queried"}'
+	pushes_well large "$DOUBLE/encoded:1"
+	[ "$(double_log 'map(select(.method == "PUT" and (.path | test("uploads"))) | .query |
+		test("^_state=[0-9]+%2B%3D&k=a[+]b&digest=sha256%3A[0-9a-f]{64}$")) | all')" = true ]
+}
+
+@test "order: of each image of a list the blobs and then the manifest by digest, and last the list, which has the tag" {
+	local ctr kinds
+	ctr=$(cooper from large)
+	cooper config --arch arm64 "$ctr"
+	cooper commit -q --rm "$ctr" large-arm64 >/dev/null
+	cooper manifest create ordered large large-arm64 >/dev/null
+	double_does '{}'
+	cooper manifest push -q --all --tls-verify=false ordered "docker://$DOUBLE/ordered:1"
+	kinds=$(double_log 'map(select(.method == "PUT") |
+		if (.path | test("/blobs/")) then "b" elif (.path | test("/manifests/sha256:")) then "m" else "t" end) | join("")')
+	[[ $kinds =~ ^(b+m){2}t$ ]] || fail "$kinds"
 }
 
 @test "a body that is too large for a proxy goes in chunks that fit" {
@@ -98,6 +119,11 @@ pushes_well() {
 	double_does '{"faults": [{"method": "HEAD", "path": "blobs/", "do": "body", "status": 200, "count": 0}]}'
 	pushes_well large "$DOUBLE/there-size:1"
 	[ "$(double_log 'map(select(.method == "POST")) | length')" -eq 3 ]
+	for how in '"headers": {"Content-Length": null}' '"status": 403' '"status": 404' '"status": 500'; do
+		double_does "{\"faults\": [{\"method\": \"HEAD\", \"path\": \"blobs/\", \"do\": \"body\", \"count\": 0, $how}]}"
+		pushes_well large "$DOUBLE/there-not-told$RANDOM:1"
+		[ "$(double_log 'map(select(.method == "POST")) | length')" -eq 3 ] || fail "$how"
+	done
 }
 
 @test "blobs of another repository are mounted" {
@@ -112,8 +138,42 @@ pushes_well() {
 	for how in '"no"' 401 403 404 405; do
 		double_does "{\"mount\": $how}"
 		pushes_well large "$DOUBLE/mount/refused${how//\"/}:1"
+		# An answer of 202 is a session, and no other is opened.
+		[ "$how" != '"no"' ] || [ "$(double_log 'map(select(.method == "POST")) | length')" -eq \
+			"$(double_log 'map(select(.method == "PUT" and (.path | test("uploads")))) | length')" ]
+	done
+	# Nor does it matter how a mount fails, or that a front says 200 to it.
+	for how in '"do": "reset", "at": 0' '"do": "body", "text": "<html>log in</html>"' '"do": "status", "status": 500, "read": false' \
+		'"do": "body", "status": 202'; do
+		double_does "{\"faults\": [{\"method\": \"POST\", \"path\": \"mount=\", \"count\": 0, $how}]}"
+		pushes_well large "$DOUBLE/mount/failed$RANDOM:1"
 	done
 	cooper rmi "$DOUBLE/mount/base:1"
+}
+
+@test "a registry that takes no pieces, or none but the first, gets all bytes in one" {
+	local refusal
+	for refusal in 400 404 405 411 415 416 501; do
+		double_does "{\"faults\": [{\"method\": \"PATCH\", \"path\": \"uploads/\", \"nth\": 2, \"count\": 0, \"do\": \"status\", \"status\": $refusal, \"read\": false}]}"
+		pushes_well large "$DOUBLE/pieces$RANDOM:1" || fail "$refusal" || return
+		[ "$(double_log 'map(select(.method == "PUT" and (.path | test("uploads"))) | .received) | max')" -gt 5000000 ]
+		[ "$(double_received)" -lt 6000000 ]
+	done
+}
+
+@test "what says neither created nor no is asked again" {
+	local request
+	for request in 'POST blobs/uploads/$' 'PATCH uploads/upload' 'PUT uploads/.*digest' 'PUT manifests/'; do
+		double_does "{\"faults\": [{\"method\": \"${request% *}\", \"path\": \"${request#* }\", \"do\": \"body\", \"text\": \"<html>log in</html>\"}]}"
+		pushes_well large "$DOUBLE/odd$RANDOM:1"
+		[ "$(double_log 'map(select(.fault != null)) | length')" -eq 1 ]
+	done
+}
+
+@test "the answer to a manifest is lost: it is there, also where the tag cannot be moved" {
+	double_does '{"immutable": true, "faults": [{"method": "PUT", "path": "manifests/", "do": "lost"}]}'
+	pushes_well large "$DOUBLE/lost-answer:1"
+	[ "$(double_log 'map(select(.method == "PUT" and .status == 400)) | length')" -eq 1 ]
 }
 
 @test "an immutable tag that has this image already is no failure; with another one it is" {
@@ -138,6 +198,17 @@ pushes_well() {
 	assert_succeeds
 	[ "$(double_log 'map(select(.method == "PUT" and (.path | test("manifests")))) | .[0].content_type')" = \
 		application/vnd.oci.image.manifest.v1+json ]
+}
+
+@test "a registry that takes OCI types only: --format auto sends an image of Docker's in them" {
+	local ctr
+	ctr=$(cooper from small)
+	cooper commit -q --rm --format docker "$ctr" dockers >/dev/null
+	double_does '{"refuse_types": ["application/vnd.docker.distribution.manifest.v2+json"]}'
+	run "${push[@]}" dockers "$DOUBLE/zot:1"
+	assert_fails_with 120 "see --format"
+	run "${push[@]}" --format auto dockers "$DOUBLE/zot:1"
+	assert_succeeds
 }
 
 @test "an upload that is given up is cancelled" {

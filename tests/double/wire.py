@@ -216,6 +216,7 @@ class WireHandler(socketserver.BaseRequestHandler):
                 "time": round(self.started, 4),
                 "end": round(time.monotonic(), 4),
                 "origin": self.origin,
+                "host": self.headers.get("host"),
                 "method": self.method,
                 "path": self.target.split("?")[0],
                 "query": self.target.partition("?")[2],
