@@ -290,7 +290,7 @@ static void add_job(struct upload *upload, const struct descriptor *blob)
 	*job = (struct upload_job){.upload = upload, .blob = blob, .fd = -1};
 	job->call = (struct session_call){.session = upload->session, .done = on_answer, .context = job};
 	http_request_init(&job->call.request, NULL, NULL, 0);
-	job->is_there =
+	job->was_there = job->is_there =
 		known_blob_is_seen(upload->client, &blob->digest, session_domain(session), session_path(session));
 }
 
