@@ -1,6 +1,6 @@
 /*
  * Layers of an image on their way: unpacked by workers, several at once where there are processors and enough to do,
- * each as soon as its blob is in the store, while others still come.
+ * while they and others still come. None is there before its blob is, whole and checked.
  *
  *	cleanup(unpacking_free) struct unpacking *unpacking = NULL;
  *	rc = unpacking_start(w, &config, &manifest, &unpacking, err);
@@ -16,7 +16,8 @@
 
 struct unpacking;
 
-/* As many diff_ids in the configuration as layers in the manifest. *unpacking stays NULL when all are unpacked. */
+/* As many diff_ids in the configuration as layers in the manifest. *unpacking stays NULL when all are unpacked. Until
+ * it is finished or freed it is the observer of the workshop's store (blob.h). */
 int unpacking_start(struct workshop *w, const struct image_config *config, const struct manifest *manifest,
 		    struct unpacking **unpacking, struct error **err);
 /* All blobs are there: waits until all are unpacked. NULL is success. */

@@ -58,6 +58,21 @@ MUST_CHECK char *layer_tree_path(struct store *store, const struct digest *diff_
 int layer_unpack(struct store *store, const struct digest *diff_id, const struct descriptor *packed,
 		 struct error **err);
 
+/* A blob on its way into the store. */
+struct layer_arrival {
+	int fd; /* a file of what has come so far */
+	/* Waits until there may be more: 1 when the blob is in the store, else 0; a failure when it will not come. May
+	 * be called from a thread, one at a time. */
+	int (*wait)(void *context, struct error **err);
+	void *context;
+};
+
+/* As layer_unpack() while the blob still arrives. The layer appears when the blob is in the store, checked as any
+ * other, and not before. `arrival` is NULL for one that is there. A failure says nothing about the blob, which may be
+ * arriving anew: once it is in the store layer_unpack() has the last word. */
+int layer_unpack_arriving(struct store *store, const struct digest *diff_id, const struct descriptor *packed,
+			  const struct layer_arrival *arrival, struct error **err);
+
 /* Moves the directory tmp/<name> (a finished, normalised upper) into place as the layer `packed->diff_id`, with the
  * records that belong to it (may be NULL). When the layer is there already, the directory is removed instead. */
 int layer_adopt(struct store *store, const char *tmp_name, struct owner_table *owners, const struct pack_result *packed,

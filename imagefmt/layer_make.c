@@ -99,21 +99,112 @@ static int save_owners(int fs, struct owner_table *owners, struct error **err)
 	return rc < 0 ? rc : owner_table_save(dir, OWNER_TABLE_FILE, owners, err);
 }
 
-/* What the bytes are: some label gzip as plain tar, or zstd as gzip. */
-static int codec_of(int blob_fd, const struct descriptor *packed, enum codec *codec, struct error **err)
+/* What the bytes are, by the first of them: some label gzip as plain tar, or zstd as gzip. */
+static int codec_of(const void *head, size_t size, const struct descriptor *packed, enum codec *codec,
+		    struct error **err)
 {
-	char head[6];
 	int rc = layer_codec(packed->media_type, codec, err);
 
 	if (rc < 0)
 		return rc;
-	ssize_t n = pread(blob_fd, head, sizeof(head), 0);
-	if (n < 0)
-		return error_set_errno(err, "read");
-	enum codec seen = codec_detect(head, (size_t)n);
+	enum codec seen = codec_detect(head, size);
 	if (seen != *codec && (seen != CODEC_NONE || *codec == CODEC_NONE))
 		*codec = seen;
 	return 0;
+}
+
+/* Where the bytes of a blob come from. */
+struct origin {
+	struct store *store;
+	const struct descriptor *packed;
+	const struct layer_arrival *arrival; /* NULL: it is in the store */
+	bool has_arrived;
+	int fd;
+	struct stream_fd stream; /* of `fd` */
+};
+
+static void origin_done(struct origin *origin)
+{
+	stream_fd_done(&origin->stream);
+	if (origin->arrival == NULL)
+		fd_close(origin->fd);
+}
+CLEANUP_FOR_VALUE(struct origin, origin_done)
+
+static int wait_for_more(struct origin *origin, struct error **err)
+{
+	int rc = origin->arrival->wait(origin->arrival->context, err);
+
+	if (rc > 0)
+		origin->has_arrived = true;
+	return rc < 0 ? rc : 0;
+}
+
+/* As stream_fd_next(), of a file that somebody else is writing: its position is not ours. */
+static int next_arriving(void *context, const void **data, size_t *size, struct error **err)
+{
+	struct origin *origin = context;
+	struct stream_fd *stream = &origin->stream;
+
+	while (stream->offset < origin->packed->size) {
+		bool was_all = origin->has_arrived;
+		int rc = stream_fd_next_at(stream, data, size, err);
+		if (rc != 0)
+			return rc;
+		if (was_all)
+			return error_set(err, EBADMSG, "the blob has arrived anew");
+		rc = wait_for_more(origin, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int open_origin(struct origin *origin, char head[6], size_t *head_size, struct error **err)
+{
+	ssize_t n;
+
+	origin->fd = origin->arrival != NULL ? origin->arrival->fd
+					     : blob_open(origin->store, &origin->packed->digest, NULL, err);
+	if (origin->fd < 0)
+		return origin->fd;
+	stream_fd_init(&origin->stream, origin->fd);
+	while ((n = pread(origin->fd, head, 6, 0)) < 6 && origin->arrival != NULL && !origin->has_arrived && n >= 0) {
+		int rc = wait_for_more(origin, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (n < 0)
+		return error_set_errno(err, "read");
+	*head_size = (size_t)n;
+	return 0;
+}
+
+/* Nothing may say that the blob holds this layer before it is there. */
+static int wait_for_all(struct origin *origin, struct error **err)
+{
+	int rc = 0;
+
+	while (rc == 0 && origin->arrival != NULL && !origin->has_arrived)
+		rc = wait_for_more(origin, err);
+	return rc;
+}
+
+static int unpack_origin(struct origin *origin, int fs, enum codec *codec, const struct unpack_options *options,
+			 struct unpack_result *result, struct error **err)
+{
+	char head[6];
+	size_t head_size = 0;
+	int rc = open_origin(origin, head, &head_size, err);
+
+	if (rc == 0)
+		rc = codec_of(head, head_size, origin->packed, codec, err);
+	if (rc < 0)
+		return rc;
+	stream_source *source = origin->arrival != NULL ? next_arriving : stream_fd_next;
+	void *context = origin->arrival != NULL ? (void *)origin : &origin->stream;
+	rc = unpack_layer_from(source, context, origin->packed->size, *codec, fs, options, result, err);
+	return rc < 0 ? rc : wait_for_all(origin, err);
 }
 
 /* How much a layer may hold, for those who take images from strangers. */
@@ -124,9 +215,11 @@ static int read_limit(uint64_t *max_bytes, struct error **err)
 	return text ? parse_size(text, "COOPER_LAYER_MAX", max_bytes, err) : 0;
 }
 
-static int unpack_into(struct store *store, const struct digest *diff_id, const struct descriptor *packed, int fs,
-		       struct layer_record *record, struct error **err)
+static int unpack_into(struct origin *origin, const struct digest *diff_id, int fs, struct layer_record *record,
+		       struct error **err)
 {
+	struct store *store = origin->store;
+	const struct descriptor *packed = origin->packed;
 	char wanted[DIGEST_TEXT_SIZE];
 	char got[DIGEST_TEXT_SIZE];
 	cleanup(owner_table_done) struct owner_table owners = {0};
@@ -135,13 +228,10 @@ static int unpack_into(struct store *store, const struct digest *diff_id, const 
 		.single_id = store_has_single_id(store), .owners = &owners, .nursery = &nursery};
 	struct unpack_result result;
 	enum codec codec;
-	cleanup_close int blob_fd = blob_open(store, &packed->digest, NULL, err);
-	int rc = blob_fd < 0 ? blob_fd : codec_of(blob_fd, packed, &codec, err);
+	int rc = read_limit(&options.max_bytes, err);
 
 	if (rc == 0)
-		rc = read_limit(&options.max_bytes, err);
-	if (rc == 0)
-		rc = unpack_layer(blob_fd, codec, fs, &options, &result, err);
+		rc = unpack_origin(origin, fs, &codec, &options, &result, err);
 	if (rc < 0)
 		return error_prefix(err, "layer %s", digest_format(diff_id, wanted));
 	if (!digest_equal(&result.diff_id, diff_id))
@@ -169,8 +259,10 @@ struct trust {
 
 /* Unpacks the blob as layers/<name>, under the lock. */
 static int unpack_as(struct store *store, const struct digest *diff_id, const struct descriptor *packed,
-		     const char *name, const struct trust *trust, struct error **err)
+		     const struct layer_arrival *arrival, const char *name, const struct trust *trust,
+		     struct error **err)
 {
+	cleanup(origin_done) struct origin origin = {.store = store, .packed = packed, .arrival = arrival, .fd = -1};
 	cleanup(layer_record_done) struct layer_record record = {.recipe = trust->recipe, .durable = trust->durable};
 	cleanup_free char *tmp_name = NULL;
 	int tmp = make_tmp(store, &tmp_name, err);
@@ -183,7 +275,7 @@ static int unpack_as(struct store *store, const struct digest *diff_id, const st
 	cleanup_close int fs = fd_open_dir(tmp, fs_name, err);
 	int rc = fs < 0 ? fs : reset_root(fs, err);
 	if (rc == 0)
-		rc = unpack_into(store, diff_id, packed, fs, &record, err);
+		rc = unpack_into(&origin, diff_id, fs, &record, err);
 	if (rc == 0)
 		rc = publish(store, tmp, tmp_name, name, &record, err);
 	if (rc < 0)
@@ -235,7 +327,7 @@ static int restore(struct store *store, const struct digest *diff_id, const char
 		log_debug("layer %s is unpacked again: it was not on disk when the machine went down",
 			  digest_format(diff_id, text));
 		/* Durable this time: the next start must not do this again. */
-		return unpack_as(store, diff_id, &packed, name,
+		return unpack_as(store, diff_id, &packed, /* arrival */ NULL, name,
 				 &(struct trust){.recipe = record->recipe, .durable = true}, err);
 	}
 	return error_set(
@@ -295,7 +387,8 @@ static int check_source(struct store *store, const struct digest *diff_id, const
 			 digest_format(diff_id, text));
 }
 
-int layer_unpack(struct store *store, const struct digest *diff_id, const struct descriptor *packed, struct error **err)
+int layer_unpack_arriving(struct store *store, const struct digest *diff_id, const struct descriptor *packed,
+			  const struct layer_arrival *arrival, struct error **err)
 {
 	cleanup_free char *before = NULL;
 	int rc = layer_place(store, diff_id, &before, err);
@@ -311,8 +404,13 @@ int layer_unpack(struct store *store, const struct digest *diff_id, const struct
 	rc = layer_place(store, diff_id, &name, err); /* somebody may have been faster */
 	if (rc != -ENOENT)
 		return rc;
-	rc = check_source(store, diff_id, packed, name, err);
-	return rc < 0 ? rc : unpack_as(store, diff_id, packed, name, &(struct trust){0}, err);
+	rc = arrival != NULL ? 0 : check_source(store, diff_id, packed, name, err);
+	return rc < 0 ? rc : unpack_as(store, diff_id, packed, arrival, name, &(struct trust){0}, err);
+}
+
+int layer_unpack(struct store *store, const struct digest *diff_id, const struct descriptor *packed, struct error **err)
+{
+	return layer_unpack_arriving(store, diff_id, packed, /* arrival */ NULL, err);
 }
 
 /* True when layers/<name> can be left as it is. */

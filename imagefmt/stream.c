@@ -21,16 +21,8 @@ void stream_fd_done(struct stream_fd *stream)
 	stream->buffer = NULL;
 }
 
-int stream_fd_next(void *context, const void **data, size_t *size, struct error **err)
+static int take(struct stream_fd *stream, ssize_t n, const void **data, size_t *size, struct error **err)
 {
-	struct stream_fd *stream = context;
-
-	if (stream->buffer == NULL)
-		stream->buffer = mem_grow(NULL, BUFFER_SIZE, 1);
-	ssize_t n;
-	do
-		n = read(stream->fd, stream->buffer, BUFFER_SIZE);
-	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return error_set_errno(err, "read");
 	if (n == 0)
@@ -39,6 +31,31 @@ int stream_fd_next(void *context, const void **data, size_t *size, struct error 
 	*data = stream->buffer;
 	*size = (size_t)n;
 	return 1;
+}
+
+int stream_fd_next(void *context, const void **data, size_t *size, struct error **err)
+{
+	struct stream_fd *stream = context;
+	ssize_t n;
+
+	if (stream->buffer == NULL)
+		stream->buffer = mem_grow(NULL, BUFFER_SIZE, 1);
+	do
+		n = read(stream->fd, stream->buffer, BUFFER_SIZE);
+	while (n < 0 && errno == EINTR);
+	return take(stream, n, data, size, err);
+}
+
+int stream_fd_next_at(struct stream_fd *stream, const void **data, size_t *size, struct error **err)
+{
+	ssize_t n;
+
+	if (stream->buffer == NULL)
+		stream->buffer = mem_grow(NULL, BUFFER_SIZE, 1);
+	do
+		n = pread(stream->fd, stream->buffer, BUFFER_SIZE, (off_t)stream->offset);
+	while (n < 0 && errno == EINTR);
+	return take(stream, n, data, size, err);
 }
 
 int stream_memory_next(void *context, const void **data, size_t *size, struct error **err)

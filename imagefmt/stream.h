@@ -24,6 +24,8 @@ void stream_fd_init(struct stream_fd *stream, int fd);
 void stream_fd_done(struct stream_fd *stream);
 CLEANUP_FOR_VALUE(struct stream_fd, stream_fd_done)
 int stream_fd_next(void *stream, const void **data, size_t *size, struct error **err);
+/* The same at `offset` of the file, whose own position is somebody else's and stays as it is. */
+int stream_fd_next_at(struct stream_fd *stream, const void **data, size_t *size, struct error **err);
 
 /* A source of bytes in hand. */
 struct stream_memory {

@@ -20,7 +20,7 @@
 /* Stays in a level-two cache between the threads; larger ones are no faster, and take their multiple of memory. */
 #define BLOCK_SIZE ((size_t)256 << 10)
 /* Packed; below, threads cost more than they bring. */
-#define INLINE_SIZE ((off_t)1 << 20)
+#define INLINE_SIZE ((uint64_t)1 << 20)
 /* Below this the ratio says nothing: a layer of empty files is packed as well as a bomb. */
 #define RATIO_FROM ((uint64_t)1 << 30)
 
@@ -28,7 +28,7 @@ enum kind { HASH, EXTRACT, KINDS };
 
 struct unpacker {
 	struct unpack_options options;
-	struct stream_fd blob;
+	uint64_t packed_size;
 	struct inflater *inflater;
 	struct hasher *hasher;
 	uint64_t size;	   /* of the tar stream so far */
@@ -43,12 +43,11 @@ static void unpacker_done(struct unpacker *u)
 	ring_free(u->ring);	      /* whose threads use the rest */
 	inflater_free(u->inflater);
 	hasher_free(u->hasher);
-	stream_fd_done(&u->blob);
 }
 CLEANUP_FOR_VALUE(struct unpacker, unpacker_done)
 
-static int unpacker_init(struct unpacker *u, int blob_fd, enum codec codec, const struct unpack_options *options,
-			 struct error **err)
+static int unpacker_init(struct unpacker *u, stream_source *source, void *context, enum codec codec,
+			 const struct unpack_options *options, struct error **err)
 {
 	*u = (struct unpacker){0};
 	if (options != NULL)
@@ -57,9 +56,8 @@ static int unpacker_init(struct unpacker *u, int blob_fd, enum codec codec, cons
 		u->options.max_bytes = UNPACK_BYTES_MAX;
 	if (u->options.max_entries == 0)
 		u->options.max_entries = UNPACK_ENTRIES_MAX;
-	stream_fd_init(&u->blob, blob_fd);
 	int rc = hasher_new(DIGEST_SHA256, &u->hasher, err);
-	return rc < 0 ? rc : inflater_new(codec, stream_fd_next, &u->blob, &u->inflater, err);
+	return rc < 0 ? rc : inflater_new(codec, source, context, &u->inflater, err);
 }
 
 /* Counts what has come out of the inflater. */
@@ -145,13 +143,6 @@ static int start_threads(struct unpacker *u, struct error **err)
 	return rc < 0 ? rc : ring_start(u->ring, run_hash, u, err);
 }
 
-static bool is_small(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < INLINE_SIZE;
-}
-
 /* ---- both ---- */
 
 /* What is done with the tar's bytes. */
@@ -162,7 +153,7 @@ static int run(struct unpacker *u, consume *act, void *context, struct error **e
 {
 	struct error *error = NULL;
 
-	if (is_small(u->blob.fd))
+	if (u->packed_size < INLINE_SIZE)
 		return act(u, next_inline, context, err);
 	int rc = start_threads(u, &error);
 	if (rc == 0)
@@ -222,13 +213,14 @@ static int extract(struct unpacker *u, stream_source *source, void *context, str
 	return rc < 0 ? rc : extractor_finish(u->extractor, &extraction->result, err);
 }
 
-int unpack_layer(int blob_fd, enum codec codec, int dirfd, const struct unpack_options *options,
-		 struct unpack_result *result, struct error **err)
+int unpack_layer_from(stream_source *source, void *context, uint64_t packed_size, enum codec codec, int dirfd,
+		      const struct unpack_options *options, struct unpack_result *result, struct error **err)
 {
 	cleanup(unpacker_done) struct unpacker u;
 	struct extraction extraction = {.dirfd = dirfd};
-	int rc = unpacker_init(&u, blob_fd, codec, options, err);
+	int rc = unpacker_init(&u, source, context, codec, options, err);
 
+	u.packed_size = packed_size;
 	if (rc == 0)
 		rc = run(&u, extract, &extraction, err);
 	if (rc < 0)
@@ -239,13 +231,33 @@ int unpack_layer(int blob_fd, enum codec codec, int dirfd, const struct unpack_o
 	return 0;
 }
 
+/* What no file tells is taken for large. */
+static uint64_t size_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : UINT64_MAX;
+}
+
+int unpack_layer(int blob_fd, enum codec codec, int dirfd, const struct unpack_options *options,
+		 struct unpack_result *result, struct error **err)
+{
+	cleanup(stream_fd_done) struct stream_fd blob;
+
+	stream_fd_init(&blob, blob_fd);
+	return unpack_layer_from(stream_fd_next, &blob, size_of(blob_fd), codec, dirfd, options, result, err);
+}
+
 int unpack_verify(int blob_fd, enum codec codec, const struct unpack_options *options, struct unpack_result *result,
 		  struct error **err)
 {
+	cleanup(stream_fd_done) struct stream_fd blob;
 	cleanup(unpacker_done) struct unpacker u;
 	struct unpack_result verified = {0};
-	int rc = unpacker_init(&u, blob_fd, codec, options, err);
 
+	stream_fd_init(&blob, blob_fd);
+	int rc = unpacker_init(&u, stream_fd_next, &blob, codec, options, err);
+	u.packed_size = size_of(blob_fd);
 	if (rc == 0)
 		rc = run(&u, drain, /* context */ NULL, err);
 	if (rc < 0)

@@ -15,6 +15,7 @@
 #include "base/ownertable.h"
 #include "imagefmt/digest.h"
 #include "imagefmt/manifest.h"
+#include "imagefmt/stream.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,6 +43,9 @@ struct unpack_result {
 /* Reads blob_fd from its position to the end. On failure what was written is left for the caller to remove. */
 int unpack_layer(int blob_fd, enum codec codec, int dirfd, const struct unpack_options *options,
 		 struct unpack_result *result, struct error **err);
+/* The same for a blob of `packed_size` bytes from a source, which a thread may ask. */
+int unpack_layer_from(stream_source *source, void *context, uint64_t packed_size, enum codec codec, int dirfd,
+		      const struct unpack_options *options, struct unpack_result *result, struct error **err);
 /* Only verifies: inflates and hashes, writes nothing. */
 int unpack_verify(int blob_fd, enum codec codec, const struct unpack_options *options, struct unpack_result *result,
 		  struct error **err);

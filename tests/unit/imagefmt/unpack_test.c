@@ -251,7 +251,7 @@ static void large_layers_go_through_the_ring(void **state)
 }
 
 /* A megabyte and more, so that one thread makes them and another writes them. */
-#define MANY 4000
+#define MANY 1200
 
 static char *text_of_number(int i)
 {
@@ -303,7 +303,7 @@ static void the_fault_that_comes_first_in_the_tar_is_told(void **state)
 {
 	struct tartree *t = *state;
 
-	for (int round = 0; round < 5; round++) {
+	for (int round = 0; round < 3; round++) {
 		put_many(t);
 		put(t, (struct tar_entry){.path = "nobodys", .type = TAR_FILE, .uid = UINT32_MAX}, "x");
 		for (int i = 0; i < round * 10; i++)
@@ -328,7 +328,7 @@ static void a_large_layer_that_is_cut_ends_both_threads(void **state)
 	memset(data, 'x', 3 << 20);
 	put_many(t);
 	put_file(t, "large", data);
-	for (size_t cut = 1; cut < t->tar.len; cut += t->tar.len / 7) {
+	for (size_t cut = 1; cut < t->tar.len; cut += t->tar.len / 3) {
 		cleanup_close int fd = fd_from_memory("layer", t->tar.data, t->tar.len - cut, NULL);
 		assert_int_equal(unpack_layer(fd, CODEC_NONE, t->root, NULL, &result, NULL), -EBADMSG);
 	}
