@@ -242,11 +242,14 @@ steals() {
 }
 
 @test "a redirect of any request to another port or host takes no credential along" {
-	local auth to request digest who=(--creds "tester:s3cret pass" --tls-verify=false --retry 0)
+	local auth to request name victims=() who=(--creds "tester:s3cret pass" --tls-verify=false --retry 0)
 	cooper pull -q --tls-verify=false "$DOUBLE/hostile/honest:1"
 	cooper tag "$DOUBLE/hostile/honest:1" mine
-	digest=sha256:$(curl -fsS -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
-		"http://$DOUBLE/v2/hostile/layer_type/manifests/1" | sha256sum | cut -d' ' -f1)
+	# What is removed there is removed here: each time another.
+	for name in layer_type layer_encrypted layer_cut layer_no_tar; do
+		victims+=("$DOUBLE/hostile/$name@sha256:$(curl -fsS -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+			"http://$DOUBLE/v2/hostile/$name/manifests/1" | sha256sum | cut -d' ' -f1)")
+	done
 	for auth in basic token; do
 		for to in '' ", \"to\": \"http://localhost:${DOUBLE##*:}/v2/stolen/blobs/x\""; do
 			for request in 'HEAD blobs/sha256' 'POST blobs/uploads/$' 'PUT uploads/.*digest' 'PUT manifests/'; do
@@ -262,7 +265,8 @@ steals() {
 			steals GET tags/list "$to" cooper image tags "${who[@]}" "docker://$DOUBLE/hostile/honest"
 			steals GET referrers/ "$to" cooper image copy -q --src-creds "tester:s3cret pass" --src-tls-verify=false \
 				"docker://$DOUBLE/hostile/honest:1" "dir:$BATS_TEST_TMPDIR/d$RANDOM"
-			steals DELETE manifests/ "$to" cooper image delete "${who[@]}" "docker://$DOUBLE/hostile/layer_type@$digest"
+			steals DELETE manifests/ "$to" cooper image delete "${who[@]}" "docker://${victims[0]}"
+			victims=("${victims[@]:1}")
 			[ "$auth" = basic ] ||
 				steals GET '^/token' "$to" cooper pull "${who[@]}" "$DOUBLE/hostile/honest:1"
 		done
