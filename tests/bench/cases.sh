@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2016,SC2034,SC2154
 # The cases. A row is "name|needs|title"; needs are "large" (a layer of BENCH_LARGE_MIB), "many" (BENCH_FILES small
-# files), "slow" (fewer runs), "registry" and "network". A case `x` is
+# files), "slow" (fewer runs), "registry", "network" and "reference" (the packages of tests/tools/reference-install). A case `x` is
 #   x_command   puts the arguments of what is measured into `argv`; where it happens inside the tool's own user
 #               namespace, `around` has the arguments of the command that leads there
 #   x_before    prepares one run, x_after tidies up: neither is measured
@@ -28,6 +28,7 @@ cases=(
 	'build-copy-cached|slow|the same, all cached'
 	'build-stages|slow|`build` of 4 stages that do not wait for each other, each sleeping 0.2 s'
 	'build-apt|slow network|`build` that installs 12 Debian packages'
+	'install-levels|slow reference|`run` that installs 39 Debian packages, by level of isolation'
 	'context|many|`build` with a context of %FILES% files'
 	'context-cached|many|the same, cached'
 	'context-ignored|large|cached `build`, %LARGE% of the context are ignored'
@@ -194,6 +195,23 @@ build-apt_before() {
 		recipe apt
 }
 build-apt_command() { build "$scratch/apt" --no-cache; }
+
+# The same installation as root has it at levels 1, 2 and 4. What is made stays until the end: ext4 makes files slowly
+# where it has just lost many.
+install-levels_tools() { echo "cooper $levels"; }
+install-levels_before() {
+	if ! tool "$1" inspect --type image debian; then
+		tool "$1" from --name debian-base scratch &&
+			tool "$1" add --quiet debian-base "$reference/base.tar" / &&
+			tool "$1" config --env PATH=/usr/sbin:/usr/bin:/sbin:/bin debian-base &&
+			tool "$1" commit --quiet --rm debian-base debian || return
+	fi
+	tool "$1" from debian >"installed.$1"
+}
+install-levels_command() {
+	argv=(run --volume "$reference/debs:/debs:ro" --env DEBIAN_FRONTEND=noninteractive "$(cat "installed.$1")" --
+		sh -c 'apt-get install -q=2 -y --no-install-recommends /debs/*.deb')
+}
 
 context_tools() { echo "$builders"; }
 context_before() {
