@@ -11,6 +11,22 @@ setup_file() {
 	export TREE=$BATS_FILE_TMPDIR/tree TLS=--tls-verify=false
 	tree_by_cooper tricky >"$TREE"
 	[ "$(wc -l <"$TREE")" -gt 100 ] || fail "$(cat "$TREE")"
+	for part in security.capability user.note 65534:60000 same:t/; do
+		grep -q "$part" "$TREE" || fail "nothing has $part"
+	done
+}
+
+# What tar has other headers for: names of any bytes and lengths, attributes, capabilities, the largest ids there are here.
+add_awkward_files() {
+	cooper unshare bash -ec '
+		cd "$(cooper mount "$1")/t"
+		deep=$(printf "%0100d/%0100d/%0100d" 1 2 3)
+		mkdir -p "$deep"; echo deep >"$deep/file"; ln "$deep/file" hard-to-deep; ln -s "$deep/file" soft-to-deep
+		touch -- $'"'"'bytes\xff\xfe'"'"' $'"'"'new\nline'"'"' "  blanks  " "-dash" "back\\slash" "*"
+		echo x >owned; chown 65534:60000 owned; mkdir sticky; chmod 1777 sticky
+		cp ../bin/busybox able; setcap cap_net_bind_service,cap_chown=ep able
+		setfattr -n user.note -v "a value" f; setfattr -n user.on.dir -v x sticky # an empty value is none to readers in Go
+		truncate -s 5000000 sparse; echo end >>sparse' awkward "$1"
 }
 
 # Three layers: what is made, changed, removed, hidden and made again.
@@ -20,6 +36,7 @@ make_tricky_image() {
 	cooper run "$ctr" sh -ec 'mkdir -p /t/sub /t/gone /t/hidden/below; echo x >/t/f; ln /t/f /t/hard; ln -s f /t/soft; ln -s /nowhere /t/dangling
 		chown 12:34 /t/f; chmod 6755 /t/sub; echo old >/t/hidden/below/old; echo y >/t/gone/y; mkfifo /t/fifo
 		touch "/t/$(printf "long%0200d" 1)" "/t/ä ö" ; : >/t/empty; head -c 100000 /dev/zero >/t/zeros'
+	add_awkward_files "$ctr"
 	cooper commit -q "$ctr" tricky-1 >/dev/null
 	cooper run "$ctr" sh -ec 'rm -r /t/gone /t/hidden /home; mkdir -p /t/hidden; echo new >/t/hidden/new; echo more >>/t/f; chmod 600 /t/empty'
 	cooper commit -q "$ctr" tricky-2 >/dev/null
@@ -28,7 +45,7 @@ make_tricky_image() {
 }
 
 same_tree() {
-	diff "$TREE" "$1" >"$BATS_TEST_TMPDIR/diff" || fail "$2: $(head -n 20 "$BATS_TEST_TMPDIR/diff")"
+	diff "${3:-$TREE}" "$1" >"$BATS_TEST_TMPDIR/diff" || fail "$2: $(head -n 20 "$BATS_TEST_TMPDIR/diff")"
 }
 
 # with FORMAT CODEC: runs the rest of the line for each pair that goes into a registry, as NAME:TAG in $REGISTRY.
@@ -74,20 +91,22 @@ skopeo_from_registry() {
 dockerd_from_registry() {
 	[ "$1" != oci-zstd ] || return 0
 	tree_by_dockerd "$REGISTRY/tricky:$1" >"$BATS_TEST_TMPDIR/out"
-	same_tree "$BATS_TEST_TMPDIR/out" "dockerd, $1"
+	same_tree "$BATS_TEST_TMPDIR/out" "dockerd, $1" "$TREE.plain"
 }
 
 @test "dockerd, from a registry and from an archive" {
 	skip_unless dockerd
 	[ -d /etc/docker ] || skip "there is no /etc/docker"
+	# Its vfs driver copies no attributes of users from layer to layer.
+	sed 's/|user\.[^|]*|/|-|/' "$TREE" >"$TREE.plain"
 	each_in_registry dockerd_from_registry
 	cd "$BATS_TEST_TMPDIR"
 	cooper push -q tricky docker-archive:docker.tar:example.org/tricky:1
 	tree_by_dockerd --load "$PWD/docker.tar" >out
-	same_tree out "dockerd, archive"
+	same_tree out "dockerd, archive" "$TREE.plain"
 	cooper image copy -q "$TLS" "docker://$REGISTRY/tricky:oci-gzip" docker-archive:copied.tar:example.org/tricky:2
 	tree_by_dockerd --load "$PWD/copied.tar" >out
-	same_tree out "dockerd, archive of a copy"
+	same_tree out "dockerd, archive of a copy" "$TREE.plain"
 }
 
 @test "umoci, from a layout" {
