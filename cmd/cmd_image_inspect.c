@@ -27,7 +27,7 @@ static const struct option_spec rows[] = {
 	{"raw", 0, OPTION_FLAG, INSPECT(raw), NULL,
 	 "the manifest or index as it is; with --config the configuration as it is"},
 	{"config", 0, OPTION_FLAG, INSPECT(config), NULL, "the image's configuration"},
-	{"format", 'f', OPTION_TEXT, INSPECT(format), "TEMPLATE", "print what a Go template makes of it"},
+	{"format", 'f', OPTION_TEXT, INSPECT(format), "TEMPLATE", "json (default), or what a Go template makes of it"},
 	{"no-tags", 'n', OPTION_FLAG, INSPECT(no_tags), NULL, "do not ask for the repository's other tags"},
 	{"shared-blob-dir", 0, OPTION_TEXT, INSPECT(shared_blob_dir), "DIR", "where the blobs of oci: are"},
 };
@@ -139,7 +139,7 @@ static int print_value(const json_t *fields, const json_t *value, const char *fo
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
 
-	if (!format) {
+	if (inspect_wants_json(format)) {
 		json_format_pretty(value, 4, &text);
 		print(&text);
 		return 0;
@@ -158,7 +158,7 @@ static int print_config(const struct examined *image, const char *format, struct
 	cleanup_json json_t *value = NULL, *go = NULL, *spelled = NULL;
 	int rc = json_parse(buf_str(&image->config), image->config.len, "configuration", &value, err);
 
-	if (rc < 0 || !format)
+	if (rc < 0 || inspect_wants_json(format))
 		return rc < 0 ? rc : print_value(NULL, value, NULL, err);
 	go = inspect_image(&image->image, "", "", SPELLING_GO);
 	spelled = inspect_image(&image->image, "", "", SPELLING_JSON);

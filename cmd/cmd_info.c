@@ -15,6 +15,7 @@
 #include "base/owner.h"
 #include "builder/container.h"
 #include "cmd/command.h"
+#include "cmd/inspection.h"
 #include "imagefmt/images.h"
 #include "imagefmt/platform.h"
 #include "run/idmap.h"
@@ -27,7 +28,7 @@ struct info_options {
 
 #define INFO(member) offsetof(struct info_options, member)
 static const struct option_spec rows[] = {
-	{"format", 0, OPTION_TEXT, INFO(format), "TEMPLATE", "print what a Go template makes of it"},
+	{"format", 0, OPTION_TEXT, INFO(format), "TEMPLATE", "json (default), or what a Go template makes of it"},
 	{"debug", 'd', OPTION_FLAG, INFO(debug), NULL, "tell more about cooper itself"},
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
@@ -188,7 +189,7 @@ static int run(struct command_context *context, void *values, const struct strli
 		json_set_string(debug, "compiler", __VERSION__);
 		json_set_take(root, "debug", debug);
 	}
-	if (!options->format) {
+	if (inspect_wants_json(options->format)) {
 		json_format_pretty(root, 4, &text);
 		fputs(buf_str(&text), stdout);
 		return 0;

@@ -22,7 +22,7 @@ struct inspect_options {
 static const struct option_spec rows[] = {
 	{"type", 't', OPTION_TEXT, INSPECT(type), "TYPE",
 	 "container, image or manifest (default: the first that has the name)"},
-	{"format", 'f', OPTION_TEXT, INSPECT(format), "TEMPLATE", "print what a Go template makes of it"},
+	{"format", 'f', OPTION_TEXT, INSPECT(format), "TEMPLATE", "json (default), or what a Go template makes of it"},
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
 
@@ -113,7 +113,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	int rc = describe(context, options, args->items[0], SPELLING_JSON, &value, err);
 	if (rc < 0)
 		return rc;
-	if (!options->format) {
+	if (inspect_wants_json(options->format)) {
 		json_format_pretty(value, 4, &text);
 		print(&text);
 		return 0;

@@ -211,3 +211,8 @@ json_t *inspect_image(const struct image *image, const char *config_text, const 
 	json_set_take(object, "Docker", document_value(&image->config, FORMAT_DOCKER, spelling));
 	return object;
 }
+
+bool inspect_wants_json(const char *format)
+{
+	return !format || strcmp(format, "json") == 0;
+}

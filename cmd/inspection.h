@@ -11,6 +11,10 @@
 
 enum spelling { SPELLING_JSON, SPELLING_GO };
 
+/* Whether --format asks for the whole as JSON: it is not there (NULL), or is the word json as with Docker and Podman,
+ * which as a template would print itself. */
+bool inspect_wants_json(const char *format);
+
 /* Both give a new reference. `mount_point` may be NULL. */
 json_t *inspect_container(const struct container *c, const char *mount_point, enum spelling spelling);
 /* `config_text` and `manifest_text` are the documents as they are stored. */

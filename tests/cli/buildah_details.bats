@@ -197,3 +197,11 @@ setup_file() {
 	run cooper images --format '{{.Name}}' --filter label=of
 	assert_output_is localhost/two
 }
+
+@test "--format json is the whole as JSON, not the word" {
+	cmp <(cooper inspect busybox) <(cooper inspect --format json busybox)
+	cmp <(cooper image inspect busybox) <(cooper image inspect --format json busybox)
+	cmp <(cooper image inspect --config busybox) <(cooper image inspect --config --format json busybox)
+	[ "$(cooper info --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)["host"]["os"])')" = linux ]
+	[ "$(cooper inspect --format 'json {{.Type}}' busybox)" != json ]
+}
