@@ -31,6 +31,26 @@ static bool is_same(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+/* Of several platforms it is to be seen for which one something is fetched. */
+static void say_fetching(const char *line, void *context)
+{
+	const struct build *build = context;
+
+	build_say(build, "%s", line);
+}
+
+/* `build` outlives the images, and with them whoever uses this. */
+static struct registry_options registry_for(struct build *build)
+{
+	struct registry_options registry = build->options->registry;
+
+	if (build->platform_name && registry.progress) {
+		registry.progress = say_fetching;
+		registry.progress_context = build;
+	}
+	return registry;
+}
+
 int build_resolve_image(void *context, const char *name, const struct platform *platform, size_t *index,
 			const struct image_config **config, struct error **err)
 {
@@ -51,7 +71,7 @@ int build_resolve_image(void *context, const char *name, const struct platform *
 	/* Only looked at for now: its layers may never be needed. */
 	const struct acquire_options acquire = {.policy = options->pull,
 						.platform = want,
-						.registry = options->registry,
+						.registry = registry_for(build),
 						.keep_packed = true,
 						.rest = &found->rest};
 	int64_t began_ms = clock_ms();

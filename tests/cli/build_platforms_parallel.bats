@@ -193,3 +193,21 @@ assert all("platform" in e for e in events if e["event"] in ("started", "done", 
 	[ -z "$(cooper containers -q)" ]
 	run ! compgen -G "$COOPER_ROOT/locks/step-*"
 }
+
+@test "what is fetched is said with the platform that it is for" {
+	cd "$BATS_TEST_TMPDIR"
+	start_registry
+	cooper manifest push -q --all base "docker://$REGISTRY/base:1"
+	printf 'FROM %s/base:1\nRUN true\n' "$REGISTRY" >Dockerfile
+	fresh_store fetching
+	cooper build --platform "$both" . >/dev/null 2>log
+	local platform line
+	for platform in amd64 386; do
+		for line in "Trying to pull $REGISTRY/base:1..." "Getting the image's manifest"; do
+			grep -qFx "[linux/$platform] $line" log || fail "$line: $(cat log)"
+		done
+	done
+	run ! grep -E '^(Trying to pull|Getting the|Copying blob)' log
+	cooper build --platform "$both" --pull --progress=json . 2>log >/dev/null
+	grep -F '"platform":"linux/386"' log | grep -qF '"text":"Trying to pull' || fail "$(cat log)"
+}
