@@ -5,6 +5,7 @@
  */
 #include "builder/build_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -101,8 +102,23 @@ static int sweep_one(int containers, const char *id, void *context, struct error
 	return rc < 0 ? 0 : container_remove(w, &c, err);
 }
 
+/* Of those whose makers have died. */
+static void forget_step_locks(struct store *store)
+{
+	static const char prefix[] = BUILD_STEP_LOCK "-";
+	cleanup_free char *path = store_path(store, STORE_LOCKS, ".");
+	DIR *dir = opendir(path);
+
+	for (const struct dirent *entry; dir && (entry = readdir(dir));)
+		if (text_has_prefix(entry->d_name, prefix))
+			store_forget_lock(store, BUILD_STEP_LOCK, entry->d_name + strlen(prefix));
+	if (dir)
+		closedir(dir);
+}
+
 int build_layer_sweep(struct workshop *w, struct error **err)
 {
+	forget_step_locks(workshop_store(w));
 	return containers_walk(w, sweep_one, w, err);
 }
 
