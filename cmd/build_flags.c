@@ -159,6 +159,18 @@ static int check_allowed(const struct strlist *allow, struct error **err)
 	return 0;
 }
 
+/* What is misspelt here would be met only by a step that asks for that name, or never. */
+static int check_contexts(const struct strlist *contexts, struct error **err)
+{
+	for (size_t i = 0; i < contexts->count; i++) {
+		const char *text = contexts->items[i];
+		const char *equals = strchr(text, '=');
+		if (!equals || equals == text || !equals[1])
+			return error_set(err, EINVAL, "--build-context '%s': not of the form NAME=WHERE", text);
+	}
+	return 0;
+}
+
 static int read_inputs(const struct command_context *context, const struct build_flags *flags,
 		       struct build_request *request, struct error **err)
 {
@@ -169,6 +181,8 @@ static int read_inputs(const struct command_context *context, const struct build
 		rc = read_build_args(flags, request, err);
 	if (rc == 0)
 		rc = read_grants(flags, request, err);
+	if (rc == 0)
+		rc = check_contexts(&flags->build_contexts, err);
 	options->git_modes = flags->context_modes && strcmp(flags->context_modes, "git") == 0;
 	if (rc == 0 && flags->context_modes && !options->git_modes && strcmp(flags->context_modes, "files") != 0)
 		return error_set(err, EINVAL, "--context-modes '%s': use files or git", flags->context_modes);

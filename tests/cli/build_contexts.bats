@@ -159,6 +159,11 @@ word_of() {
 }
 
 @test "what is no context says so" {
+	local wrong
+	for wrong in extra =more extra=; do
+		run -125 cooper build --build-context "$wrong" -f - <<<"FROM scratch"
+		assert_output_has "--build-context '$wrong': not of the form NAME=WHERE"
+	done
 	run -125 cooper build /nowhere/at/all
 	assert_output_has "/nowhere/at/all"
 	run -125 cooper build /etc/passwd

@@ -126,3 +126,9 @@ assert not long, long' "$output"
 	run bash -c 'cooper version >/dev/full'
 	assert_fails_with 125 "standard output"
 }
+
+@test "options of build stand under the title that they belong to" {
+	run cooper build --help
+	[[ ${output#*"Image options:"} == *--pull*--compression-format*"Platform options:"* ]]
+	[[ ${output#*"Attestation options:"} != *--pull* ]]
+}
