@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/parse.h"
 #include "builder/container_base.h"
 #include "builder/container_state.h"
@@ -15,6 +16,7 @@
 
 #define IDENTITY_LABEL "io.cooper.version"
 #define CREATED_ANNOTATION "org.opencontainers.image.created"
+#define DOCKER_LAYERS_MAX 127 /* more than that dockerd refuses to register ("max depth exceeded") */
 
 void new_image_done(struct new_image *image)
 {
@@ -238,6 +240,15 @@ int commit_image_id(const struct container *next, const struct commit_options *o
 	return rc < 0 ? rc : digest_of(text.data, text.len, id, err);
 }
 
+/* Others, and we, go on with more. */
+static void warn_of_many_layers(size_t count)
+{
+	if (count > DOCKER_LAYERS_MAX)
+		log_warn("the image has %zu layers, and Docker takes none with more than %d; writing it all the same "
+			 "(--squash makes one layer of all, build --layers=false one of each stage)",
+			 count, DOCKER_LAYERS_MAX);
+}
+
 int commit_write_image(struct workshop *w, const struct container *next, const struct commit_options *options,
 		       int64_t created, struct new_image *image, struct error **err)
 {
@@ -272,8 +283,10 @@ int commit_write_image(struct workshop *w, const struct container *next, const s
 	image->unlisted = options->unlisted;
 	rc = blob_put(workshop_store(w), text.data, text.len, &image->manifest.digest, err);
 	/* The next who asks are we ourselves. */
-	if (rc >= 0)
+	if (rc >= 0) {
 		image_note_write(workshop_store(w), &image->manifest.digest, &m, &config, format);
+		warn_of_many_layers(m.layer_count);
+	}
 	return rc;
 }
 

@@ -37,6 +37,34 @@ check_many() {
 	check_many 510
 }
 
+@test "more layers than Docker takes are told, once, and no obstacle" {
+	local said="the image has 128 layers, and Docker takes none with more than 127"
+	many 126
+	run cooper run many-126 -- touch /one
+	run cooper commit many-126 just
+	assert_succeeds
+	assert_output_lacks "more than 127"
+	cooper from --name many just
+	cooper run many -- touch /two
+	run cooper commit many over
+	assert_succeeds
+	[ "$(grep -cF "$said" <<<"$output")" -eq 1 ]
+	assert_output_has --squash
+	run cooper commit --squash many flat
+	assert_succeeds
+	assert_output_lacks "more than 127"
+	local context=$BATS_TEST_TMPDIR/context
+	mkdir "$context"
+	printf 'FROM just\nRUN touch /two\n' >"$context/Dockerfile"
+	run cooper build -t built "$context"
+	assert_succeeds
+	[ "$(grep -cF "$said" <<<"$output")" -eq 1 ]
+	[ "$(cooper inspect --type image --format '{{len .OCIv1.RootFS.DiffIDs}}' built)" -eq 128 ]
+	run cooper build --squash -t built-flat "$context"
+	assert_succeeds
+	assert_output_lacks "more than 127"
+}
+
 # The lines of all layers of an OCI layout, as tar lists them.
 list_layout() {
 	local blob
