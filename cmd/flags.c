@@ -33,6 +33,8 @@ static const struct option_spec registry_rows[] = {
 	 "wait before the first retry (default 1s, doubled)"},
 	{"max-wait", 0, OPTION_TEXT, REGISTRY(max_wait), "TIME",
 	 "wait so long when a registry asks for it (Retry-After; default 5m)"},
+	{"retry-deadline", 0, OPTION_TEXT, REGISTRY(retry_deadline), "TIME",
+	 "lose no more time than this to waiting and to attempts that fail, all requests together (default 30m)"},
 	{"remove-signatures", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
 	{"blob-cache", 0, OPTION_UNNEEDED, 0, "DIR", NULL},
 };
@@ -105,6 +107,8 @@ int registry_flags_read(const struct registry_flags *flags, bool quiet, struct r
 		rc = read_milliseconds(flags->retry_delay, "--retry-delay", &read.retry_delay_ms, err);
 	if (rc == 0)
 		rc = read_milliseconds(flags->max_wait, "--max-wait", &read.max_wait_ms, err);
+	if (rc == 0)
+		rc = read_milliseconds(flags->retry_deadline, "--retry-deadline", &read.retry_deadline_ms, err);
 	if (rc == 0)
 		rc = read_milliseconds(env_get("STALL_TIMEOUT"), "COOPER_STALL_TIMEOUT", &read.stall_ms, err);
 	if (rc == 0)

@@ -99,6 +99,7 @@ static size_t read_body(char *into, size_t size, size_t count, void *context)
 	}
 	x->sent += want;
 	x->transport->moved += want;
+	x->moved_ms = http_transport_now_ms();
 	if (body->moved)
 		body->moved(x->sent, body->moved_context);
 	x->window_moved += want;
@@ -173,6 +174,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 		return abandon(x, rc);
 	x->received += len;
 	x->transport->moved += len;
+	x->moved_ms = http_transport_now_ms();
 	return len;
 }
 
@@ -351,6 +353,7 @@ int exchange_begin_attempt(struct exchange *x, struct host *host, struct error *
 		return error_set(err, EIO, "libcurl: %s", transport->curl.curl_multi_strerror(code));
 	x->state = EXCHANGE_ACTIVE;
 	x->begun_ms = http_transport_now_ms();
+	x->moved_ms = x->begun_ms;
 	x->window_ms = x->begun_ms;
 	x->window_moved = 0;
 	if (trace_is_on(TRACE_HTTP)) {

@@ -15,6 +15,7 @@
 #define RETRIES_MAX 100
 #define RETRY_DELAY_DEFAULT_MS 1000
 #define MAX_WAIT_DEFAULT_MS ((int64_t)300 * 1000) /* a longer wait is the user's decision, not ours */
+#define DEADLINE_DEFAULT_MS ((int64_t)30 * 60 * 1000)
 #define STALL_DEFAULT_MS ((int64_t)60 * 1000)
 #define TELL_DEFAULT_MS ((int64_t)30 * 1000)
 #define PARALLEL_DEFAULT 4
@@ -43,6 +44,14 @@ static int parse_credentials(const struct registry_options *options, struct cred
 	return 0;
 }
 
+/* Who allows a longer wait means it. */
+static int64_t retry_deadline(const struct registry_options *options)
+{
+	if (options->retry_deadline_ms > 0)
+		return options->retry_deadline_ms;
+	return options->max_wait_ms > DEADLINE_DEFAULT_MS / 2 ? 2 * options->max_wait_ms : DEADLINE_DEFAULT_MS;
+}
+
 static struct http_transport *make_transport(const struct registry_options *options)
 {
 	struct http_transport_options transport = {
@@ -52,6 +61,7 @@ static struct http_transport *make_transport(const struct registry_options *opti
 		.retries = options->retries < 0 ? RETRIES_DEFAULT : (unsigned)options->retries,
 		.retry_delay_ms = options->retry_delay_ms > 0 ? options->retry_delay_ms : RETRY_DELAY_DEFAULT_MS,
 		.max_wait_ms = options->max_wait_ms > 0 ? options->max_wait_ms : MAX_WAIT_DEFAULT_MS,
+		.deadline_ms = retry_deadline(options),
 		.stall_ms = options->stall_ms > 0 ? options->stall_ms : STALL_DEFAULT_MS,
 		.tell_ms = options->tell_ms > 0 ? options->tell_ms : TELL_DEFAULT_MS,
 		.progress = options->progress,

@@ -23,6 +23,7 @@ void http_answer_done(struct http_answer *answer)
 	buf_wipe(&answer->body); /* may be a token */
 	buf_done(&answer->body);
 	free(answer->url);
+	free(answer->no_more);
 	*answer = (struct http_answer){0};
 }
 
@@ -204,6 +205,8 @@ int http_answer_error(const char *method, const struct http_answer *answer, stru
 	else
 		rc = error_set(err, status_code(answer->status), "%s %s: HTTP %d (%s)", method, shown, answer->status,
 			       buf_str(&text));
+	if (answer->no_more)
+		return error_hint(err, "%s", answer->no_more);
 	if (http_status_is_temporary(answer->status) && http_retry_after(answer, (int64_t)time(NULL), &wait_ms))
 		return error_hint(err, "it asks to be left alone for %lld s; --max-wait says how long is waited",
 				  (long long)wait_ms / 1000);

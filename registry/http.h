@@ -25,6 +25,7 @@ struct http_answer {
 	struct strlist headers; /* "Name: value" as they came */
 	struct buf body;	/* what no receiver took */
 	char *url;		/* the one that answered, after redirects */
+	char *no_more; /* why a fault that may pass was not the beginning of a wait, where that needs words; NULL */
 };
 
 void http_answer_done(struct http_answer *answer);

@@ -35,6 +35,7 @@ struct http_transport *http_transport_new(const struct http_transport_options *o
 	transport->retries = options->retries;
 	transport->retry_delay_ms = options->retry_delay_ms;
 	transport->max_wait_ms = options->max_wait_ms;
+	transport->patience.max_ms = options->deadline_ms;
 	transport->stall_ms = options->stall_ms;
 	transport->tell_ms = options->tell_ms;
 	transport->progress = options->progress;
@@ -95,6 +96,7 @@ void http_transport_free(struct http_transport *transport)
 	}
 	free(transport->hosts);
 	strlist_done(&transport->warnings);
+	free(transport->no_more);
 	free(transport->user_agent);
 	free(transport->cert_dir);
 	free(transport);

@@ -28,6 +28,7 @@ struct http_transport_options {
 	unsigned retries;
 	int64_t retry_delay_ms;
 	int64_t max_wait_ms; /* longest that a Retry-After is obeyed; more ends the request */
+	int64_t deadline_ms; /* what all requests together may lose to waits and failed attempts (patience.h) */
 	int64_t stall_ms;    /* fewer than one byte a second for so long is a broken connection */
 	int64_t tell_ms;     /* how often somebody is told that it goes on */
 	void (*progress)(const char *line, void *context); /* told of long waits; may be NULL */
@@ -73,8 +74,11 @@ int http_transport_perform(struct http_transport *transport, struct http_request
 			   struct error **err);
 
 /* How long to wait before repetition number `attempt` by hand, for those who do not leave it to the transport; -1 when
- * the retries are used up or the answer (may be NULL) asks for more than max_wait_ms. */
+ * the retries are used up, the answer (may be NULL) asks for more than max_wait_ms, or there is no time left to lose.
+ */
 int64_t http_transport_retry_wait(struct http_transport *transport, unsigned attempt, const struct http_answer *answer);
+/* After a -1: returns rc, with what the error has to say about it besides. */
+int http_transport_explain(const struct http_transport *transport, int rc, struct error **err);
 /* The clock of all waits and expiries here: milliseconds of CLOCK_MONOTONIC. */
 int64_t http_transport_now_ms(void);
 /* True for failures of a connection that may pass. */

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "registry/curl.h"
+#include "registry/patience.h"
 #include "registry/tls.h"
 #include "registry/transport.h"
 
@@ -24,6 +25,7 @@ struct exchange {
 	int64_t begun_ms;      /* this attempt */
 	int64_t window_ms;     /* since when `window_moved` counts */
 	uint64_t window_moved; /* bytes that went either way */
+	int64_t moved_ms;      /* when the last of a body did, in this attempt */
 	unsigned attempt;      /* repetitions so far, since there was progress */
 	unsigned redirects;
 	char *url; /* of this hop */
@@ -64,6 +66,8 @@ struct http_transport {
 	unsigned retries;
 	int64_t retry_delay_ms;
 	int64_t max_wait_ms;
+	struct patience patience;
+	char *no_more; /* why the last wait was refused, when it was for want of time; NULL */
 	int64_t stall_ms;
 	int64_t tell_ms;
 	void (*progress)(const char *line, void *context);

@@ -126,8 +126,10 @@ static int spend_attempt(struct upload_job *job, int rc, const struct http_answe
 {
 	int64_t wait = http_transport_retry_wait(job->upload->client->transport, job->attempts + 1, answer);
 
-	if (wait < 0)
-		return rc < 0 ? rc : http_answer_error(job->call.request.method, answer, err);
+	if (wait < 0) {
+		rc = rc < 0 ? rc : http_answer_error(job->call.request.method, answer, err);
+		return http_transport_explain(job->upload->client->transport, rc, err);
+	}
 	job->attempts++;
 	job->delay_ms = wait;
 	char text[DIGEST_TEXT_SIZE];

@@ -68,7 +68,8 @@ bool http_transport_is_temporary(int rc)
 	return rc == -EHOSTUNREACH || rc == -ECONNREFUSED || rc == -ETIMEDOUT || rc == -ECONNRESET || rc == -EPROTO;
 }
 
-int64_t http_transport_retry_wait(struct http_transport *transport, unsigned attempt, const struct http_answer *answer)
+/* Until the next attempt, as far as this request is concerned; -1: there is to be none. */
+static int64_t wanted_wait(struct http_transport *transport, unsigned attempt, const struct http_answer *answer)
 {
 	uint64_t random = 0;
 	int64_t asked = 0;
@@ -81,6 +82,33 @@ int64_t http_transport_retry_wait(struct http_transport *transport, unsigned att
 	if (!answer || !http_retry_after(answer, (int64_t)time(NULL), &asked))
 		return http_backoff(transport->retry_delay_ms, attempt, random);
 	return asked <= transport->max_wait_ms ? asked : -1;
+}
+
+/* Whether there is time for it, which is then spent. */
+static bool spend_wait(struct http_transport *transport, int64_t wait_ms)
+{
+	int64_t now = http_transport_now_ms();
+	bool spent = patience_wait(&transport->patience, now, wait_ms);
+
+	mem_free_cleanup(&transport->no_more);
+	if (!spent)
+		transport->no_more = patience_explain(&transport->patience, now, wait_ms);
+	return spent;
+}
+
+int64_t http_transport_retry_wait(struct http_transport *transport, unsigned attempt, const struct http_answer *answer)
+{
+	int64_t wait = wanted_wait(transport, attempt, answer);
+
+	mem_free_cleanup(&transport->no_more);
+	return wait >= 0 && spend_wait(transport, wait) ? wait : -1;
+}
+
+int http_transport_explain(const struct http_transport *transport, int rc, struct error **err)
+{
+	if (transport->no_more)
+		error_hint(err, "%s", transport->no_more);
+	return rc;
 }
 
 static void tell(struct http_transport *transport, const char *line)
@@ -134,19 +162,32 @@ static bool may_repeat(const struct exchange *x, int64_t wait_ms)
 	return !(flags & HTTP_ONE_CONNECTION) || has_connected(x);
 }
 
+/* Of an attempt that moved much, only the standing still at its end: an upload goes on where it was cut. */
+static void lose_attempt(struct exchange *x)
+{
+	bool moved_much = x->sent + x->received >= PROGRESS_WORTH_A_RETRY;
+
+	patience_lose(&x->transport->patience, moved_much ? x->moved_ms : x->begun_ms, http_transport_now_ms());
+}
+
 bool exchange_retry(struct exchange *x, const char *why)
 {
 	struct http_transport *transport = x->transport;
 	const struct http_answer *answer = x->answer.status > 0 ? &x->answer : NULL;
 
+	lose_attempt(x);
 	if (x->received >= PROGRESS_WORTH_A_RETRY)
 		x->attempt = 0;
-	int64_t wait = http_transport_retry_wait(transport, x->attempt + 1, answer);
+	int64_t wait = wanted_wait(transport, x->attempt + 1, answer);
 	if (wait < 0)
 		return false;
 	quieten_host(x, wait);
 	if (!may_repeat(x, wait))
 		return false;
+	if (!spend_wait(transport, wait)) {
+		x->answer.no_more = take_ptr(&transport->no_more);
+		return false;
+	}
 	x->attempt++;
 	announce_wait(x, wait, why);
 	exchange_end_attempt(x);
@@ -205,6 +246,8 @@ void exchange_fail(struct exchange *x, int rc)
 {
 	cleanup_free char *shown = url_redact(x->url);
 
+	if (x->answer.no_more)
+		error_hint(&x->error, "%s", x->answer.no_more);
 	finish(x, error_prefix(&x->error, "%s %s", x->request->method, shown));
 	x->rc = rc;
 }

@@ -88,6 +88,36 @@ is_at_least() {
 	assert_fails_with 125 "--max-wait 'long'"
 }
 
+@test "--retry-deadline: what is lost to waits and failed attempts has an end, by whatever request" {
+	double_does '{"faults": [{"method": "PUT", "path": "manifests/", "do": "status", "status": 503, "count": 0}]}'
+	run cooper push --tls-verify=false --retry 100 --retry-delay 500ms --retry-deadline 2s small "$DOUBLE/end:1"
+	assert_fails_with 120 "PUT http"
+	assert_output_has "HTTP 503"
+	assert_output_has "would pass --retry-deadline"
+	[ "$(double_log 'map(select(.fault != null)) | length')" -lt 30 ]
+	double_does '{"faults": [{"method": "PATCH", "path": "uploads/", "do": "status", "status": 502, "count": 0}, {"method": "PUT", "path": "uploads/", "do": "status", "status": 502, "count": 0}]}'
+	run cooper push --tls-verify=false --retry 100 --retry-delay 500ms --retry-deadline 2s small "$DOUBLE/upload:1"
+	assert_fails_with 120 "HTTP 502"
+	assert_output_has "would pass --retry-deadline"
+	double_does '{}'
+	cooper push -q --tls-verify=false small "$DOUBLE/read:1"
+	double_does '{"faults": [{"method": "GET", "path": "manifests/", "do": "reset", "count": 0}]}'
+	run cooper pull --tls-verify=false --retry 100 --retry-delay 500ms --retry-deadline 2s "$DOUBLE/read:1"
+	assert_fails_with 125 "would pass --retry-deadline"
+	run cooper push --retry-deadline soon small "$DOUBLE/end:1"
+	assert_fails_with 125 "--retry-deadline 'soon'"
+}
+
+@test "--retry-deadline: a Retry-After beyond it ends the push at once, one within it is waited" {
+	double_does '{"faults": [{"method": "PUT", "path": "manifests/", "do": "status", "status": 503, "retry_after": 60, "count": 0}]}'
+	run push_small "$DOUBLE/beyond:1" --retry-deadline 10s
+	assert_fails_with 120 "waiting 60.0 s more would pass --retry-deadline"
+	assert_output_has "of 10.0 s are lost"
+	[ "$(double_log 'map(select(.fault != null)) | length')" -eq 1 ]
+	double_does '{"faults": [{"method": "PUT", "path": "manifests/", "do": "status", "status": 503, "retry_after": 1}]}'
+	push_small "$DOUBLE/within:1" --retry-deadline 10s
+}
+
 @test "what will not pass is not asked again" {
 	local no
 	for no in 400 403 410 422; do
