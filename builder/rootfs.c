@@ -135,6 +135,23 @@ static int note_ids(struct workshop *w, int dir, struct error **err)
 	return rc;
 }
 
+/* Why there are no subordinate ids is the cause, where there were some before: newuidmap is out of $PATH, say. */
+static int refuse_ids(struct workshop *w, const struct container *c, struct error **err)
+{
+	const struct idmap *map = NULL;
+	int rc = workshop_idmap(w, &map, err);
+
+	if (rc < 0)
+		return rc;
+	error_set(err, EUCLEAN,
+		  "container '%s' was used with other ids than this command has (use the isolation and the "
+		  "subordinate ids that it was used with: COOPER_ISOLATION=translated, or without it)",
+		  c->name);
+	if (map->reason)
+		error_hint(err, "now there is one id: %s", map->reason);
+	return -EUCLEAN;
+}
+
 int rootfs_check_ids(struct workshop *w, const struct container *c, struct error **err)
 {
 	char noted[PATH_MAX];
@@ -151,10 +168,7 @@ int rootfs_check_ids(struct workshop *w, const struct container *c, struct error
 		return error_prefix(err, "container '%s'", c->name);
 	if (strlen(ids) == (size_t)length && memcmp(ids, noted, (size_t)length) == 0)
 		return 0;
-	return error_set(err, EUCLEAN,
-			 "container '%s' was used with other ids than this command has (use the isolation and the "
-			 "subordinate ids that it was used with: COOPER_ISOLATION=translated, or without it)",
-			 c->name);
+	return refuse_ids(w, c, err);
 }
 
 int rootfs_open_upper(struct workshop *w, const struct container *c, struct rootfs_layers *layers, struct error **err)

@@ -112,3 +112,14 @@ shared() {
 	assert_fails_with 125 "other ids"
 	full unshare sh -c 'test "$(stat -c %u:%g "$(cooper mount "$1")/f")" = 5:7' sh "$ctr"
 }
+
+@test "where newuidmap has gone since, a container's ids are missed with that reason" {
+	[ "$(id -u)" -ne 0 ] || skip "root has one map"
+	fresh_store gone
+	full tag "$(full pull -q "oci-archive:$(busybox_archive)")" busybox
+	ctr=$(full from busybox)
+	full run "$ctr" true
+	run env PATH=/nonexistent "$(command -v cooper)" run "$ctr" true
+	assert_fails_with 125 "was used with other ids"
+	assert_fails_with 125 "now there is one id: newuidmap is not installed"
+}
