@@ -33,7 +33,7 @@ struct global_options {
 static const struct option_spec global_rows[] = {
 	{"root", 0, OPTION_TEXT, GLOBAL(root), "DIR", "where images and containers are kept"},
 	{"runroot", 0, OPTION_TEXT, GLOBAL(runroot), "DIR", "where state that ends with the login is kept"},
-	{"log-level", 0, OPTION_TEXT, GLOBAL(log_level), "LEVEL", "error, warn, info or debug (default info)"},
+	{"log-level", 0, OPTION_TEXT, GLOBAL(log_level), "LEVEL", "error, warn, info, debug or trace (default info)"},
 	{"debug", 0, OPTION_FLAG, GLOBAL(debug), NULL, "the same as --log-level debug"},
 	{"durable", 0, OPTION_FLAG, GLOBAL(durable), NULL, "sync unpacked layers to disk as well as blobs"},
 	{"min-isolation", 0, OPTION_TEXT, GLOBAL(min_rung), "RUNG",

@@ -132,3 +132,14 @@ assert not long, long' "$output"
 	[[ ${output#*"Image options:"} == *--pull*--compression-format*"Platform options:"* ]]
 	[[ ${output#*"Attestation options:"} != *--pull* ]]
 }
+
+@test "each log level that is offered is one, and no other" {
+	local level
+	run cooper --help
+	for level in error warn info debug trace; do
+		[[ $output =~ --log-level\ LEVEL[^\(]*$level ]] || fail "$level is not offered"
+		cooper --log-level "$level" version >/dev/null
+	done
+	run cooper --log-level verbose version
+	assert_fails_with 125 "'verbose' is not a log level"
+}
