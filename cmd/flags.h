@@ -9,8 +9,7 @@
 #include "cmd/command.h"
 
 struct registry_flags {
-	const char *authfile, *creds, *cert_dir, *tls_verify, *retry, *retry_delay, *max_wait,
-		*retry_deadline;
+	const char *authfile, *creds, *cert_dir, *tls_verify, *retry, *retry_delay, *max_wait, *retry_deadline;
 };
 extern const struct option_group registry_group;
 /* Texts are borrowed from the flags. `quiet` leaves out progress. A password that --creds lacks is asked for on the
