@@ -1,6 +1,8 @@
 /*
- * The process that fetches, bring_task(), and our end. It may run ahead of us, but only by as many blobs as are fetched
- * at once, because their room on disk is somebody's tmp/: for each that has been sent it gets a byte.
+ * The process that fetches, bring_task(), and our end. What is fetched and what is sent are together no more blobs than
+ * may be under way at once, and no more lie in somebody's tmp/: for each that has been sent the process gets a byte,
+ * and only then fetches another. It never waits for us in the middle of a blob, nor we for it with one that is whole,
+ * so that one blob at once is enough.
  */
 #include "builder/bringing.h"
 
@@ -83,38 +85,48 @@ static int tell_whole(struct bringer *bringer, size_t first, size_t count, struc
 	return rc;
 }
 
-/* Until `count` blobs have been sent; -EPIPE when nobody sends any more. */
-static int wait_for_sent(int from, size_t count, struct error **err)
+/* How many further blobs have been sent, waiting for one if `flags` do not say otherwise; -EPIPE when nobody sends any
+ * more. */
+static ssize_t read_sent(int from, int flags, struct error **err)
 {
 	char bytes[64];
 
-	while (count > 0) {
-		ssize_t got = read(from, bytes, count < sizeof(bytes) ? count : sizeof(bytes));
-		if (got < 0 && errno != EINTR)
-			return error_set_errno(err, "wait for blobs to be sent");
+	for (;;) {
+		ssize_t got = recv(from, bytes, sizeof(bytes), flags);
+		if (got > 0)
+			return got;
 		if (got == 0)
 			return error_set(err, EPIPE, "nobody sends the blobs any more");
-		count -= got > 0 ? (size_t)got : 0;
+		if (errno == EAGAIN)
+			return 0;
+		if (errno != EINTR)
+			return error_set_errno(err, "wait for blobs to be sent");
 	}
-	return 0;
 }
 
 static int bring_all(struct bringer *bringer, struct error **err)
 {
 	const struct bringing *bringing = bringer->bringing;
 	const struct bringing_order *order = &bringing->order;
-	int rc = 0;
+	size_t under_way = 0; /* fetched, and not sent yet */
+	size_t first = 0;
 
-	for (size_t first = 0; rc == 0 && first < order->count; first += order->at_once) {
-		size_t count = order->count - first < order->at_once ? order->count - first : order->at_once;
-		if (first > order->at_once) /* the last but one must be gone */
-			rc = wait_for_sent(bringing->done[0], order->at_once, err);
-		if (rc == 0)
-			rc = image_source_fetch(order->source, order->blobs + first, count, order->work, err);
+	while (first < order->count) {
+		ssize_t sent = read_sent(bringing->done[0], under_way < order->at_once ? MSG_DONTWAIT : 0, err);
+		if (sent < 0)
+			return (int)sent;
+		under_way -= (size_t)sent;
+		size_t room = order->at_once - under_way;
+		size_t count = order->count - first < room ? order->count - first : room;
+		int rc = image_source_fetch(order->source, order->blobs + first, count, order->work, err);
 		if (rc == 0)
 			rc = tell_whole(bringer, first, count, err);
+		if (rc < 0)
+			return rc;
+		first += count;
+		under_way += count;
 	}
-	return rc;
+	return 0;
 }
 
 static int bring_task(struct workshop *w, void *context, struct buf *result, struct error **err)
@@ -180,10 +192,9 @@ int bringing_start(struct workshop *w, const struct bringing_order *order, struc
 	return rc;
 }
 
-int bringing_send(struct bringing *bringing, struct image_sink *sink, struct store *store,
-		  const struct descriptor *const *others, size_t other_count, struct error **err)
+int bringing_send(struct bringing *bringing, struct image_sink *sink, struct store *store, struct error **err)
 {
-	int rc = image_sink_send_feed(sink, others, other_count, &bringing->feed, store, err);
+	int rc = image_sink_send_feed(sink, /* blobs */ NULL, 0, &bringing->feed, store, err);
 
 	if (rc == 0)
 		return workshop_finish(take_ptr(&bringing->job), /* result */ NULL, err);

@@ -4,7 +4,7 @@
  * sending go on at the same time, and what is sent can be read again after a fault.
  *
  *	rc = bringing_start(w, &order, &bringing, err);
- *	rc = bringing_send(bringing, sink, store, others, other_count, err);
+ *	rc = bringing_send(bringing, sink, store, err);
  */
 #ifndef COOPER_BUILDER_BRINGING_H
 #define COOPER_BUILDER_BRINGING_H
@@ -19,7 +19,7 @@ struct bringing_order {
 	const struct descriptor *const *blobs;
 	size_t count;
 	struct store *work; /* where they lie on their way */
-	size_t at_once;	    /* fetched together; as many again may lie there to be sent */
+	size_t at_once;	    /* under way together: being fetched, being sent, or both, which counts once */
 	/* A blob has been sent; NULL. */
 	void (*sent)(void *context, const struct descriptor *blob);
 	void *context;
@@ -30,10 +30,9 @@ struct bringing;
 /* The order is copied, what it points to is borrowed until the bringing is freed. */
 int bringing_start(struct workshop *w, const struct bringing_order *order, struct bringing **bringing,
 		   struct error **err);
-/* Sends them as they come, and beside them blobs of `store`. Only to sinks that take a feed. The source's failures come
- * back as from image_source_fetch(). */
-int bringing_send(struct bringing *bringing, struct image_sink *sink, struct store *store,
-		  const struct descriptor *const *others, size_t other_count, struct error **err);
+/* Sends them as they come; `store` is the user's. Only to sinks that take a feed. The source's failures come back as
+ * from image_source_fetch(). */
+int bringing_send(struct bringing *bringing, struct image_sink *sink, struct store *store, struct error **err);
 /* Without bringing_send() before it, the process is ended. */
 void bringing_free(struct bringing *bringing);
 CLEANUP_FOR(struct bringing, bringing_free)

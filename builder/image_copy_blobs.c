@@ -89,9 +89,7 @@ static void on_sent(void *context, const struct descriptor *blob)
 	drop(context, &blob->digest);
 }
 
-/* And with them what is in the user's store. */
-static int move_together(struct copier *c, const struct descriptor *const *blobs, size_t count,
-			 const struct descriptor *const *here, size_t here_count, struct error **err)
+static int move_together(struct copier *c, const struct descriptor *const *blobs, size_t count, struct error **err)
 {
 	cleanup(bringing_free) struct bringing *bringing = NULL;
 	const struct bringing_order order = {.source = c->source,
@@ -104,7 +102,7 @@ static int move_together(struct copier *c, const struct descriptor *const *blobs
 					     .context = c};
 	int rc = bringing_start(c->w, &order, &bringing, err);
 
-	return rc < 0 ? rc : bringing_send(bringing, c->sink, workshop_store(c->w), here, here_count, err);
+	return rc < 0 ? rc : bringing_send(bringing, c->sink, workshop_store(c->w), err);
 }
 
 int copier_move_blobs(struct copier *c, const struct descriptor *const *blobs, size_t count, struct error **err)
@@ -123,10 +121,11 @@ int copier_move_blobs(struct copier *c, const struct descriptor *const *blobs, s
 		else
 			there[there_count++] = blobs[i];
 	}
-	if (rc == 0 && is_worth_bringing(c, there, there_count))
-		return move_together(c, there, there_count, here, here_count, err);
+	/* First, and not beside the others: the limit is for all. */
 	if (rc == 0 && here_count)
 		rc = image_sink_send(c->sink, here, here_count, workshop_store(c->w), err);
+	if (rc == 0 && is_worth_bringing(c, there, there_count))
+		return move_together(c, there, there_count, err);
 	return rc < 0 ? rc : move_in_batches(c, there, there_count, err);
 }
 

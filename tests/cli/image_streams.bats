@@ -57,6 +57,30 @@ nothing_left() {
 	nothing_left
 }
 
+# under_way: the most blobs that were on their way at the same time, from the first request for one to the answer that
+# made it visible elsewhere.
+under_way() {
+	double_log '. as $log | [$log[] | select(.method == "GET" and (.path | test("/blobs/sha256:")) and .status == 200)] |
+		group_by(.path | split("/") | last) | map((.[0].path | split("/") | last) as $digest |
+			{time: (map(.time) | min), end: ($log | map(select(.method == "PUT" and
+				(.query | gsub("%3A"; ":"; "i") | test($digest))) | .end) | max)}) |
+		. as $blobs | map(.time as $now | [$blobs[] | select(.time <= $now and $now < .end)] | length) | max'
+}
+
+@test "what comes and what goes are one number of blobs, which --image-parallel-copies limits" {
+	local n
+	COOPER_ROOT=$BATS_FILE_TMPDIR/root COOPER_RUNROOT=$BATS_FILE_TMPDIR/runroot make_layers many 6 1000000
+	double_does '{}'
+	COOPER_ROOT=$BATS_FILE_TMPDIR/root COOPER_RUNROOT=$BATS_FILE_TMPDIR/runroot cooper push -q --tls-verify=false many "docker://$DOUBLE/many:1"
+	for n in 1 2 6; do
+		double_does '{"mount": "no", "rate": 8000000}'
+		"${copy[@]}" -q --image-parallel-copies "$n" "docker://$DOUBLE/many:1" "docker://$DOUBLE/to/n$n:1"
+		[ "$(double_log '[.[] | select(.method == "PUT" and (.query | test("digest")))] | length')" -ge 6 ]
+		[ "$(under_way)" -le "$n" ] || fail "$(under_way) under way, and no more than $n may be" || return
+		[ "$n" -eq 1 ] || [ "$(under_way)" -ge 2 ] || fail "one after the other" || return
+	done
+}
+
 @test "cut at both ends at the same time: only the rest is moved again" {
 	local there here
 	for there in 65537 3000000 8999999; do
