@@ -119,6 +119,7 @@ field() {
 }
 
 @test "steps come from the cache unless they must not" {
+	dockerfile 'FROM busybox' 'RUN cat /proc/sys/kernel/random/uuid >/id'
 	one=$(cooper build -q ctx)
 	[ "$(cooper build -q ctx)" = "$one" ]
 	[ "$(cooper build -q --no-cache ctx)" != "$one" ]

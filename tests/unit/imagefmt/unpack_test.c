@@ -267,7 +267,7 @@ static void put_many(struct tartree *t)
 			put_file(t, name, "an earlier one of the same name");
 		put(t,
 		    (struct tar_entry){
-			    .path = name, .type = TAR_FILE, .mode = i % 3 ? 0644 : 0400, .mtime = 1000000000 + i},
+			    .path = name, .type = TAR_FILE, .mode = i % 3 ? 0644 : 0710, .mtime = 1000000000 + i},
 		    i % 11 ? text : NULL);
 		if (i % 5 == 0) {
 			cleanup_free char *link = mem_printf("link%d", i);
@@ -288,7 +288,7 @@ static void many_files_are_as_if_one_thread_had_made_them(void **state)
 		cleanup_free char *text = text_of_number(i);
 		assert_holds(t->root, name, i % 11 ? text : "");
 		assert_int_equal(fstatat(t->root, name, &st, AT_SYMLINK_NOFOLLOW), 0);
-		assert_int_equal(st.st_mode & 07777, i % 3 ? 0644 : 0400);
+		assert_int_equal(st.st_mode & 07777, i % 3 ? 0644 : 0710);
 		assert_int_equal(st.st_mtime, 1000000000 + i);
 		cleanup_free char *link = mem_printf("link%d", i);
 		if (i % 5 == 0)
