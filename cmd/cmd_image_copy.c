@@ -12,7 +12,7 @@
 #include "imagefmt/pack.h"
 
 struct copy_options {
-	bool all, preserve_digests, quiet, remove_signatures, accept_uncompressed;
+	bool all, preserve_digests, quiet, remove_signatures, accept_uncompressed, foreign;
 	bool dest_compress, dest_decompress, dest_force_format;
 	const char *multi_arch, *format, *digestfile, *parallel, *dest_format, *dest_level;
 	const char *src_shared, *dest_shared, *tmpdir;
@@ -46,6 +46,7 @@ static const struct option_spec rows[] = {
 	{"src-shared-blob-dir", 0, OPTION_TEXT, COPY(src_shared), "DIR", "where the blobs of an oci: source are"},
 	{"dest-shared-blob-dir", 0, OPTION_TEXT, COPY(dest_shared), "DIR", "where those of oci: destinations go"},
 	{"tmpdir", 0, OPTION_TEXT, COPY(tmpdir), "DIR", "where blobs lie on their way (default: in the store)"},
+	FOREIGN_FLAG(COPY(foreign)),
 	{"remove-signatures", 0, OPTION_FLAG, COPY(remove_signatures), NULL, "leave the image's signatures behind"},
 	{"quiet", 'q', OPTION_FLAG, COPY(quiet), NULL, "no progress on standard error"},
 };
@@ -114,6 +115,7 @@ static int read_flags(const struct copy_options *options, struct image_copy_opti
 		rc = end_flags_read(&options->destination, &options->registry, options->quiet, &copy->export.registry,
 				    err);
 	copy->parallel = parallel;
+	copy->export.registry.sends_foreign = options->foreign;
 	copy->source_registry.parallel = copy->export.registry.parallel = (int)parallel;
 	copy->preserve_digests = options->preserve_digests;
 	copy->tmpdir = options->tmpdir;

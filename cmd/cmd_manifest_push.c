@@ -11,7 +11,7 @@
 
 struct push_options {
 	const char *all, *format, *digestfile;
-	bool quiet, rm;
+	bool quiet, rm, foreign;
 	struct strlist add_compression;
 	struct compression_flags compression;
 	struct registry_flags registry;
@@ -26,6 +26,7 @@ static const struct option_spec rows[] = {
 	{"rm", 0, OPTION_FLAG, PUSH(rm), NULL, "remove the list from the store afterwards"},
 	{"add-compression", 0, OPTION_LIST, PUSH(add_compression), "FORMAT",
 	 "put each image into the list once more with layers in this format (gzip, zstd)"},
+	FOREIGN_FLAG(PUSH(foreign)),
 	{"purge", 'p', OPTION_FLAG, PUSH(rm), NULL, NULL},
 	{"quiet", 'q', OPTION_FLAG, PUSH(quiet), NULL, "no progress on standard error"},
 	{"insecure", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
@@ -63,6 +64,7 @@ static int read_flags(const struct push_options *options, struct list_push_optio
 		rc = compression_flags_read(&options->compression, &push->export, err);
 	if (rc == 0)
 		rc = registry_flags_read(&options->registry, options->quiet, &push->export.registry, err);
+	push->export.registry.sends_foreign = options->foreign;
 	return rc;
 }
 

@@ -14,7 +14,7 @@
 
 struct push_options {
 	const char *format, *digestfile;
-	bool quiet, all, rm;
+	bool quiet, all, rm, foreign;
 	struct compression_flags compression;
 	struct registry_flags registry;
 	struct sign_flags sign;
@@ -27,6 +27,7 @@ static const struct option_spec rows[] = {
 	{"digestfile", 0, OPTION_TEXT, PUSH(digestfile), "FILE", "write the digest of the pushed manifest to FILE"},
 	{"rm", 0, OPTION_FLAG, PUSH(rm), NULL, "remove the image from the store afterwards"},
 	{"all", 0, OPTION_FLAG, PUSH(all), NULL, "of a list all images and the list itself"},
+	FOREIGN_FLAG(PUSH(foreign)),
 	{"quiet", 'q', OPTION_FLAG, PUSH(quiet), NULL, "no progress on standard error"},
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
@@ -40,6 +41,7 @@ static int read_flags(const struct push_options *options, struct export_options 
 		rc = compression_flags_read(&options->compression, export, err);
 	if (rc == 0)
 		rc = registry_flags_read(&options->registry, options->quiet, &export->registry, err);
+	export->registry.sends_foreign = options->foreign;
 	return rc;
 }
 

@@ -89,6 +89,7 @@ int registry_client_new(const struct registry_options *options, struct registry_
 	made->parallel = options->parallel > 0 ? (unsigned)options->parallel : PARALLEL_DEFAULT;
 	if (made->parallel > PARALLEL_MAX)
 		made->parallel = PARALLEL_MAX;
+	made->sends_foreign = options->sends_foreign;
 	made->progress = options->progress;
 	made->progress_context = options->progress_context;
 	made->transfer = options->transfer;

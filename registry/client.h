@@ -42,10 +42,11 @@ struct registry_options {
 	int64_t max_wait_ms;	/* longest that a Retry-After is obeyed; 0 = 5 min */
 	/* What all requests together may lose to waits and to attempts that fail; 0 = 30 min, or twice max_wait_ms. */
 	int64_t retry_deadline_ms;
-	int64_t stall_ms;				   /* a transfer that stands still so long; 0 = 60 s */
-	int64_t tell_ms;				   /* a line that it goes on, each so often; 0 = 30 s */
-	int parallel;					   /* transfers at once; 0 = 4 */
-	const char *user_agent;				   /* NULL = "cooper/VERSION" */
+	int64_t stall_ms;	/* a transfer that stands still so long; 0 = 60 s */
+	int64_t tell_ms;	/* a line that it goes on, each so often; 0 = 30 s */
+	int parallel;		/* transfers at once; 0 = 4 */
+	bool sends_foreign;	/* also layers that must not be distributed and lie elsewhere (elsewhere.h) */
+	const char *user_agent; /* NULL = "cooper/VERSION" */
 	void (*progress)(const char *line, void *context); /* NULL: none; lines for people */
 	void *progress_context;
 	/* Of each blob a few times in a second, and when all of it is there; NULL. */

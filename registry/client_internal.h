@@ -22,8 +22,9 @@ struct registry_client {
 	void (*transfer)(const struct registry_transfer *transfer, void *context);
 	void *transfer_context;
 	struct http_transport *transport;
-	bool anonymous; /* no credentials at all */
-	bool is_forked; /* somebody else tells of the blobs */
+	bool anonymous;	    /* no credentials at all */
+	bool sends_foreign; /* as in the options */
+	bool is_forked;	    /* somebody else tells of the blobs */
 
 	struct endpoint **endpoints; /* each stays where it is: sessions point to them */
 	size_t endpoint_count;

@@ -22,14 +22,20 @@ struct docker_sink {
 	bool has_top;
 };
 
-/* Without the layers that are not ours to give away; their descriptors say where they are to be had. `kept` has room
- * for all. */
-static size_t leave_out_foreign(const struct descriptor *const *blobs, size_t count, const struct descriptor **kept)
+/* A layer that is not ours to give away, unless we are told that it is; its descriptor says where it is to be had. */
+static bool stays_elsewhere(const struct docker_sink *sink, const struct descriptor *blob)
+{
+	return !sink->client->sends_foreign && elsewhere_has_its_place(blob);
+}
+
+/* `kept` has room for all. */
+static size_t leave_out_foreign(const struct docker_sink *sink, const struct descriptor *const *blobs, size_t count,
+				const struct descriptor **kept)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (!elsewhere_has_its_place(blobs[i]))
+		if (!stays_elsewhere(sink, blobs[i]))
 			kept[n++] = blobs[i];
 	return n;
 }
@@ -39,7 +45,7 @@ static int sink_send_feed(void *state, const struct descriptor *const *blobs, si
 {
 	struct docker_sink *sink = state;
 	cleanup_free const struct descriptor **kept = mem_alloc(count * sizeof(*kept));
-	size_t n = leave_out_foreign(blobs, count, kept);
+	size_t n = leave_out_foreign(sink, blobs, count, kept);
 
 	return upload_blobs(sink->client, sink->session, kept, n, feed, store, err);
 }
@@ -60,7 +66,7 @@ static int sink_has(void *state, const struct descriptor *const *blobs, size_t c
 
 	int rc = upload_look(sink->client, sink->session, blobs, count, same_registry ? from->path : NULL, has, err);
 	for (size_t i = 0; rc >= 0 && i < count; i++)
-		has[i] = has[i] || elsewhere_has_its_place(blobs[i]); /* what need not be sent */
+		has[i] = has[i] || stays_elsewhere(sink, blobs[i]); /* what need not be sent */
 	return rc;
 }
 

@@ -15,7 +15,8 @@ bool elsewhere_take_data(struct store *store, const struct descriptor *blob);
 /* The address behind the first `*passed` of those that the blob may be fetched from, borrowed, and *passed counts it;
  * NULL: there is none left. What is not https is left out. */
 const char *elsewhere_next_address(const struct descriptor *blob, size_t *passed);
-/* True for a layer that is not to be sent to registries: one that must not be distributed and says where it lies. */
+/* True for a layer that is not to be sent to registries unless the user says so: one that must not be distributed and
+ * says where it lies. */
 bool elsewhere_has_its_place(const struct descriptor *blob);
 
 #endif

@@ -238,6 +238,29 @@ has_the_file() {
 	cooper push -q --tls-verify=false "$plain/by/address:1" "$plain/by/copy:1"
 	[ "$(double_log "map(select(.query | test(\"${layer#*:}\"))) | length")" -eq 0 ]
 	[ "$(curl -s "http://$plain/v2/by/copy/manifests/1" -H "Accept: */*" | jq -r '.layers[0].urls | length')" -eq 3 ]
+	# Unless that is wanted. Each into a repository of its own, and the first has it from its address.
+	local told name there manifest
+	manifest=$(curl -s "http://$plain/v2/by/address/manifests/1" -H "Accept: */*" | sha256sum)
+	empty_store
+	cooper manifest create list
+	cooper manifest add --tls-verify=false list "docker://$plain/by/address:1"
+	for told in "" --allow-non-distributable-blobs; do
+		for name in copied pushed listed; do
+			case $name in
+				copied) run cooper image copy -q --retry-delay 1ms $told --src-cert-dir "$DOUBLE_CERTS" "docker://$plain/by/address:1" "docker://$plain/by/$name$told:1" ;;
+				pushed)
+					cooper pull -q --retry-delay 1ms --cert-dir "$DOUBLE_CERTS" "$plain/by/address:1"
+					run cooper push -q $told "$plain/by/address:1" "$plain/by/$name$told:1"
+					;;
+				listed) run cooper manifest push -q --retry-delay 1ms $told --cert-dir "$DOUBLE_CERTS" list "docker://$plain/by/$name$told:1" ;;
+			esac
+			assert_succeeds
+			there=$(curl -s -o /dev/null -I -w '%{http_code}' "http://$plain/v2/by/$name$told/blobs/$layer")
+			[ "$there" = "$([ -z "$told" ] && echo 404 || echo 200)" ] || fail "$name $told: $there" || return
+			[ "$(curl -s "http://$plain/v2/by/$name$told/manifests/sha256:${manifest%% *}" -H "Accept: */*" | sha256sum)" = "$manifest" ] ||
+				fail "$name $told: another manifest" || return
+		done
+	done
 }
 
 layer_of_large() {
