@@ -51,6 +51,7 @@ struct export_options {
 	int level;		/* PACK_LEVEL_DEFAULT */
 	bool force_compression; /* also recompress layers that have another codec */
 	bool by_digest;		/* to a registry under its digest alone, whatever tag the name has */
+	bool if_absent;		/* to a registry: a tag that is there already stays (-EEXIST where it differs) */
 	bool format_fallback;	/* a registry that does not take OCI's types gets Docker's */
 	struct registry_options registry;
 	/* NULL: each export has a client of its own. Else one for several, which remembers what is where: made by the
@@ -62,6 +63,8 @@ struct export_options {
  * sent. */
 int export_image(struct workshop *w, const struct image *image, const char *destination,
 		 const struct export_options *options, struct digest *digest, struct error **err);
+/* -EINVAL for --if-absent where there are no tags that could stay, or none is written. */
+int export_check_absent(const struct export_options *options, bool is_registry, struct error **err);
 /* How a layer that is made to be sent there should be packed at once. Not so (*at_once is false) for a registry, to
  * which it goes while it is packed. -EINVAL for what export_image() would refuse. */
 int export_recipe(const char *destination, const struct export_options *options, struct codec_recipe *recipe,

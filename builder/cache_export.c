@@ -256,7 +256,7 @@ static int open_sink(struct workshop *w, const struct cache_place *place, const 
 	if (place->insecure)
 		registry.tls_verify = TLS_VERIFY_NO;
 	int rc = registry_client_new(&registry, client, err);
-	return rc < 0 ? rc : registry_sink_open(*client, &place->where.ref, sink, err);
+	return rc < 0 ? rc : registry_sink_open(*client, &place->where.ref, TAG_MOVES, sink, err);
 }
 
 static int export_to(struct workshop *w, const struct cache_place *place, const struct cache_records *records,

@@ -47,17 +47,29 @@ static int send_image(struct workshop *w, struct image_sink *sink, const struct 
 	return rc;
 }
 
+int export_check_absent(const struct export_options *options, bool is_registry, struct error **err)
+{
+	if (!options->if_absent)
+		return 0;
+	if (!is_registry)
+		return error_set(err, EINVAL, "--if-absent is for destinations in a registry");
+	return options->by_digest ? error_set(err, EINVAL, "--if-absent: a push by digest sets no tag") : 0;
+}
+
 /* `own` is where a client goes that nobody else uses. */
 static int open_sink(struct workshop *w, const struct location *location, const struct export_options *options,
 		     struct registry_client **own, struct image_sink **sink, struct error **err)
 {
 	struct registry_client **client = options->client ? options->client : own;
-	int rc = 0;
+	int rc = export_check_absent(options, location->transport == TRANSPORT_DOCKER, err);
 
+	if (rc < 0)
+		return rc;
 	if (location->transport == TRANSPORT_DOCKER) {
 		rc = *client ? 0 : registry_client_new(&options->registry, client, err);
 		if (rc >= 0)
-			rc = registry_sink_open(*client, &location->ref, sink, err);
+			rc = registry_sink_open(*client, &location->ref, options->if_absent ? TAG_STAYS : TAG_MOVES,
+						sink, err);
 		if (rc >= 0 && options->by_digest)
 			image_sink_leave_unnamed(*sink);
 	} else {
@@ -135,6 +147,9 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 	struct outgoing_wish wish;
 	rc = outgoing_wish(location.transport, options, image->manifest.format, &wish, err);
 	if (rc < 0)
+		return rc;
+	if (location.transport == TRANSPORT_STORE &&
+	    (rc = export_check_absent(options, /* is_registry */ false, err)) < 0)
 		return rc;
 	if (location.transport == TRANSPORT_STORE && options->signing)
 		return signing_refuse_store(err);

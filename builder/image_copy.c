@@ -58,15 +58,17 @@ int image_place_open(struct workshop *w, const struct location *location, const 
 	}
 }
 
-static int open_sink(struct workshop *w, const struct location *location, const struct registry_options *registry,
+static int open_sink(struct workshop *w, const struct location *location, const struct export_options *options,
 		     struct registry_client **client, struct image_sink **sink, struct error **err)
 {
 	int rc;
 
 	switch (location->transport) {
 	case TRANSPORT_DOCKER:
-		rc = registry_client_new(registry, client, err);
-		return rc < 0 ? rc : registry_sink_open(*client, &location->ref, sink, err);
+		rc = registry_client_new(&options->registry, client, err);
+		return rc < 0 ? rc
+			      : registry_sink_open(*client, &location->ref, options->if_absent ? TAG_STAYS : TAG_MOVES,
+						   sink, err);
 	case TRANSPORT_STORE:
 		return store_sink_open(w, location->name, sink, err);
 	default:
@@ -219,6 +221,8 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 
 	if (rc == 0)
 		rc = check_place(from, &to, options, err);
+	if (rc == 0)
+		rc = export_check_absent(&options->export, to.transport == TRANSPORT_DOCKER, err);
 	if (rc < 0)
 		return rc;
 	bool is_list = manifest_list_is(&from->stored);
@@ -234,7 +238,7 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 		.location = &from->location, .client = from->client, .top = from->top_digest};
 	size_t manifests = 0;
 	/* Opened first: a place that cannot be written to is told before anything is fetched. */
-	rc = open_sink(w, &to, &options->export.registry, &client, &sink, err);
+	rc = open_sink(w, &to, &options->export, &client, &sink, err);
 	if (rc == 0 && options->export.by_digest && to.transport == TRANSPORT_DOCKER)
 		image_sink_leave_unnamed(sink);
 	if (rc == 0)

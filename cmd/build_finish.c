@@ -127,6 +127,7 @@ static int write_outputs(struct command_context *context, const struct build_req
 
 	if (!pushes) /* archives and layouts have no place for signatures */
 		export.signing = NULL;
+	export.if_absent &= pushes;
 	for (size_t i = 0; rc == 0 && i < request->output_count; i++) {
 		const struct output *output = &request->outputs[i];
 		struct digest digest;

@@ -12,7 +12,7 @@
 #include "imagefmt/pack.h"
 
 struct copy_options {
-	bool all, preserve_digests, quiet, remove_signatures, accept_uncompressed, foreign;
+	bool all, preserve_digests, if_absent, quiet, remove_signatures, accept_uncompressed, foreign;
 	bool dest_compress, dest_decompress, dest_force_format;
 	const char *multi_arch, *format, *digestfile, *parallel, *dest_format, *dest_level;
 	const char *src_shared, *dest_shared, *tmpdir;
@@ -33,6 +33,8 @@ static const struct option_spec rows[] = {
 	 "of a list: system (one image, default), all, or index-only"},
 	{"format", 'f', OPTION_TEXT, COPY(format), "FORMAT", "oci or v2s2 (Docker's); default: as it is"},
 	{"preserve-digests", 0, OPTION_FLAG, COPY(preserve_digests), NULL, "fail when a manifest would have to change"},
+	{"if-absent", 0, OPTION_FLAG, COPY(if_absent), NULL,
+	 "leave a tag that exists in the registry: success where it is this image, else an error"},
 	{"digestfile", 0, OPTION_TEXT, COPY(digestfile), "FILE", "write the digest of what was written to FILE"},
 	{"additional-tag", 0, OPTION_LIST, COPY(additional_tags), "NAME", "a further name in a docker-archive:"},
 	{"image-parallel-copies", 0, OPTION_TEXT, COPY(parallel), "N", "blobs under way at once (default 4)"},
@@ -117,6 +119,7 @@ static int read_flags(const struct copy_options *options, struct image_copy_opti
 	copy->parallel = parallel;
 	copy->export.registry.sends_foreign = options->foreign;
 	copy->source_registry.parallel = copy->export.registry.parallel = (int)parallel;
+	copy->export.if_absent = options->if_absent;
 	copy->preserve_digests = options->preserve_digests;
 	copy->tmpdir = options->tmpdir;
 	copy->remove_signatures = options->remove_signatures;

@@ -11,7 +11,7 @@
 
 struct push_options {
 	const char *all, *format, *digestfile;
-	bool quiet, rm, foreign;
+	bool quiet, rm, foreign, if_absent;
 	struct strlist add_compression;
 	struct compression_flags compression;
 	struct registry_flags registry;
@@ -28,6 +28,8 @@ static const struct option_spec rows[] = {
 	 "put each image into the list once more with layers in this format (gzip, zstd)"},
 	FOREIGN_FLAG(PUSH(foreign)),
 	{"purge", 'p', OPTION_FLAG, PUSH(rm), NULL, NULL},
+	{"if-absent", 0, OPTION_FLAG, PUSH(if_absent), NULL,
+	 "leave a tag that exists in the registry: success where it is this list, else an error"},
 	{"quiet", 'q', OPTION_FLAG, PUSH(quiet), NULL, "no progress on standard error"},
 	{"insecure", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
 };
@@ -54,6 +56,7 @@ static int read_flags(const struct push_options *options, struct list_push_optio
 	int rc = options->all ? parse_bool(options->all, "--all", &all, err) : 0;
 
 	push->index_only = !all;
+	push->export.if_absent = options->if_absent;
 	if (rc == 0)
 		rc = read_additions(&options->add_compression, &push->add_codecs, err);
 	if (rc == 0 && push->add_codecs && push->index_only)

@@ -14,7 +14,7 @@
 
 struct push_options {
 	const char *format, *digestfile;
-	bool quiet, all, rm, foreign;
+	bool quiet, all, rm, foreign, if_absent;
 	struct compression_flags compression;
 	struct registry_flags registry;
 	struct sign_flags sign;
@@ -28,6 +28,8 @@ static const struct option_spec rows[] = {
 	{"rm", 0, OPTION_FLAG, PUSH(rm), NULL, "remove the image from the store afterwards"},
 	{"all", 0, OPTION_FLAG, PUSH(all), NULL, "of a list all images and the list itself"},
 	FOREIGN_FLAG(PUSH(foreign)),
+	{"if-absent", 0, OPTION_FLAG, PUSH(if_absent), NULL,
+	 "leave a tag that exists in the registry: success where it is this image, else an error"},
 	{"quiet", 'q', OPTION_FLAG, PUSH(quiet), NULL, "no progress on standard error"},
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
@@ -35,6 +37,7 @@ static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
 static int read_flags(const struct push_options *options, struct export_options *export, struct error **err)
 {
 	export->format_fallback = options->format && strcmp(options->format, "auto") == 0;
+	export->if_absent = options->if_absent;
 	int rc = format_flag_read(export->format_fallback ? NULL : options->format, &export->format,
 				  &export->has_format, err);
 	if (rc == 0)

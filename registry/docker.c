@@ -12,39 +12,46 @@
 
 #define ANSWER_MAX ((size_t)64 << 10)
 
-struct digest_question {
-	const struct reference *ref;
-	struct digest *digest;
-};
-
 /* By GET and our own hash: where HEAD is not allowed (405) or does not tell. */
-static int resolve_by_get(struct session *session, const struct digest_question *question, struct error **err)
+static int resolve_by_get(struct session *session, const struct reference *ref, struct digest *digest,
+			  struct error **err)
 {
 	cleanup(http_answer_done) struct http_answer answer = {0};
 	enum manifest_kind kind = MANIFEST_IMAGE;
-	int rc = docker_get_manifest(session, question->ref, /* want */ NULL, &answer, err);
+	int rc = docker_get_manifest(session, ref, /* want */ NULL, &answer, err);
 
 	if (rc == 0) /* anything can be hashed: a proxy's login page is no image */
 		rc = manifest_kind(buf_str(&answer.body), answer.body.len, /* media_type */ NULL, &kind, err);
-	return rc < 0 ? rc : digest_of(buf_str(&answer.body), answer.body.len, question->digest, err);
+	return rc < 0 ? rc : digest_of(buf_str(&answer.body), answer.body.len, digest, err);
 }
 
-static int resolve(void *context, struct session *session, struct error **err)
+int docker_resolve(struct session *session, const struct reference *ref, struct digest *digest, struct error **err)
 {
-	const struct digest_question *question = context;
 	cleanup(http_request_done) struct http_request request = {0};
 	cleanup(http_answer_done) struct http_answer answer = {0};
 	int rc = session_ready(session, err);
 
 	if (rc < 0)
 		return rc;
-	http_request_init(&request, "HEAD", docker_manifest_url(session, question->ref, /* want */ NULL), ANSWER_MAX);
+	http_request_init(&request, "HEAD", docker_manifest_url(session, ref, /* want */ NULL), ANSWER_MAX);
 	docker_accept_manifests(&request);
 	rc = session_perform(session, &request, &answer, err);
-	if (rc < 0 || (answer.status == 200 && docker_answer_digest(&answer, question->digest)))
+	if (rc < 0 || (answer.status == 200 && docker_answer_digest(&answer, digest)))
 		return rc;
 	/* An answer to HEAD has no body to explain a refusal with: GET says it again, with reasons. */
-	return resolve_by_get(session, question, err);
+	return resolve_by_get(session, ref, digest, err);
+}
+
+struct digest_question {
+	const struct reference *ref;
+	struct digest *digest;
+};
+
+static int resolve(void *context, struct session *session, struct error **err)
+{
+	const struct digest_question *question = context;
+
+	return docker_resolve(session, question->ref, question->digest, err);
 }
 
 int registry_resolve(struct registry_client *client, const struct reference *ref, struct digest *digest,

@@ -13,8 +13,12 @@
  * registry refuses us; errors carry the registry's own words. Nothing is asked before the first use. */
 int registry_source_open(struct registry_client *client, const struct reference *ref, struct image_source **source,
 			 struct error **err);
-int registry_sink_open(struct registry_client *client, const struct reference *ref, struct image_sink **sink,
-		       struct error **err);
+/* What a tag that is there already is to a sink. One that stays is looked up before the commit changes anything: where
+ * it stands for what was sent the commit has nothing left to do, else it fails with -EEXIST. */
+enum tag_rule { TAG_MOVES, TAG_STAYS };
+/* -EINVAL for TAG_STAYS where a digest is all that `ref` has. */
+int registry_sink_open(struct registry_client *client, const struct reference *ref, enum tag_rule rule,
+		       struct image_sink **sink, struct error **err);
 /* The digest that a tag stands for now (HEAD, or GET where HEAD does not tell). */
 int registry_resolve(struct registry_client *client, const struct reference *ref, struct digest *digest,
 		     struct error **err);

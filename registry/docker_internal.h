@@ -27,6 +27,9 @@ MUST_CHECK char *docker_answer_media_type(const struct http_answer *answer);
 int docker_get_manifest(struct session *session, const struct reference *ref, const struct digest *want,
 			struct http_answer *answer, struct error **err);
 
+/* What the reference stands for in this place: by HEAD, or by GET and our own hash where HEAD does not tell. */
+int docker_resolve(struct session *session, const struct reference *ref, struct digest *digest, struct error **err);
+
 struct docker_document {
 	const void *text;
 	size_t size;

@@ -16,6 +16,7 @@
 struct docker_sink {
 	struct registry_client *client;
 	struct reference ref;
+	enum tag_rule rule;
 	struct session *session;
 	struct buf top; /* the manifest of the name, until the commit */
 	char *top_media_type;
@@ -104,6 +105,30 @@ static int check_digest(const struct docker_sink *sink, struct error **err)
 			 digest_format(&sink->ref.digest, want));
 }
 
+/* 0: the tag is not there yet; TAG_IS_OURS: it stands for what we have. Between this and the PUT somebody else may
+ * come: registries have no request that is both. */
+#define TAG_IS_OURS 1
+static int look_at_tag(const struct docker_sink *sink, struct error **err)
+{
+	const struct reference by_tag = {.domain = sink->ref.domain, .path = sink->ref.path, .tag = sink->ref.tag};
+	cleanup_error struct error *error = NULL;
+	struct digest have = {0};
+	struct digest there = {0};
+	char ours[DIGEST_TEXT_SIZE];
+	char theirs[DIGEST_TEXT_SIZE];
+	int rc = docker_resolve(sink->session, &by_tag, &there, &error);
+
+	if (rc == -ENOENT)
+		return 0;
+	if (rc < 0)
+		return error_set(err, -rc, "whether it is there cannot be told: %s", error_message(error));
+	rc = digest_of_as(there.algorithm, buf_str(&sink->top), sink->top.len, &have, err);
+	if (rc < 0 || digest_equal(&have, &there))
+		return rc < 0 ? rc : TAG_IS_OURS;
+	return error_set(err, EEXIST, "it exists, as %s, and stays so (--if-absent); what was to be pushed is %s",
+			 digest_format(&there, theirs), digest_format(&have, ours));
+}
+
 static int sink_commit(void *state, struct error **err)
 {
 	struct docker_sink *sink = state;
@@ -114,6 +139,12 @@ static int sink_commit(void *state, struct error **err)
 		return 0;
 	struct docker_document document = {buf_str(&sink->top), sink->top.len, sink->top_media_type};
 	int rc = check_digest(sink, err);
+	if (rc == 0 && sink->rule == TAG_STAYS)
+		rc = look_at_tag(sink, err);
+	if (rc == TAG_IS_OURS) {
+		client_tell(sink->client, "%s exists already, with this digest", name);
+		return 0;
+	}
 	if (rc == 0)
 		rc = docker_put_manifest(sink->session, by_digest ? NULL : docker_tag(&sink->ref), &document,
 					 /* digest */ NULL, err);
@@ -134,8 +165,8 @@ static void sink_close(void *state)
 	free(sink);
 }
 
-int registry_sink_open(struct registry_client *client, const struct reference *ref, struct image_sink **sink,
-		       struct error **err)
+int registry_sink_open(struct registry_client *client, const struct reference *ref, enum tag_rule rule,
+		       struct image_sink **sink, struct error **err)
 {
 	static const struct image_sink_ops ops = {.send = sink_send,
 						  .send_feed = sink_send_feed,
@@ -146,6 +177,10 @@ int registry_sink_open(struct registry_client *client, const struct reference *r
 	cleanup(session_free) struct session *session = NULL;
 	int rc = docker_check_reference(ref, err);
 
+	if (rc == 0 && rule == TAG_STAYS && !ref->tag && !digest_is_null(&ref->digest)) {
+		cleanup_free char *name = reference_format(ref);
+		rc = error_set(err, EINVAL, "--if-absent: '%s' has no tag", name);
+	}
 	if (rc == 0)
 		rc = session_open(client, ref, "pull,push", &session, err);
 	if (rc < 0)
@@ -153,6 +188,7 @@ int registry_sink_open(struct registry_client *client, const struct reference *r
 	struct docker_sink *state = mem_alloc(sizeof(*state));
 	state->client = client;
 	reference_copy(&state->ref, ref);
+	state->rule = rule;
 	state->session = take_ptr(&session);
 	buf_init(&state->top, MANIFEST_SIZE_MAX);
 	*sink = image_sink_new(&ops, state);
