@@ -110,6 +110,8 @@ int registry_flags_read(const struct registry_flags *flags, bool quiet, struct r
 	if (rc == 0)
 		rc = read_milliseconds(flags->retry_deadline, "--retry-deadline", &read.retry_deadline_ms, err);
 	if (rc == 0)
+		rc = read_milliseconds(env_get("CONNECT_TIMEOUT"), "COOPER_CONNECT_TIMEOUT", &read.connect_ms, err);
+	if (rc == 0)
 		rc = read_milliseconds(env_get("STALL_TIMEOUT"), "COOPER_STALL_TIMEOUT", &read.stall_ms, err);
 	if (rc == 0)
 		rc = read_milliseconds(env_get("PROGRESS_INTERVAL"), "COOPER_PROGRESS_INTERVAL", &read.tell_ms, err);

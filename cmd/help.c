@@ -261,6 +261,7 @@ void help_print_man_overview(void)
 	       "these names; BUILDAH_ISOLATION and so on are honoured where these are not set\n"
 	       ".TP\n.B COOPER_TRACE\ntopics to trace on standard error: http, run, store, build, auth, all; \\-TOPIC "
 	       "takes one away\n"
+	       ".TP\n.B COOPER_CONNECT_TIMEOUT\na connection that takes longer to make is tried again; default 30s\n"
 	       ".TP\n.B COOPER_STALL_TIMEOUT\na transfer of less than a byte a second for so long counts as broken; "
 	       "default 60s\n"
 	       ".TP\n.B COOPER_HELPER_TIMEOUT\nhow long a credential helper may take to answer; default 30s\n"

@@ -13,7 +13,6 @@
 #include "registry/proxy.h"
 #include "registry/url.h"
 
-#define CONNECT_TIMEOUT_MS 30000L
 #define TRANSFER_BUFFER_SIZE ((long)128 << 10)
 
 /* ---- Hosts ---- */
@@ -295,7 +294,7 @@ static void set_connection(struct exchange *x)
 	/* A connection per transfer: several layers in one HTTP/2 connection share its losses and its end. */
 	curl->curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl->curl_easy_setopt(x->easy, CURLOPT_USERAGENT, x->transport->user_agent);
-	curl->curl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+	curl->curl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)x->transport->connect_ms);
 	curl->curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, TRANSFER_BUFFER_SIZE);
 	curl->curl_easy_setopt(x->easy, CURLOPT_UPLOAD_BUFFERSIZE, TRANSFER_BUFFER_SIZE);
 	/* A large body waits this long for "100 Continue": long enough to see a 401 or 413 before gigabytes go out,

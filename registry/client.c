@@ -16,6 +16,7 @@
 #define RETRY_DELAY_DEFAULT_MS 1000
 #define MAX_WAIT_DEFAULT_MS ((int64_t)300 * 1000) /* a longer wait is the user's decision, not ours */
 #define DEADLINE_DEFAULT_MS ((int64_t)30 * 60 * 1000)
+#define CONNECT_DEFAULT_MS ((int64_t)30 * 1000)
 #define STALL_DEFAULT_MS ((int64_t)60 * 1000)
 #define TELL_DEFAULT_MS ((int64_t)30 * 1000)
 #define PARALLEL_DEFAULT 4
@@ -62,6 +63,7 @@ static struct http_transport *make_transport(const struct registry_options *opti
 		.retry_delay_ms = options->retry_delay_ms > 0 ? options->retry_delay_ms : RETRY_DELAY_DEFAULT_MS,
 		.max_wait_ms = options->max_wait_ms > 0 ? options->max_wait_ms : MAX_WAIT_DEFAULT_MS,
 		.deadline_ms = retry_deadline(options),
+		.connect_ms = options->connect_ms > 0 ? options->connect_ms : CONNECT_DEFAULT_MS,
 		.stall_ms = options->stall_ms > 0 ? options->stall_ms : STALL_DEFAULT_MS,
 		.tell_ms = options->tell_ms > 0 ? options->tell_ms : TELL_DEFAULT_MS,
 		.progress = options->progress,

@@ -42,6 +42,7 @@ struct registry_options {
 	int64_t max_wait_ms;	/* longest that a Retry-After is obeyed; 0 = 5 min */
 	/* What all requests together may lose to waits and to attempts that fail; 0 = 30 min, or twice max_wait_ms. */
 	int64_t retry_deadline_ms;
+	int64_t connect_ms;	/* a connection that takes longer is none; 0 = 30 s */
 	int64_t stall_ms;	/* a transfer that stands still so long; 0 = 60 s */
 	int64_t tell_ms;	/* a line that it goes on, each so often; 0 = 30 s */
 	int parallel;		/* transfers at once; 0 = 4 */

@@ -36,6 +36,7 @@ struct http_transport *http_transport_new(const struct http_transport_options *o
 	transport->retry_delay_ms = options->retry_delay_ms;
 	transport->max_wait_ms = options->max_wait_ms;
 	transport->patience.max_ms = options->deadline_ms;
+	transport->connect_ms = options->connect_ms;
 	transport->stall_ms = options->stall_ms;
 	transport->tell_ms = options->tell_ms;
 	transport->progress = options->progress;

@@ -29,6 +29,7 @@ struct http_transport_options {
 	int64_t retry_delay_ms;
 	int64_t max_wait_ms; /* longest that a Retry-After is obeyed; more ends the request */
 	int64_t deadline_ms; /* what all requests together may lose to waits and failed attempts (patience.h) */
+	int64_t connect_ms;  /* the name, the connection and TLS may take so long; then it is tried again */
 	int64_t stall_ms;    /* fewer than one byte a second for so long is a broken connection */
 	int64_t tell_ms;     /* how often somebody is told that it goes on */
 	void (*progress)(const char *line, void *context); /* told of long waits; may be NULL */

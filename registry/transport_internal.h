@@ -68,6 +68,7 @@ struct http_transport {
 	int64_t max_wait_ms;
 	struct patience patience;
 	char *no_more; /* why the last wait was refused, when it was for want of time; NULL */
+	int64_t connect_ms;
 	int64_t stall_ms;
 	int64_t tell_ms;
 	void (*progress)(const char *line, void *context);
