@@ -63,6 +63,9 @@ struct export_options {
  * sent. */
 int export_image(struct workshop *w, const struct image *image, const char *destination,
 		 const struct export_options *options, struct digest *digest, struct error **err);
+/* Whether the registry would take an image there (registry_check_push()), before there is one. -EINVAL for a place that
+ * is no registry's. */
+int export_check_push(const char *destination, const struct export_options *options, struct error **err);
 /* -EINVAL for --if-absent where there are no tags that could stay, or none is written. */
 int export_check_absent(const struct export_options *options, bool is_registry, struct error **err);
 /* How a layer that is made to be sent there should be packed at once. Not so (*at_once is false) for a registry, to

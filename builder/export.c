@@ -13,6 +13,7 @@
 #include "builder/outgoing.h"
 #include "imagefmt/transport.h"
 #include "registry/docker.h"
+#include "registry/manage.h"
 #include "registry/sign_image.h"
 
 /* The blobs: those that are being packed while they are, where the sink can. */
@@ -115,6 +116,22 @@ static int parse_destination(const char *text, struct location *location, struct
 		return location_parse(text, location, err);
 	cleanup_free char *full = mem_printf("docker://%s", text);
 	return location_parse(full, location, err);
+}
+
+/* With a client of its own: a build forks between this and the push. */
+int export_check_push(const char *destination, const struct export_options *options, struct error **err)
+{
+	cleanup(location_done) struct location location = {0};
+	cleanup(registry_client_free) struct registry_client *client = NULL;
+	int rc = parse_destination(destination, &location, err);
+
+	if (rc == 0 && location.transport != TRANSPORT_DOCKER)
+		rc = error_set(err, EINVAL, "'%s' is not in a registry", destination);
+	if (rc == 0)
+		rc = registry_client_new(&options->registry, &client, err);
+	if (rc == 0)
+		rc = registry_check_push(client, &location.ref, err);
+	return rc < 0 ? error_prefix(err, "--check-push") : 0;
 }
 
 int export_recipe(const char *destination, const struct export_options *options, struct codec_recipe *recipe,

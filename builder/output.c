@@ -410,6 +410,20 @@ static int push(struct workshop *w, const struct output *output, const struct ou
 	return 0;
 }
 
+int output_check_push(const struct output *output, const struct output_options *options, struct error **err)
+{
+	const struct strlist *names = names_of(output, options);
+	struct export_options export = *options->export;
+	int rc = 0;
+
+	adjust(output, &export);
+	for (size_t i = 0; rc == 0 && i < names->count; i++) {
+		cleanup_free char *place = mem_printf("docker://%s", names->items[i]);
+		rc = export_check_push(place, &export, err);
+	}
+	return rc;
+}
+
 int output_check_list(const struct output *output, struct error **err)
 {
 	if (output->type == OUTPUT_TAR)

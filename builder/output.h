@@ -56,6 +56,8 @@ int output_check_list(const struct output *output, struct error **err);
  * directory for each platform. */
 int output_write(struct workshop *w, const struct output *output, const struct output_product *product,
 		 const struct output_options *options, struct digest *digest, struct error **err);
+/* Of type=registry: whether it could be pushed to all its names (export_check_push()). */
+int output_check_push(const struct output *output, const struct output_options *options, struct error **err);
 /* To "transport:…": the image, or the list with its images. */
 int output_send(struct workshop *w, const struct output_product *product, const char *place,
 		const struct export_options *options, struct digest *digest, struct error **err);

@@ -29,6 +29,8 @@ CLEANUP_FOR_VALUE(struct build_outcome, build_outcome_done)
 int build_outcome_list(struct workshop *w, const struct build_request *request, struct build_outcome *outcome,
 		       struct error **err);
 
+/* Before all that: whether each registry that the result is to go to would take it. */
+int build_check_push(const struct build_request *request, struct error **err);
 /* The rest; EXIT_PUSH_FAILED when everything was built and only a push failed. */
 int build_finish(struct command_context *context, const struct build_flags *flags, const struct build_request *request,
 		 struct build_progress_state *progress, struct build_outcome *outcome, struct error **err);

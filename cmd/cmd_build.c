@@ -268,8 +268,12 @@ static int build_and_finish(struct command_context *context, const struct build_
 	build_outcome_init(&outcome, request);
 	/* Until all is pushed: the bars are part of it. */
 	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
-	int rc = hold < 0 ? hold : build(context, flags, request, &progress, &outcome, err);
+	int rc = hold < 0 ? hold : 0;
 
+	if (rc == 0 && flags->check_push)
+		rc = build_check_push(request, err);
+	if (rc == 0)
+		rc = build(context, flags, request, &progress, &outcome, err);
 	if (rc < 0)
 		build_progress_end(&progress);
 	if (rc == -ECANCELED && outcome.status) {

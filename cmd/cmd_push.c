@@ -14,7 +14,7 @@
 
 struct push_options {
 	const char *format, *digestfile;
-	bool quiet, all, rm, foreign, if_absent;
+	bool quiet, all, rm, foreign, if_absent, check_push;
 	struct compression_flags compression;
 	struct registry_flags registry;
 	struct sign_flags sign;
@@ -30,6 +30,8 @@ static const struct option_spec rows[] = {
 	FOREIGN_FLAG(PUSH(foreign)),
 	{"if-absent", 0, OPTION_FLAG, PUSH(if_absent), NULL,
 	 "leave a tag that exists in the registry: success where it is this image, else an error"},
+	{"check-push", 0, OPTION_FLAG, PUSH(check_push), NULL,
+	 "first ask the registry whether it would take the image, by an upload that is cancelled"},
 	{"quiet", 'q', OPTION_FLAG, PUSH(quiet), NULL, "no progress on standard error"},
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
@@ -111,7 +113,10 @@ static int run(struct command_context *context, void *values, const struct strli
 	rc = transfer_progress_begin(&progress, options->quiet, &export.registry, /* other */ NULL, err);
 	if (rc < 0)
 		return rc;
-	rc = send(context, options, &entry, destination, &export, &digest, err);
+	if (options->check_push)
+		rc = export_check_push(destination, &export, err);
+	if (rc == 0)
+		rc = send(context, options, &entry, destination, &export, &digest, err);
 	build_progress_end(&progress);
 	rc = push_report(rc, destination, &digest, options->quiet, options->digestfile, err);
 	if (rc == 0 && options->rm)

@@ -1,5 +1,5 @@
 /*
- * Documents, small blobs, referrers and removal, each a conversation of its own.
+ * Documents, small blobs, the right to push, referrers and removal, each a conversation of its own.
  */
 #include "registry/manage.h"
 
@@ -157,6 +157,47 @@ int registry_put_manifest(struct registry_client *client, const struct reference
 		return 0;
 	cleanup_free char *name = reference_format(ref);
 	return error_prefix(err, "manifest of %s", name);
+}
+
+/* ---- May we? ---- */
+
+static void cancel_upload(struct session *session, const struct http_answer *opened)
+{
+	const char *location = http_answer_header(opened, "Location");
+	cleanup(http_request_done) struct http_request request = {0};
+	cleanup(http_answer_done) struct http_answer answer = {0};
+	char *url = NULL;
+
+	if (upload_location(session_origin(session), opened->url, location, &url, NULL) < 0)
+		return;
+	http_request_init(&request, "DELETE", url, HTTP_ERROR_BODY_MAX);
+	request.flags = HTTP_ONCE;
+	if (session_perform(session, &request, &answer, NULL) < 0 || !http_answer_is_success(&answer))
+		log_debug("an upload that was opened as a question is left to the registry (HTTP %d)", answer.status);
+}
+
+int registry_check_push(struct registry_client *client, const struct reference *ref, struct error **err)
+{
+	cleanup(session_free) struct session *session = NULL;
+	cleanup(http_request_done) struct http_request request = {0};
+	cleanup(http_answer_done) struct http_answer answer = {0};
+	cleanup_free char *name = reference_format(ref);
+	int rc = open_session(client, ref, "pull,push", &session, err);
+
+	if (rc == 0) {
+		http_request_init(&request, "POST", session_url(session, "blobs/uploads/"), ANSWER_MAX);
+		request.body = (struct http_body){.data = "", .fd = -1, .present = true};
+		rc = session_perform(session, &request, &answer, err);
+	}
+	/* A success of another kind is a page to log in, or no registry. */
+	bool opened = answer.status == 202 && http_answer_header(&answer, "Location");
+	if (rc == 0 && !opened)
+		rc = session_refused(session, "POST", &answer, err);
+	if (rc < 0)
+		return error_prefix(err, "%s cannot be pushed to", name);
+	cancel_upload(session, &answer);
+	client_tell(client, "%s can be pushed to", name);
+	return 0;
 }
 
 /* ---- Referrers ---- */

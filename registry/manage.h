@@ -36,6 +36,12 @@ int registry_put_blob(struct registry_client *client, const struct reference *re
 int registry_put_manifest(struct registry_client *client, const struct reference *ref, const void *text, size_t size,
 			  const char *media_type, struct digest *digest, struct error **err);
 
+/* ---- May we? ---- */
+
+/* Opens an upload in ref's repository and cancels it: what a push needs, credentials and permission, before there is
+ * anything to push. Whether the registry lets it be cancelled does not matter. */
+int registry_check_push(struct registry_client *client, const struct reference *ref, struct error **err);
+
 /* ---- Referrers ---- */
 
 /* What refers to the manifest with ref's digest, through the API or, where there is none, the tag sha256-<hex>; of
