@@ -344,3 +344,24 @@ config["rootfs"]["diff_ids"] = [digest(plain)]'
 	[ -z "$(ls -A "$COOPER_ROOT/layers" 2>/dev/null)" ]
 	COOPER_LAYER_MAX=1g cooper "${pull[@]}" -q "$DOUBLE/by/bomb:1"
 }
+
+@test "a build fetches four layers at once, however many images, stages and platforms it has" {
+	local context=$BATS_TEST_TMPDIR/context layers job i
+	mkdir "$context"
+	make_layers many 6 1000
+	make_layers more 6 1000
+	cooper push -q --tls-verify=false many "$DOUBLE/many:1"
+	cooper push -q --tls-verify=false more "$DOUBLE/more:1"
+	layers=$(for i in many more; do curl -s "http://$DOUBLE/v2/$i/manifests/1" -H "Accept: */*" | jq -r '.layers[].digest'; done | paste -sd '|')
+	empty_store
+	printf 'FROM %s/many:1 AS one\nRUN ["/x"]\nFROM %s/more:1\nRUN ["/x"]\nCOPY --from=one / /one\n' "$DOUBLE" "$DOUBLE" >"$context/Dockerfile"
+	# None of them ends.
+	double_does "{\"faults\": [{\"path\": \"blobs/($layers)\", \"count\": 0, \"do\": \"stall\", \"at\": 5, \"seconds\": 20}]}"
+	cooper build -q --tls-verify=false --jobs 8 --platform linux/amd64,linux/386 "$context" >/dev/null 2>&1 3>&- &
+	job=$!
+	for i in $(seq 200); do [ "$(double_log 'map(select(.fault != null)) | length')" -lt 4 ] || break; sleep 0.05; done
+	sleep 0.5
+	kill $job
+	wait $job || true
+	[ "$(double_log 'map(select(.fault != null)) | length')" -eq 4 ]
+}
