@@ -118,19 +118,19 @@ static int parse_destination(const char *text, struct location *location, struct
 	return location_parse(full, location, err);
 }
 
-/* With a client of its own: a build forks between this and the push. */
 int export_check_push(const char *destination, const struct export_options *options, struct error **err)
 {
 	cleanup(location_done) struct location location = {0};
-	cleanup(registry_client_free) struct registry_client *client = NULL;
+	cleanup(registry_client_free) struct registry_client *own = NULL;
+	struct registry_client **client = options->client ? options->client : &own;
 	int rc = parse_destination(destination, &location, err);
 
 	if (rc == 0 && location.transport != TRANSPORT_DOCKER)
 		rc = error_set(err, EINVAL, "'%s' is not in a registry", destination);
+	if (rc == 0 && !*client)
+		rc = registry_client_new(&options->registry, client, err);
 	if (rc == 0)
-		rc = registry_client_new(&options->registry, &client, err);
-	if (rc == 0)
-		rc = registry_check_push(client, &location.ref, err);
+		rc = registry_check_push(*client, &location.ref, err);
 	return rc < 0 ? error_prefix(err, "--check-push") : 0;
 }
 

@@ -152,16 +152,18 @@ int build_check_push(const struct build_request *request, struct error **err)
 {
 	const struct strlist manifest = {.items = (char *[]){request->manifest, NULL}, .count = 1};
 	bool by_manifest = request->manifest && request->tags.count == 0;
-	const struct output_options options = {.names = by_manifest ? &manifest : &request->tags,
-					       .export = &request->export};
+	struct export_options export = request->export;
+	const struct output_options options = {.names = by_manifest ? &manifest : &request->tags, .export = &export};
 	int rc = 0;
+
+	export.client = NULL; /* a build forks, and its steps are not to have connections */
 
 	for (size_t i = 0; rc == 0 && i < request->output_count; i++)
 		if (request->outputs[i].type == OUTPUT_REGISTRY)
 			rc = output_check_push(&request->outputs[i], &options, err);
 	for (size_t i = 0; rc == 0 && i < request->places.count; i++)
 		if (text_has_prefix(request->places.items[i], "docker://"))
-			rc = export_check_push(request->places.items[i], &request->export, err);
+			rc = export_check_push(request->places.items[i], &export, err);
 	return rc;
 }
 

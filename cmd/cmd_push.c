@@ -94,7 +94,8 @@ static int run(struct command_context *context, void *values, const struct strli
 	const struct push_options *options = values;
 	cleanup(image_entry_done) struct image_entry entry = {0};
 	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
-	struct export_options export = {0};
+	cleanup(registry_client_free) struct registry_client *client = NULL; /* of the question and of the push */
+	struct export_options export = {.client = &client};
 	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	struct digest digest;
 	int rc = read_flags(options, &export, err);

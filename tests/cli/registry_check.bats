@@ -7,6 +7,7 @@ setup_file() {
 }
 
 teardown_file() {
+	stop_registries
 	double_teardown_file
 }
 
@@ -66,4 +67,22 @@ uploads() {
 	[[ "$(uploads)" == "POST DELETE POST"* ]]
 	run cooper build --check-push "$BATS_TEST_TMPDIR/context"
 	assert_fails_with 125 "--check-push goes with --push"
+}
+
+@test "docker-registry: --check-push finds wrong credentials, asks for a password once, and --if-absent keeps its tags" {
+	start_registry htpasswd
+	run cooper push --tls-verify=false --check-push --creds "$REGISTRY_USER:wrong" small "$REGISTRY/check:1"
+	assert_fails_with 120 "$REGISTRY/check:1 cannot be pushed to"
+	assert_output_has "HTTP 401"
+	run "$BATS_TEST_DIRNAME/../tools/answer-prompt" Password: "$REGISTRY_PASSWORD" \
+		cooper push --tls-verify=false --check-push --if-absent --creds "$REGISTRY_USER" small "$REGISTRY/check:1"
+	assert_succeeds
+	run cooper push --tls-verify=false --check-push --if-absent --creds "$REGISTRY_USER:$REGISTRY_PASSWORD" small "$REGISTRY/check:1"
+	assert_succeeds
+	assert_output_has "$REGISTRY/check:1 exists already"
+	run cooper push --tls-verify=false --if-absent --compression-format zstd --creds "$REGISTRY_USER:$REGISTRY_PASSWORD" small "$REGISTRY/check:1"
+	assert_fails_with 120 "it exists, as sha256:"
+	# Of a cancelled upload docker-registry itself leaves an empty state of its hash, and nothing that could be gone on with.
+	[ -z "$(find "$REGISTRY_DATA" -path '*/_uploads/*' \( -name data -o -name startedat \))" ]
+	[ "$(grep -c '"DELETE /v2/check/blobs/uploads/.*" 204' "$REGISTRY_LOG")" -eq 2 ]
 }
