@@ -156,11 +156,11 @@ is_at_least() {
 }
 
 @test "a host that does not take the connection is tried again, and found when it does" {
-	local place=$BATS_TEST_TMPDIR/place address i
+	local place=$BATS_TEST_TMPDIR/place address
 	mkdir "$place"
 	timeout 120 python3 "$LIB_DIRECTORY/full_backlog.py" "$place" 2>/dev/null 3>&- &
 	echo $! >"$BATS_TEST_TMPDIR/pid"
-	for i in $(seq 200); do [ ! -e "$place/address" ] || break; sleep 0.05; done
+	until [ -e "$place/address" ] || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
 	address=$(cat "$place/address")
 	export COOPER_CONNECT_TIMEOUT=100ms
 	run timeout 60 cooper pull --retry 2 --retry-delay 1ms --tls-verify=false "$address/x:1"
@@ -168,7 +168,7 @@ is_at_least() {
 	[ "$(grep -c "trying again" <<<"$output")" -eq 2 ]
 	# The answer is that of a host without a registry: it has come through.
 	timeout 60 cooper pull --retry 100 --retry-delay 10ms --tls-verify=false "$address/x:1" >"$place/said" 2>&1 3>&- &
-	for i in $(seq 400); do ! grep -q "trying again" "$place/said" || break; sleep 0.05; done
+	until grep -q "trying again" "$place/said" || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
 	touch "$place/go"
 	wait $! || [ $? -eq 125 ]
 	stop_process "$BATS_TEST_TMPDIR/pid"
