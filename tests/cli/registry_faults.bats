@@ -107,6 +107,7 @@ push_waits() {
 }
 
 pull_waits() {
+	local -x COOPER_ROOT COOPER_RUNROOT # the other store is wanted again
 	fresh_store "waits$RANDOM"
 	waits "$1" "$2" "$3" "$4" pull -q "${quick[@]}" "$DOUBLE/waits/there:1" || return
 	remove_store "$COOPER_ROOT" "$COOPER_RUNROOT"
