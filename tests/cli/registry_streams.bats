@@ -119,7 +119,8 @@ fault_on() {
 @test "who takes no body without a length gets it with one" {
 	local status
 	push_survives stream "$SIZE" '{"stream": false}'
-	[ "$(double_log 'map(select(.status == 411)) | length')" -eq 1 ]
+	# Once; each of the three layers may have been under way by then.
+	[[ $(double_log 'map(select(.status == 411)) | length') == [123] ]]
 	[ "$(double_log 'map(select(.method == "PATCH" and .status == 202)) | length')" -ge 1 ]
 	for status in 400 413 501; do
 		push_survives stream "$SIZE" "$(fault_on PATCH "\"do\": \"status\", \"status\": $status, \"read\": false")"
