@@ -6,6 +6,7 @@
 #define COOPER_IMAGEFMT_EXTRACT_INTERNAL_H
 
 #include "imagefmt/extract.h"
+#include "imagefmt/handover.h"
 #include "imagefmt/pathmap.h"
 
 #include <stdatomic.h>
@@ -99,7 +100,7 @@ int extract_end_file(struct extractor *x, int fd, uint64_t end, const struct tar
 struct extract_queue;
 
 /* What has failed is told by extract_queue_finish(). */
-#define EXTRACT_QUEUE_BROKEN (-EPIPE)
+#define EXTRACT_QUEUE_BROKEN HANDOVER_BROKEN
 
 /* The extractor is borrowed; the thread starts with the first piece. */
 void extract_queue_new(struct extractor *x, const struct piece_keeper *keeper, struct extract_queue **queue);

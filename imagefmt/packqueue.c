@@ -1,19 +1,17 @@
 /*
- * A ring of pieces between two threads. Handing over each by itself would wake the other side for every file: both
- * sides do it by the dozen, and the walk at the latest when it has to wait.
+ * A ring of pieces between two threads (handover.h).
  */
 #include "imagefmt/packqueue.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "imagefmt/handover.h"
 #include "imagefmt/tar.h"
-#include "imagefmt/thread.h"
 
 #define PIECES ((uint64_t)128)
 #define BATCH ((uint64_t)32)
@@ -33,20 +31,12 @@ struct piece {
 struct pack_queue {
 	struct pipeline *pipeline; /* the thread's, while there is one */
 	struct piece pieces[PIECES];
-	uint64_t filled; /* the walk's own: pieces so far */
+	struct handover handover;
 	uint64_t files;
 	bool alone; /* for good: there is one processor */
-
-	pthread_t thread;
-	bool has_thread;
-	pthread_mutex_t lock; /* of all that follows */
-	pthread_cond_t changed;
-	uint64_t published;
-	uint64_t written;
-	bool ended;
-	int code; /* the first failure, negative */
-	struct error *error;
 };
+
+static handover_work write_piece;
 
 void pack_queue_new(struct pipeline *pipeline, struct pack_queue **queue)
 {
@@ -54,8 +44,7 @@ void pack_queue_new(struct pipeline *pipeline, struct pack_queue **queue)
 
 	q->pipeline = pipeline;
 	q->alone = process_processors() < 2;
-	pthread_mutex_init(&q->lock, NULL);
-	pthread_cond_init(&q->changed, NULL);
+	handover_init(&q->handover, PIECES, BATCH, write_piece, q);
 	for (size_t i = 0; i < PIECES; i++) {
 		q->pieces[i].fd = -1;
 		buf_init(&q->pieces[i].bytes, BYTES_MAX);
@@ -64,45 +53,16 @@ void pack_queue_new(struct pipeline *pipeline, struct pack_queue **queue)
 	*queue = q;
 }
 
-static void fail(struct pack_queue *q, int code, struct error *error)
-{
-	pthread_mutex_lock(&q->lock);
-	if (q->code == 0) {
-		q->code = code;
-		q->error = take_ptr(&error);
-	}
-	pthread_cond_broadcast(&q->changed);
-	pthread_mutex_unlock(&q->lock);
-	error_free(error);
-}
-
-static void join(struct pack_queue *q)
-{
-	if (!q->has_thread)
-		return;
-	pthread_mutex_lock(&q->lock);
-	q->ended = true;
-	q->published = q->filled;
-	pthread_cond_broadcast(&q->changed);
-	pthread_mutex_unlock(&q->lock);
-	pthread_join(q->thread, NULL);
-	q->has_thread = false;
-}
-
 void pack_queue_free(struct pack_queue *q)
 {
 	if (q == NULL)
 		return;
-	fail(q, -ECANCELED, NULL);
-	join(q);
+	handover_done(&q->handover);
 	for (size_t i = 0; i < PIECES; i++) {
 		fd_close(q->pieces[i].fd);
 		buf_done(&q->pieces[i].bytes);
 		buf_done(&q->pieces[i].path);
 	}
-	error_free(q->error);
-	pthread_cond_destroy(&q->changed);
-	pthread_mutex_destroy(&q->lock);
 	free(q);
 }
 
@@ -143,108 +103,66 @@ static int write_contents(struct pack_queue *q, const struct piece *piece, struc
 	return put(q, zeros, tar_padding(piece->size));
 }
 
-static int write_piece(struct pack_queue *q, struct piece *piece)
+static int write_piece(void *context, size_t place, struct error **err)
 {
-	struct error *error = NULL;
+	struct pack_queue *q = context;
+	struct piece *piece = &q->pieces[place];
 	int rc = put(q, piece->bytes.data, piece->bytes.len);
 
 	if (rc == 0 && piece->fd >= 0)
-		rc = write_contents(q, piece, &error);
+		rc = write_contents(q, piece, err);
 	fd_close(take_fd(&piece->fd));
 	if (piece->bytes.cap > BYTES_LARGE)
 		buf_done(&piece->bytes);
 	else
 		buf_clear(&piece->bytes);
-	if (rc < 0)
-		fail(q, rc, error);
-	return rc < 0 ? PACK_QUEUE_BROKEN : 0;
-}
-
-/* Says how far it has got and waits for more; up to where there is more, `written` when there is none. */
-static uint64_t wait_for_pieces(struct pack_queue *q, uint64_t written)
-{
-	pthread_mutex_lock(&q->lock);
-	q->written = written;
-	pthread_cond_broadcast(&q->changed);
-	while (q->published == written && !q->ended && q->code == 0)
-		pthread_cond_wait(&q->changed, &q->lock);
-	uint64_t until = q->code == 0 ? q->published : written;
-	pthread_mutex_unlock(&q->lock);
-	return until - written < BATCH ? until : written + BATCH;
-}
-
-static void *run(void *context)
-{
-	struct pack_queue *q = context;
-	uint64_t written = 0;
-	uint64_t until;
-	int rc = 0;
-
-	while (rc == 0 && (until = wait_for_pieces(q, written)) > written) {
-		while (rc == 0 && written < until)
-			rc = write_piece(q, &q->pieces[written++ % PIECES]);
-	}
-	return NULL;
+	return rc;
 }
 
 /* ---- the walk's side ---- */
 
-/* What was put is given to the thread, and at most `left` pieces stay there. */
-static int hand_over(struct pack_queue *q, uint64_t left)
+static struct piece *at_hand(struct pack_queue *q)
 {
-	pthread_mutex_lock(&q->lock);
-	q->published = q->filled;
-	pthread_cond_broadcast(&q->changed);
-	while (q->filled - q->written > left && q->code == 0)
-		pthread_cond_wait(&q->changed, &q->lock);
-	int code = q->code;
-	pthread_mutex_unlock(&q->lock);
-	return code < 0 ? PACK_QUEUE_BROKEN : 0;
+	return &q->pieces[handover_place(&q->handover)];
 }
 
 struct buf *pack_queue_bytes(struct pack_queue *q)
 {
-	return &q->pieces[q->filled % PIECES].bytes;
+	return &at_hand(q)->bytes;
 }
 
-static int start_thread(struct pack_queue *q)
+static int write_alone(struct pack_queue *q)
 {
 	struct error *error = NULL;
+	int rc = write_piece(q, handover_place(&q->handover), &error);
 
-	/* Nothing is left to write: the thread begins with the next piece, which is the first of the ring. */
-	q->filled = 0;
-	int rc = thread_start(&q->thread, run, q, &error);
-	q->has_thread = rc == 0;
 	if (rc < 0)
-		fail(q, rc, error);
+		handover_fail(&q->handover, rc, error);
 	return rc < 0 ? PACK_QUEUE_BROKEN : 0;
 }
 
 /* The piece at hand is whole. */
 static int put_piece(struct pack_queue *q)
 {
-	struct piece *piece = &q->pieces[q->filled % PIECES];
-	bool is_large = piece->bytes.len > BYTES_LARGE;
+	struct handover *h = &q->handover;
+	bool is_large = at_hand(q)->bytes.len > BYTES_LARGE;
 
-	if (!q->has_thread) {
-		int rc = write_piece(q, piece);
-		return rc == 0 && !q->alone && q->files >= PACK_QUEUE_ALONE ? start_thread(q) : rc;
+	if (!h->has_thread) {
+		int rc = write_alone(q);
+		return rc == 0 && !q->alone && q->files >= PACK_QUEUE_ALONE ? handover_start(h) : rc;
 	}
-	q->filled++;
-	if (is_large)
-		return hand_over(q, 0);
-	/* The walk goes on filling while the rest of the ring is read. */
-	return q->filled % BATCH == 0 ? hand_over(q, PIECES - BATCH) : 0;
+	int rc = handover_put(h);
+	return rc == 0 && is_large ? handover_flush(h, 0) : rc;
 }
 
 int pack_queue_put(struct pack_queue *q)
 {
-	return q->pieces[q->filled % PIECES].bytes.len < BYTES_ENOUGH ? 0 : put_piece(q);
+	return at_hand(q)->bytes.len < BYTES_ENOUGH ? 0 : put_piece(q);
 }
 
 int pack_queue_put_file(struct pack_queue *q, int fd, uint64_t size, const char *path)
 {
-	struct piece *piece = &q->pieces[q->filled % PIECES];
+	struct piece *piece = at_hand(q);
 
 	piece->fd = fd;
 	piece->size = size;
@@ -256,14 +174,10 @@ int pack_queue_put_file(struct pack_queue *q, int fd, uint64_t size, const char 
 
 int pack_queue_finish(struct pack_queue *q, struct error **err)
 {
-	struct piece *last = &q->pieces[q->filled % PIECES];
-
-	if (q->has_thread)
-		q->filled++; /* join() hands it over, empty as it may be */
-	else if (q->code == 0)
-		write_piece(q, last);
-	join(q);
-	if (q->code < 0 && err != NULL)
-		*err = take_ptr(&q->error);
-	return q->code;
+	/* The last piece, empty as it may be. */
+	if (q->handover.has_thread)
+		handover_put(&q->handover);
+	else if (q->handover.code == 0)
+		write_alone(q);
+	return handover_finish(&q->handover, err);
 }

@@ -13,13 +13,14 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "imagefmt/handover.h"
 #include "imagefmt/pipeline.h"
 
 /* Reading so few costs no more than starting a thread. */
 #define PACK_QUEUE_ALONE 64
 
 /* What is waited for has failed: pack_queue_finish() or pipeline_finish() has the error. */
-#define PACK_QUEUE_BROKEN (-EPIPE)
+#define PACK_QUEUE_BROKEN HANDOVER_BROKEN
 
 struct pack_queue;
 
