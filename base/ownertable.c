@@ -53,13 +53,17 @@ static bool is_same_key(const struct owner_key *a, const struct owner_key *b)
 	return a->ino == b->ino && a->born_seconds == b->born_seconds && a->born_nanoseconds == b->born_nanoseconds;
 }
 
+/* Where the search for a key begins; to be taken modulo the table's size. */
+static size_t home_of(const struct owner_key *key)
+{
+	/* Inode numbers stand close together: the multiplication spreads them (Knuth). */
+	return (size_t)((key->ino * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
+}
+
 /* The slot of the key, or the free one where it would be. */
 static struct owner_slot *find_slot(const struct owner_table *table, const struct owner_key *key)
 {
-	/* Inode numbers stand close together: the multiplication spreads them (Knuth). */
-	size_t at = (size_t)((key->ino * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
-
-	for (;; at++) {
+	for (size_t at = home_of(key);; at++) {
 		struct owner_slot *slot = &table->slots[at & (table->size - 1)];
 		if (!slot->is_used || is_same_key(&slot->key, key))
 			return slot;
@@ -100,15 +104,29 @@ void owner_table_put(struct owner_table *table, const struct owner_key *key, con
 	table->has_changed = true;
 }
 
+/* Fills the slot that has become free with what once had to step aside for it, and so on up to the next free one: a
+ * search ends at a free slot, so none may stand between an entry and its home (Knuth, vol. 3, 6.4, algorithm R). */
+static void close_gap(struct owner_table *table, size_t gap)
+{
+	size_t mask = table->size - 1;
+
+	for (size_t at = (gap + 1) & mask; table->slots[at].is_used; at = (at + 1) & mask) {
+		size_t steps = (at - home_of(&table->slots[at].key)) & mask;
+		if (steps < ((at - gap) & mask))
+			continue;
+		table->slots[gap] = table->slots[at];
+		gap = at;
+	}
+	table->slots[gap] = (struct owner_slot){0};
+}
+
 void owner_table_remove(struct owner_table *table, const struct owner_key *key)
 {
 	if (!owner_table_find(table, key))
 		return;
-	find_slot(table, key)->is_used = false;
+	close_gap(table, (size_t)(find_slot(table, key) - table->slots));
 	table->count--;
 	table->has_changed = true;
-	/* What had to step aside for it must be found again. */
-	resize(table, table->size);
 }
 
 void owner_table_add_all(struct owner_table *table, const struct owner_table *from)

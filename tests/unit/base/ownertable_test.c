@@ -36,6 +36,43 @@ static void finds_what_was_put_and_not_what_was_removed(void **state)
 	}
 }
 
+/* Key i of three clusters of eight. Equal numbers begin their search at the same slot (the times of birth keep them
+ * apart): of a table of 64 at 56, 60 and 2, so that the clusters run into each other and over the table's end. */
+static struct owner_key crowded_key(uint32_t i)
+{
+	static const uint64_t numbers[] = {11, 30, 39};
+
+	return (struct owner_key){.ino = numbers[i / 8], .born_seconds = i};
+}
+
+static void finds_the_others_whatever_is_removed(void **state)
+{
+	enum { KEYS = 24 };
+
+	for (uint32_t removed = 0; removed < KEYS; removed++) {
+		cleanup(owner_table_done) struct owner_table table = {0};
+		for (uint32_t i = 0; i < KEYS; i++) {
+			const struct owner_key key = crowded_key(i);
+			owner_table_put(&table, &key, &(struct owner_record){.uid = i});
+		}
+		for (uint32_t step = 0; step < KEYS; step++) {
+			uint32_t gone = (removed + step * 7) % KEYS;
+			const struct owner_key key = crowded_key(gone);
+			assert_non_null(owner_table_find(&table, &key));
+			owner_table_remove(&table, &key);
+			assert_null(owner_table_find(&table, &key));
+			for (uint32_t later = step + 1; later < KEYS; later++) {
+				uint32_t left = (removed + later * 7) % KEYS;
+				const struct owner_key other = crowded_key(left);
+				const struct owner_record *record = owner_table_find(&table, &other);
+				assert_non_null(record);
+				assert_int_equal(record->uid, left);
+			}
+		}
+		assert_int_equal(table.count, 0);
+	}
+}
+
 static void does_not_give_the_record_to_who_gets_the_number_later(void **state)
 {
 	cleanup(owner_table_done) struct owner_table table = {0};
@@ -122,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_what_was_put_and_not_what_was_removed),
+		cmocka_unit_test(finds_the_others_whatever_is_removed),
 		cmocka_unit_test(does_not_give_the_record_to_who_gets_the_number_later),
 		cmocka_unit_test(comes_back_from_its_file),
 		cmocka_unit_test(is_of_the_tree_that_it_was_saved_for_and_not_of_a_copy),
