@@ -43,6 +43,9 @@ static int read_drop_ins(const char *file, conf_file_take *take, void *context, 
 	int count = scandir(dir, &entries, is_conf, alphasort);
 	int rc = 0;
 
+	/* What cannot be looked at may forbid something (a blocked registry): it is not taken for nothing. */
+	if (count < 0 && errno != ENOENT && errno != ENOTDIR)
+		return error_set_errno(err, "read directory '%s'", dir);
 	for (int i = 0; i < count; i++) {
 		cleanup_free char *path = mem_printf("%s/%s", dir, entries[i]->d_name);
 		if (rc >= 0)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/atomicfile.h"
 #include "base/strlist.h"
@@ -109,6 +110,19 @@ static void errors_name_the_file_once(void **state)
 	assert_non_null(strstr(error_message(type), "word"));
 }
 
+static void drop_ins_that_cannot_be_listed_are_an_error(void **state)
+{
+	const struct place *place = *state;
+	cleanup(strlist_done) struct strlist words = {0};
+	cleanup_error struct error *err = NULL;
+	cleanup_free char *dir = mem_printf("%s.d", place->file);
+
+	/* A loop, because root may list what is forbidden to others. */
+	assert_int_equal(symlink(dir, dir), 0);
+	assert_int_equal(conf_file_read(place->file, CONF_FILE_DROP_INS, take, &words, &err), -ELOOP);
+	assert_non_null(strstr(error_message(err), dir));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +130,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_missing_file_is_nothing_unless_it_is_required, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(errors_name_the_file_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(drop_ins_that_cannot_be_listed_are_an_error, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
