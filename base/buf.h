@@ -7,8 +7,8 @@
  * Appending past the limit sets `overflow` and drops the bytes; whoever fills it from outside checks that once, at the
  * end.
  *
- * A buffer made by BUF_SECRET() leaves no copy of its bytes behind: not when it grows, is printed into, filled by
- *base/, wiped or done with.
+ * A buffer made by BUF_SECRET() leaves no copy of its bytes behind: not when it grows, is printed into, filled by the
+ * functions of base/, wiped or done with.
  */
 #ifndef COOPER_BASE_BUF_H
 #define COOPER_BASE_BUF_H

@@ -17,9 +17,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/env.h"
 #include "base/fd.h"
 #include "base/strlist.h"
@@ -296,14 +296,6 @@ static void drain(struct tap *tap)
 		mem_wipe(chunk, sizeof(chunk));
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static bool has_ended(pid_t pid)
 {
 	siginfo_t info = {0};
@@ -315,7 +307,7 @@ static bool has_ended(pid_t pid)
 /* How long to sleep: -1 for ever, 0 when the time is over. */
 static int sleep_ms(const struct run *run, int64_t deadline)
 {
-	int64_t left = deadline < 0 ? INT_MAX : deadline - now_ms();
+	int64_t left = deadline < 0 ? INT_MAX : deadline - clock_ms();
 
 	if (left < 0)
 		left = 0;
@@ -335,7 +327,7 @@ static bool collect(struct run *run, int64_t deadline)
 			drain(&run->taps[i]);
 		if (ended)
 			return true;
-		if (deadline >= 0 && now_ms() >= deadline)
+		if (deadline >= 0 && clock_ms() >= deadline)
 			return false;
 		struct pollfd polls[] = {
 			{.fd = run->pidfd, .events = POLLIN},
@@ -364,7 +356,7 @@ int process_run(const struct process_spec *spec, const void *input, size_t input
 		rc = run_start(&run, spec, input, input_size, err);
 	if (rc < 0)
 		return rc;
-	if (!collect(&run, timeout_ms > 0 ? now_ms() + timeout_ms : -1)) {
+	if (!collect(&run, timeout_ms > 0 ? clock_ms() + timeout_ms : -1)) {
 		ended.timed_out = true;
 		kill_child(&run);
 	}
@@ -393,8 +385,9 @@ char *process_find(const char *program)
 		return is_program(program) ? mem_strdup(program) : NULL;
 	strlist_split(&dirs, path ? path : PATH_DEFAULT, ':');
 	for (size_t i = 0; i < dirs.count; i++) {
-		/* An empty entry means the working directory: a build context, not a place for programs. */
-		if (*dirs.items[i] == '\0')
+		/* An empty entry means the working directory, and "." or "bin" something in it: a build context, not
+		 * a place for programs. */
+		if (*dirs.items[i] != '/')
 			continue;
 		cleanup_free char *candidate = mem_printf("%s/%s", dirs.items[i], program);
 		if (is_program(candidate))

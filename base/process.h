@@ -45,7 +45,7 @@ int process_run(const struct process_spec *spec, const void *input, size_t input
 /* How many processors this process may use, at least 1. */
 size_t process_processors(void);
 
-/* The full path of a program in PATH, newly allocated, or NULL. */
+/* The full path of a program in PATH, newly allocated, or NULL. Entries of PATH that are relative do not count. */
 MUST_CHECK char *process_find(const char *program);
 
 #endif

@@ -190,6 +190,19 @@ static void finds_programs_in_path_only(void **state)
 	assert_null(process_find("/etc"));
 }
 
+static void passes_over_directories_of_path_that_depend_on_where_we_are(void **state)
+{
+	cleanup_free char *path = mem_strdup(getenv("PATH"));
+	cleanup_free char *cwd = getcwd(NULL, 0);
+
+	assert_int_equal(chdir("/bin"), 0);
+	assert_int_equal(setenv("PATH", ".:../bin:", 1), 0);
+	cleanup_free char *found = process_find("sh");
+	assert_int_equal(path ? setenv("PATH", path, 1) : unsetenv("PATH"), 0);
+	assert_int_equal(chdir(cwd), 0);
+	assert_null(found);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +218,7 @@ int main(void)
 		cmocka_unit_test(maps_descriptors_that_cross),
 		cmocka_unit_test(starts_with_clean_signals_and_the_given_environment),
 		cmocka_unit_test(finds_programs_in_path_only),
+		cmocka_unit_test(passes_over_directories_of_path_that_depend_on_where_we_are),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
