@@ -1,8 +1,7 @@
 /*
- * Usage texts, man pages and shell completion, all made of the command tables.
+ * Usage texts and man pages, made of the command tables.
  */
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -275,94 +274,4 @@ void help_print_man_overview(void)
 	       "and unshare the status of the "
 	       "program, 127 when "
 	       "it was not found, 126 when it could not be executed.\n");
-}
-
-/* The words that complete after "cooper COMMAND". */
-static void print_flags(const struct option_use *uses)
-{
-	for (const struct option_use *use = uses; use->group; use++)
-		for (size_t i = 0; i < use->group->count; i++)
-			if (use->group->rows[i].help)
-				printf(" --%s", use->group->rows[i].name);
-}
-
-static void print_names(const struct command *const *list)
-{
-	for (size_t i = 0; list[i]; i++)
-		printf("%s%s", i ? " " : "", list[i]->name);
-}
-
-/* "name) words="--flags" ;;", and for a group "name) names="…"" and one such line for each "group name". */
-static void print_bash_cases(const struct command *const *list)
-{
-	for (size_t i = 0; list[i]; i++) {
-		cleanup_free char *name = command_full_name(list[i], ' ');
-		if (list[i]->commands) {
-			printf("\t'%s '*) at=2 names=\"", name);
-			print_names(list[i]->commands);
-			printf("\" ;;&\n");
-			print_bash_cases(list[i]->commands);
-			continue;
-		}
-		printf("\t'%s '*) words=\"", name);
-		print_flags(list[i]->options);
-		printf("\" ;;\n");
-	}
-}
-
-static void print_bash_completion(void)
-{
-	printf("_cooper() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words= at=1 names=\"");
-	print_names(commands);
-	printf("\"\n\tcase \"${COMP_WORDS[1]} ${COMP_WORDS[2]} \" in\n");
-	print_bash_cases(commands);
-	printf("\tesac\n\tif [ \"$COMP_CWORD\" = $at ]; then words=$names; fi\n\tcase $cur in\n\t-*) ;;\n\t*) [ "
-	       "\"$COMP_CWORD\" = $at ] || words=$(cooper containers --format "
-	       "'{{.ContainerName}}' "
-	       "-n 2>/dev/null; cooper images --format '{{.Name}}:{{.Tag}}' -n 2>/dev/null) ;;\n\tesac\n"
-	       "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n}\ncomplete -o default -F _cooper "
-	       "cooper\n");
-}
-
-static void print_fish_flags(const struct command *command)
-{
-	/* All words of the name must have been typed. */
-	cleanup_free char *in_group =
-		command->group ? mem_printf("__fish_seen_subcommand_from %s; and ", command->group) : mem_strdup("");
-	for (const struct option_use *use = command->options; use->group; use++)
-		for (size_t i = 0; i < use->group->count; i++)
-			if (use->group->rows[i].help)
-				printf("complete -c cooper -n '%s__fish_seen_subcommand_from %s' -l %s\n", in_group,
-				       command->name, use->group->rows[i].name);
-}
-
-static void print_fish_completion(void)
-{
-	for (size_t i = 0; commands[i]; i++) {
-		printf("complete -c cooper -n __fish_use_subcommand -a %s -d '%s'\n", commands[i]->name,
-		       commands[i]->summary);
-		if (!commands[i]->commands) {
-			print_fish_flags(commands[i]);
-			continue;
-		}
-		for (const struct command *const *below = commands[i]->commands; *below; below++) {
-			printf("complete -c cooper -n '__fish_seen_subcommand_from %s' -a %s -d '%s'\n",
-			       commands[i]->name, (*below)->name, (*below)->summary);
-			print_fish_flags(*below);
-		}
-	}
-}
-
-int help_print_completion(const char *shell, struct error **err)
-{
-	if (strcmp(shell, "bash") == 0)
-		print_bash_completion();
-	else if (strcmp(shell, "zsh") == 0) {
-		printf("#compdef cooper\nautoload -U +X bashcompinit && bashcompinit\n");
-		print_bash_completion();
-	} else if (strcmp(shell, "fish") == 0)
-		print_fish_completion();
-	else
-		return error_set(err, EINVAL, "no completion for shell '%s': use bash, zsh or fish", shell);
-	return 0;
 }

@@ -1,0 +1,50 @@
+# What the completion scripts do in the shells that they are for.
+load lib/common
+
+# completed WORD...: what the last word of that command line may become, in bash.
+completed() {
+	COMP_WORDS=("$@")
+	COMP_CWORD=$(($# - 1))
+	_cooper
+	output=${COMPREPLY[*]}
+}
+
+@test "the script for zsh has nothing that only bash knows" {
+	run -1 grep -nE ';;&|mapfile|readarray' <(cooper completion zsh)
+	! command -v zsh || cooper completion zsh | zsh -n
+}
+
+# A quote too many anywhere, and fish reads nothing of it. In '…' a backslash is for the character behind it.
+@test "the script for fish has its quotes in pairs" {
+	cooper completion fish | python3 -c 'import re, sys
+for line in sys.stdin:
+    assert re.fullmatch(r"""(?:[^\x27\\]|\x27(?:[^\x27\\]|\\.)*\x27)*\n""", line), line'
+	! command -v fish || fish --no-execute <(cooper completion fish)
+}
+
+@test "bash completes commands, those of groups, and options" {
+	# shellcheck disable=SC1090
+	source <(cooper completion bash)
+	completed cooper im
+	assert_output_is "images image"
+	completed cooper image co
+	assert_output_is "copy"
+	completed cooper image copy --src-t
+	assert_output_is "--src-tls-verify"
+	completed cooper rm --a
+	assert_output_is "--all"
+}
+
+@test "bash completes names of containers, and executes none" {
+	cooper from --name web scratch
+	cooper from --name 'x$(touch executed)' scratch
+	cd "$BATS_TEST_TMPDIR"
+	# shellcheck disable=SC1090
+	source <(cooper completion bash)
+	completed cooper rm w
+	assert_output_is "web"
+	completed cooper rm x
+	assert_output_is ""
+	[ ! -e executed ]
+	cooper rm web 'x$(touch executed)'
+}
