@@ -225,7 +225,7 @@ $(B)/bundle/cooper.tar.gz: $(B)/cooper $(B)/bundle/launcher contrib/bundle/make
 bundle: $(B)/bundle/cooper.tar.gz ## a relocatable archive of cooper and its libraries: build/$(MODE)/bundle/cooper.tar.gz
 
 # ---- Documentation -----------------------------------------------------------------------------------------------------
-# The man pages are made of the tables that also parse options (cmd/help.c), and committed, so that an installation from a
+# The man pages are made of the tables that also parse options (cmd/man.c), and committed, so that an installation from a
 # cross build has them.
 .PHONY: man
 man: $(B)/cooper ## write docs/man from cooper's own tables

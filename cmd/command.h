@@ -61,7 +61,7 @@ extern const struct option_use global_options[];
 /* cmd_version.c: the line of --version. */
 void version_print_line(void);
 
-/* help.c: usage texts, man pages (roff) and completion, all from the tables. */
+/* help.c, man.c, completion.c: usage texts, man pages (roff) and completion, all from the tables. */
 void help_print_all(void);
 void help_print_command(const struct command *command);
 void help_print_man(const struct command *command);
