@@ -202,7 +202,7 @@ static char *healthcheck_instruction(const struct config_options *o)
 	return words.count ? strlist_join(&words, " ") : NULL;
 }
 
-static int add_history(struct command_context *context, const struct config_options *o, struct container *c)
+static void add_history(struct command_context *context, const struct config_options *o, struct container *c)
 {
 	const struct {
 		const char *instruction;
@@ -237,7 +237,6 @@ static int add_history(struct command_context *context, const struct config_opti
 								  .created_by = mem_strdup(words.items[i]),
 								  .empty_layer = true};
 	}
-	return 0;
 }
 
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
@@ -255,7 +254,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (rc == 0)
 		rc = edit_health(options, &container, err);
 	if (rc == 0 && history_flag_is_on(options->add_history))
-		rc = add_history(context, options, &container);
+		add_history(context, options, &container);
 	if (rc < 0)
 		return rc;
 	warn_of_format(options, &container);
