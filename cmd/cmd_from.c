@@ -75,10 +75,10 @@ static int run(struct command_context *context, void *values, const struct strli
 		rc = find_image(context, options, name, create.platform, &image, err);
 	if (rc == 0)
 		rc = container_create(context->workshop, from_scratch ? NULL : &image, &create, &container, err);
-	if (rc == 0 && options->cidfile)
-		rc = result_file_write(options->cidfile, container.id, err);
 	if (rc < 0)
 		return rc;
+	if (options->cidfile && (rc = result_file_write(options->cidfile, container.id, err)) < 0)
+		return error_hint(err, "container '%s' was made, and stays", container.name);
 	printf("%s\n", container.name);
 	return 0;
 }

@@ -79,8 +79,8 @@ static int run_generate(struct command_context *context, void *values, const str
 		rc = public_key_format(public, &public_text, err);
 	if (rc == 0)
 		rc = write_new(private_path, 0600, &private_text, err);
-	if (rc == 0)
-		rc = write_new(public_path, 0644, &public_text, err);
+	if (rc == 0 && (rc = write_new(public_path, 0644, &public_text, err)) < 0)
+		unlink(private_path); /* half a pair would be in the way of the next try */
 	if (rc == 0)
 		log_info("the private key is in %s, the public one in %s", private_path, public_path);
 	return rc;

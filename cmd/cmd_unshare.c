@@ -43,7 +43,8 @@ static int mount_containers(struct command_context *context, const struct strlis
 		int rc = rootfs_mount(context->workshop, &container, &path, err);
 		if (rc < 0)
 			return error_prefix(err, "mount '%s'", name);
-		setenv(variable, path, /* overwrite */ 1);
+		if (setenv(variable, path, /* overwrite */ 1) < 0)
+			return error_set_errno(err, "--mount '%s': set the variable '%s'", mounts->items[i], variable);
 	}
 	return 0;
 }

@@ -79,7 +79,8 @@ int push_status(int rc, const char *destination, struct error **err);
 int push_report(int rc, const char *destination, const struct digest *digest, bool quiet, const char *digestfile,
 		struct error **err);
 
-/* Writes `text` to the file of --iidfile, --cidfile, --digestfile: no newline, never through a symlink. */
+/* Writes `text` to the file of --iidfile, --cidfile, --digestfile: no newline, and never through a symlink unless that
+ * leads to a device, a pipe, or what our own output goes to (/dev/stdout). */
 int result_file_write(const char *path, const char *text, struct error **err);
 
 #endif

@@ -85,7 +85,7 @@ static int set_up_log(const struct global_options *options, struct error **err)
 	const char *text = options->log_level ? options->log_level : env_plain("LOGLEVEL");
 	int rc = text ? log_level_parse(text, &level, err) : 0;
 	if (rc < 0)
-		return error_prefix(err, "--log-level");
+		return error_prefix(err, options->log_level ? "--log-level" : "LOGLEVEL");
 	log_set_level(options->debug ? LOG_DEBUG : level);
 	return trace_parse(env_plain("COOPER_TRACE"), err);
 }
@@ -126,6 +126,9 @@ static char *default_runroot(const char *root)
 
 static int absolute_path(const char *path, char **absolute, struct error **err)
 {
+	/* A script's variable that is not set: the working directory is not what it means. */
+	if (path[0] == '\0')
+		return error_set(err, EINVAL, "the path is empty");
 	if (path[0] == '/') {
 		*absolute = mem_strdup(path);
 		return 0;
@@ -162,11 +165,11 @@ static int open_workshop(const struct global_options *options, const char *isola
 	cleanup_free char *root = NULL, *runroot = NULL;
 	int rc = absolute_path(options->root ? options->root : default_dir, &root, err);
 	if (rc < 0)
-		return error_prefix(err, "store");
+		return error_prefix(err, options->root ? "--root" : "store");
 	cleanup_free char *default_run = default_runroot(root);
 	rc = absolute_path(options->runroot ? options->runroot : default_run, &runroot, err);
 	if (rc < 0)
-		return error_prefix(err, "runroot");
+		return error_prefix(err, "--runroot");
 	struct workshop_options workshop = {
 		.store = {.root = root, .runroot = runroot, .durable = options->durable},
 		.isolation = isolation,
@@ -284,7 +287,6 @@ static int unknown_command(const struct command *group, const char *name, struct
 	return error_set(err, EINVAL, "unknown command '%s%s' (see cooper %s--help)", before, name, before);
 }
 
-/* argv[at] names a command. *command is set to what runs in the end, for its exit status. */
 /* Puts what stands between a group's name and the command's behind the latter, into `moved`, which has room for as many
  * words and a NULL; gives their number. Options of the group that mean nothing to the command are left out: a script
  * may say them once for all. */
@@ -311,6 +313,7 @@ static int move_group_options(const struct command *command, int argc, char *con
 	return count;
 }
 
+/* argv[at] names a command. *command is set to what runs in the end, for its exit status. */
 static int dispatch_command(int argc, char *const *argv, int at, const struct command **command, struct error **err)
 {
 	const struct command *group = NULL, *found = command_find(argv[at]);

@@ -1,0 +1,47 @@
+# Calls with something empty or odd in them, as scripts make them by mistake: told, and nothing happens elsewhere.
+load lib/common
+
+@test "an empty --root or --runroot is refused, and makes no store of the working directory" {
+	mkdir "$BATS_TEST_TMPDIR/here"
+	cd "$BATS_TEST_TMPDIR/here"
+	run cooper --root "" containers
+	assert_fails_with 125 "--root: the path is empty"
+	run cooper --runroot "" containers
+	assert_fails_with 125 "--runroot: the path is empty"
+	[ -z "$(ls -A)" ]
+}
+
+@test "a level of the log that is none is named by where it was said" {
+	run cooper --log-level loud images
+	assert_fails_with 125 "--log-level: 'loud'"
+	LOGLEVEL=loud run cooper images
+	assert_fails_with 125 "LOGLEVEL: 'loud'"
+}
+
+@test "--cidfile /dev/stdout is what stdout goes to, also when that is a file" {
+	cooper from --name cid-out --cidfile /dev/stdout scratch >"$BATS_TEST_TMPDIR/out"
+	[ -L /dev/stdout ]
+	run cooper inspect --format '{{.ContainerID}}' cid-out
+	[ "$(cat "$BATS_TEST_TMPDIR/out")" = "${output}cid-out" ]
+	cooper from --name cid-fd --cidfile /dev/fd/1 scratch | grep -qE '^[0-9a-f]{64}cid-fd$'
+}
+
+@test "a container whose --cidfile cannot be written is named" {
+	run cooper from --name cid-lost --cidfile "$BATS_TEST_TMPDIR/no/such/cid" scratch
+	assert_fails_with 125 "container 'cid-lost' was made"
+}
+
+@test "unshare --mount with a variable that has no name is refused" {
+	ctr=$(cooper from scratch)
+	run cooper unshare --mount "=$ctr" true
+	assert_fails_with 125 "--mount '=$ctr'"
+}
+
+@test "half a pair of keys is not left behind" {
+	cd "$BATS_TEST_TMPDIR"
+	# A link that leads nowhere is not seen before, and in the way behind.
+	ln -s nowhere team.pub
+	COOPER_KEY_PASSWORD=secret run cooper key generate -o team
+	assert_fails_with 125 "team.pub"
+	[ ! -e team.key ]
+}
