@@ -19,7 +19,7 @@ static const struct option_spec image_rows[] = {
 	{"inherit-labels", 0, OPTION_OPTIONAL, BUILD(inherit_labels), "BOOL", NULL, "true"},
 	{"inherit-annotations", 0, OPTION_OPTIONAL, BUILD(inherit_annotations), "BOOL", NULL, "true"},
 	{"created-annotation", 0, OPTION_OPTIONAL, BUILD(created_annotation), "BOOL",
-	 "write org.opencontainers.image.created (default true)", "true"},
+	 "write org.opencontainers.image.created (default false)", "true"},
 	{"identity-label", 0, OPTION_OPTIONAL, BUILD(identity_label), "BOOL", "write a label with cooper's version",
 	 "true"},
 	{"omit-history", 0, OPTION_OPTIONAL, BUILD(omit_history), "BOOL", "write no history", "true"},

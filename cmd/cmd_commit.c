@@ -50,7 +50,7 @@ static const struct option_spec rows[] = {
 	{"annotation", 0, OPTION_LIST, COMMIT(annotations), "K=V", "annotation of the manifest"},
 	{"unsetannotation", 0, OPTION_LIST, COMMIT(unset_annotations), "K", "leave an annotation out"},
 	{"created-annotation", 0, OPTION_OPTIONAL, COMMIT(created_annotation), "BOOL",
-	 "write org.opencontainers.image.created (default true)", "true"},
+	 "write org.opencontainers.image.created (default false)", "true"},
 	{"change", 'c', OPTION_LIST, COMMIT(changes), "INSTRUCTION",
 	 "apply a Dockerfile instruction to the configuration"},
 	{"config", 0, OPTION_TEXT, COMMIT(config), "FILE", "take over settings of a JSON configuration"},
