@@ -119,7 +119,8 @@ const struct command command_login = {
 	.summary = "check and keep credentials for a registry",
 	.description =
 		"The credentials are checked with the registry and written, readable by you alone, to --authfile, "
-		"$REGISTRY_AUTH_FILE, or containers/auth.json under $XDG_RUNTIME_DIR or ~/.config.",
+		"$REGISTRY_AUTH_FILE, or auth.json in $XDG_RUNTIME_DIR/containers (without that, /run/containers/UID), "
+		"where that cannot be in ~/.config/containers.",
 	.examples = "  echo \"$TOKEN\" | cooper login -u me --password-stdin registry.example.org",
 	.min_args = 1,
 	.options = {{&group, 0}, {&registry_group, offsetof(struct login_options, registry)}},
