@@ -195,19 +195,24 @@ stats: ## sizes of folders, files and functions
 
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 MANDIR = $(DESTDIR)$(PREFIX)/share/man
-COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+BASH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+FISH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 APPARMOR = $(DESTDIR)$(SYSCONFDIR)/apparmor.d
 
 # The profile is written in AppArmor 4's language: an older one would fail to load it, and has nothing to allow.
 .PHONY: install
-install: $(B)/cooper ## program, man pages, completion, AppArmor profile (DESTDIR=, PREFIX=/usr/local, SYSCONFDIR=/etc)
+install: $(B)/cooper ## program, man pages, completion (bash, fish), AppArmor profile (DESTDIR=, PREFIX=/usr/local, SYSCONFDIR=/etc)
 	$(call say,INSTALL,$(BINDIR)/cooper)
 	$(Q)install -D -m 755 $(B)/cooper $(BINDIR)/cooper
 	$(call say,INSTALL,$(MANDIR))
 	$(Q)for page in docs/man/*.[1-8]; do \
 		test ! -e "$$page" || install -D -m 644 "$$page" "$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; done
-	$(Q)test ! -e contrib/completion/cooper.bash || \
-		install -D -m 644 contrib/completion/cooper.bash $(COMPLETIONS)/cooper
+	$(call say,INSTALL,$(BASH_COMPLETIONS) $(FISH_COMPLETIONS))
+	$(Q)install -d $(BASH_COMPLETIONS) $(FISH_COMPLETIONS) && \
+		{ $(B)/cooper completion bash >$(BASH_COMPLETIONS)/cooper && \
+			$(B)/cooper completion fish >$(FISH_COMPLETIONS)/cooper.fish; } || \
+		{ rm -f $(BASH_COMPLETIONS)/cooper $(FISH_COMPLETIONS)/cooper.fish; \
+			echo 'made for another machine: without completion, which "cooper completion" prints there'; }
 	$(Q)test ! -e /etc/apparmor.d/abi/4.0 || { install -d $(APPARMOR) && \
 		sed 's,^profile cooper [^ ]*,profile cooper $(PREFIX)/bin/cooper,' contrib/apparmor/cooper >$(APPARMOR)/cooper && \
 		{ test -n '$(DESTDIR)' || apparmor_parser -r $(APPARMOR)/cooper || \

@@ -48,3 +48,9 @@ for line in sys.stdin:
 	[ ! -e executed ]
 	cooper rm web 'x$(touch executed)'
 }
+
+@test "what is installed for bash and fish is what is printed" {
+	local shared=$COOPER_TEST_STAGE/usr/share
+	cooper completion bash | cmp - "$shared/bash-completion/completions/cooper"
+	cooper completion fish | cmp - "$shared/fish/vendor_completions.d/cooper.fish"
+}
