@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 
-enum { PORT_MAX = 65535, EXPOSED_MAX = 65536 };
+enum { PORT_MAX = 65535 };
 
 int edit_map(struct strlist *map, const char *text, bool from_environment, struct error **err)
 {

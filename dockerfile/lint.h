@@ -16,8 +16,7 @@
 struct lint_rule {
 	const char *name;
 	const char *description;
-	const char *url; /* of its page in Docker's documentation; NULL */
-	bool is_deprecation;
+	const char *url;      /* of its page in Docker's documentation; NULL */
 	bool is_experimental; /* only when asked for */
 };
 
