@@ -144,7 +144,7 @@ static int finish(struct build *build, struct stage_run *run, int upper, struct 
 		.clamp_mtime = clamp ? build->epoch : options->timestamp,
 		.set_mtime = options->timestamp >= 0,
 		.vouchers = records_vouchers(&records),
-		.root_is_unsaid = records_root_is_unsaid(build->w, &run->c, &records),
+		.root_is_unsaid = records_root_is_unsaid(build->w, &run->c),
 		.owners = &records.owners,
 	};
 	rc = pack_finish(upper, &normalise, packed, err);

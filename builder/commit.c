@@ -60,7 +60,7 @@ static int finish_container(const struct commit *job, int tree, enum standing st
 						       : -1,
 		.set_mtime = options->timestamp >= 0,
 		.vouchers = records_vouchers(&records),
-		.root_is_unsaid = records_root_is_unsaid(job->w, job->c, &records),
+		.root_is_unsaid = records_root_is_unsaid(job->w, job->c),
 		.owners = owners,
 	};
 	return job->writer ? pack_finish_packed(tree, &normalise, options->recipe, job->writer, packed, err)

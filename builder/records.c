@@ -32,14 +32,14 @@ void records_done(struct records *records)
 static int open_lowers(struct workshop *w, const struct image_config *config, struct records *records,
 		       struct error **err)
 {
-	layer_stack_recall(workshop_store(w), config->diff_ids, config->diff_id_count);
-	records->lowers = mem_grow(NULL, config->diff_id_count + 1, sizeof(*records->lowers));
-	for (size_t i = config->diff_id_count; i-- > 0;) {
-		int fd = layer_open(workshop_store(w), &config->diff_ids[i], err);
-		if (fd < 0)
-			return fd;
-		records->lowers[records->lower_count++] = fd;
-	}
+	struct layer_trees trees = {0};
+	enum layer_trees_are are = workshop_is_translated(w) ? TREES_ARE_LAYERS : TREES_MAY_BE_PILES;
+	int rc = layer_stack_open(workshop_store(w), config->diff_ids, config->diff_id_count, are, &trees, err);
+
+	if (rc < 0)
+		return rc;
+	records->lowers = trees.fds;
+	records->lower_count = trees.count;
 	return 0;
 }
 
@@ -70,15 +70,15 @@ int records_open(struct workshop *w, const struct container *c, struct records *
 
 static bool is_unsaid(struct store *store, const struct digest *diff_id, size_t at, const void *context)
 {
-	const struct records *records = context;
+	cleanup_close int tree = layer_open(store, diff_id, NULL);
 
-	return !layer_root_counts(records->lowers[records->lower_count - 1 - at]);
+	return tree >= 0 && !layer_root_counts(tree);
 }
 
-bool records_root_is_unsaid(struct workshop *w, const struct container *c, const struct records *records)
+bool records_root_is_unsaid(struct workshop *w, const struct container *c)
 {
 	return layer_stack_is_all(workshop_store(w), c->config.diff_ids, c->config.diff_id_count, "unsaid", is_unsaid,
-				  records);
+				  /* context */ NULL);
 }
 
 const struct vouchers *records_vouchers(const struct records *records)

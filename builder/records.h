@@ -28,7 +28,7 @@ int records_open(struct workshop *w, const struct container *c, struct records *
 void records_done(struct records *records);
 CLEANUP_FOR_VALUE(struct records, records_done)
 /* That none of the container's layers says anything of the root directory (imagefmt/layerroot.h). */
-bool records_root_is_unsaid(struct workshop *w, const struct container *c, const struct records *records);
+bool records_root_is_unsaid(struct workshop *w, const struct container *c);
 /* NULL where every record counts. */
 const struct vouchers *records_vouchers(const struct records *records);
 

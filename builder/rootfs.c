@@ -54,52 +54,19 @@ struct overlay_spec rootfs_overlay_spec(const struct rootfs_layers *layers)
 	};
 }
 
-/* The layers that were met, by twelve of their bits: most that were not are told by them. */
-struct met {
-	uint64_t bits[64];
-};
-
-static bool may_have_met(struct met *met, const struct digest *diff_id)
-{
-	uint64_t *word = &met->bits[diff_id->bytes[0] % 64];
-	uint64_t bit = UINT64_C(1) << diff_id->bytes[1] % 64;
-	bool is_set = *word & bit;
-
-	*word |= bit;
-	return is_set;
-}
-
-/* The same layer may stand in an image twice (two commits without a change). overlayfs refuses that (ELOOP), and the
- * lower of the two shows nothing that the upper one does not. */
-static bool stands_above(const struct digest *diff_ids, size_t count, size_t at, struct met *met)
-{
-	if (!may_have_met(met, &diff_ids[at]))
-		return false;
-	for (size_t i = at + 1; i < count; i++)
-		if (digest_equal(&diff_ids[i], &diff_ids[at]))
-			return true;
-	return false;
-}
-
 /* The trees of these layers, topmost first. */
 int rootfs_open_lowers(struct workshop *w, const struct digest *diff_ids, size_t count, struct rootfs_layers *layers,
 		       struct error **err)
 {
-	struct store *store = workshop_store(w);
-	struct met met = {0};
-	bool is_recalled = layer_stack_recall(store, diff_ids, count);
+	struct layer_trees trees = {0};
+	/* Where no kernel puts them together, there is nothing to be gained. */
+	enum layer_trees_are are = workshop_is_translated(w) ? TREES_ARE_LAYERS : TREES_MAY_BE_PILES;
+	int rc = layer_stack_open(workshop_store(w), diff_ids, count, are, &trees, err);
 
-	layers->lowers = mem_grow(NULL, count ? count : 1, sizeof(*layers->lowers));
-	for (size_t i = count; i-- > 0;) {
-		if (stands_above(diff_ids, count, i, &met))
-			continue;
-		int fd = layer_open(store, &diff_ids[i], err);
-		if (fd < 0)
-			return fd;
-		layers->lowers[layers->lower_count++] = fd;
-	}
-	if (!is_recalled)
-		layer_stack_remember(store, diff_ids, count);
+	if (rc < 0)
+		return rc;
+	layers->lowers = trees.fds;
+	layers->lower_count = trees.count;
 	return 0;
 }
 

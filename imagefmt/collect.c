@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/tree.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/image_note.h"
 #include "imagefmt/images_internal.h"
 #include "imagefmt/layer.h"
+#include "imagefmt/layer_pile.h"
 #include "imagefmt/layer_stack.h"
 #include "imagefmt/marks.h"
 
@@ -124,6 +126,17 @@ static int sweep_layers(struct marks *marks, struct images_collected *collected,
 	return rc;
 }
 
+/* What many small layers were put together to, and does not hold any more. */
+static int sweep_piles(struct store *store, struct error **err)
+{
+	cleanup(strlist_done) struct strlist trash = {0};
+	int rc = layer_piles_take_away(store, /* gone */ NULL, &trash, err);
+
+	for (size_t i = 0; rc == 0 && i < trash.count; i++)
+		rc = tree_remove(store_tmp(store, NULL), trash.items[i], err);
+	return rc;
+}
+
 static int list_removed(struct store *store, struct strlist *removed, struct error **err)
 {
 	cleanup_error struct error *why = NULL;
@@ -165,6 +178,8 @@ int images_collect(struct store *store, const struct digest *kept, size_t kept_c
 		rc = sweep_blobs(&marks, DIGEST_SHA512, &total, err);
 	if (rc == 0)
 		rc = images_removed_forget(store, &removed, err);
+	if (rc == 0)
+		rc = sweep_piles(store, err);
 	if (rc == 0)
 		rc = layer_stacks_clear(store, err);
 	if (rc == 0 && collected)

@@ -17,6 +17,7 @@
 #include "imagefmt/images_catalogue.h"
 #include "imagefmt/images_internal.h"
 #include "imagefmt/layer.h"
+#include "imagefmt/layer_pile.h"
 
 void images_garbage_done(struct images_garbage *garbage)
 {
@@ -351,15 +352,21 @@ static void add_recorded(struct store *store, const struct garbage_items *layers
 static int remove_layers(struct store *store, const struct garbage_items *layers, struct strlist *trash,
 			 struct images_collected *collected, struct error **err)
 {
+	cleanup(strlist_done) struct strlist gone = {0};
 	int rc = 0;
 
 	for (size_t i = 0; rc >= 0 && i < layers->count; i++) {
+		char hex[DIGEST_HEX_SIZE];
 		if (layers->items[i].stays)
 			continue;
 		rc = layer_take_away(store, &layers->items[i].digest, trash, err);
-		if (rc > 0)
-			collected->layers++;
+		if (rc <= 0)
+			continue;
+		collected->layers++;
+		strlist_append(&gone, digest_hex(&layers->items[i].digest, hex));
 	}
+	if (rc >= 0 && gone.count)
+		rc = layer_piles_take_away(store, &gone, trash, err);
 	return rc < 0 ? rc : 0;
 }
 

@@ -117,20 +117,25 @@ bool layer_stack_recall(struct store *store, const struct digest *diff_ids, size
 	return false;
 }
 
-bool layer_stack_is_noted(struct store *store, const struct digest *diff_ids, size_t count, const char *what)
+bool layer_stack_read(struct store *store, const struct digest *diff_ids, size_t count, const char *what,
+		      struct buf *text)
 {
-	cleanup(buf_done) struct buf text = BUF_INIT(SIZE_MAX_TEXT);
+	cleanup(buf_done) struct buf whole = BUF_INIT(SIZE_MAX_TEXT);
 	cleanup_free char *suffix = mem_printf(".%s", what);
 
 	if (count < COUNT_MIN)
 		return false;
 	cleanup_free char *path = path_of(store, diff_ids, count, suffix);
-	return read_note(store, path, &text) != NULL;
+	const char *found = read_note(store, path, &whole);
+	if (found)
+		buf_append_str(text, found);
+	return found != NULL;
 }
 
-void layer_stack_note(struct store *store, const struct digest *diff_ids, size_t count, const char *what)
+void layer_stack_write(struct store *store, const struct digest *diff_ids, size_t count, const char *what,
+		       const struct buf *text)
 {
-	cleanup(buf_done) struct buf text = BUF_INIT(SIZE_MAX_TEXT);
+	cleanup(buf_done) struct buf whole = BUF_INIT(SIZE_MAX_TEXT);
 	cleanup_free char *suffix = mem_printf(".%s", what);
 
 	if (count < COUNT_MIN)
@@ -139,8 +144,23 @@ void layer_stack_note(struct store *store, const struct digest *diff_ids, size_t
 	cleanup_free char *head = format_head(store);
 	if (!path || !head)
 		return;
-	buf_append_str(&text, head);
-	write_note(store, path, &text);
+	buf_append_str(&whole, head);
+	buf_append(&whole, text->data, text->len);
+	write_note(store, path, &whole);
+}
+
+bool layer_stack_is_noted(struct store *store, const struct digest *diff_ids, size_t count, const char *what)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(SIZE_MAX_TEXT);
+
+	return layer_stack_read(store, diff_ids, count, what, &text);
+}
+
+void layer_stack_note(struct store *store, const struct digest *diff_ids, size_t count, const char *what)
+{
+	cleanup(buf_done) struct buf nothing = BUF_INIT(1);
+
+	layer_stack_write(store, diff_ids, count, what, &nothing);
 }
 
 /* Asking fewer costs less than writing down what they say. */

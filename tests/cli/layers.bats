@@ -8,9 +8,9 @@ setup_file() {
 	tar -C "$BATS_FILE_TMPDIR/tree" --owner=0 --group=0 --numeric-owner -cf "$BATS_FILE_TMPDIR/base.tar" .
 }
 
-# many COUNT: from an image of so many layers; the container is called many-COUNT.
+# many COUNT [linked]: from an image of so many layers; the container is called many-COUNT.
 many() {
-	python3 "$LIB_DIRECTORY/many_layers.py" "$BATS_TEST_TMPDIR/layout" "$1" "$BATS_FILE_TMPDIR/base.tar"
+	python3 "$LIB_DIRECTORY/many_layers.py" "$BATS_TEST_TMPDIR/layout" "$1" "$BATS_FILE_TMPDIR/base.tar" "${@:2}"
 	cooper from --name "many-$1" "oci:$BATS_TEST_TMPDIR/layout:many"
 }
 
@@ -28,13 +28,73 @@ check_many() {
 }
 
 @test "an image of 130 layers runs, more than a page of mount options names" {
-	many 130
+	many 130 linked
 	check_many 130
 }
 
 @test "an image of 510 layers runs, more than overlayfs takes" {
-	many 510
+	many 510 linked
 	check_many 510
+}
+
+# How many small layers were put together to one tree.
+count_piles() {
+	find "$COOPER_ROOT/layers" -mindepth 1 -maxdepth 1 -name "p-*" | wc -l
+}
+
+@test "many small layers are mounted as a few trees, which show the same and go with them" {
+	fresh_store piles
+	many 100
+	check_many 100
+	[ "$(count_piles)" -eq 3 ]
+	cooper prune >/dev/null
+	[ "$(count_piles)" -eq 3 ]
+	run cooper run many-100 -- sh -c 'ls /files | wc -l; stat -c "%a %h" /files/f7'
+	assert_output_is $'99\n644 1'
+	cooper rm --all >/dev/null
+	cooper rmi --all --force >/dev/null
+	[ "$(count_piles)" -eq 0 ]
+}
+
+# What can be seen of /t.
+look='cd /t && find . | sort | xargs stat -c "%n %F %a %u:%g" && find . -type f | sort | xargs stat -c "%n %h %s"'
+
+@test "what small layers have deleted, replaced and changed is so when they are put together" {
+	local context=$BATS_TEST_TMPDIR/context i ctr
+	fresh_store changes
+	mkdir "$context"
+	use_busybox
+	{
+		echo "FROM busybox"
+		echo 'RUN mkdir -p /t/gone/sub /t/back/old /t/file /t/kept && touch /t/gone/sub/x /t/back/old/y /t/kept/z'
+		for ((i = 0; i < 40; i++)); do echo "RUN echo $i >/t/kept/n$i"; done
+		echo 'RUN rm -r /t/gone && rm -r /t/back && mkdir /t/back && echo new >/t/back/new'
+		echo 'RUN rm -r /t/file && echo f >/t/file && ln -s kept /t/link'
+		echo 'RUN chmod 1711 /t/kept && chown 5:6 /t/kept && rm /t/kept/n7 && mv /t/kept/n8 /t/kept/m8'
+		echo 'RUN rm /t/link && mkdir -p /t/link/in && rm /t/kept/n1*'
+		for ((i = 50; i < 90; i++)); do echo "RUN echo $i >/t/kept/n$i"; done
+		echo "RUN find /t -exec touch -h -d @1000 {} +"
+	} >"$context/Dockerfile"
+	cooper build -q -t layered "$context" >/dev/null
+	[ "$(count_piles)" -ge 1 ]
+	cooper build -q -t flat --squash "$context" >/dev/null
+	run cooper run "$(cooper from layered)" -- sh -c "$look"
+	assert_succeeds
+	local layered=$output
+	run cooper run "$(cooper from flat)" -- sh -c "$look"
+	assert_output_is "$layered"
+	assert_output_lacks gone
+	assert_output_lacks /old
+	assert_output_has "./kept directory 1711 5:6"
+	assert_output_has "./back/new 1 4"
+	run cooper run "$(cooper from layered)" -- sh -c 'find /t | xargs stat -c %Y | sort -u'
+	assert_output_is 1000
+	# A change on them is told from what they have, as one on the layers themselves would be.
+	ctr=$(cooper from --name changed layered)
+	cooper run "$ctr" -- sh -c 'rm -r /t/back /t/link && mkdir /t/link && rm /t/kept/n50'
+	cooper commit -q "$ctr" "oci:$BATS_TEST_TMPDIR/out:x" >/dev/null
+	[ "$(list_layout "$BATS_TEST_TMPDIR/out" | tail -n 6 | awk '{ print $6 }')" = \
+		$'t/\nt/.wh.back\nt/kept/\nt/kept/.wh.n50\nt/link/\nt/link/.wh..wh..opq' ]
 }
 
 @test "more layers than Docker takes are told, once, and no obstacle" {

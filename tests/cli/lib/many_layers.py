@@ -1,6 +1,7 @@
-"""Writes an OCI layout whose image has many small layers:  many_layers.py DIRECTORY COUNT BASE_TAR
+"""Writes an OCI layout whose image has many small layers:  many_layers.py DIRECTORY COUNT BASE_TAR [linked]
 
 The lowest layer is BASE_TAR; each further one has a file of its own, and replaces /counter, whose number it raises.
+"linked": its file has a second name, so that cooper does not put it together with others.
 """
 
 import gzip
@@ -14,6 +15,7 @@ import tarfile
 
 def main():
     directory, count, base = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    linked = sys.argv[4:] == ["linked"]
     blobs = os.path.join(directory, "blobs", "sha256")
     os.makedirs(blobs)
 
@@ -34,6 +36,10 @@ def main():
                 info = tarfile.TarInfo(name)
                 info.size = len(text)
                 tar.addfile(info, io.BytesIO(text))
+            if linked:
+                info = tarfile.TarInfo("links/l%d" % number)
+                info.type, info.linkname = tarfile.LNKTYPE, "files/f%d" % number
+                tar.addfile(info)
         return out.getvalue()
 
     layers, diff_ids = [], []
