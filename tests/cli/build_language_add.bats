@@ -4,21 +4,17 @@ load lib/build
 load lib/language
 
 setup_file() {
-	common_setup_file
-	use_busybox
-	mkdir "$BATS_FILE_TMPDIR/web"
+	web_setup_file
 	echo downloaded >"$BATS_FILE_TMPDIR/web/file.txt"
 	touch -d 2001-02-03T04:05:06Z "$BATS_FILE_TMPDIR/web/file.txt"
 	tar -C "$BATS_FILE_TMPDIR/web" -czf "$BATS_FILE_TMPDIR/web/a.tar.gz" file.txt
 	make_repository "$BATS_FILE_TMPDIR/web/repo.git"
 	start_git
-	start_web "$BATS_FILE_TMPDIR/web"
 }
 
 teardown_file() {
-	stop_web
 	[ ! -e "$BATS_FILE_TMPDIR/git.pid" ] || stop_process "$BATS_FILE_TMPDIR/git.pid"
-	common_teardown_file
+	web_teardown_file
 }
 
 setup() {

@@ -3,17 +3,6 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
-setup() {
-	make_context
-	chmod 644 one two dir/flat dir/sub/deep
-	chmod 755 dir dir/sub
-}
-
 # Lines of stdin: what is copied, and behind " => " a command that must succeed afterwards. "; " goes to another line.
 copies_each() {
 	local line number=0

@@ -5,15 +5,11 @@ load lib/build
 load lib/language
 
 setup_file() {
-	common_setup_file
-	use_busybox
-	mkdir "$BATS_FILE_TMPDIR/web"
-	start_web "$BATS_FILE_TMPDIR/web"
+	web_setup_file
 }
 
 teardown_file() {
-	stop_web
-	common_teardown_file
+	web_teardown_file
 }
 
 setup() {

@@ -3,11 +3,6 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
 setup() {
 	context=$BATS_TEST_TMPDIR/context
 	mkdir -p "$context" && cd "$context" || return

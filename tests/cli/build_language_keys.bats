@@ -3,15 +3,8 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
 setup() {
 	make_context
-	chmod 644 one two dir/flat dir/sub/deep
-	chmod 755 dir dir/sub
 	# Steps of one test are not those of another.
 	echo "$BATS_TEST_NAME" >mark
 	fresh="COPY mark /mark"

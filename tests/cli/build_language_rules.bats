@@ -4,11 +4,6 @@ load lib/common
 load lib/build
 load lib/language
 
-setup_file() {
-	common_setup_file
-	use_busybox
-}
-
 setup() {
 	make_context
 	options=()

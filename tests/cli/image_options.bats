@@ -4,18 +4,13 @@ load lib/double
 load lib/multiarch
 
 setup_file() {
-	common_setup_file
-	make_platform_images
-	start_double tls
-	export CERTS=$DOUBLE_CERTS USER=tester PASSWORD='s3cret pass'
+	platform_double_setup_file
+	export USER=tester PASSWORD='s3cret pass'
 	cooper push -q --cert-dir "$CERTS" app-amd64 "docker://$DOUBLE/app:1"
-	cooper manifest create --replace app app-amd64 app-arm64
-	cooper manifest push -q --cert-dir "$CERTS" app "docker://$DOUBLE/list:1"
 }
 
 teardown_file() {
-	stop_doubles
-	common_teardown_file
+	double_teardown_file
 }
 
 setup() {

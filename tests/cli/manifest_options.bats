@@ -4,19 +4,13 @@ load lib/double
 load lib/multiarch
 
 setup_file() {
-	common_setup_file
-	make_platform_images
-	start_double tls
-	export CERTS=$DOUBLE_CERTS LOGIN='tester:s3cret pass'
-	double_does '{}'
-	cooper manifest create app app-amd64 app-arm64
-	cooper manifest push -q --cert-dir "$CERTS" app "docker://$DOUBLE/list:1"
+	platform_double_setup_file
+	export LOGIN='tester:s3cret pass'
 	cooper push -q --cert-dir "$CERTS" app-arm64 "docker://$DOUBLE/arm:1"
 }
 
 teardown_file() {
-	stop_doubles
-	common_teardown_file
+	double_teardown_file
 }
 
 setup() {

@@ -6,10 +6,7 @@ setup_file() {
 	common_setup_file
 	make_image small 20000
 	make_image large 3000000
-	start_double
-	export PRIMARY=$DOUBLE PRIMARY_DIRECTORY=$DOUBLE_DIRECTORY
-	start_double
-	export MIRROR=$DOUBLE MIRROR_DIRECTORY=$DOUBLE_DIRECTORY
+	start_doubles MIRROR PRIMARY
 	for place in "$PRIMARY/team/app" "$MIRROR/cache/team/app"; do
 		cooper push -q --tls-verify=false small "$place:1"
 	done
@@ -19,23 +16,15 @@ setup_file() {
 }
 
 teardown_file() {
-	stop_doubles
-	common_teardown_file
+	double_teardown_file
 }
 
 setup() {
-	export CONTAINERS_REGISTRIES_CONF=$BATS_TEST_TMPDIR/registries.conf
-	DOUBLE_DIRECTORY=$MIRROR_DIRECTORY double_does '{}'
-	DOUBLE_DIRECTORY=$PRIMARY_DIRECTORY double_does '{}'
-	fresh_store "mirrors-$BATS_TEST_NUMBER"
+	doubles_setup
 }
 
 teardown() {
-	remove_store "$COOPER_ROOT" "$COOPER_RUNROOT"
-}
-
-conf() {
-	cat >"$CONTAINERS_REGISTRIES_CONF"
+	doubles_teardown
 }
 
 # registry.test is the primary, with one mirror:  mirrored ['key = …' of the registry ['key = …' of the mirror]]

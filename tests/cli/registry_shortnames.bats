@@ -5,32 +5,21 @@ load lib/double
 setup_file() {
 	common_setup_file
 	make_image small 20000
-	start_double
-	export FIRST=$DOUBLE FIRST_DIRECTORY=$DOUBLE_DIRECTORY
-	start_double
-	export SECOND=$DOUBLE SECOND_DIRECTORY=$DOUBLE_DIRECTORY
+	start_doubles FIRST SECOND
 	cooper push -q --tls-verify=false small "$SECOND/team/app:1"
 	cooper push -q --tls-verify=false small "$SECOND/library/solo:latest"
 }
 
 teardown_file() {
-	stop_doubles
-	common_teardown_file
+	double_teardown_file
 }
 
 setup() {
-	export CONTAINERS_REGISTRIES_CONF=$BATS_TEST_TMPDIR/registries.conf
-	DOUBLE_DIRECTORY=$FIRST_DIRECTORY double_does '{}'
-	DOUBLE_DIRECTORY=$SECOND_DIRECTORY double_does '{}'
-	fresh_store "names-$BATS_TEST_NUMBER"
+	doubles_setup
 }
 
 teardown() {
-	remove_store "$COOPER_ROOT" "$COOPER_RUNROOT"
-}
-
-conf() {
-	cat >"$CONTAINERS_REGISTRIES_CONF"
+	doubles_teardown
 }
 
 pull() {

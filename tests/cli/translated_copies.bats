@@ -1,10 +1,11 @@
 # What COPY and ADD carry over is the same with real ids, with one id and in a root without namespaces: file capabilities that a
 # step, an archive or another stage has given, and the group that a directory hands on to what is made in it.
 load lib/common
+load lib/kinds
 
 setup_file() {
 	common_setup_file
-	export LIST=$BATS_TEST_DIRNAME/../tools/image-list CONTEXT=$BATS_FILE_TMPDIR/context
+	export CONTEXT=$BATS_FILE_TMPDIR/context
 	mkdir "$CONTEXT"
 	python3 - "$CONTEXT/capable.tar" <<-'END'
 		import io, sys, tarfile
@@ -25,26 +26,19 @@ setup_file() {
 	END
 }
 
-# lists KIND COOPER...: of the image, and of the stage that it is copied from.
+# lists KIND: of the image, and of the stage that it is copied from.
 lists() {
-	local kind=$1 target
-	shift
-	fresh_store "$kind"
-	"$@" tag "$("$@" pull -q "oci-archive:$(busybox_archive)")" busybox
+	local target list
+	fresh_store "$1"
+	cooper_as "$1" tag "$(cooper_as "$1" pull -q "oci-archive:$(busybox_archive)")" busybox
 	for target in made 1; do
-		"$@" build -q --target "$target" -t "$kind$target" "$CONTEXT" >/dev/null
-		"$@" push -q "$kind$target" "oci-archive:$BATS_FILE_TMPDIR/$kind.tar"
-		"$LIST" "$BATS_FILE_TMPDIR/$kind.tar" | grep -E '^(srv|owned)' >"$BATS_FILE_TMPDIR/$kind.$target"
+		list=$(build_list "$1" "$1$target" --target "$target" "$CONTEXT")
+		grep -E '^(srv|owned)' <<<"$list" >"$BATS_FILE_TMPDIR/$1.$target"
 	done
 }
 
-same_as_full() {
-	diff "$BATS_FILE_TMPDIR/full.made" "$BATS_FILE_TMPDIR/$1.made"
-	diff "$BATS_FILE_TMPDIR/full.1" "$BATS_FILE_TMPDIR/$1.1"
-}
-
 @test "with real ids a copy has the capabilities of its source, and what is made in a set-group-id directory its group" {
-	lists full cooper
+	lists full
 	diff <(grep ^srv "$BATS_FILE_TMPDIR/full.made") <(grep ^srv "$BATS_FILE_TMPDIR/full.1")
 	run cat "$BATS_FILE_TMPDIR/full.1"
 	assert_output_has "srv/capable|file|0o755|0:0|security.capability=0100000200200000000000000000000000000000|"
@@ -54,11 +48,11 @@ same_as_full() {
 }
 
 @test "with one id they are the same" {
-	lists alone unshare --map-root-user cooper
-	same_as_full alone
+	lists alone
+	same_as_full alone made 1
 }
 
 @test "in a root without namespaces they are the same" {
-	COOPER_ISOLATION=translated lists translated cooper
-	same_as_full translated
+	lists translated
+	same_as_full translated made 1
 }

@@ -11,7 +11,7 @@ setup() {
 	make_context
 }
 
-# A context directory for each test, with a few files in it; the test stands in it.
+# A context directory for each test, with a few files in it, whose modes are known; the test stands in it.
 make_context() {
 	context=$BATS_TEST_TMPDIR/context
 	mkdir -p "$context/dir/sub"
@@ -20,6 +20,8 @@ make_context() {
 	echo deep >"$context/dir/sub/deep"
 	echo flat >"$context/dir/flat"
 	cd "$context" || return
+	chmod 644 one two dir/flat dir/sub/deep
+	chmod 755 dir dir/sub
 }
 
 # The Dockerfile of the test is what comes on stdin.

@@ -6,6 +6,7 @@
 #	stop_doubles                in teardown
 #
 # A file that needs no more than one of them and the image `small`:  double_setup_file, double_teardown_file
+# One that needs several has their names:  start_doubles in setup_file, doubles_setup and doubles_teardown for each test
 # shellcheck shell=bash
 
 # shellcheck disable=SC2120 # stories pass arguments
@@ -27,6 +28,35 @@ start_double() {
 	[ -e "$directory/address" ] || fail "the double did not come up in $i attempts: $(cat "$directory/output")" || return
 	DOUBLE=$(cat "$directory/address") DOUBLE_OTHER=$(cat "$directory/other")
 	export DOUBLE DOUBLE_OTHER DOUBLE_DIRECTORY=$directory
+}
+
+# start_doubles NAME...: exports for each NAME (host:port) and NAME_DIRECTORY. What speaks of one speaks of the last.
+start_doubles() {
+	local name
+	for name; do
+		start_double || return
+		export "$name=$DOUBLE" "${name}_DIRECTORY=$DOUBLE_DIRECTORY"
+	done
+	export DOUBLES="$*"
+}
+
+# Each test of several has them well behaved, an empty store, and a registries.conf of its own, which `conf` writes.
+doubles_setup() {
+	local name directory
+	for name in $DOUBLES; do
+		directory=${name}_DIRECTORY
+		DOUBLE_DIRECTORY=${!directory} double_does '{}'
+	done
+	export CONTAINERS_REGISTRIES_CONF=$BATS_TEST_TMPDIR/registries.conf
+	fresh_store "doubles-$BATS_TEST_NUMBER"
+}
+
+doubles_teardown() {
+	remove_store "$COOPER_ROOT" "$COOPER_RUNROOT"
+}
+
+conf() {
+	cat >"$CONTAINERS_REGISTRIES_CONF"
 }
 
 stop_doubles() {

@@ -60,16 +60,21 @@ cached() {
 	[ "$count" -eq "$1" ] || fail "$count steps instead of $1 came from the cache"
 }
 
-# An HTTP server on loopback for what lies in a directory: exports WEB (its URL), and WEB_LOG, a line for each request.
-start_web() {
+# For a file that also downloads: an HTTP server on loopback for what lies in $BATS_FILE_TMPDIR/web. Exports WEB (its URL),
+# and WEB_LOG, a line for each request.
+web_setup_file() {
 	local port
+	common_setup_file
+	use_busybox
+	mkdir "$BATS_FILE_TMPDIR/web"
 	port=$(free_port)
 	export WEB=http://127.0.0.1:$port WEB_LOG=$BATS_FILE_TMPDIR/web.log
-	python3 -u -m http.server --bind 127.0.0.1 --directory "$1" "$port" >"$WEB_LOG" 2>&1 3>&- &
+	python3 -u -m http.server --bind 127.0.0.1 --directory "$BATS_FILE_TMPDIR/web" "$port" >"$WEB_LOG" 2>&1 3>&- &
 	printf '%s\n' "$!" >"$BATS_FILE_TMPDIR/web.pid"
 	wait_for_port "127.0.0.1:$port" "$BATS_FILE_TMPDIR/web.pid"
 }
 
-stop_web() {
+web_teardown_file() {
 	[ ! -e "$BATS_FILE_TMPDIR/web.pid" ] || stop_process "$BATS_FILE_TMPDIR/web.pid"
+	common_teardown_file
 }

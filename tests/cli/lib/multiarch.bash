@@ -22,6 +22,16 @@ push_list() {
 		cooper manifest push -q --tls-verify=false app "$REGISTRY/$1:1"
 }
 
+# For a file that has these images and a double (lib/double) that is spoken to by TLS, with CERTS for --cert-dir.
+platform_double_setup_file() {
+	common_setup_file
+	make_platform_images
+	start_double tls
+	export CERTS=$DOUBLE_CERTS
+	cooper manifest create --replace app app-amd64 app-arm64
+	cooper manifest push -q --cert-dir "$CERTS" app "docker://$DOUBLE/list:1"
+}
+
 # A field of a JSON document on stdin:  json_get 'document["manifests"][0]["digest"]'
 json_get() {
 	python3 -c 'import json, sys
