@@ -308,15 +308,9 @@ static int add_devices(struct step *step, const struct strlist *texts, struct er
 
 static int set_network(struct step *step, struct run_spec *spec, struct error **err)
 {
-	const struct settings *s = &step->settings;
-	/* --isolation chroot has the host's, whatever the default is elsewhere. */
-	bool chroot = s->isolation && strcmp(s->isolation, "chroot") == 0;
-	const char *network = s->network ? s->network : chroot ? "host" : env_get("NETWORK");
-	int rc = network_parse(network, &spec->network, &spec->network_helper, err);
+	int rc = step_network(&step->settings, spec, err);
 
-	if (rc >= 0)
-		rc = shares_parse(s, &spec->share, err);
-	return rc;
+	return rc < 0 ? rc : shares_parse(&step->settings, &spec->share, err);
 }
 
 /* Which namespace a sysctl belongs to. False: to the whole machine. */

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "base/env.h"
-#include "builder/settings_parse.h"
-#include "builder/step.h"
+#include "builder/step_internal.h"
 #include "builder/workshop.h"
 #include "run/translate.h"
 
@@ -35,6 +34,16 @@ static int find_overlay(const struct strlist *volumes, struct run_mount *overlay
 	return 0;
 }
 
+int step_network(const struct settings *s, struct run_spec *spec, struct error **err)
+{
+	/* It has the host's, whatever the default is elsewhere. */
+	bool is_chroot = s->isolation && strcmp(s->isolation, "chroot") == 0;
+	const char *default_network = s->network ? NULL : is_chroot ? "host" : env_get("NETWORK");
+	int rc = network_parse(s->network ? s->network : default_network, &spec->network, &spec->network_helper, err);
+
+	return rc < 0 && default_network ? error_prefix(err, "COOPER_NETWORK") : rc;
+}
+
 int step_check(struct workshop *w, const struct settings *s, struct error **err)
 {
 	cleanup(security_done) struct security security = {0};
@@ -46,7 +55,7 @@ int step_check(struct workshop *w, const struct settings *s, struct error **err)
 				.mask = &security.mask,
 				.unmask = &security.unmask};
 	const struct idmap *map = NULL;
-	int rc = network_parse(s->network ? s->network : env_get("NETWORK"), &spec.network, &spec.network_helper, err);
+	int rc = step_network(s, &spec, err);
 
 	if (rc >= 0)
 		rc = shares_parse(s, &spec.share, err);

@@ -1,6 +1,6 @@
 /*
- * What the files of a step share: step.c fills the run_spec, step_files.c writes the texts of /etc, step_mounts.c opens
- * what is mounted.
+ * What the files of a step share: step.c fills the run_spec, step_check.c says early what cannot be had, step_files.c
+ * writes the texts of /etc, step_mounts.c opens what is mounted.
  */
 #ifndef COOPER_BUILDER_STEP_INTERNAL_H
 #define COOPER_BUILDER_STEP_INTERNAL_H
@@ -46,6 +46,11 @@ struct step {
 /* The variables of a step, without proxies: first those of the image over containers.conf's, then what was said. */
 void step_env_of_image(const struct containers_conf *conf, const struct image_config *config, struct strlist *env);
 void step_env_of_settings(const struct settings *settings, struct strlist *env);
+
+/* ---- step_check.c ---- */
+
+/* The step's network: what was said for it, with --isolation chroot the host's, else the environment's default. */
+int step_network(const struct settings *settings, struct run_spec *spec, struct error **err);
 
 /* ---- step_files.c ---- */
 

@@ -225,7 +225,8 @@ int format_flag_default(const char *text, enum image_format *format, struct erro
 {
 	bool given;
 	*format = FORMAT_OCI;
-	return format_flag_read(text ? text : env_get("FORMAT"), format, &given, err);
+	int rc = format_flag_read(text ? text : env_get("FORMAT"), format, &given, err);
+	return rc < 0 ? error_prefix(err, text ? "--format" : "COOPER_FORMAT") : rc;
 }
 
 bool history_flag_is_on(bool given)

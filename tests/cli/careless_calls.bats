@@ -18,6 +18,17 @@ load lib/common
 	assert_fails_with 125 "LOGLEVEL: 'loud'"
 }
 
+@test "a default of the environment that is none is named by its variable" {
+	COOPER_FORMAT=tape run cooper from scratch
+	assert_fails_with 125 "COOPER_FORMAT: unrecognized image type 'tape'"
+	run cooper from --format tape scratch
+	assert_fails_with 125 "--format: unrecognized image type 'tape'"
+	COOPER_NETWORK=tape run cooper from scratch
+	assert_fails_with 125 "COOPER_NETWORK: "
+	run cooper from --network tape scratch
+	assert_fails_with 125 "cooper: --network 'tape'"
+}
+
 @test "--cidfile /dev/stdout is what stdout goes to, also when that is a file" {
 	cooper from --name cid-out --cidfile /dev/stdout scratch >"$BATS_TEST_TMPDIR/out"
 	[ -L /dev/stdout ]
