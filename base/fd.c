@@ -270,6 +270,16 @@ int fd_open_dir(int dirfd, const char *path, struct error **err)
 	return fd;
 }
 
+int fd_own_output(const struct stat *st)
+{
+	struct stat own;
+
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fstat(fd, &own) == 0 && own.st_dev == st->st_dev && own.st_ino == st->st_ino)
+			return fd;
+	return -1;
+}
+
 const char *fd_proc_path(int fd, char text[FD_PROC_PATH_SIZE])
 {
 	snprintf(text, FD_PROC_PATH_SIZE, "/proc/self/fd/%d", fd);

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct stat;
+
 void fd_close(int fd); /* ignores negative ones; keeps errno */
 static inline void fd_close_cleanup(int *fd)
 {
@@ -49,6 +51,10 @@ bool fd_clone(int from, int to, uint64_t *copied);
 MUST_CHECK int fd_from_memory(const char *name, const void *data, size_t size, struct error **err);
 /* openat() of a directory, O_PATH-free, with O_DIRECTORY|O_CLOEXEC|O_NOFOLLOW. */
 MUST_CHECK int fd_open_dir(int dirfd, const char *path, struct error **err);
+/* The descriptor of our own standard output or error when that is the file which stat(2) has found, by whatever name
+ * (/dev/stdout, /dev/fd/1, its own); else -1. Who is to write to such a file writes to the descriptor: opened again it
+ * would be written over from its start, and a file that is renamed to /dev/stdout takes the place of that link. */
+int fd_own_output(const struct stat *st);
 /* "/proc/self/fd/N": lets path-only system calls work on an O_PATH descriptor. Buffer of FD_PROC_PATH_SIZE. */
 #define FD_PROC_PATH_SIZE 32
 const char *fd_proc_path(int fd, char text[FD_PROC_PATH_SIZE]);

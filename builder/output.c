@@ -29,7 +29,11 @@ void output_done(struct output *output)
 
 bool output_is_stdout(const struct output *output)
 {
-	return output->dest && strcmp(output->dest, "-") == 0;
+	struct stat st;
+
+	if (!output->dest)
+		return false;
+	return strcmp(output->dest, "-") == 0 || (stat(output->dest, &st) == 0 && fd_own_output(&st) == STDOUT_FILENO);
 }
 
 /* ---- parsing ---- */
@@ -286,8 +290,11 @@ static int write_tar(struct workshop *w, const struct output *output, const stru
 
 	if (output_is_stdout(output))
 		return output_tree_tar(w, image, STDOUT_FILENO, err);
-	/* A FIFO or /dev/null cannot be replaced by a new file. */
-	if (stat(output->dest, &st) == 0 && !S_ISREG(st.st_mode)) {
+	bool is_there = stat(output->dest, &st) == 0;
+	/* A FIFO or /dev/null cannot be replaced by a new file, nor /dev/stderr. */
+	if (is_there && fd_own_output(&st) == STDERR_FILENO)
+		return output_tree_tar(w, image, STDERR_FILENO, err);
+	if (is_there && !S_ISREG(st.st_mode)) {
 		cleanup_close int fd = open(output->dest, O_WRONLY | O_CLOEXEC);
 		return fd < 0 ? error_set_errno(err, "open") : output_tree_tar(w, image, fd, err);
 	}

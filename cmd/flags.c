@@ -398,18 +398,6 @@ static int write_to_special(const char *path, const char *text, struct error **e
 	return rc < 0 && fd >= 0 ? error_prefix(err, "write '%s'", path) : rc;
 }
 
-/* Of our own standard output or error, by whatever name (/dev/stdout, /dev/fd/1), the descriptor; else -1. */
-static int find_own_output(const struct stat *st)
-{
-	struct stat own;
-
-	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fstat(fd, &own) == 0 && own.st_dev == st->st_dev && own.st_ino == st->st_ino)
-			return fd;
-	return -1;
-}
-
-/* Also when it is a file: a rename would put another in the place of the symlink /dev/stdout, if root does it. */
 static int write_to_own_output(int fd, const char *path, const char *text, struct error **err)
 {
 	fflush(stdout); /* what was printed before comes before it */
@@ -421,7 +409,7 @@ int result_file_write(const char *path, const char *text, struct error **err)
 {
 	struct stat st;
 	bool is_there = stat(path, &st) == 0;
-	int own = is_there ? find_own_output(&st) : -1;
+	int own = is_there ? fd_own_output(&st) : -1;
 	if (own >= 0)
 		return write_to_own_output(own, path, text, err);
 	if (is_there && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))

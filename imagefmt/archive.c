@@ -498,7 +498,7 @@ int archive_sink_open(const struct location *location, struct store *store, stru
 	struct stat st;
 	cleanup(archive_sink_free) struct archive_sink *opened = mem_alloc(sizeof(*opened));
 	/* As skopeo and podman: an archive may hold other images, which must not be lost by a slip. */
-	if (stat(location->path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+	if (stat(location->path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && fd_own_output(&st) < 0)
 		return error_set(err, EEXIST, "the file exists: images cannot be added to an archive");
 	int rc = location->name ? add_tag(location->name, &opened->tags, err) : 0;
 	for (size_t i = 0; rc == 0 && i < location->more_names.count; i++)

@@ -20,7 +20,7 @@
 #include "imagefmt/unpack.h"
 
 struct outarchive {
-	struct atomic_file *file; /* NULL when the bytes go to a device */
+	struct atomic_file *file; /* NULL when the bytes go to a device, or to our own output */
 	int spool;		  /* the unlinked file for a device, or -1 */
 	int device;		  /* or -1 */
 	int fd;			  /* borrowed: what is written to */
@@ -28,9 +28,10 @@ struct outarchive {
 	struct strlist names;
 };
 
-static int open_spool(struct outarchive *archive, const char *path, struct store *store, struct error **err)
+/* `own` is a descriptor that path leads to, or -1. */
+static int open_spool(struct outarchive *archive, const char *path, int own, struct store *store, struct error **err)
 {
-	archive->device = open(path, O_WRONLY | O_CLOEXEC);
+	archive->device = own >= 0 ? fcntl(own, F_DUPFD_CLOEXEC, 0) : open(path, O_WRONLY | O_CLOEXEC);
 	if (archive->device < 0)
 		return error_set_errno(err, "open '%s'", path);
 	int tmp = store_tmp(store, err);
@@ -57,9 +58,11 @@ int outarchive_open(const char *path, struct store *store, struct outarchive **a
 	opened->spool = -1;
 	opened->device = -1;
 	struct stat st;
+	bool is_there = stat(path, &st) == 0;
+	int own = is_there ? fd_own_output(&st) : -1;
 	int rc;
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		rc = open_spool(opened, path, store, err);
+	if (own >= 0 || (is_there && !S_ISREG(st.st_mode))) {
+		rc = open_spool(opened, path, own, store, err);
 	} else {
 		rc = atomic_file_open(AT_FDCWD, path, new_file_mode(path), &opened->file, err);
 		if (rc == 0)

@@ -1,6 +1,6 @@
 /*
  * A tar archive of images while it is written: the file has its name only after outarchive_commit(). What is not a
- * regular file (/dev/stdout, a FIFO) gets the bytes at the commit.
+ * regular file (a FIFO), and what our own output goes to (/dev/stdout), gets the bytes at the commit.
  */
 #ifndef COOPER_IMAGEFMT_OUTARCHIVE_H
 #define COOPER_IMAGEFMT_OUTARCHIVE_H

@@ -37,6 +37,24 @@ load lib/common
 	cooper from --name cid-fd --cidfile /dev/fd/1 scratch | grep -qE '^[0-9a-f]{64}cid-fd$'
 }
 
+@test "archives go to /dev/stdout as well, behind what is there" {
+	cooper commit -q "$(cooper from scratch)" nothing
+	echo before >"$BATS_TEST_TMPDIR/oci"
+	cooper push -q nothing oci-archive:/dev/stdout >>"$BATS_TEST_TMPDIR/oci"
+	run -0 sed q "$BATS_TEST_TMPDIR/oci"
+	assert_output_is before
+	tail -c +8 "$BATS_TEST_TMPDIR/oci" | tar -tf - | grep -qx index.json
+	cooper push -q nothing docker-archive:/dev/stdout >"$BATS_TEST_TMPDIR/docker"
+	tar -tf "$BATS_TEST_TMPDIR/docker" | grep -qx manifest.json
+	printf 'FROM nothing\nCOPY <<X /file\nX\n' |
+		cooper build -q --output type=tar,dest=/dev/stdout - >"$BATS_TEST_TMPDIR/tar"
+	[ -L /dev/stdout ]
+	run -0 tar -tf "$BATS_TEST_TMPDIR/tar"
+	assert_output_is file
+	# The archive is the result: nothing is printed behind it.
+	[ $(($(wc -c <"$BATS_TEST_TMPDIR/tar") % 512)) = 0 ]
+}
+
 @test "a container whose --cidfile cannot be written is named" {
 	run cooper from --name cid-lost --cidfile "$BATS_TEST_TMPDIR/no/such/cid" scratch
 	assert_fails_with 125 "container 'cid-lost' was made"

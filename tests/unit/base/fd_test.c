@@ -151,9 +151,22 @@ static void opens_no_directory_through_a_link(void **state)
 	assert_int_equal(fd_open_dir(dir.fd, "link", NULL), -ENOTDIR);
 }
 
+static void knows_its_own_output_by_any_name(void **state)
+{
+	cleanup(scratch_done) struct scratch dir = scratch_make();
+	struct stat st;
+
+	put_file(dir.fd, "f", "");
+	assert_int_equal(stat("/dev/stdout", &st), 0);
+	assert_int_equal(fd_own_output(&st), STDOUT_FILENO);
+	assert_int_equal(fstatat(dir.fd, "f", &st, 0), 0);
+	assert_int_equal(fd_own_output(&st), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(knows_its_own_output_by_any_name),
 		cmocka_unit_test(reads_and_writes_whole_through_a_pipe),
 		cmocka_unit_test(reads_a_file_up_to_the_limit),
 		cmocka_unit_test(reads_no_links_directories_or_fifos),
