@@ -80,8 +80,8 @@ static void fetched_done(struct fetched *fetched)
 }
 CLEANUP_FOR_VALUE(struct fetched, fetched_done)
 
-int fetch_choose_child(const struct buf *text, const struct platform *platform, const char *what, struct digest *child,
-		       struct error **err)
+int fetch_choose_child(const struct buf *text, const struct platform *platform, const char *what,
+		       struct descriptor *child, struct error **err)
 {
 	cleanup(image_index_done) struct image_index index = {0};
 	cleanup(platform_done) struct platform want = {0};
@@ -96,7 +96,7 @@ int fetch_choose_child(const struct buf *text, const struct platform *platform, 
 	if (rc >= 0)
 		rc = fetch_choose(&index, &want, what, &chosen, err);
 	if (rc >= 0)
-		*child = index.manifests[chosen].digest;
+		descriptor_copy(child, &index.manifests[chosen]);
 	return rc;
 }
 
@@ -104,14 +104,14 @@ int fetch_choose_child(const struct buf *text, const struct platform *platform, 
 static int fetch_manifest(struct image_source *source, const struct platform *want, const char *what,
 			  struct fetched *fetched, struct error **err)
 {
-	struct digest child = {0};
+	cleanup(descriptor_done) struct descriptor child = {0};
 
 	for (int depth = 0; depth < INDEX_NESTING_MAX; depth++) {
 		cleanup_free char *media_type = NULL;
 		enum manifest_kind kind;
 		buf_clear(&fetched->text);
-		int rc = image_source_manifest(source, digest_is_null(&child) ? NULL : &child, &fetched->text,
-					       &media_type, err);
+		int rc = depth > 0 ? image_source_child(source, &child, &fetched->text, &media_type, err)
+				   : image_source_manifest(source, /* want */ NULL, &fetched->text, &media_type, err);
 		if (rc >= 0)
 			rc = manifest_kind(fetched->text.data, fetched->text.len, media_type, &kind, err);
 		if (rc < 0)
@@ -143,7 +143,7 @@ static bool is_named_before(const struct manifest *m, size_t at)
 	return digest_equal(&m->config.digest, &m->layers[at].digest);
 }
 
-static int check_layers(const struct manifest *m, struct error **err)
+static int check_types(const struct manifest *m, struct error **err)
 {
 	int rc = 0;
 
@@ -151,6 +151,9 @@ static int check_layers(const struct manifest *m, struct error **err)
 		enum codec codec;
 		rc = layer_codec(m->layers[i].media_type, &codec, err);
 	}
+	if (rc >= 0 && !manifest_is_image(m))
+		rc = error_set(err, EINVAL, "'%s' is not the media type of an image's configuration: it is an artifact",
+			       m->config.media_type);
 	return rc;
 }
 
@@ -254,7 +257,7 @@ static int fetch_documents(struct workshop *w, struct image_source *source, cons
 	wanted_platform(options, &want);
 	int rc = fetch_manifest(source, &want, what, fetched, err);
 	if (rc >= 0)
-		rc = check_layers(&fetched->manifest, err);
+		rc = check_types(&fetched->manifest, err);
 	if (rc >= 0)
 		rc = fetch_config(w, source, &fetched->manifest, err);
 	if (rc >= 0)

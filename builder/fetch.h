@@ -21,8 +21,8 @@ int fetch_rest(struct workshop *w, struct image_source *source, const char *name
 /* Unpacks the layers of an image that is in the store, those that are not yet. */
 int fetch_unpack(struct workshop *w, const struct image *image, struct error **err);
 /* The entry of the index in `text` for a platform (NULL: this machine's), as fetch_choose() chooses. */
-int fetch_choose_child(const struct buf *text, const struct platform *platform, const char *what, struct digest *child,
-		       struct error **err);
+int fetch_choose_child(const struct buf *text, const struct platform *platform, const char *what,
+		       struct descriptor *child, struct error **err);
 /* Which entry of an index serves who asks for `want`: attestations (unknown/unknown) never do; the best rank wins, the
  * first of equals. -ENOENT lists what there is. */
 int fetch_choose(const struct image_index *index, const struct platform *want, const char *what, size_t *chosen,

@@ -14,7 +14,7 @@
 
 #define ATTESTATION_OF "vnd.docker.reference.digest"
 
-static int copy_manifest(struct copier *c, const struct digest *want, int depth, struct copied *copied,
+static int copy_manifest(struct copier *c, const struct descriptor *want, int depth, struct copied *copied,
 			 struct error **err);
 
 /* ---- One platform ---- */
@@ -22,7 +22,7 @@ static int copy_manifest(struct copier *c, const struct digest *want, int depth,
 static int copy_one_platform(struct copier *c, const struct buf *text, int depth, struct copied *copied,
 			     struct error **err)
 {
-	struct digest child;
+	cleanup(descriptor_done) struct descriptor child = {0};
 	int rc = fetch_choose_child(text, c->options->platform, "the list", &child, err);
 
 	return rc < 0 ? rc : copy_manifest(c, &child, depth + 1, copied, err);
@@ -31,7 +31,7 @@ static int copy_one_platform(struct copier *c, const struct buf *text, int depth
 /* ---- All ---- */
 
 /* A child that is not in the store, but in a registry that the list remembers. */
-static int copy_from_origin(struct copier *c, const struct digest *digest, const struct reference *origin,
+static int copy_from_origin(struct copier *c, const struct descriptor *entry, const struct reference *origin,
 			    struct copied *copied, struct error **err)
 {
 	cleanup(registry_client_free) struct registry_client *client = NULL;
@@ -49,7 +49,7 @@ static int copy_from_origin(struct copier *c, const struct digest *digest, const
 	if (rc == 0 && !c->options->insecure_policy)
 		rc = trust_source(&trust, &source, err);
 	if (rc == 0)
-		rc = image_source_manifest(source, digest, &text, &media_type, err);
+		rc = image_source_child(source, entry, &text, &media_type, err);
 	if (rc == 0)
 		rc = store_open_scratch(workshop_store(c->w), &scratch, err);
 	if (rc < 0)
@@ -60,7 +60,7 @@ static int copy_from_origin(struct copier *c, const struct digest *digest, const
 	from_there.signatures = NULL;
 	from_there.work = scratch;
 	from_there.keeps_blobs = c->to == TRANSPORT_DOCKER_ARCHIVE;
-	return copier_copy_image(&from_there, digest, &text, /* top */ false, copied, err);
+	return copier_copy_image(&from_there, &entry->digest, &text, /* top */ false, copied, err);
 }
 
 static int copy_child(struct copier *c, const struct descriptor *entry, int depth, struct copied *copied,
@@ -71,15 +71,15 @@ static int copy_child(struct copier *c, const struct descriptor *entry, int dept
 	struct copier with_origin = *c;
 
 	if (!origin)
-		return copy_manifest(c, &entry->digest, depth + 1, copied, err);
+		return copy_manifest(c, entry, depth + 1, copied, err);
 	int rc = reference_parse(origin, &ref, err);
 	if (rc < 0)
 		return rc;
 	with_origin.repository = &ref;
 	/* Also of what is here the destination may have got a blob from there more cheaply. */
 	if (manifest_list_has_blobs(c->w, &entry->digest))
-		return copy_manifest(&with_origin, &entry->digest, depth + 1, copied, err);
-	return copy_from_origin(&with_origin, &entry->digest, &ref, copied, err);
+		return copy_manifest(&with_origin, entry, depth + 1, copied, err);
+	return copy_from_origin(&with_origin, entry, &ref, copied, err);
 }
 
 /* Takes over what has become of an entry; attestations that spoke of it speak of it again. */
@@ -217,7 +217,7 @@ static int copy_index(struct copier *c, const struct buf *text, int depth, bool 
 /* ---- The way down ---- */
 
 /* `want` NULL is what the source names. What is copied of an index for one platform takes its place at the top. */
-static int copy_manifest(struct copier *c, const struct digest *want, int depth, struct copied *copied,
+static int copy_manifest(struct copier *c, const struct descriptor *want, int depth, struct copied *copied,
 			 struct error **err)
 {
 	cleanup(buf_done) struct buf fetched = BUF_INIT(MANIFEST_SIZE_MAX);
@@ -230,7 +230,7 @@ static int copy_manifest(struct copier *c, const struct digest *want, int depth,
 		return error_set(err, ELOOP, "indexes within indexes, more than %d deep", INDEX_NESTING_MAX);
 	if (++*c->manifests > INDEX_TREE_MAX)
 		return error_set(err, E2BIG, "the list leads to more than %d images", INDEX_TREE_MAX);
-	int rc = want ? image_source_manifest(c->source, want, &fetched, &fetched_type, err) : 0;
+	int rc = want ? image_source_child(c->source, want, &fetched, &fetched_type, err) : 0;
 	if (rc == 0)
 		rc = manifest_kind(buf_str(text), text->len, want ? fetched_type : c->top_type, &kind, err);
 	if (rc < 0)
@@ -238,7 +238,7 @@ static int copy_manifest(struct copier *c, const struct digest *want, int depth,
 	if (kind == MANIFEST_IMAGE && c->options->extent == COPY_INDEX_ONLY)
 		return error_set(err, EINVAL, "this is an image, not a list of which the index alone could be copied");
 	if (kind == MANIFEST_IMAGE)
-		return copier_copy_image(c, top ? NULL : want, text, top, copied, err);
+		return copier_copy_image(c, top ? NULL : &want->digest, text, top, copied, err);
 	if (c->options->extent == COPY_ONE_PLATFORM)
 		return copy_one_platform(c, text, depth, copied, err);
 	return copy_index(c, text, depth, top, copied, err);

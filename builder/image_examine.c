@@ -25,7 +25,7 @@ static int read_manifest(struct image_source *source, const char *what, const st
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
 	cleanup_free char *media_type = NULL;
-	struct digest child;
+	cleanup(descriptor_done) struct descriptor child = {0};
 	enum manifest_kind kind;
 	int rc = image_source_manifest(source, /* want */ NULL, &examined->top, &media_type, err);
 
@@ -44,7 +44,7 @@ static int read_manifest(struct image_source *source, const char *what, const st
 		buf_clear(&text);
 		free(take_ptr(&media_type));
 		if (rc == 0)
-			rc = image_source_manifest(source, &child, &text, &media_type, err);
+			rc = image_source_child(source, &child, &text, &media_type, err);
 		if (rc < 0)
 			return rc;
 	}

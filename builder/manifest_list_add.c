@@ -112,7 +112,7 @@ static int gather_child(struct gathering *g, const struct descriptor *entry, int
 
 	if (++g->manifests > INDEX_TREE_MAX)
 		return error_set(err, E2BIG, "the list leads to more than %d images", INDEX_TREE_MAX);
-	int rc = image_source_manifest(g->source, &entry->digest, &text, &media_type, err);
+	int rc = image_source_child(g->source, entry, &text, &media_type, err);
 
 	if (rc == 0)
 		rc = manifest_kind(buf_str(&text), text.len, media_type, &kind, err);
@@ -136,9 +136,12 @@ static int gather_index(struct gathering *g, const struct buf *text, int depth, 
 			rc = gather_child(g, &index.manifests[i], depth, err);
 		return rc < 0 ? rc : digest_of(text->data, text->len, added, err);
 	}
+	cleanup(descriptor_done) struct descriptor chosen = {0};
 	if (rc == 0)
-		rc = fetch_choose_child(text, g->options->platform, "the index", added, err);
-	return rc < 0 ? rc : gather_child(g, image_index_find(&index, added), depth, err);
+		rc = fetch_choose_child(text, g->options->platform, "the index", &chosen, err);
+	if (rc == 0)
+		*added = chosen.digest;
+	return rc < 0 ? rc : gather_child(g, &chosen, depth, err);
 }
 
 static int gather_all(struct gathering *g, struct digest *added, struct error **err)

@@ -128,11 +128,11 @@ static int choose(struct layout_source *source, const char *name, struct error *
 }
 
 /* What index.json says of the digest; a child of an index inside is not in it. */
-static const char *known_media_type(const struct layout_source *source, const struct digest *digest)
+static const struct descriptor *known_entry(const struct layout_source *source, const struct digest *digest)
 {
 	for (size_t i = 0; i < source->index.manifest_count; i++) {
 		if (digest_equal(&source->index.manifests[i].digest, digest))
-			return source->index.manifests[i].media_type;
+			return &source->index.manifests[i];
 	}
 	return NULL;
 }
@@ -153,12 +153,12 @@ static int source_manifest(void *state, const struct digest *want, struct buf *t
 	cleanup_free char *name = blob_name(folder, digest);
 	cleanup(buf_done) struct buf read = BUF_INIT(MANIFEST_SIZE_MAX);
 	int rc = bundle_read_verified(bundle, name, digest, MANIFEST_SIZE_MAX, &read, err);
+	const struct descriptor *entry = known_entry(source, digest);
+	if (rc == 0 && entry)
+		rc = manifest_check_entry(entry, buf_str(&read), read.len, /* media_type */ NULL, err);
 	if (rc < 0)
 		return rc;
-	const char *type = known_media_type(source, digest);
-	if (!type)
-		type = manifest_guess_media_type(buf_str(&read), read.len);
-	*media_type = mem_strdup(type);
+	*media_type = mem_strdup(entry ? entry->media_type : manifest_guess_media_type(buf_str(&read), read.len));
 	buf_append(text, buf_str(&read), read.len);
 	return 0;
 }

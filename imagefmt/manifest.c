@@ -197,9 +197,8 @@ static int parse_document(const void *text, size_t size, const char *what, json_
 	return 0;
 }
 
-/* What both kinds have in common. A document that is an image to one reader and an index to another (CVE-2021-41190)
- * is refused. */
-static int check_schema(const struct json_place *at, const char *other_field, char **media_type, struct error **err)
+/* What both kinds have in common. */
+static int check_schema(const struct json_place *at, char **media_type, struct error **err)
 {
 	uint64_t version = 0;
 	int rc = json_get_u64(json_field(at, "schemaVersion"), &version, err);
@@ -211,10 +210,21 @@ static int check_schema(const struct json_place *at, const char *other_field, ch
 				  "with a current tool");
 	if (version != 2)
 		return json_error(at, err, "schemaVersion is not 2");
-	struct json_place other = json_field(at, other_field);
-	if (other.value)
-		return json_error(at, err, "has '%s' too: it could be read as an image and as an index", other_field);
 	return json_get_string(json_field(at, "mediaType"), media_type, err);
+}
+
+/* A document that is an image to one reader and an index or of schema 1 to another (CVE-2021-41190) is refused. */
+static int check_unambiguous(const struct json_place *at, struct error **err)
+{
+	static const char *const fields_of_others[] = {"layers", "config", "fsLayers"};
+	bool is_index = json_field(at, "manifests").value != NULL;
+
+	for (size_t i = is_index ? 0 : 2; i < ARRAY_COUNT(fields_of_others); i++) {
+		if (json_field(at, fields_of_others[i]).value)
+			return json_error(at, err, "has '%s' too: it could be read as an image and as an index",
+					  fields_of_others[i]);
+	}
+	return 0;
 }
 
 static int read_format(const struct json_place *at, const char *media_type, enum manifest_kind kind,
@@ -231,7 +241,9 @@ static int read_format(const struct json_place *at, const char *media_type, enum
 static int read_manifest(const struct json_place *at, struct manifest *m, struct error **err)
 {
 	cleanup_free char *media_type = NULL;
-	int rc = check_schema(at, "manifests", &media_type, err);
+	int rc = check_schema(at, &media_type, err);
+	if (rc == 0)
+		rc = check_unambiguous(at, err);
 	if (rc == 0)
 		rc = read_descriptor(json_field(at, "config"), &m->config, err);
 	if (rc < 0)
@@ -261,7 +273,9 @@ static int read_manifest(const struct json_place *at, struct manifest *m, struct
 static int read_index(const struct json_place *at, struct image_index *index, struct error **err)
 {
 	cleanup_free char *media_type = NULL;
-	int rc = check_schema(at, "layers", &media_type, err);
+	int rc = check_schema(at, &media_type, err);
+	if (rc == 0)
+		rc = check_unambiguous(at, err);
 	if (rc < 0)
 		return rc;
 	if (media_type)
@@ -330,8 +344,9 @@ int manifest_kind(const void *text, size_t size, const char *media_type, enum ma
 		media_type = NULL; /* its schemaVersion says the same, in clearer words */
 
 	cleanup_free char *own = NULL;
-	bool has_both = json_object_get(root, "layers") && json_object_get(root, "manifests");
-	rc = check_schema(&at, has_both ? "layers" : "fsLayers", &own, err);
+	rc = check_schema(&at, &own, err);
+	if (rc == 0)
+		rc = check_unambiguous(&at, err);
 	if (rc < 0)
 		return rc;
 	if (own && !media_type_is_generic(media_type) && strcmp(own, media_type) != 0)
@@ -343,6 +358,27 @@ int manifest_kind(const void *text, size_t size, const char *media_type, enum ma
 		return json_error(&at, err, "%s%s is neither an image's nor an index's", type ? "media type " : "",
 				  type ? type : "its media type is not known, which");
 	*kind = known->kind;
+	return 0;
+}
+
+int manifest_check_entry(const struct descriptor *entry, const void *text, size_t size, const char *media_type,
+			 struct error **err)
+{
+	cleanup_json json_t *root = NULL;
+	char digest[DIGEST_TEXT_SIZE];
+
+	digest_format(&entry->digest, digest);
+	if (size != entry->size)
+		return error_set(err, EINVAL, "manifest %s: it has %zu bytes, the index says %llu", digest, size,
+				 (unsigned long long)entry->size);
+	int rc = parse_document(text, size, "manifest", &root, err);
+	if (rc < 0)
+		return rc;
+	const char *own = json_string_value(json_object_get(root, "mediaType"));
+	const char *type = own || media_type_is_generic(media_type) ? own : media_type;
+	if (type && strcmp(type, entry->media_type) != 0)
+		return error_set(err, EINVAL, "manifest %s: it is of type '%s', the index says '%s'", digest, type,
+				 entry->media_type);
 	return 0;
 }
 

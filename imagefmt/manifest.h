@@ -1,8 +1,8 @@
 /*
  * Manifests and indexes of both families (OCI image-spec manifest.md, image-index.md; Docker image manifest v2 schema 2
- * and list), parsed strictly at the door: size limit, duplicate keys, digest grammar, `layers` beside `manifests`
- * (CVE-2021-41190), mediaType against the transport's Content-Type. Fields that are not known here are kept and come
- * out again when the document is rewritten.
+ * and list), parsed strictly at the door: size limit, duplicate keys, digest grammar, `layers` or `config` beside
+ * `manifests` (CVE-2021-41190), mediaType against the transport's Content-Type. Fields that are not known here are kept
+ * and come out again when the document is rewritten.
  */
 #ifndef COOPER_IMAGEFMT_MANIFEST_H
 #define COOPER_IMAGEFMT_MANIFEST_H
@@ -80,6 +80,10 @@ enum manifest_kind { MANIFEST_IMAGE, MANIFEST_INDEX };
 /* Which of the two `text` is. `media_type` is what the transport said, without parameters, or NULL; it must agree with
  * the document's own mediaType, and one of the two must be a type known here. Schema 1 is -EINVAL with a clear text. */
 int manifest_kind(const void *text, size_t size, const char *media_type, enum manifest_kind *kind, struct error **err);
+/* Holds a document to the entry of the index that led to it: -EINVAL when it has another size or another type. Its
+ * digest is the transport's to check. `media_type` as for manifest_kind(). */
+int manifest_check_entry(const struct descriptor *entry, const void *text, size_t size, const char *media_type,
+			 struct error **err);
 /* The media type of a document that came without one and may not have one of its own (OCI allows that), judged by its
  * fields; NULL when it is nothing we know. Static text. */
 const char *manifest_guess_media_type(const void *text, size_t size);

@@ -39,6 +39,22 @@ int image_source_manifest(struct image_source *source, const struct digest *want
 	return source->ops->manifest(source->state, want, text, media_type, err);
 }
 
+int image_source_child(struct image_source *source, const struct descriptor *entry, struct buf *text, char **media_type,
+		       struct error **err)
+{
+	cleanup(buf_done) struct buf read = BUF_INIT(text->max);
+	cleanup_free char *type = NULL;
+	int rc = image_source_manifest(source, &entry->digest, &read, &type, err);
+
+	if (rc == 0)
+		rc = manifest_check_entry(entry, buf_str(&read), read.len, type, err);
+	if (rc < 0)
+		return rc;
+	buf_append(text, read.data, read.len);
+	*media_type = take_ptr(&type);
+	return 0;
+}
+
 int image_source_fetch(struct image_source *source, const struct descriptor *const *blobs, size_t count,
 		       struct store *store, struct error **err)
 {

@@ -58,6 +58,9 @@ struct image_sink *image_sink_new(const struct image_sink_ops *ops, void *state)
 
 int image_source_manifest(struct image_source *source, const struct digest *want, struct buf *text, char **media_type,
 			  struct error **err);
+/* A child of an index: by the entry's digest, and held to the size and type that the entry tells. */
+int image_source_child(struct image_source *source, const struct descriptor *entry, struct buf *text, char **media_type,
+		       struct error **err);
 int image_source_fetch(struct image_source *source, const struct descriptor *const *blobs, size_t count,
 		       struct store *store, struct error **err);
 MUST_CHECK char *image_source_name(struct image_source *source);

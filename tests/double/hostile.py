@@ -2,8 +2,8 @@
 
 Puts each into the double (which must not be strict) as HOST:PORT/hostile/NAME:1, and as an OCI layout, an archive of it
 and a dir: into DIRECTORY, as NAME, NAME.tar and NAME.dir; and archives of docker save's kind that lie in other ways, as NAME.docker.
-Prints "NAME<TAB>what cooper has to say<TAB>who sees it": all, or
-only who unpacks it. "honest" is the image that all others are spoiled copies of; layers that lead out lead to the
+Prints "NAME<TAB>what cooper has to say<TAB>who sees it": all, only who inflates layers as well, or
+only who unpacks them. "honest" is the image that all others are spoiled copies of; layers that lead out lead to the
 directory OUTSIDE.
 """
 
@@ -132,6 +132,12 @@ def only_unpacked(case):
     return case
 
 
+def only_inflated(case):
+    """Nor has he, unless it goes where nobody else would look."""
+    case.seen_by = "who inflates it"
+    return case
+
+
 def honest(image):
     """"""
 
@@ -188,31 +194,29 @@ def layer_encrypted(image):
     image.layer_descriptor["mediaType"] = LAYER + "+encrypted"
 
 
-@only_unpacked
+@only_inflated
 def layer_cut(image):
     """layer"""
     image.layer = PACKED[:-9]
 
 
-@only_unpacked
+@only_inflated
 def layer_no_tar(image):
     """layer"""
     image.layer = gzip.compress(b"this is no tar archive" * 100, mtime=0)
 
 
-@only_unpacked
+@only_inflated
 def diff_id_wrong(image):
     """diff_id"""
     image.config["rootfs"]["diff_ids"] = [digest(b"another tar")]
 
 
-@only_unpacked
 def diff_ids_more(image):
     """1 layers in the manifest, 2 in the configuration"""
     image.config["rootfs"]["diff_ids"] *= 2
 
 
-@only_unpacked
 def diff_ids_none(image):
     """1 layers in the manifest, 0 in the configuration"""
     image.config["rootfs"]["diff_ids"] = []
@@ -229,13 +233,11 @@ def config_large(image):
     image.config["config"] = {"Labels": {"x": "y" * (5 << 20)}}
 
 
-@only_unpacked
 def config_no_json(image):
     """config"""
     image.config_text = b"\x7fELF this is not it"
 
 
-@only_unpacked
 def config_twice(image):
     """uplicate"""
     image.config_text = b'{"os":"linux","architecture":"amd64","architecture":"arm64","rootfs":{"type":"layers","diff_ids":[]}}'
@@ -244,6 +246,13 @@ def config_twice(image):
 def both_kinds(image):
     """it could be read as an image and as an index"""
     image.manifest["manifests"] = []
+
+
+@only_unpacked
+def config_type(image):
+    """it is an artifact"""
+    text = json.dumps(image.config).encode()
+    image.manifest["config"] = {"mediaType": INDEX, "digest": digest(text), "size": len(text)}
 
 
 def schema_1(image):
@@ -314,7 +323,7 @@ OUT = [
 ]
 
 
-@only_unpacked
+@only_inflated
 def bomb(image):
     """times its size"""
     size = 2200 << 20
@@ -360,26 +369,40 @@ def index_in_disguise(image):
 CASES = [
     honest, layer_smaller, layer_larger, layer_negative, layer_huge, layer_missing, layer_algorithm, layer_zero_digest,
     layer_path, layer_type, layer_encrypted, layer_cut, layer_no_tar, diff_id_wrong, diff_ids_more, diff_ids_none,
-    layers_many, config_large, config_no_json, config_twice, both_kinds, schema_1, schema_1_type, type_contradicts,
+    layers_many, config_large, config_no_json, config_twice, config_type, both_kinds, schema_1, schema_1_type, type_contradicts,
     type_unknown, keys_twice, manifest_large, manifest_deep, manifest_trailing, *OUT, bomb, bomb_of_header,
     layers_none, config_size, index_in_disguise,
 ]  # fmt: skip
+
+
+def index_of(text, kind):
+    """An index that leads to a manifest of this kind."""
+    entry = {"mediaType": kind, "digest": digest(text), "size": len(text), "platform": {"os": "linux", "architecture": "amd64"}}
+    return {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
 
 
 def nest(depth):
     """An index in an index in an index …"""
     image = Image("nested")
     image.put()
-    text = urllib.request.urlopen(
-        urllib.request.Request(f"http://{HOST}/v2/hostile/nested/manifests/1", headers={"Accept": "*/*"})
-    ).read()
-    kind = MANIFEST
+    text, kind = image.parts()[1], MANIFEST
     for _ in range(depth):
         put_manifest("nested", text, kind, digest(text))
-        entry = {"mediaType": kind, "digest": digest(text), "size": len(text), "platform": {"os": "linux", "architecture": "amd64"}}
-        text = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).encode()
-        kind = INDEX
+        text, kind = json.dumps(index_of(text, kind)).encode(), INDEX
     put_manifest("nested", text, kind)
+
+
+def list_that_lies(name, words, **lies):
+    """An index that is wrong about the honest image it leads to; what is no field of an entry is one of the index."""
+    image = Image(name)
+    image.put()
+    text = image.parts()[1]
+    put_manifest(name, text, MANIFEST, digest(text))
+    index = index_of(text, MANIFEST)
+    for field, value in lies.items():
+        (index["manifests"][0] if field in index["manifests"][0] else index)[field] = value
+    put_manifest(name, json.dumps(index).encode(), INDEX)
+    print(name, words, "all", sep="\t")
 
 
 def archive(name, manifest=None, config=None, layer=None, *links):
@@ -426,6 +449,10 @@ def main():
         print(case.__name__, case.__doc__ or "cooper: ", getattr(case, "seen_by", "all"), sep="\t")
     nest(8)
     print("nested", "deep", "all", sep="\t")
+    list_that_lies("list_size", "bytes, the index says 1", size=1)
+    list_that_lies("list_type", "is of type", mediaType="application/vnd.docker.distribution.manifest.v2+json")
+    list_that_lies("list_of_lists", "is of type", mediaType=INDEX)
+    list_that_lies("list_config", "it could be read as an image and as an index", config={})
     archives()
 
 

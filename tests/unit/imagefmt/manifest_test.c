@@ -142,6 +142,8 @@ static void refuses_hostile_indexes(void **state)
 	const char *texts[] = {
 		"{\"schemaVersion\":2}",
 		"{\"schemaVersion\":2,\"manifests\":[],\"layers\":[]}",
+		"{\"schemaVersion\":2,\"manifests\":[],\"config\":{}}",
+		"{\"schemaVersion\":2,\"manifests\":[],\"fsLayers\":[]}",
 		"{\"schemaVersion\":2,\"manifests\":[],\"mediaType\":\"" MEDIA_OCI_MANIFEST "\"}",
 		"{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"" D
 		"\",\"mediaType\":\"a\",\"size\":1,\"platform\":1}]}",
@@ -208,6 +210,27 @@ static void the_kind_is_what_sender_and_document_agree_on(void **state)
 	assert_int_equal(kind_of("{}", NULL), -EINVAL);
 }
 
+static int entry_rc(const char *type, uint64_t size, const char *text, const char *sent_as)
+{
+	struct descriptor entry = {.media_type = (char *)type, .size = size};
+	return manifest_check_entry(&entry, text, strlen(text), sent_as, NULL);
+}
+
+static void a_document_is_what_the_index_says_of_it(void **state)
+{
+	const char *bare = "{\"schemaVersion\":2," CONFIG ",\"layers\":[]}";
+	const char *image = "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST "\"," CONFIG ",\"layers\":[]}";
+	assert_int_equal(entry_rc(MEDIA_OCI_MANIFEST, strlen(image), image, MEDIA_OCI_MANIFEST), 0);
+	assert_int_equal(entry_rc(MEDIA_OCI_MANIFEST, strlen(image), image, "application/octet-stream"), 0);
+	assert_int_equal(entry_rc(MEDIA_OCI_MANIFEST, strlen(image), image, NULL), 0);
+	assert_int_equal(entry_rc(MEDIA_OCI_MANIFEST, strlen(image) - 1, image, NULL), -EINVAL);
+	assert_int_equal(entry_rc(MEDIA_OCI_MANIFEST, strlen(image) + 1, image, NULL), -EINVAL);
+	assert_int_equal(entry_rc(MEDIA_DOCKER_MANIFEST, strlen(image), image, NULL), -EINVAL);
+	assert_int_equal(entry_rc(MEDIA_OCI_INDEX, strlen(image), image, NULL), -EINVAL);
+	assert_int_equal(entry_rc(MEDIA_DOCKER_MANIFEST, strlen(bare), bare, MEDIA_DOCKER_MANIFEST), 0);
+	assert_int_equal(entry_rc(MEDIA_DOCKER_MANIFEST, strlen(bare), bare, MEDIA_OCI_MANIFEST), -EINVAL);
+}
+
 static void a_bare_document_is_judged_by_its_fields(void **state)
 {
 	const char *bare = "{\"schemaVersion\":2," CONFIG ",\"layers\":[]}";
@@ -243,6 +266,7 @@ int main(void)
 		cmocka_unit_test(refuses_hostile_indexes),
 		cmocka_unit_test(refuses_too_many_layers_and_too_many_bytes),
 		cmocka_unit_test(the_kind_is_what_sender_and_document_agree_on),
+		cmocka_unit_test(a_document_is_what_the_index_says_of_it),
 		cmocka_unit_test(a_bare_document_is_judged_by_its_fields),
 		cmocka_unit_test(codecs_are_known_by_media_type_and_by_name),
 	};
