@@ -80,7 +80,9 @@ static int ping(struct endpoint *endpoint, struct http_transport *transport, con
 				 request.url);
 	if (answer.status != 401 && !http_answer_is_success(&answer))
 		return http_answer_error("GET", &answer, err);
-	endpoint_read_challenges(&answer, &endpoint->challenges);
+	/* Whoever a redirect has led to does not say where the passwords for this registry go. */
+	if (url_same_origin(answer.url, origin))
+		endpoint_read_challenges(&answer, &endpoint->challenges);
 	endpoint->origin = take_ptr(&origin);
 	return 0;
 }

@@ -162,7 +162,12 @@ int url_resolve(const char *base, const char *location, char **result, struct er
 	rc = url_parse(text, &checked, err);
 	if (rc < 0)
 		return rc;
-	*result = take_ptr(&text);
+	if (checked.userinfo) {
+		cleanup_free char *there = url_origin(&checked);
+		*result = mem_printf("%s%s", there, checked.rest);
+	} else {
+		*result = take_ptr(&text);
+	}
 	return 0;
 }
 

@@ -34,7 +34,8 @@ MUST_CHECK char *url_origin(const struct url *url);
 MUST_CHECK char *url_authority(const struct url *url);
 /* Same scheme, host and port. Texts that do not parse are of no origin. */
 bool url_same_origin(const char *a, const char *b);
-/* What `location` means in an answer from `base` (RFC 3986 section 5, without removing dot segments). */
+/* What `location` means in an answer from `base` (RFC 3986 section 5, without removing dot segments). User information
+ * in it is dropped: libcurl would send it as an Authorization of ours. */
 int url_resolve(const char *base, const char *location, char **result, struct error **err);
 /* url + '?' or '&' + query; a fragment is dropped. */
 MUST_CHECK char *url_add_query(const char *url, const char *query);

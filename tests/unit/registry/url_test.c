@@ -65,6 +65,8 @@ static void resolves_a_location_without_touching_its_query(void **state)
 		{"//o/x", "https://o/x"},
 		{"other", "https://h:5000/v2/a/other"},
 		{"?y=2", "https://h:5000/v2/a/b?y=2"},
+		{"https://me:secret@o:1/u?_state=a%2Fb%3D&x", "https://o:1/u?_state=a%2Fb%3D&x"},
+		{"//h:5000@o/x", "https://o/x"},
 	};
 
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
