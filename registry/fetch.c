@@ -193,7 +193,7 @@ static int take_data(void *context, const void *data, size_t size, struct error 
 	const char *rest = data;
 	int rc = 0;
 
-	job->call.renewed = false;
+	job->call.renewals = 0;
 	if (job->at < blob_writer_size(job->writer))
 		rc = skip_known(job, &rest, &size, err);
 	if (rc < 0 || size == 0)

@@ -23,6 +23,7 @@ struct session {
 	char *authorization;		  /* NULL: none yet, or none needed */
 	char *token;			  /* what of it is a token */
 	int64_t expires_ms;		  /* of the token */
+	bool token_held;		  /* one was good for something: a 401 means that it has ended */
 	unsigned generation;		  /* counts authorizations */
 };
 
@@ -292,7 +293,7 @@ int session_start(struct session_call *call, struct error **err)
 	struct session *session = call->session;
 	int rc = session_ready(session, err);
 
-	call->renewed = false;
+	call->renewals = 0;
 	if (rc == 0 && (!session->authorization || session->expires_ms <= http_transport_now_ms()))
 		rc = authorize(session, err);
 	return rc < 0 ? rc : send_call(call, err);
@@ -329,13 +330,24 @@ static bool asks_for_authorization(const struct http_answer *answer)
 	return error && strcmp(error, "insufficient_scope") == 0;
 }
 
+#define RENEWALS_MAX 4
+
+/* Once, for what was wrong with the authorization is wrong still. But tokens that have held may end again before the
+ * call is repeated: where they live for moments, and where several transfers see them end one after the other. */
+static bool may_renew(const struct session_call *call)
+{
+	return call->renewals < (call->session->token_held ? RENEWALS_MAX : 1);
+}
+
 static void on_answer(void *context, int rc, struct http_answer *answer, struct error **err)
 {
 	struct session_call *call = context;
+	bool asks = rc == 0 && asks_for_authorization(answer);
 
-	if (rc == 0 && asks_for_authorization(answer) && !call->renewed &&
-	    url_same_origin(answer->url, call->session->endpoint->origin)) {
-		call->renewed = true;
+	if (rc == 0 && !asks && call->session->token && call->request.authorization)
+		call->session->token_held = true;
+	if (asks && may_renew(call) && url_same_origin(answer->url, call->session->endpoint->origin)) {
+		call->renewals++;
 		call->request.delay_ms = 0;
 		trace(AUTH, "%d, authorizing anew", answer->status);
 		rc = renew(call, answer, err);

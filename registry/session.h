@@ -48,7 +48,7 @@ struct session_call {
 	http_done *done;
 	void *context;
 	unsigned generation; /* of the authorization it went out with */
-	bool renewed;	     /* after a 401; whoever sees progress sets it back, so that a long transfer may outlive
+	unsigned renewals;   /* after a 401; whoever sees progress sets it back, so that a long transfer may outlive
 			      * several tokens */
 };
 

@@ -49,6 +49,20 @@ login=(--tls-verify=false --retry-delay 1ms --creds "tester:s3cret pass")
 	remove_store "$COOPER_ROOT"
 }
 
+@test "a token that ends again before the request has come through" {
+	double_does '{"auth": "token", "faults": [{"method": "PATCH", "path": "uploads", "do": "expire", "count": 3},
+		{"method": "PUT", "path": "manifests", "do": "expire", "count": 2}]}'
+	cooper push -q "${login[@]}" large "$DOUBLE/again:1"
+	[ "$(double_log 'map(select(.status == 401 and .authorization != null)) | length')" -ge 5 ]
+	# One that never held is as wrong the second time.
+	double_does '{"auth": "token", "faults": [{"path": "^/v2/again/", "do": "expire", "count": 0}]}'
+	fresh_store again
+	run cooper pull -q "${login[@]}" "$DOUBLE/again:1"
+	assert_fails_with 125 "HTTP 401"
+	[ "$(double_log 'map(select(.path == "/token")) | length')" -le 2 ]
+	remove_store "$COOPER_ROOT"
+}
+
 @test "short-lived tokens, and tokens that do not say how long they live" {
 	for how in '"token_lifetime": 1' '"token_lifetime": 1, "tell_lifetime": false' '"tell_lifetime": false'; do
 		double_does "{\"auth\": \"token\", $how}"
