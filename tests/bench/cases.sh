@@ -134,6 +134,7 @@ build() {
 		;;
 	buildah) argv=(build --layers --quiet --tag built "$@" "$where") ;;
 	podman) argv=(build --isolation "$podman_isolation" --quiet --tag built "$@" "$where") ;;
+	docker) argv=(build --network host --quiet --tag built "$@" "$where") ;;
 	*) argv=(build --quiet --tag built "$@" "$where") ;;
 	esac
 }
