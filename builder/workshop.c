@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -251,9 +250,8 @@ static int join(struct workshop *w, struct error **err)
 		return error_set_errno(err, "join the user namespace");
 	if (setns(w->mount_namespace, CLONE_NEWNS) < 0)
 		return error_set_errno(err, "join the mount namespace");
-	/* Refused where the map was made without privileges (setgroups is "deny" there); the groups then stay. */
-	if (setgroups(0, NULL) < 0 && errno != EPERM)
-		return error_set_errno(err, "drop supplementary groups");
+	/* The supplementary groups stay, as in the first worker (run/userns.c): what the user may read by a group is to
+	 * be found by each of them. */
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return error_set_errno(err, "become root in the user namespace");
 	setenv(USERNS_VARIABLE, w->userns_value ? w->userns_value : "1", /* overwrite */ 1);
