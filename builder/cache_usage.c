@@ -117,20 +117,24 @@ static int compare_digests(const void *a, const void *b)
 static int mark_shared(struct workshop *w, struct cache_items *items, struct error **err)
 {
 	cleanup_free struct digest *held = NULL;
+	cleanup_free struct digest *asked = mem_alloc(items->count * sizeof(*asked));
+	cleanup_free bool *used = mem_alloc(items->count * sizeof(*used));
 	size_t count = 0;
 	int rc = containers_recover(w, err);
-	if (rc >= 0)
-		rc = containers_layers(w, &held, &count, err);
 
 	if (rc >= 0)
-		rc = images_layers(workshop_store(w), &held, &count, err);
-	if (rc < 0 || count == 0)
+		rc = containers_layers(w, &held, &count, err);
+	for (size_t i = 0; i < items->count; i++)
+		asked[i] = items->items[i].digest;
+	if (rc >= 0)
+		rc = images_use_layers(workshop_store(w), asked, items->count, used, err);
+	if (rc < 0)
 		return rc;
-	qsort(held, count, sizeof(*held), compare_digests);
-	for (size_t i = 0; i < items->count; i++) {
-		struct cache_item *item = &items->items[i];
-		item->is_shared = bsearch(&item->digest, held, count, sizeof(*held), compare_digests) != NULL;
-	}
+	if (count > 1)
+		qsort(held, count, sizeof(*held), compare_digests);
+	for (size_t i = 0; i < items->count; i++)
+		items->items[i].is_shared =
+			used[i] || (count && bsearch(&asked[i], held, count, sizeof(*held), compare_digests));
 	return 0;
 }
 

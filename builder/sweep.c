@@ -156,7 +156,8 @@ static int remove_images(struct workshop *w, const struct sweep_options *options
 	cleanup(image_list_done) struct image_list images = {0};
 	int rc = containers_list(w, &containers, err);
 	if (rc == 0)
-		rc = images_list(workshop_store(w), &images, err);
+		rc = options->all_images ? images_list(workshop_store(w), &images, err)
+					 : images_list_unnamed(workshop_store(w), &images, err);
 	for (size_t i = 0; rc == 0 && i < images.count; i++) {
 		const struct image_entry *entry = &images.items[i];
 		bool asked = options->all_images || (options->unnamed_images && entry->names.count == 0);

@@ -148,9 +148,9 @@ static json_t *host_value(void)
 
 static int store_value(struct command_context *context, json_t **value, struct error **err)
 {
-	cleanup(image_list_done) struct image_list images = {0};
 	cleanup(container_list_done) struct container_list containers = {0};
-	int rc = images_list(context->store, &images, err);
+	size_t images = 0;
+	int rc = images_count(context->store, &images, err);
 	if (rc == 0)
 		rc = containers_list(context->workshop, &containers, err);
 	if (rc < 0)
@@ -161,7 +161,7 @@ static int store_value(struct command_context *context, json_t **value, struct e
 	json_set_string(store, "GraphDriverName", "overlay");
 	json_set_string(store, "GraphRoot", store_root(context->store));
 	json_set_string(store, "RunRoot", store_runroot(context->store));
-	json_set_i64(image_store, "number", (int64_t)images.count);
+	json_set_i64(image_store, "number", (int64_t)images);
 	json_set_i64(container_store, "number", (int64_t)containers.count);
 	json_set_take(store, "ImageStore", image_store);
 	json_set_take(store, "ContainerStore", container_store);

@@ -1,7 +1,8 @@
 /*
- * Garbage: what nothing that has a name leads to. Marks go from the table of images through indexes, manifests and
- * configurations to layers, and from the containers' layers (given by the caller); then all blobs and layers without
- * a mark are removed. The store is held alone meanwhile, so nothing that is on its way to a name can be swept.
+ * Garbage: what nothing that has a name leads to. What images lead to stands in their catalogue (images_catalogue.h),
+ * so that not all of them are read; lists are followed through their manifests and configurations, and layers of
+ * containers are given by the caller. Then all blobs and layers that are neither are removed. The store is held alone
+ * meanwhile, so nothing that is on its way to a name can be swept.
  */
 #include "imagefmt/images.h"
 
@@ -13,21 +14,47 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/parse.h"
 #include "base/tree.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/image_note.h"
+#include "imagefmt/images_catalogue.h"
 #include "imagefmt/images_internal.h"
 #include "imagefmt/layer.h"
 #include "imagefmt/layer_pile.h"
 #include "imagefmt/layer_stack.h"
 #include "imagefmt/marks.h"
 
-static int mark_table(struct marks *marks, struct error **err)
+/* What is used: of images by the prints that the catalogue has of it, which may say too much and never too little; of
+ * all else by digests. */
+struct in_use {
+	struct print_set prints;
+	struct marks marks;
+};
+
+static void in_use_done(struct in_use *use)
 {
-	cleanup(image_index_done) struct image_index table = {0};
-	int rc = images_load_table(marks->store, &table, err);
-	for (size_t i = 0; rc == 0 && i < table.manifest_count; i++) {
-		const struct descriptor *d = &table.manifests[i];
+	print_set_done(&use->prints);
+	marks_done(&use->marks);
+}
+CLEANUP_FOR_VALUE(struct in_use, in_use_done)
+
+static bool has_layer(struct in_use *use, const struct digest *diff_id)
+{
+	return print_set_has(&use->prints, catalogue_print(diff_id)) || digest_set_has(&use->marks.layers, diff_id);
+}
+
+static bool has_blob(struct in_use *use, const struct digest *digest)
+{
+	return print_set_has(&use->prints, catalogue_print(digest)) || digest_set_has(&use->marks.blobs, digest);
+}
+
+static int mark_rows(struct marks *marks, const struct image_index *rows, struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < rows->manifest_count; i++) {
+		const struct descriptor *d = &rows->manifests[i];
 		char digest[DIGEST_TEXT_SIZE];
 		rc = marks_add(marks, d, err);
 		if (rc < 0)
@@ -37,30 +64,73 @@ static int mark_table(struct marks *marks, struct error **err)
 	return rc;
 }
 
-int images_layers(struct store *store, struct digest **diff_ids, size_t *count, struct error **err)
+/* What a list leads to is looked at, as it is now: it may have come since. */
+static int mark_list(int table, const struct digest *id, struct marks *marks, struct error **err)
 {
-	cleanup(marks_done) struct marks marks = {.store = store};
-	int rc = mark_table(&marks, err);
+	cleanup(image_index_done) struct image_index rows = {0};
+	cleanup_error struct error *why = NULL;
+	int rc = images_rows_load(table, id, &rows, &why);
 
-	if (rc < 0)
-		return rc;
-	*diff_ids = mem_grow(*diff_ids, *count + marks.layers.count + 1, sizeof(**diff_ids));
-	for (size_t i = 0; i < marks.layers.count; i++)
-		(*diff_ids)[(*count)++] = marks.layers.items[i];
-	return 0;
+	if (rc < 0 && rc != -ENOENT && err)
+		*err = take_ptr(&why);
+	return rc == -ENOENT ? 0 : rc < 0 ? rc : mark_rows(marks, &rows, err);
 }
 
-/* The blobs that a kept layer is known to be packed in save packing it again. */
-static void mark_blobs_of_layers(struct marks *marks)
+static int mark_images(struct store *store, int table, struct in_use *use, struct error **err)
 {
-	for (size_t i = 0; i < marks->layers.count; i++) {
-		cleanup(layer_record_done) struct layer_record record = {0};
-		/* No record: the layer is not unpacked, or not readable, and the manifest has marked its blob. */
-		if (layer_load_record(marks->store, &marks->layers.items[i], &record, NULL) < 0)
-			continue;
-		for (size_t k = 0; k < record.blob_count; k++)
-			digest_set_add(&marks->blobs, &record.blobs[k].digest);
+	cleanup(digest_set_done) struct digest_set lists = {0};
+	int rc = catalogue_living(store, table, &use->prints, &lists, err);
+
+	digest_set_sort(&lists);
+	for (size_t i = 0; rc == 0 && i < lists.count; i++)
+		if (i == 0 || !digest_equal(&lists.items[i], &lists.items[i - 1]))
+			rc = mark_list(table, &lists.items[i], &use->marks, err);
+	return rc;
+}
+
+static bool has_table(struct store *store)
+{
+	cleanup_error struct error *why = NULL;
+	cleanup_close int table = images_table_open(store, &why);
+
+	return table != -ENOENT;
+}
+
+/* What images lead to, and what other programs have put into the store. */
+static int mark_all(struct store *store, struct in_use *use, struct error **err)
+{
+	cleanup(image_index_done) struct image_index foreign = {0};
+	cleanup_close int lock = -1, table = -1;
+	int rc = 0;
+
+	if (has_table(store)) {
+		table = images_table_edit(store, &lock, err);
+		rc = table < 0 ? table : mark_images(store, table, use, err);
 	}
+	if (rc == 0)
+		rc = images_load_foreign(store, &foreign, err);
+	return rc < 0 ? rc : mark_rows(&use->marks, &foreign, err);
+}
+
+/* The same by reading all of it: in a store that may only be read. */
+static int mark_by_reading(struct store *store, struct in_use *use, struct error **err)
+{
+	cleanup(image_index_done) struct image_index table = {0};
+	int rc = images_load_table(store, &table, err);
+
+	return rc < 0 ? rc : mark_rows(&use->marks, &table, err);
+}
+
+int images_use_layers(struct store *store, const struct digest *diff_ids, size_t count, bool *used, struct error **err)
+{
+	cleanup(in_use_done) struct in_use use = {.marks = {.store = store}};
+	int rc = mark_all(store, &use, NULL);
+
+	if (rc < 0)
+		rc = mark_by_reading(store, &use, err);
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		used[i] |= has_layer(&use, &diff_ids[i]);
+	return rc;
 }
 
 /* ---- Sweeping ---- */
@@ -82,12 +152,22 @@ int images_collect_blob(struct store *store, const struct digest *digest, struct
 	return 0;
 }
 
-static int sweep_blobs(struct marks *marks, enum digest_algorithm algorithm, struct images_collected *collected,
+/* The name of a blob that is used, told by its first digits. */
+static bool is_printed(const struct in_use *use, const char *name)
+{
+	uint64_t print;
+
+	return strlen(name) > 2 * sizeof(print) && parse_hex(name, 2 * sizeof(print), &print, sizeof(print)) == 0 &&
+	       print_set_has(&use->prints, print);
+}
+
+static int sweep_blobs(struct in_use *use, enum digest_algorithm algorithm, struct images_collected *collected,
 		       struct error **err)
 {
+	struct store *store = use->marks.store;
 	const char *name = digest_algorithm_name(algorithm);
 	cleanup_free char *folder = mem_printf("blobs/%s", name);
-	int oci = store_folder(marks->store, STORE_OCI, err);
+	int oci = store_folder(store, STORE_OCI, err);
 	if (oci < 0)
 		return oci;
 	int fd = openat(oci, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -101,25 +181,42 @@ static int sweep_blobs(struct marks *marks, enum digest_algorithm algorithm, str
 	}
 	int rc = 0;
 	for (struct dirent *entry; rc == 0 && (entry = readdir(dir));) {
-		cleanup_free char *text = mem_printf("%s:%s", name, entry->d_name);
 		struct digest digest;
+		if (is_printed(use, entry->d_name))
+			continue;
+		cleanup_free char *text = mem_printf("%s:%s", name, entry->d_name);
 		/* What is no blob is not ours to remove. */
-		if (digest_parse(text, &digest, NULL) == 0 && !digest_set_has(&marks->blobs, &digest))
-			rc = images_collect_blob(marks->store, &digest, collected, err);
+		if (digest_parse(text, &digest, NULL) == 0 && !has_blob(use, &digest))
+			rc = images_collect_blob(store, &digest, collected, err);
 	}
 	closedir(dir);
 	return rc;
 }
 
-static int sweep_layers(struct marks *marks, struct images_collected *collected, struct error **err)
+/* The blobs that a kept layer is known to be packed in save packing it again. */
+static void mark_blobs_of(struct in_use *use, const struct digest *diff_id)
+{
+	cleanup(layer_record_done) struct layer_record record = {0};
+
+	/* No record: it is not readable, and the manifest has marked its blob. */
+	if (layer_load_record(use->marks.store, diff_id, &record, NULL) < 0)
+		return;
+	for (size_t i = 0; i < record.blob_count; i++)
+		digest_set_add(&use->marks.blobs, &record.blobs[i].digest);
+}
+
+/* Those that stay keep their blobs. */
+static int sweep_layers(struct in_use *use, struct images_collected *collected, struct error **err)
 {
 	cleanup_free struct digest *all = NULL;
 	size_t count = 0;
-	int rc = layer_list(marks->store, &all, &count, err);
+	int rc = layer_list(use->marks.store, &all, &count, err);
 	for (size_t i = 0; rc == 0 && i < count; i++) {
-		if (digest_set_has(&marks->layers, &all[i]))
+		if (has_layer(use, &all[i])) {
+			mark_blobs_of(use, &all[i]);
 			continue;
-		rc = layer_remove(marks->store, &all[i], err);
+		}
+		rc = layer_remove(use->marks.store, &all[i], err);
 		if (rc == 0)
 			collected->layers++;
 	}
@@ -157,25 +254,24 @@ int images_collect(struct store *store, const struct digest *kept, size_t kept_c
 	if (alone < 0)
 		return alone;
 
-	cleanup(marks_done) struct marks marks = {.store = store};
+	cleanup(in_use_done) struct in_use use = {.marks = {.store = store}};
 	cleanup(strlist_done) struct strlist removed = {0};
 	for (size_t i = 0; i < kept_count; i++)
-		digest_set_add(&marks.layers, &kept[i]);
+		digest_set_add(&use.marks.layers, &kept[i]);
 	/* Before the table is read: what is removed from now on may still be marked. */
 	int rc = list_removed(store, &removed, err);
 	if (rc == 0)
-		rc = mark_table(&marks, err);
+		rc = mark_all(store, &use, err);
 	if (rc < 0)
 		return error_prefix(err, "nothing is removed");
-	mark_blobs_of_layers(&marks);
 
 	/* Layers first: a layer without its blob can be made again or is whole, a blob without its layer likewise; but
 	 * a record that names a blob which is gone would be wrong. */
-	rc = sweep_layers(&marks, &total, err);
+	rc = sweep_layers(&use, &total, err);
 	if (rc == 0)
-		rc = sweep_blobs(&marks, DIGEST_SHA256, &total, err);
+		rc = sweep_blobs(&use, DIGEST_SHA256, &total, err);
 	if (rc == 0)
-		rc = sweep_blobs(&marks, DIGEST_SHA512, &total, err);
+		rc = sweep_blobs(&use, DIGEST_SHA512, &total, err);
 	if (rc == 0)
 		rc = images_removed_forget(store, &removed, err);
 	if (rc == 0)

@@ -196,6 +196,53 @@ static int list_ids(int table, struct digest_set *ids, struct image_list *list, 
 	return 0;
 }
 
+/* The images that the catalogue knows to have, or to have had, a row without a name. */
+static int ids_of_unnamed(struct store *store, int table, struct digest_set *ids, struct error **err)
+{
+	cleanup(catalogue_done) struct catalogue catalogue = CATALOGUE_INIT;
+	struct catalogue_record record;
+	int rc = load_catalogue(store, table, &catalogue, err);
+
+	while (rc == 0 && catalogue_next(&catalogue, &record))
+		if (record.kind == CATALOGUE_UNNAMED)
+			digest_set_add(ids, &record.id);
+	return rc;
+}
+
+int images_list_unnamed(struct store *store, struct image_list *list, struct error **err)
+{
+	cleanup(image_list_done) struct image_list found = {0}, chosen = {0};
+	cleanup(digest_set_done) struct digest_set ids = {0};
+	cleanup_close int table = -1;
+	int rc = open_table(store, &table, err);
+
+	if (rc == 0)
+		rc = ids_of_unnamed(store, table, &ids, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	digest_set_sort(&ids);
+	rc = list_ids(table, &ids, &found, err);
+	for (size_t i = 0; rc == 0 && i < found.count; i++)
+		if (found.items[i].names.count == 0)
+			move_to_list(&found.items[i], &chosen);
+	if (rc == 0)
+		take_sorted(&chosen, list);
+	return rc;
+}
+
+int images_count(struct store *store, size_t *count, struct error **err)
+{
+	cleanup(strlist_done) struct strlist ids = {0};
+	cleanup_close int table = -1;
+	int rc = open_table(store, &table, err);
+
+	if (rc == 0)
+		rc = images_ids(table, &ids, err);
+	if (rc >= 0)
+		*count = ids.count;
+	return rc < 0 ? rc : 0;
+}
+
 int images_list_of(struct store *store, const struct strlist *repositories, struct image_list *list, struct error **err)
 {
 	cleanup(image_list_done) struct image_list found = {0}, chosen = {0};

@@ -34,6 +34,10 @@ int images_list(struct store *store, struct image_list *list, struct error **err
 /* Those that have a name in one of these repositories ("localhost/app"), without reading the others. */
 int images_list_of(struct store *store, const struct strlist *repositories, struct image_list *list,
 		   struct error **err);
+/* Those without a name, in the same way. */
+int images_list_unnamed(struct store *store, struct image_list *list, struct error **err);
+/* How many there are. */
+int images_count(struct store *store, size_t *count, struct error **err);
 /* Adds an entry, which is taken over, at its place; not when the image is there already. */
 void image_list_put(struct image_list *list, struct image_entry *entry);
 /* How long a name is without its ":TAG" or "@DIGEST". */
@@ -60,8 +64,8 @@ struct images_collected {
 	uint64_t layers;
 	uint64_t bytes; /* of blobs */
 };
-/* The layers of all images are appended to *diff_ids (an array to free); one may come several times. */
-int images_layers(struct store *store, struct digest **diff_ids, size_t *count, struct error **err);
+/* Sets used[] of each of these layers that an image has. */
+int images_use_layers(struct store *store, const struct digest *diff_ids, size_t count, bool *used, struct error **err);
 /* Removes blobs and layers that no image and none of the `kept` layers (those of containers) refers to. Waits for
  * LOCK_WAIT, or does nothing and returns -EWOULDBLOCK for LOCK_TRY, while others hold the store. Needs the user
  * namespace. */

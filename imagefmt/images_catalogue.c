@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 #include "base/atomicfile.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/parse.h"
 
 #define FILE_NAME "catalogue"
 #define HEAD_SIZE 64
@@ -54,7 +56,7 @@ uint64_t catalogue_print_repository(const char *repository, size_t length)
 
 static void format_head(struct store *store, char head[HEAD_SIZE])
 {
-	cleanup_free char *line = mem_printf("cooper catalogue 1 %s\n", store_boot_id(store));
+	cleanup_free char *line = mem_printf("cooper catalogue 2 %s\n", store_boot_id(store));
 	size_t length = strlen(line);
 
 	memset(head, 0, HEAD_SIZE);
@@ -116,6 +118,11 @@ static void append_name(struct buf *text, const struct digest *id, const char *n
 	uint64_t print = catalogue_print_repository(name, image_repository_length(name));
 
 	append_record(text, CATALOGUE_NAME, id, &print, 1);
+}
+
+static void append_fact(struct buf *text, enum catalogue_kind kind, const struct digest *id)
+{
+	append_record(text, kind, id, NULL, 0);
 }
 
 static bool read_record(const uint64_t *at, size_t words, struct catalogue_record *record)
@@ -195,6 +202,7 @@ struct making {
 static int note_rows(const struct digest *id, const struct image_index *rows, void *context, struct error **err)
 {
 	const struct making *making = context;
+	char hex[DIGEST_HEX_SIZE];
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < rows->manifest_count; i++) {
@@ -203,6 +211,8 @@ static int note_rows(const struct digest *id, const struct image_index *rows, vo
 		const char *name = images_name_of(d);
 		if (name)
 			append_name(making->text, id, name);
+		else
+			append_fact(making->text, CATALOGUE_UNNAMED, id);
 		bool is_known = false;
 		for (size_t k = 0; k < i; k++)
 			is_known |= digest_equal(&rows->manifests[k].digest, &d->digest);
@@ -211,7 +221,10 @@ static int note_rows(const struct digest *id, const struct image_index *rows, vo
 		rc = marks_add(&marks, d, err);
 		if (rc == 0)
 			append_image(making->text, id, &marks);
+		if (rc < 0)
+			error_prefix(err, "image %s", name ? name : digest_hex(id, hex));
 	}
+	append_fact(making->text, CATALOGUE_SURE, id);
 	return rc;
 }
 
@@ -300,4 +313,161 @@ int catalogue_note_name(struct store *store, int table, const struct digest *id,
 
 	append_name(&record, id, name);
 	return note(store, table, &record, err);
+}
+
+int catalogue_note_unnamed(struct store *store, int table, const struct digest *id, struct error **err)
+{
+	cleanup(buf_done) struct buf record = BUF_INIT(CATALOGUE_SIZE_MAX);
+
+	append_fact(&record, CATALOGUE_UNNAMED, id);
+	return note(store, table, &record, err);
+}
+
+int catalogue_note_sure(struct store *store, int table, const struct digest *id, struct error **err)
+{
+	cleanup(buf_done) struct buf record = BUF_INIT(CATALOGUE_SIZE_MAX);
+
+	append_fact(&record, CATALOGUE_SURE, id);
+	return note(store, table, &record, err);
+}
+
+/* ---- all that is used ---- */
+
+void print_set_done(struct print_set *set)
+{
+	free(set->slots);
+	*set = (struct print_set){0};
+}
+
+/* Its slot, or the free one that it belongs in. Prints are as good as random. */
+static size_t slot_of(const struct print_set *set, uint64_t print)
+{
+	size_t at = (size_t)print & (set->size - 1);
+
+	while (set->slots[at] && set->slots[at] != print)
+		at = (at + 1) & (set->size - 1);
+	return at;
+}
+
+static void grow(struct print_set *set)
+{
+	struct print_set larger = {.size = set->size ? 2 * set->size : 1024, .has_zero = set->has_zero};
+
+	larger.slots = mem_alloc(larger.size * sizeof(*larger.slots));
+	for (size_t i = 0; i < set->size; i++)
+		if (set->slots[i])
+			print_set_add(&larger, set->slots[i]);
+	print_set_done(set);
+	*set = larger;
+}
+
+void print_set_add(struct print_set *set, uint64_t print)
+{
+	if (2 * set->count >= set->size)
+		grow(set);
+	if (!print) {
+		set->has_zero = true;
+		return;
+	}
+	size_t at = slot_of(set, print);
+	set->count += !set->slots[at];
+	set->slots[at] = print;
+}
+
+bool print_set_has(const struct print_set *set, uint64_t print)
+{
+	if (!print)
+		return set->has_zero;
+	return set->size && set->slots[slot_of(set, print)] == print;
+}
+
+/* An image that has rows. */
+struct living {
+	uint64_t print;
+	bool is_sure; /* that they count */
+};
+
+static int compare_living(const void *a, const void *b)
+{
+	const struct living *one = a, *other = b;
+
+	return one->print < other->print ? -1 : one->print > other->print;
+}
+
+struct census {
+	struct living *items; /* by print; of one print there may be two */
+	size_t count;
+};
+
+/* The ids of all images, without a look at what they are. */
+static int take_census(int table, struct census *census, struct error **err)
+{
+	cleanup(strlist_done) struct strlist names = {0};
+	int rc = images_ids(table, &names, err);
+
+	census->items = mem_alloc((names.count + 1) * sizeof(*census->items));
+	for (size_t i = 0; rc == 0 && i < names.count; i++) {
+		struct living *item = &census->items[census->count];
+		if (strlen(names.items[i]) > 2 * sizeof(item->print))
+			census->count += parse_hex(names.items[i], 2 * sizeof(item->print), &item->print,
+						   sizeof(item->print)) == 0;
+	}
+	if (census->count > 1)
+		qsort(census->items, census->count, sizeof(*census->items), compare_living);
+	return rc;
+}
+
+static struct living *find_living(const struct census *census, const struct digest *id)
+{
+	const struct living key = {.print = catalogue_print(id)};
+
+	return census->count ? bsearch(&key, census->items, census->count, sizeof(key), compare_living) : NULL;
+}
+
+/* The last word on each image. */
+static void make_sure(struct catalogue *catalogue, struct census *census)
+{
+	struct catalogue_record record;
+
+	while (catalogue_next(catalogue, &record)) {
+		struct living *item = record.kind == CATALOGUE_IMAGE || record.kind == CATALOGUE_SURE
+					      ? find_living(census, &record.id)
+					      : NULL;
+		if (item)
+			item->is_sure = record.kind == CATALOGUE_SURE;
+	}
+	catalogue->at = HEAD_SIZE / sizeof(uint64_t);
+}
+
+/* Who was killed while he added it has left rows that do not count. */
+static bool is_living(int table, const struct census *census, const struct digest *id)
+{
+	cleanup(image_index_done) struct image_index rows = {0};
+	const struct living *item = find_living(census, id);
+
+	return item && (item->is_sure || images_rows_load(table, id, &rows, NULL) != -ENOENT);
+}
+
+int catalogue_living(struct store *store, int table, struct print_set *prints, struct digest_set *indexes,
+		     struct error **err)
+{
+	cleanup(catalogue_done) struct catalogue catalogue = CATALOGUE_INIT;
+	struct census census = {0};
+	struct catalogue_record record;
+	int rc = catalogue_load_or_make(store, table, &catalogue, err);
+
+	if (rc == 0)
+		rc = take_census(table, &census, err);
+	if (rc == 0)
+		make_sure(&catalogue, &census);
+	while (rc == 0 && catalogue_next(&catalogue, &record)) {
+		if (record.kind == CATALOGUE_INDEX)
+			digest_set_add(indexes, &record.id);
+		if (record.kind != CATALOGUE_IMAGE || !is_living(table, &census, &record.id))
+			continue;
+		for (size_t i = 0; i < record.count; i++)
+			print_set_add(prints, record.prints[i]);
+	}
+	free(census.items);
+	return rc;
 }

@@ -18,6 +18,9 @@ enum catalogue_kind {
 	CATALOGUE_IMAGE = 1, /* prints of blobs and layers that the image uses */
 	CATALOGUE_INDEX,     /* nothing: what it leads to may have come since, it must be looked at */
 	CATALOGUE_NAME,	     /* print of a repository in which the image has a name */
+	CATALOGUE_UNNAMED,   /* nothing: the image has a row without a name, or has had one */
+	CATALOGUE_SURE, /* nothing: what was begun by the image's record before this is true: it has a row that counts
+			 */
 };
 
 struct catalogue_record {
@@ -59,5 +62,24 @@ int catalogue_note_image(struct store *store, int table, const struct digest *id
 /* There is none any more. */
 int catalogue_give_up(int table, struct error **err);
 int catalogue_note_name(struct store *store, int table, const struct digest *id, const char *name, struct error **err);
+/* For who is about to write a row without a name. */
+int catalogue_note_unnamed(struct store *store, int table, const struct digest *id, struct error **err);
+/* For who has added one, and has not been killed on the way. */
+int catalogue_note_sure(struct store *store, int table, const struct digest *id, struct error **err);
+
+/* What living images use, by prints. */
+struct print_set {
+	uint64_t *slots; /* a power of two of them, at most half in use; 0 is none */
+	size_t size, count;
+	bool has_zero;
+};
+void print_set_done(struct print_set *set);
+CLEANUP_FOR_VALUE(struct print_set, print_set_done)
+void print_set_add(struct print_set *set, uint64_t print);
+bool print_set_has(const struct print_set *set, uint64_t print);
+/* Adds what the catalogue says of images that are in the table, and to `indexes` those that must be looked at. Nobody
+ * may change the table meanwhile. */
+int catalogue_living(struct store *store, int table, struct print_set *prints, struct digest_set *indexes,
+		     struct error **err);
 
 #endif

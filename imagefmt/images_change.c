@@ -50,7 +50,12 @@ static int load_rows(const struct edit *edit, const struct digest *id, struct im
 static int save_rows(const struct edit *edit, const struct digest *id, const struct image_index *rows,
 		     enum table_change change, struct error **err)
 {
-	return images_rows_save(edit->store, edit->table, id, rows, change, err);
+	bool is_unnamed = false;
+
+	for (size_t i = 0; i < rows->manifest_count; i++)
+		is_unnamed |= images_name_of(&rows->manifests[i]) == NULL;
+	int rc = is_unnamed ? catalogue_note_unnamed(edit->store, edit->table, id, err) : 0;
+	return rc < 0 ? rc : images_rows_save(edit->store, edit->table, id, rows, change, err);
 }
 
 static ssize_t row_of_name(const struct image_index *rows, const char *name)
@@ -163,7 +168,8 @@ static int add_row(const struct edit *edit, const struct new_row *new, const cha
 		rc = leave_name(edit, &before, name, err);
 	cleanup(descriptor_done) struct descriptor manifest = {0};
 	descriptor_copy(&manifest, new->manifest);
-	if (rc == 0 && row_of_manifest(&rows, &manifest.digest, /* unnamed_only */ false) < 0)
+	bool is_new = row_of_manifest(&rows, &manifest.digest, /* unnamed_only */ false) < 0;
+	if (rc == 0 && is_new)
 		rc = note_manifest(edit, new->id, &manifest, err);
 	/* What is there already, as after a build from the cache, costs no write and no sync. */
 	bool changes = rc == 0 && put_row(&rows, &(struct new_row){&manifest, new->id, new->created}, name);
@@ -171,6 +177,8 @@ static int add_row(const struct edit *edit, const struct new_row *new, const cha
 		rc = save_rows(edit, new->id, &rows, TABLE_GROWS, err);
 	if (rc == 0 && name && (!is_taken || moves))
 		rc = images_name_set(edit->store, edit->table, name, new->id, err);
+	if (rc == 0 && is_new)
+		rc = catalogue_note_sure(edit->store, edit->table, new->id, err);
 	if (rc == 0 && moves) {
 		rc = forget_rows(edit, &before, err);
 		images_view_update(edit->store, edit->table, &before);

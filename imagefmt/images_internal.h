@@ -58,6 +58,9 @@ int images_name_unset(int table, const char *name, const struct digest *id, stru
 typedef int images_visit(const struct digest *id, const struct image_index *rows, void *context, struct error **err);
 int images_each(int table, const char *prefix, images_visit *visit, void *context, struct error **err);
 
+/* The ids of all images as hex digits, without a look at their rows; some may have none that count. */
+int images_ids(int table, struct strlist *ids, struct error **err);
+
 /* The image that a row is of; false for entries that another program has written. */
 bool images_id_of(const struct descriptor *d, struct digest *id);
 /* The name of a row, borrowed, or NULL. */

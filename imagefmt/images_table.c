@@ -330,6 +330,23 @@ int images_each(int table, const char *prefix, images_visit *visit, void *contex
 	return rc;
 }
 
+int images_ids(int table, struct strlist *ids, struct error **err)
+{
+	cleanup(dir_list_done) struct dir_list folders = {0};
+	cleanup_close int fd = fd_open_dir(table, BY_ID, err);
+	int rc = fd < 0 ? fd : dir_list_read(fd, &folders, err);
+
+	for (size_t i = 0; rc == 0 && i < folders.count; i++) {
+		cleanup(dir_list_done) struct dir_list names = {0};
+		cleanup_close int folder = fd_open_dir(fd, folders.names[i].name, err);
+		rc = folder < 0 ? folder : dir_list_read(folder, &names, err);
+		for (size_t k = 0; rc == 0 && k < names.count; k++)
+			if (strncmp(names.names[k].name, folders.names[i].name, 2) == 0)
+				strlist_append(ids, names.names[k].name);
+	}
+	return rc;
+}
+
 /* ---- from oci/index.json, where earlier versions had all of it ---- */
 
 static int read_index(struct store *store, struct image_index *index, struct error **err)

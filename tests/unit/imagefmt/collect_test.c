@@ -61,10 +61,19 @@ static void a_damaged_manifest_keeps_everything(void **state)
 	cleanup_free char *path =
 		mem_printf("%s/store/oci/blobs/sha256/%s", t->dir, digest_hex(&kept.manifest.digest, hex));
 	write_file(path, "{}", 2);
+	/* Nobody knows what it has used. */
+	cleanup_free char *catalogue = tempstore_path(t, "store/images/catalogue");
+	cleanup_free char *aside = tempstore_path(t, "catalogue");
+	assert_int_equal(rename(catalogue, aside), 0);
 	assert_int_equal(images_collect(t->store, NULL, 0, LOCK_WAIT, NULL, &err), -EBADMSG);
 	assert_non_null(strstr(error_message(err), "localhost/k:1"));
 	assert_true(blob_exists(t->store, &garbage, NULL));
-	assert_true(blob_exists(t->store, &kept.layer, NULL));
+	assert_present(t->store, &kept, true);
+	/* The catalogue does. */
+	assert_int_equal(rename(aside, catalogue), 0);
+	assert_int_equal(images_collect(t->store, NULL, 0, LOCK_WAIT, NULL, NULL), 0);
+	assert_false(blob_exists(t->store, &garbage, NULL));
+	assert_present(t->store, &kept, true);
 	descriptor_done(&kept.manifest);
 }
 

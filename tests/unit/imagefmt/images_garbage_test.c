@@ -134,12 +134,12 @@ static void a_store_without_a_catalogue_gets_one(void **state)
 	cleanup(trio_done) struct trio trio = {0};
 	cleanup_free char *path = catalogue_path(t);
 	trio_make(t->store, &trio);
-	assert_int_equal(count_records(t->store), 6); /* what it uses and its name, of each */
+	assert_int_equal(count_records(t->store), 9); /* what it uses, its name, and that it is there, of each */
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(images_remove(t->store, &trio.one.config, NULL), 0);
 	assert_int_equal(sweep(t->store, NULL), 0);
 	assert_present(t->store, &trio.two, true);
-	assert_int_equal(count_records(t->store), 4);
+	assert_int_equal(count_records(t->store), 6);
 }
 
 static void a_catalogue_of_another_boot_is_made_anew(void **state)
@@ -171,12 +171,12 @@ static void a_record_that_was_begun_is_passed_over(void **state)
 	struct stat st;
 	trio_make(t->store, &trio);
 	assert_int_equal(stat(path, &st), 0);
-	for (off_t cut = 1; cut <= 50; cut += 7) {
+	for (off_t cut = 1; cut <= 43; cut += 7) {
 		cleanup_free char *name = mem_printf("late-%d", (int)cut);
 		sample_make_on(t->store, &trio.one.layer, name, &late);
-		assert_int_equal(truncate(path, st.st_size - cut), 0); /* the name of `other` */
+		assert_int_equal(truncate(path, st.st_size - cut), 0); /* that `other` is there */
 		add(t->store, &late, NULL);
-		assert_int_equal(count_records(t->store), 6);
+		assert_int_equal(count_records(t->store), 8 + 3);
 		descriptor_done(&late.manifest);
 	}
 	/* Only the last of them is in the catalogue, and keeps the layer. */

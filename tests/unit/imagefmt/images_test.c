@@ -360,6 +360,41 @@ static void ten_processes_that_add_at_once_lose_nothing(void **state)
 	assert_int_equal(list.count, WRITERS);
 }
 
+static void assert_unnamed(struct store *store, const struct digest *id)
+{
+	cleanup(image_list_done) struct image_list list = {0};
+	assert_int_equal(images_list_unnamed(store, &list, NULL), 0);
+	assert_int_equal(list.count, id != NULL);
+	assert_true(!id || digest_equal(&list.items[0].id, id));
+}
+
+static void those_without_a_name_are_known_without_a_look_at_the_others(void **state)
+{
+	struct tempstore *t = *state;
+	size_t count = 1;
+	assert_int_equal(images_count(t->store, &count, NULL), 0);
+	assert_int_equal(count, 0);
+	assert_unnamed(t->store, NULL);
+	struct digest one = add_image(t->store, "one", 1, "localhost/one:1");
+	struct digest two = add_image(t->store, "two", 2, NULL);
+	cleanup_free char *catalogue = tempstore_path(t, "store/images/catalogue");
+	for (int again = 0; again < 2; again++) {
+		assert_unnamed(t->store, &two);
+		assert_int_equal(unlink(catalogue), 0); /* it is made anew */
+	}
+	assert_int_equal(images_remove(t->store, &two, NULL), 0);
+	assert_unnamed(t->store, NULL);
+	/* One whose name goes, and one whose name moves. */
+	assert_int_equal(images_untag(t->store, "localhost/one:1", NULL), 0);
+	assert_unnamed(t->store, &one);
+	assert_int_equal(images_remove(t->store, &one, NULL), 0);
+	struct digest three = add_image(t->store, "three", 3, "localhost/three:1");
+	add_image(t->store, "four", 4, "localhost/three:1");
+	assert_unnamed(t->store, &three);
+	assert_int_equal(images_count(t->store, &count, NULL), 0);
+	assert_int_equal(count, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +413,7 @@ int main(void)
 		test_with_store(a_change_that_was_cut_off_is_made_or_is_not),
 		test_with_store(other_programs_see_the_names),
 		test_with_store(an_image_is_found_among_many),
+		test_with_store(those_without_a_name_are_known_without_a_look_at_the_others),
 		test_with_store(ten_processes_that_add_at_once_lose_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
