@@ -8,6 +8,7 @@
 #include "base/conffile.h"
 #include "base/env.h"
 #include "base/json.h"
+#include "run/capability.h"
 
 void containers_conf_done(struct containers_conf *conf)
 {
@@ -27,18 +28,58 @@ void containers_conf_done(struct containers_conf *conf)
 	*conf = (struct containers_conf){0};
 }
 
-/* A list replaces the one of an earlier file. */
-static int get_list(const struct json_place *table, const char *key, struct strlist *list, bool *is_set,
+#define LISTS 9 /* rows of the table in read_lists() */
+
+/* What the files have said up to here. */
+struct reading {
+	struct containers_conf conf;
+	bool appends[LISTS];
+};
+
+static void reading_done(struct reading *reading)
+{
+	containers_conf_done(&reading->conf);
+}
+CLEANUP_FOR_VALUE(struct reading, reading_done)
+
+/* {append=true} among the texts (containers.conf(5)): no other attribute is known. */
+static int take_attributes(const struct json_place *at, bool *appends, struct error **err)
+{
+	struct json_place append = json_field(at, "append");
+
+	if (json_object_size(at->value) != 1 || !json_is_present(&append))
+		return json_error(at, err, "not {append=true} or {append=false}");
+	return json_get_bool(append, appends, err);
+}
+
+/* A list replaces the one of an earlier file, unless it is to be appended; that holds for those of later files, too. */
+static int get_list(const struct json_place *table, const char *key, struct strlist *list, bool *appends,
 		    struct error **err)
 {
 	struct json_place at = json_field(table, key);
+	cleanup_json json_t *texts = json_array();
+	cleanup(strlist_done) struct strlist read = {0};
+	bool is_list = json_is_array(at.value);
+	int rc = 0;
 
-	if (!json_is_present(&at))
-		return 0;
-	strlist_clear(list);
-	if (is_set)
-		*is_set = true;
-	return json_get_strlist(at, list, err);
+	for (size_t i = 0; rc >= 0 && is_list && i < json_array_size(at.value); i++) {
+		struct json_place element = json_element(&at, i);
+		if (json_is_object(element.value))
+			rc = take_attributes(&element, appends, err);
+		else
+			json_array_append(texts, (json_t *)element.value);
+	}
+	if (rc < 0)
+		return rc;
+	if (is_list)
+		at.value = texts;
+	rc = json_get_strlist(at, &read, err);
+	if (rc < 0 || !json_is_present(&at))
+		return rc;
+	if (!*appends)
+		strlist_clear(list);
+	strlist_append_all(list, &read);
+	return 1;
 }
 
 static int get_text(const struct json_place *table, const char *key, char **text, struct error **err)
@@ -51,27 +92,43 @@ static int get_text(const struct json_place *table, const char *key, char **text
 	return rc;
 }
 
-static int read_table(const struct json_place *at, struct containers_conf *conf, struct error **err)
+static int read_lists(const struct json_place *at, struct reading *reading, struct error **err)
 {
+	struct containers_conf *conf = &reading->conf;
 	const struct {
 		const char *key;
 		struct strlist *list;
-		bool *is_set;
-	} lists[] = {
-		{"default_capabilities", &conf->default_capabilities, &conf->has_capabilities},
-		{"default_ulimits", &conf->default_ulimits, NULL},
-		{"default_sysctls", &conf->default_sysctls, NULL},
-		{"dns_servers", &conf->dns_servers, NULL},
-		{"dns_options", &conf->dns_options, NULL},
-		{"dns_searches", &conf->dns_searches, NULL},
-		{"env", &conf->env, NULL},
-		{"devices", &conf->devices, NULL},
-		{"volumes", &conf->volumes, NULL},
+	} lists[LISTS] = {
+		{"default_capabilities", &conf->default_capabilities},
+		{"default_ulimits", &conf->default_ulimits},
+		{"default_sysctls", &conf->default_sysctls},
+		{"dns_servers", &conf->dns_servers},
+		{"dns_options", &conf->dns_options},
+		{"dns_searches", &conf->dns_searches},
+		{"env", &conf->env},
+		{"devices", &conf->devices},
+		{"volumes", &conf->volumes},
 	};
-	int rc = 0;
 
-	for (size_t i = 0; rc >= 0 && i < ARRAY_COUNT(lists); i++)
-		rc = get_list(at, lists[i].key, lists[i].list, lists[i].is_set, err);
+	for (size_t i = 0; i < ARRAY_COUNT(lists); i++) {
+		int rc = get_list(at, lists[i].key, lists[i].list, &reading->appends[i], err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0 || lists[i].list != &conf->default_capabilities)
+			continue;
+		/* The first to add to them adds to ours. */
+		if (reading->appends[i] && !conf->has_capabilities)
+			capability_names(capability_defaults(), lists[i].list);
+		conf->has_capabilities = true;
+	}
+	return 0;
+}
+
+static int read_table(const struct json_place *at, struct reading *reading, struct error **err)
+{
+	struct containers_conf *conf = &reading->conf;
+	int rc = read_lists(at, reading, err);
+
 	if (rc >= 0)
 		rc = get_text(at, "seccomp_profile", &conf->seccomp_profile, err);
 	if (rc >= 0)
@@ -87,17 +144,17 @@ static int read_table(const struct json_place *at, struct containers_conf *conf,
 
 static int take_file(const struct json_place *root, void *context, struct error **err)
 {
-	struct containers_conf *conf = context;
+	struct reading *reading = context;
 	struct json_place containers = json_field(root, "containers");
 	struct json_place engine = json_field(root, "engine");
-	int rc = json_is_present(&containers) ? read_table(&containers, conf, err) : 0;
+	int rc = json_is_present(&containers) ? read_table(&containers, reading, err) : 0;
 
-	return rc >= 0 && json_is_present(&engine) ? get_text(&engine, "runtime", &conf->runtime, err) : rc;
+	return rc >= 0 && json_is_present(&engine) ? get_text(&engine, "runtime", &reading->conf.runtime, err) : rc;
 }
 
 int containers_conf_load(struct containers_conf *conf, struct error **err)
 {
-	cleanup(containers_conf_done) struct containers_conf read = {.http_proxy = true};
+	cleanup(reading_done) struct reading read = {.conf.http_proxy = true};
 	const char *only = env_plain("CONTAINERS_CONF");
 	const char *over = env_plain("CONTAINERS_CONF_OVERRIDE");
 	cleanup_free char *home = env_config_home();
@@ -109,7 +166,7 @@ int containers_conf_load(struct containers_conf *conf, struct error **err)
 	} else {
 		rc = conf_file_read("/usr/share/containers/containers.conf", CONF_FILE_DROP_INS, take_file, &read, err);
 		/* What a distribution has put there for other engines is nobody's choice of a runtime for us. */
-		mem_replace(&read.runtime, NULL);
+		mem_replace(&read.conf.runtime, NULL);
 		if (rc >= 0)
 			rc = conf_file_read(COOPER_SYSCONFDIR "/containers/containers.conf", CONF_FILE_DROP_INS,
 					    take_file, &read, err);
@@ -120,7 +177,7 @@ int containers_conf_load(struct containers_conf *conf, struct error **err)
 		rc = conf_file_read(over, CONF_FILE_REQUIRED, take_file, &read, err);
 	if (rc < 0)
 		return rc;
-	*conf = read;
-	read = (struct containers_conf){0};
+	*conf = read.conf;
+	read.conf = (struct containers_conf){0};
 	return 0;
 }

@@ -1,7 +1,7 @@
 /*
  * What containers.conf(5) says about running: /usr/share/containers, /etc/containers, the user's own, each with its
  * drop-ins, then CONTAINERS_CONF (instead of all of these) and CONTAINERS_CONF_OVERRIDE (after them). What is read
- * later replaces what was read before.
+ * later replaces what was read before; a list with {append=true} in it, and those after it, are added to.
  */
 #ifndef COOPER_BUILDER_CONTAINERSCONF_H
 #define COOPER_BUILDER_CONTAINERSCONF_H
