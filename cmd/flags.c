@@ -270,7 +270,7 @@ static const struct option_spec run_rows[] = {
 	{"cpuset-mems", 0, OPTION_TEXT, RUN(cpuset_mems), "LIST", "use memory of these nodes"},
 	{"pids-limit", 0, OPTION_TEXT, RUN(pids_limit), "N", "limit the number of processes"},
 	{"disk-limit", 0, OPTION_TEXT, RUN(disk_limit), "SIZE", "kill the step when it has written this much"},
-	{"cgroup-parent", 0, OPTION_TEXT, RUN(cgroup_parent), "PATH", "make the limits in this cgroup"},
+	{"cgroup-parent", 0, OPTION_TEXT, RUN(cgroup_parent), "PATH", NULL}, /* refused, with the way out */
 	{"cgroupns", 0, OPTION_TEXT, RUN(cgroupns), "NS", "host or private"},
 	{"ipc", 0, OPTION_TEXT, RUN(ipc), "NS", "host or private (default)"},
 	{"pid", 0, OPTION_TEXT, RUN(pid), "NS", "host or private (default)"},
