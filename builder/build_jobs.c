@@ -19,6 +19,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/parse.h"
 
 #define MESSAGE_MAX ((size_t)256 << 10)
@@ -391,8 +392,8 @@ static size_t job_limit(const struct builds *builds)
 	for (size_t i = 0; i < builds->count; i++)
 		for (size_t k = 0; k < builds->items[i].plan->stage_count; k++)
 			open += !stage_run_is_done(&builds->items[i].stages[k]);
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t limit = jobs > 0 ? (size_t)jobs : processors > (long)JOBS_AT_LEAST ? (size_t)processors : JOBS_AT_LEAST;
+	size_t processors = process_processors(); /* that we may use: fewer in a cpuset */
+	size_t limit = jobs > 0 ? (size_t)jobs : processors > JOBS_AT_LEAST ? processors : JOBS_AT_LEAST;
 	return limit < open ? limit : open;
 }
 
