@@ -109,6 +109,16 @@ static bool are_all(const uint32_t ids[ID_SLOTS], uint32_t id)
 	return true;
 }
 
+bool credentials_are_equal(const struct credentials *a, const struct credentials *b)
+{
+	return memcmp(a->uid, b->uid, sizeof(a->uid)) == 0 && memcmp(a->gid, b->gid, sizeof(a->gid)) == 0 &&
+	       a->group_count == b->group_count &&
+	       (a->group_count == 0 || memcmp(a->groups, b->groups, a->group_count * sizeof(*a->groups)) == 0) &&
+	       a->permitted == b->permitted && a->effective == b->effective && a->inheritable == b->inheritable &&
+	       a->ambient == b->ambient && a->bounding == b->bounding && a->securebits == b->securebits &&
+	       a->no_new_privs == b->no_new_privs;
+}
+
 bool credentials_are_plain_root(const struct credentials *credentials)
 {
 	return are_all(credentials->uid, 0) && are_all(credentials->gid, 0) && credentials->securebits == 0 &&

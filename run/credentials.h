@@ -41,6 +41,8 @@ struct credentials *credentials_edit(struct credentials **credentials);
 bool credentials_can(const struct credentials *credentials, int capability);
 /* The file system group, or one of the list. */
 bool credentials_in_group(const struct credentials *credentials, uint32_t gid);
+/* In all that they say. */
+bool credentials_are_equal(const struct credentials *a, const struct credentials *b);
 /* True for root with nothing special: what most threads are all their life. */
 bool credentials_are_plain_root(const struct credentials *credentials);
 

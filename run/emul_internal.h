@@ -90,7 +90,7 @@ int emul_read_status(const struct trap *trap, struct emul_status *status);
 /* True when there is a record. */
 bool emul_record_find(struct emulation *e, int fd, struct owner_record *record);
 /* True when what the caller has open surely has no record: then it is the kernel's to answer. */
-bool emul_fd_is_plain(const struct emulation *e, const struct trap *trap, int fd);
+bool emul_fd_is_plain(struct emulation *e, const struct trap *trap, int fd);
 /* Writes it down where it can be kept; one that says root's and nothing else is none. -errno. */
 int emul_record_set(struct emulation *e, int fd, const struct owner_record *record);
 /* The same in the table, whatever the file is: devices where ids are mapped. */

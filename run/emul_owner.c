@@ -74,10 +74,29 @@ void emul_lchown(void *context, const struct trap *trap, struct answer *answer)
 		     answer);
 }
 
+static bool is_root_or_kept(uint64_t id)
+{
+	return (uint32_t)id == 0 || (uint32_t)id == ID_KEEP;
+}
+
+/* What has no record, and is given to root by who may: the kernel does all of it, as what has none is root's. It is
+ * what every program that unpacks does to each file. Whoever puts another file in this descriptor's place meanwhile has
+ * that one's record kept. */
+static bool stays_roots(struct emulation *e, const struct trap *trap)
+{
+	if (!is_root_or_kept(trap->args[1]) || !is_root_or_kept(trap->args[2]) ||
+	    !emul_fd_is_plain(e, trap, (int)trap->args[0]))
+		return false;
+	const struct task *task = emul_task(e, trap);
+	return task && credentials_can(task->credentials, CAP_CHOWN);
+}
+
 void emul_fchown(void *context, const struct trap *trap, struct answer *answer)
 {
 	int fd = (int)trap->args[0];
 
+	if (stays_roots(context, trap))
+		return;
 	/* By such a descriptor only fchownat(2) changes anything. */
 	bool is_refused = fd < 0 || emul_fd_is_path(trap, fd);
 

@@ -85,11 +85,13 @@ static struct plain_file plain_of(const struct statx *st)
 	};
 }
 
-/* False: nothing is remembered of it. */
-static bool look_at(const struct emulation *e, int fd, struct statx *st)
+/* False: nothing is remembered of it. What could be learned is in *st, as its mask says. */
+static bool look_at(const struct emulation *e, int dirfd, const char *path, struct statx *st)
 {
+	st->stx_mask = 0;
 	return !e->options.find_place && e->root_mount != 0 &&
-	       statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_CTIME | STATX_MNT_ID, st) == 0 &&
+	       statx(dirfd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		     STATX_TYPE | STATX_INO | STATX_CTIME | STATX_MNT_ID, st) == 0 &&
 	       st->stx_mnt_id == e->root_mount;
 }
 
@@ -113,7 +115,7 @@ static void forget_plain(struct emulation *e, int fd)
 {
 	struct statx st;
 
-	if (e->plain && look_at(e, fd, &st))
+	if (e->plain && look_at(e, fd, "", &st))
 		*plain_place(e, &st) = (struct plain_file){0};
 }
 
@@ -122,7 +124,7 @@ static void forget_plain(struct emulation *e, int fd)
 bool emul_record_find(struct emulation *e, int fd, struct owner_record *record)
 {
 	struct statx st;
-	bool is_seen = look_at(e, fd, &st);
+	bool is_seen = look_at(e, fd, "", &st);
 
 	if (is_seen && is_plain(e, &st))
 		return false;
@@ -137,16 +139,37 @@ bool emul_record_find(struct emulation *e, int fd, struct owner_record *record)
 	return aside != NULL;
 }
 
-/* One call instead of three, for what the dynamic loader and every stream asks of every file that it opens. */
-bool emul_fd_is_plain(const struct emulation *e, const struct trap *trap, int fd)
+/* What a record can be of is on file systems; pipes and sockets have none but what is kept for the step. */
+static bool is_elsewhere(const struct emulation *e, const struct statx *st)
+{
+	return !e->options.find_place && e->root_mount != 0 && st->stx_mask & STATX_MNT_ID &&
+	       st->stx_mnt_id != e->root_mount;
+}
+
+/* One call where the file is known, or two, instead of five: this is what the dynamic loader and every stream asks of
+ * every file that it opens. */
+bool emul_fd_is_plain(struct emulation *e, const struct trap *trap, int fd)
 {
 	char path[64];
 	char value;
+	struct statx st;
 
-	if (fd < 0 || e->options.owners->count > 0 || e->kept.count > 0)
+	if (fd < 0)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", trap->tid, fd);
-	return getxattr(path, OWNER_XATTR, &value, sizeof(value)) < 0 && errno == ENODATA;
+	bool is_seen = look_at(e, AT_FDCWD, path, &st);
+	if (is_seen && is_plain(e, &st))
+		return true;
+	if (e->options.owners->count > 0 || e->kept.count > 0)
+		return false;
+	if (st.stx_mask & STATX_TYPE && !carries_attributes(st.stx_mode))
+		return is_elsewhere(e, &st);
+	/* /proc and its like have no attributes at all. */
+	if (getxattr(path, OWNER_XATTR, &value, sizeof(value)) >= 0 || (errno != ENODATA && errno != EOPNOTSUPP))
+		return false;
+	if (is_seen)
+		remember_plain(e, &st);
+	return true;
 }
 
 static bool is_nothing(const struct owner_record *record)

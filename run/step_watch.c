@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -180,12 +181,49 @@ static int supervised_fd(const struct step *step)
 	return supervisor ? supervisor->listener : -1;
 }
 
+/* ---- Beside a supervised step ---- */
+
+/* A supervised step asks tens of thousands of times a second, and poll(2) costs by the descriptor: so all others are
+ * looked at as one. -1: one of them is of a kind that cannot be waited for. */
+static int gather(const struct pollfd *fds, size_t count)
+{
+	cleanup_close int all = epoll_create1(EPOLL_CLOEXEC);
+
+	for (size_t i = 0; all >= 0 && i < count; i++) {
+		/* The two have the same bits. */
+		struct epoll_event event = {.events = (uint32_t)fds[i].events};
+		if (fds[i].fd >= 0 && epoll_ctl(all, EPOLL_CTL_ADD, fds[i].fd, &event) < 0)
+			return -1;
+	}
+	return take_fd(&all);
+}
+
+/* Answers the step's calls until something else happens, which the caller then looks at; `others` is what. */
+static int serve_calls(struct step *step, const struct pollfd *others, size_t count, struct error **err)
+{
+	cleanup_close int rest = gather(others, count);
+
+	for (int rc = 0; rest >= 0 && rc == 0;) {
+		struct pollfd fds[] = {{.fd = supervised_fd(step), .events = POLLIN}, {.fd = rest, .events = POLLIN}};
+		if (poll(fds, ARRAY_COUNT(fds), /* timeout */ -1) <= 0 || fds[1].revents)
+			break;
+		rc = supervisor_serve(supervisor_of(step), fds[0].revents, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Calls in a row, before it is worth its preparation. */
+#define CALLS_IN_A_ROW 8
+
 enum { WATCH_END, WATCH_SIGNALS, WATCH_CHANNEL, WATCH_SUPERVISOR, WATCH_TTY, WATCH_COUNT = WATCH_TTY + 2 + RELAY_WAYS };
 
 /* Until the first process has ended, which it does only when all others of its pid namespace have. */
 int step_watch(struct step *step, struct error **err)
 {
 	int timeout = step->disk.limit ? DISK_INTERVAL_MS : -1;
+	unsigned calls = 0;
 
 	for (;;) {
 		/* Once it is set up, only that the command cannot be executed is left to hear. That has time until the
@@ -223,5 +261,13 @@ int step_watch(struct step *step, struct error **err)
 		/* By the clock: a step that never stops talking is looked at as well. */
 		if (!step->killed_for && disk_is_spent(&step->disk))
 			step_kill(step, "it has written more than its disk limit allows");
+		calls = ready == 1 && fds[WATCH_SUPERVISOR].revents ? calls + 1 : 0;
+		if (calls < CALLS_IN_A_ROW || step->disk.limit)
+			continue;
+		calls = 0;
+		fds[WATCH_SUPERVISOR].fd = -1;
+		int rc = serve_calls(step, fds, WATCH_TTY + ttys + relays, err);
+		if (rc < 0)
+			return rc;
 	}
 }

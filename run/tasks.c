@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -29,8 +31,9 @@ struct tasks {
 	pid_t first;
 	pid_t self;
 	struct credentials *initial;
-	bool is_special; /* somebody has had other credentials than these */
+	size_t specials; /* of the table, who may have other credentials than these */
 	bool is_told;	 /* of every birth and death: nobody's number is another's */
+	bool has_pidfds; /* that tell all of it */
 	pid_t recent[RECENT];
 	size_t next_recent;
 };
@@ -87,15 +90,96 @@ static uint64_t time_of_start(pid_t tid)
 	return at && sscanf(at, "%" SCNu64, &ticks) == 1 ? ticks : 0;
 }
 
+/* ---- What a pidfd says ---- */
+
+/* Two reads of /proc cost ten times as much. Linux 6.13 tells what is needed; newer than the headers of Debian 12. */
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+struct pidfd_answer {
+	uint64_t mask, cgroup;
+	uint32_t pid, tgid, ppid; /* in the numbers of our namespace */
+	uint32_t ids[8];
+	uint32_t exit_code;
+};
+_Static_assert(sizeof(struct pidfd_answer) == 64, "the first version's size");
+#define ASK_PIDFD _IOWR(0xff, 11, struct pidfd_answer)
+#define ASK_PIDFD_FOR_NUMBERS UINT64_C(1)
+
+/* 0, or -ESRCH for a thread that has ended; another error where there is no such thing. */
+static int ask_pidfd(pid_t tid, struct task_identity *identity, struct pidfd_answer *answer)
+{
+	struct stat st;
+	cleanup_close int fd = (int)syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
+
+	*answer = (struct pidfd_answer){.mask = ASK_PIDFD_FOR_NUMBERS};
+	/* Who answers this has inodes that are given once (Linux 6.9). */
+	if (fd < 0 || ioctl(fd, ASK_PIDFD, answer) < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	*identity = (struct task_identity){.of_pidfd = st.st_ino};
+	return 0;
+}
+
+/* ---- Who it is ---- */
+
+/* False: it has ended. */
+static bool look_up(const struct tasks *tasks, pid_t tid, struct task_identity *identity, pid_t *tgid, pid_t *parent)
+{
+	struct pidfd_answer answer;
+
+	if (tasks->has_pidfds) {
+		if (ask_pidfd(tid, identity, &answer) < 0)
+			return false;
+		*tgid = (pid_t)answer.tgid;
+		*parent = (pid_t)answer.ppid;
+		return true;
+	}
+	*identity = (struct task_identity){.proc_inode = inode_in_proc(tid), .started = time_of_start(tid)};
+	return read_parents(tid, tgid, parent);
+}
+
+/* Empty: it has ended. */
+static struct task_identity identity_of(const struct tasks *tasks, pid_t tid)
+{
+	struct task_identity identity;
+	pid_t tgid, parent;
+
+	return look_up(tasks, tid, &identity, &tgid, &parent) ? identity : (struct task_identity){0};
+}
+
+/* Does the number still belong to whom the record is of? */
+static bool is_identical(const struct tasks *tasks, struct task *task)
+{
+	struct task_identity *known = &task->identity;
+	struct task_identity now;
+	struct pidfd_answer answer;
+
+	if (tasks->has_pidfds) {
+		int rc = ask_pidfd(task->tid, &now, &answer);
+		/* Want of descriptors makes nobody another. */
+		return rc == 0 ? now.of_pidfd == known->of_pidfd : rc != -ESRCH;
+	}
+	ino_t inode = inode_in_proc(task->tid);
+	if (inode == known->proc_inode)
+		return true;
+	if (time_of_start(task->tid) != known->started)
+		return false;
+	known->proc_inode = inode; /* it had been forgotten there */
+	return true;
+}
+
 /* ---- The table ---- */
 
 struct tasks *tasks_new(pid_t first, struct credentials *credentials)
 {
 	struct tasks *tasks = mem_alloc(sizeof(*tasks));
+	struct task_identity self;
+	struct pidfd_answer answer;
 
 	tasks->first = first;
 	tasks->self = getpid();
 	tasks->initial = credentials_share(credentials);
+	tasks->has_pidfds = ask_pidfd(tasks->self, &self, &answer) == 0;
 	return tasks;
 }
 
@@ -149,6 +233,23 @@ static struct task **find_place(struct tasks *tasks, pid_t tid)
 	return place;
 }
 
+static void mark_special(struct tasks *tasks, struct task *task)
+{
+	tasks->specials += !task->is_special;
+	task->is_special = true;
+}
+
+/* Who has only asked, or has got back what all have. Nothing is asked of /proc for who has what all have. */
+static void unmark_special(struct tasks *tasks, struct task *task)
+{
+	if (!task->is_special || task->after_exec || !credentials_are_equal(task->credentials, tasks->initial))
+		return;
+	credentials_free(task->credentials);
+	task->credentials = credentials_share(tasks->initial);
+	task->is_special = false;
+	tasks->specials--;
+}
+
 static struct task *add(struct tasks *tasks, pid_t tid, pid_t tgid, struct credentials *credentials)
 {
 	struct task **place = find_place(tasks, tid);
@@ -158,10 +259,8 @@ static struct task *add(struct tasks *tasks, pid_t tid, pid_t tgid, struct crede
 	task->tgid = tgid;
 	task->credentials = credentials_share(credentials);
 	task->mem = TASKMEM_INIT;
-	if (!tasks->is_told) {
-		task->proc_inode = inode_in_proc(tid);
-		task->started = time_of_start(tid);
-	}
+	if (credentials != tasks->initial)
+		mark_special(tasks, task);
 	*place = task;
 	return task;
 }
@@ -174,39 +273,35 @@ static void forget(struct tasks *tasks, pid_t tid)
 	if (!task)
 		return;
 	*place = task->next;
+	tasks->specials -= task->is_special;
 	task_free(task);
 }
 
 /* ---- Meeting ---- */
 
 /* Is it the thread that was met? Asked only where it could be believed to be somebody that it is not. */
-static bool is_still_the_same(const struct tasks *tasks, struct task *task)
+static bool is_still_the_same(struct tasks *tasks, struct task *task)
 {
-	if (!tasks->is_special || tasks->is_told)
-		return true;
-	ino_t inode = inode_in_proc(task->tid);
-	if (inode == task->proc_inode)
-		return true;
-	if (time_of_start(task->tid) != task->started)
-		return false;
-	task->proc_inode = inode; /* it had been forgotten there */
-	return true;
+	return tasks->specials == 0 || tasks->is_told || is_identical(tasks, task);
 }
 
 static struct task *meet(struct tasks *tasks, pid_t tid, unsigned depth)
 {
 	struct task *known = *find_place(tasks, tid);
+	struct task_identity identity;
 	pid_t tgid, parent;
 
 	if (known && is_still_the_same(tasks, known))
 		return known;
 	forget(tasks, tid);
-	if (!read_parents(tid, &tgid, &parent))
+	if (!look_up(tasks, tid, &identity, &tgid, &parent))
 		return NULL;
 	pid_t creator = tgid != tid ? tgid : parent;
 	bool is_ours = tid != tasks->first && creator > 0 && creator != tasks->self && depth < ANCESTORS_MAX;
 	const struct task *from = is_ours ? meet(tasks, creator, depth + 1) : NULL;
-	return add(tasks, tid, tgid, from ? from->credentials : tasks->initial);
+	struct task *met = add(tasks, tid, tgid, from ? from->credentials : tasks->initial);
+	met->identity = identity;
+	return met;
 }
 
 /* The new image is the file that was named: then the exec has happened. */
@@ -256,11 +351,28 @@ struct task *tasks_find(struct tasks *tasks, pid_t tid)
 		return NULL;
 	if (task->after_exec)
 		finish_exec(task);
+	unmark_special(tasks, task);
 	keep(tasks, task);
 	return task;
 }
 
 /* ---- Settling ---- */
+
+/* Who was not met yet, and who has got the number of somebody that was. */
+static void settle_one(struct tasks *tasks, pid_t tgid, pid_t tid, struct credentials *credentials)
+{
+	struct task *task = *find_place(tasks, tid);
+
+	if (task && task->credentials != credentials && (tasks->is_told || is_identical(tasks, task)))
+		return;
+	/* With the same credentials, as the one who settles has himself, the record stays. */
+	if (!task || task->credentials != credentials) {
+		forget(tasks, tid);
+		task = add(tasks, tid, tgid, credentials);
+	}
+	if (!tasks->is_told)
+		task->identity = identity_of(tasks, tid);
+}
 
 static void settle_children(struct tasks *tasks, pid_t tgid, pid_t tid, struct credentials *credentials)
 {
@@ -273,8 +385,7 @@ static void settle_children(struct tasks *tasks, pid_t tgid, pid_t tid, struct c
 	if (read_proc(path, text, CHILDREN_SIZE) <= 0)
 		return;
 	for (; sscanf(at, "%d %n", &child, &length) == 1; at += length)
-		if (!*find_place(tasks, child))
-			add(tasks, child, child, credentials);
+		settle_one(tasks, child, child, credentials);
 }
 
 typedef void visit_thread(struct tasks *tasks, pid_t tgid, pid_t tid, struct credentials *credentials);
@@ -292,17 +403,11 @@ static void each_thread(struct tasks *tasks, const struct task *task, visit_thre
 		closedir(dir);
 }
 
-static void settle_thread(struct tasks *tasks, pid_t tgid, pid_t tid, struct credentials *credentials)
-{
-	if (!*find_place(tasks, tid))
-		add(tasks, tid, tgid, credentials);
-}
-
 void tasks_settle(struct tasks *tasks, struct task *task)
 {
-	tasks->is_special = true;
+	mark_special(tasks, task);
 	settle_children(tasks, task->tgid, task->tid, task->credentials);
-	each_thread(tasks, task, settle_thread);
+	each_thread(tasks, task, settle_one);
 }
 
 /* ---- Exec and exit ---- */
@@ -327,7 +432,8 @@ void tasks_exec(struct tasks *tasks, struct task *task, struct credentials *afte
 		credentials_free(after);
 		return;
 	}
-	tasks->is_special |= after != NULL;
+	if (after)
+		mark_special(tasks, process);
 	credentials_free(process->after_exec);
 	process->after_exec = after;
 	process->exec_dev = dev;
@@ -336,13 +442,12 @@ void tasks_exec(struct tasks *tasks, struct task *task, struct credentials *afte
 
 void tasks_exit(struct tasks *tasks, pid_t tid, bool whole_process)
 {
-	const struct task *task = *find_place(tasks, tid);
-
 	/* One that was never met has what its creator has, and is met only where that matters to its own children. */
-	if (!task && tasks->is_special)
-		task = meet(tasks, tid, /* depth */ 0);
+	struct task *task = tasks->specials > 0 ? meet(tasks, tid, /* depth */ 0) : *find_place(tasks, tid);
+
 	if (!task)
 		return;
+	unmark_special(tasks, task);
 	if (task->credentials != tasks->initial) {
 		if (whole_process)
 			each_thread(tasks, task, settle_children);

@@ -5,8 +5,9 @@
  * fork is trapped: the creator is looked up then (a thread's is its process, a process's is its parent), and whoever is
  * about to change or to end, tasks_settle() first gives what it has to all of its children that were not met yet.
  * So a child that outlives its parent, or asks first after its parent has changed, still gets what its parent was.
- * One that is killed ends without a call. Who gets its number later is told from it by the time of its start, and met
- * anew.
+ * One that is killed ends without a call. Who gets its number later is told from it by its pidfd's inode or the time of
+ * its start, and met anew. None of this matters while all have what the step's first process has, as most steps do all
+ * their life: then nobody is looked up.
  *
  * Descriptors below /proc/TID are kept for the threads that asked last; the others open them again.
  */
@@ -35,13 +36,20 @@ struct task_image {
 	uint64_t scratch; /* address of the loader's area in its memory; 0: not asked for yet */
 };
 
+/* Whose number it is, as numbers are given again. */
+struct task_identity {
+	uint64_t of_pidfd; /* the inode of its pidfd, which nobody else ever has; 0: the kernel has none */
+	/* Else as /proc knows it: the inode is the same for as long as it is remembered there, the start always. */
+	ino_t proc_inode;
+	uint64_t started; /* in ticks since the machine's start; 0: it was gone */
+};
+
 struct task {
 	pid_t tid;
 	pid_t tgid; /* of its process */
-	/* As /proc knows it: the inode is the same for as long as it is remembered there, the start always. */
-	ino_t proc_inode;
-	uint64_t started; /* in ticks since the machine's start; 0: it was gone */
+	struct task_identity identity;
 	struct credentials *credentials;
+	bool is_special;	  /* these may be others than the step's first process has */
 	struct task_fs *fs;	  /* NULL: the kernel's is right */
 	struct task_image *image; /* NULL: the kernel's is right */
 	bool shares_memory;	  /* with who created it (CLONE_VM) */

@@ -50,6 +50,23 @@ static void a_descriptor_is_as_good_as_a_name_but_not_one_that_only_names(void *
 	assert_continues(CALL(fake, emul_fchownat, (uint64_t)fake->path_fd, empty, 5, 6, 0x8));
 }
 
+static void what_stays_roots_is_the_kernels_to_give(void **state)
+{
+	struct fake *fake = *state;
+	uint64_t fd = (uint64_t)fake->file_fd;
+
+	assert_continues(CALL(fake, emul_fchown, fd, 0, 0));
+	assert_continues(CALL(fake, emul_fchown, fd, ID_KEEP, 0));
+	assert_continues(CALL(fake, emul_fchown, (uint64_t)fake->path_fd, 0, 0)); /* which says EBADF */
+	assert_returns(CALL(fake, emul_fchown, fd, 0, 5), 0);
+	assert_owner(fake, "file", 0, 5);
+	assert_returns(CALL(fake, emul_fchown, fd, 0, 0), 0);
+	assert_continues(CALL(fake, emul_fchown, fd, 0, 0));
+	/* For the kernel a user is root still. */
+	fake_become(fake, 100, 200);
+	assert_returns(CALL(fake, emul_fchown, fd, 0, 0), -EPERM);
+}
+
 static void what_is_not_there_the_kernel_refuses(void **state)
 {
 	struct fake *fake = *state;
@@ -89,6 +106,7 @@ int main(void)
 		FAKE_TEST(a_new_owner_is_written_down_and_the_file_stays_ours),
 		FAKE_TEST(a_link_has_an_owner_of_its_own),
 		FAKE_TEST(a_descriptor_is_as_good_as_a_name_but_not_one_that_only_names),
+		FAKE_TEST(what_stays_roots_is_the_kernels_to_give),
 		FAKE_TEST(what_is_not_there_the_kernel_refuses),
 		FAKE_TEST(a_user_gives_nothing_away),
 		FAKE_TEST(set_id_bits_go_with_the_owner),

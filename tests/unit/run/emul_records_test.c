@@ -68,9 +68,31 @@ static void a_plain_descriptor_is_known_as_one(void **state)
 	fake_give(fake, "file", 5, 6);
 	assert_false(emul_fd_is_plain(fake->e, &trap, fake->file_fd));
 	assert_true(emul_fd_is_plain(fake->e, &trap, fake->dir_fd));
-	/* With a table there may be more than an attribute says. */
+	/* With a table there may be more than an attribute says, but of what is known already. */
 	fake_give(fake, "link", 5, 6);
+	assert_true(emul_fd_is_plain(fake->e, &trap, fake->dir_fd));
+	fake_give(fake, "file", 0, 0);
+	assert_false(emul_fd_is_plain(fake->e, &trap, fake->file_fd));
+	fake_give(fake, ".", 5, 6);
 	assert_false(emul_fd_is_plain(fake->e, &trap, fake->dir_fd));
+}
+
+static void what_no_file_system_has_is_plain(void **state)
+{
+	struct fake *fake = *state;
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	const struct trap trap = {.tid = getpid()};
+	assert_true(emul_fd_is_plain(fake->e, &trap, ends[0]));
+	cleanup_close int status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	assert_true(emul_fd_is_plain(fake->e, &trap, status));
+	/* A FIFO of the tree may have a record in its table. */
+	assert_int_equal(mkfifoat(fake->dir, "fifo", 0600), 0);
+	cleanup_close int fifo = openat(fake->dir, "fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_false(emul_fd_is_plain(fake->e, &trap, fifo));
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void a_new_thing_is_its_makers_or_its_directorys_groups(void **state)
@@ -100,6 +122,7 @@ int main(void)
 		FAKE_TEST(a_file_carries_its_record_and_a_link_does_not),
 		FAKE_TEST(who_gets_the_number_of_a_removed_link_does_not_inherit),
 		FAKE_TEST(a_plain_descriptor_is_known_as_one),
+		FAKE_TEST(what_no_file_system_has_is_plain),
 		FAKE_TEST(a_new_thing_is_its_makers_or_its_directorys_groups),
 	};
 
