@@ -126,6 +126,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 	x->window_moved += len;
 	while (len > 0 && (data[len - 1] == '\r' || data[len - 1] == '\n'))
 		len--;
+	x->head_whole = len == 0;
 	if (len > 5 && strncasecmp(data, "HTTP/", 5) == 0) {
 		strlist_clear(&x->answer.headers); /* those of a 100 or of a proxy are not the answer's */
 	} else if (len > 0 && x->answer.headers.count < HTTP_HEADERS_MAX) {
@@ -317,6 +318,7 @@ static void reset_answer(struct exchange *x)
 	x->sent = 0;
 	x->received = 0;
 	x->paused = false;
+	x->head_whole = false;
 	x->head_shown = false;
 	x->rc = 0;
 	error_clear(&x->error);

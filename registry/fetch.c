@@ -45,6 +45,7 @@ struct fetch_job {
 	uint64_t at;		/* where in the blob the next byte belongs */
 	uint64_t until;		/* the end of the part that was asked for */
 	unsigned doubts;	/* about answers that could not be right */
+	bool got_all;		/* where only the rest was asked for */
 	unsigned attempts;	/* after bodies that were too short, since more came than ever before */
 	uint64_t reached;
 	int64_t told_ms;
@@ -161,6 +162,11 @@ static int check_start(void *context, const struct http_answer *answer, struct e
 			error_set(err, EAGAIN, "what came is not the blob (%llu bytes instead of %llu)",
 				  (unsigned long long)size, (unsigned long long)job->blob->size);
 			return doubt(job);
+		}
+		/* A slip, or that is how it is there. What is here already is worth one more question. */
+		if (job->at >= RANGE_SIZE_LEAST && !job->got_all) {
+			job->got_all = true;
+			return error_set(err, EAGAIN, "HTTP 200 with all of it instead of the rest");
 		}
 		job->at = 0;
 		return blob_writer_size(job->writer) > 0 ? blob_writer_restart(job->writer, err) : 0;

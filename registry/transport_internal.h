@@ -34,6 +34,7 @@ struct exchange {
 	char curl_text[CURL_ERROR_SIZE];
 	uint64_t sent;	   /* of the body, in this attempt */
 	uint64_t received; /* by the receiver, in this attempt */
+	bool head_whole;   /* the empty line behind the headers has come */
 	bool head_shown;
 	bool paused; /* all of the growing body that is there has gone out */
 	struct http_answer answer;

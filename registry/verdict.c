@@ -354,6 +354,9 @@ void exchange_judge(struct exchange *x, CURLcode code)
 	bool refused = status >= 400 && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR);
 	/* Nor do we listen for ever to the reasons. */
 	refused |= status >= 300 && code == CURLE_WRITE_ERROR;
+	/* To curl the end of a connection is also that of the headers: half of them are no answer. */
+	if (code == CURLE_OK && !x->head_whole)
+		code = CURLE_RECV_ERROR;
 	if (code != CURLE_OK && !refused)
 		fail_connection(x, code);
 	else

@@ -163,8 +163,9 @@ asks_survives() {
 			"do": "body", "text": ""
 			"do": "reset", "at": 0
 			"do": "lost"
+			"do": "halved"
 			"do": "stall", "at": 0, "seconds": 1.3
 		END
 	done
-	[ "$counted" -eq 24 ]
+	[ "$counted" -eq 27 ]
 }

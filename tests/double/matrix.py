@@ -112,6 +112,7 @@ ANYWHERE = [
     {"do": "body", "text": ""},
     {"do": "reset", "at": 0},
     {"do": "lost"},
+    {"do": "halved"},
 ]
 STALL = {"do": "stall", "at": 0, "seconds": 1.3}
 IN_REQUESTS = ["reset", "truncate"]

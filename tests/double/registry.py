@@ -17,11 +17,13 @@ nth to nth+count-1 of those it matches (count 0: all from nth on). "do" is one o
               as a date). "read": false answers before the body is read.
     reset     a TCP reset at byte "at": of the request's body where there is one, else of the answer's
     lost      everything is done, and the answer is a reset
+    halved    everything is done, and the answer ends in the middle of its headers, with a decent end of the connection
     truncate  the answer's body (or what is read of the request's) ends at byte "at", with a decent end of the connection
     stall     nothing more comes after byte "at" of the answer (or of the request's body), for "seconds"
     spoil     byte "at" of the request's body arrives as another
     body      the answer is "text", or "endless": "chunked" or "plain"; "status" and "headers" may be given
     range     the answer to a Range begins "off" bytes elsewhere, and says so ("says": false: does not say so)
+    whole     the answer to a Range is all of the blob
     flip      one byte of the answer's body is another
     redirect  to the same path on the other origin (which serves it when "serves"), with "status" (307)
     expire    all tokens end now; the request goes on, and so gets a 401
@@ -275,7 +277,8 @@ class Handler(WireHandler):
             return self.send(404, error("BLOB_UNKNOWN", "blob unknown to registry", digest))
         headers = {"Content-Type": "application/octet-stream", "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
         asked = self.headers.get("range")
-        if not asked or not self.options["ranges"] or self.headers.get("if-range", f'"{digest}"') != f'"{digest}"':
+        no_parts = not self.options["ranges"] or self.fault.get("do") == "whole"
+        if not asked or no_parts or self.headers.get("if-range", f'"{digest}"') != f'"{digest}"':
             return self.send(200, data, headers)
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", asked)
         if not match:

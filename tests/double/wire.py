@@ -156,6 +156,10 @@ class WireHandler(socketserver.BaseRequestHandler):
         if fault.get("do") == "lost" or (fault.get("do") == "reset" and not self.had_body and fault.get("at", 0) < 0):
             self.finish_record()
             self.reset()
+        if fault.get("do") == "halved":
+            self.finish_record()
+            self.request.sendall(head.encode()[: len(head) // 2])
+            raise Closed
         # Who has the answer may look into the log at once: what will be sent whole is written there before.
         if fault.get("do") not in ("reset", "truncate", "stall"):
             self.given = len(body) if self.method != "HEAD" else 0
