@@ -4,14 +4,12 @@
 #include "registry/elsewhere.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "imagefmt/blob.h"
-
-#define HTTPS "https://"
+#include "registry/url.h"
 
 static int put(struct store *store, const struct descriptor *blob, const void *data, size_t size, struct error **err)
 {
@@ -45,13 +43,22 @@ bool elsewhere_take_data(struct store *store, const struct descriptor *blob)
 	return rc == 0;
 }
 
+/* Not with a user name in it: libcurl would make an Authorization of that. */
+static bool is_usable(const char *text)
+{
+	cleanup(url_done) struct url url = {0};
+
+	return url_parse(text, &url, NULL) == 0 && url.https && !url.userinfo;
+}
+
 const char *elsewhere_next_address(const struct descriptor *blob, size_t *passed)
 {
 	while (*passed < blob->urls.count) {
 		const char *url = blob->urls.items[(*passed)++];
-		if (strncasecmp(url, HTTPS, strlen(HTTPS)) == 0)
+		cleanup_free char *shown = url_redact(url);
+		if (is_usable(url))
 			return url;
-		log_debug("the address '%.200s' of a layer is not https, passing it over", url);
+		log_debug("the address '%.200s' of a layer is not https, or has a user's name, passing it over", shown);
 	}
 	return NULL;
 }

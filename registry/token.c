@@ -232,6 +232,8 @@ static int ask(struct http_transport *transport, const struct token_question *qu
 
 	if (rc < 0)
 		return error_prefix(err, "token realm");
+	if (realm.userinfo)
+		return error_set(err, EPERM, "the registry wants credentials of its own sent, to '%s'", realm.host);
 	if (question->registry_is_https && !realm.https && has_secrets(question->credentials))
 		return error_set(err, EPERM, "the registry wants credentials sent over http, to '%s'", realm.host);
 	rc = question->credentials->identity_token ? ask_by_post(transport, question, &answer, err)

@@ -213,7 +213,7 @@ has_the_file() {
 	missing() {
 		put_image "$1" "$foreign; blobs.clear(); layer['urls'] = host_of_urls" "${@:2}"
 	}
-	missing by/address "http://$tls/over-http" "https://$tls/v2/store/x/blobs/nothing" "$there"
+	missing by/address "http://$tls/over-http" "https://who:what@$tls/v2/store/x/blobs/$layer" "https://$tls/v2/store/x/blobs/nothing" "$there"
 	run cooper pull -q --retry-delay 1ms --cert-dir "$DOUBLE_CERTS" --creds me:secret "$plain/by/address:1"
 	assert_succeeds
 	has_the_file "$plain/by/address:1"
@@ -237,7 +237,7 @@ has_the_file() {
 	double_does '{"strict": false}'
 	cooper push -q --tls-verify=false "$plain/by/address:1" "$plain/by/copy:1"
 	[ "$(double_log "map(select(.query | test(\"${layer#*:}\"))) | length")" -eq 0 ]
-	[ "$(curl -s "http://$plain/v2/by/copy/manifests/1" -H "Accept: */*" | jq -r '.layers[0].urls | length')" -eq 3 ]
+	[ "$(curl -s "http://$plain/v2/by/copy/manifests/1" -H "Accept: */*" | jq -r '.layers[0].urls | length')" -eq 4 ]
 	# Unless that is wanted. Each into a repository of its own, and the first has it from its address.
 	local told name there manifest
 	manifest=$(curl -s "http://$plain/v2/by/address/manifests/1" -H "Accept: */*" | sha256sum)
