@@ -46,6 +46,7 @@ struct reached {
 	struct descriptor *items;
 	size_t count;
 	json_t *names; /* of their files, as keys */
+	bool unsure;   /* a document that is there could not be followed: it may lead to more */
 };
 
 static void reached_done(struct reached *reached)
@@ -69,25 +70,51 @@ static void reach(struct reached *reached, const struct descriptor *d)
 	descriptor_copy(&reached->items[reached->count++], d);
 }
 
+/* As reach() for what index.json or an index names: of a kind that we do not know it may still name blobs. */
+static void reach_entry(struct reached *reached, const struct descriptor *d)
+{
+	if (!media_kind(d->media_type))
+		reached->unsure = true;
+	reach(reached, d);
+}
+
+static int reach_index(const struct buf *text, struct reached *reached)
+{
+	cleanup(image_index_done) struct image_index index = {0};
+	int rc = image_index_parse(text->data, text->len, "index", &index, NULL);
+
+	for (size_t i = 0; rc == 0 && i < index.manifest_count; i++)
+		reach_entry(reached, &index.manifests[i]);
+	return rc;
+}
+
+static int reach_manifest(const struct buf *text, struct reached *reached)
+{
+	cleanup(manifest_done) struct manifest m = {0};
+	int rc = manifest_parse(text->data, text->len, "manifest", &m, NULL);
+
+	if (rc < 0)
+		return rc;
+	reach(reached, &m.config);
+	for (size_t i = 0; i < m.layer_count; i++)
+		reach(reached, &m.layers[i]);
+	return 0;
+}
+
 /* A blob that is missing or no document leads no further. */
 static void reach_below(struct layout_edit *edit, const struct descriptor *d, struct reached *reached)
 {
 	cleanup_free char *name = blob_name(&d->digest);
 	const struct media_kind *known = media_kind(d->media_type);
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
-	cleanup(image_index_done) struct image_index index = {0};
-	cleanup(manifest_done) struct manifest m = {0};
 
-	if (!known || bundle_read_verified(edit->bundle, name, &d->digest, MANIFEST_SIZE_MAX, &text, NULL) < 0)
+	if (!known)
 		return;
-	if (known->kind == MANIFEST_INDEX && image_index_parse(text.data, text.len, "index", &index, NULL) == 0)
-		for (size_t i = 0; i < index.manifest_count; i++)
-			reach(reached, &index.manifests[i]);
-	if (known->kind == MANIFEST_IMAGE && manifest_parse(text.data, text.len, "manifest", &m, NULL) == 0) {
-		reach(reached, &m.config);
-		for (size_t i = 0; i < m.layer_count; i++)
-			reach(reached, &m.layers[i]);
-	}
+	int rc = bundle_read_verified(edit->bundle, name, &d->digest, MANIFEST_SIZE_MAX, &text, NULL);
+	if (rc == 0)
+		rc = known->kind == MANIFEST_INDEX ? reach_index(&text, reached) : reach_manifest(&text, reached);
+	if (rc < 0 && rc != -ENOENT)
+		reached->unsure = true;
 }
 
 /* Those that are reached are the queue of those to be looked into. */
@@ -107,8 +134,12 @@ static void remove_unused(struct layout_edit *edit, const struct descriptor *rem
 	reach(&gone, removed);
 	reach_all(edit, &gone);
 	for (size_t i = 0; i < edit->index.manifest_count; i++)
-		reach(&kept, &edit->index.manifests[i]);
+		reach_entry(&kept, &edit->index.manifests[i]);
 	reach_all(edit, &kept);
+	if (kept.unsure) {
+		log_warn("another image there cannot be followed to all its blobs: none is removed");
+		return;
+	}
 	for (size_t i = 0; i < gone.count; i++) {
 		cleanup_free char *name = blob_name(&gone.items[i].digest);
 		/* The names are made of digests: no link leads out of the layout but one that its owner made. */

@@ -108,6 +108,34 @@ same_as_skopeo() {
 	[ "$status" -eq 1 ]
 }
 
+@test "delete from a layout leaves what an image that cannot be read may need" {
+	cd "$BATS_TEST_TMPDIR"
+	cooper image copy -q "$TLS" "$PLACE" oci:l:amd
+	cooper image copy -q "$TLS" "$PLACE" oci:l:other
+	before=$(find l/blobs -type f | wc -l)
+	# The same manifest, said to be of a kind that only others know.
+	jq '.manifests |= map(if .annotations["org.opencontainers.image.ref.name"] == "other"
+		then .mediaType = "application/vnd.others.image+json" else . end)' l/index.json >index
+	mv index l/index.json
+	run -0 cooper image delete oci:l:amd
+	assert_output_has "cooper: warning: another image there cannot be followed to all its blobs: none is removed"
+	[ "$(find l/blobs -type f | wc -l)" -eq "$before" ]
+	[ "$(jq '.manifests | length' l/index.json)" -eq 1 ]
+}
+
+@test "delete from a layout counts on no image whose manifest is damaged" {
+	cd "$BATS_TEST_TMPDIR"
+	cooper image copy -q "$TLS" "$PLACE" oci:l:amd
+	cooper image copy -q "$TLS" --platform linux/arm64 "$PLACE" oci:l:arm
+	before=$(find l/blobs -type f | wc -l)
+	digest=$(jq -r '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == "arm").digest' l/index.json)
+	chmod u+w "l/blobs/sha256/${digest#sha256:}"
+	printf ' ' >>"l/blobs/sha256/${digest#sha256:}"
+	run -0 cooper image delete oci:l:amd
+	assert_output_has "none is removed"
+	[ "$(find l/blobs -type f | wc -l)" -eq "$before" ]
+}
+
 @test "delete from the store" {
 	cooper tag app-amd64 doomed
 	cooper image delete doomed
