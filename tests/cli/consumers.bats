@@ -1,5 +1,8 @@
 # Every image that cooper writes is taken, with the same files, by each of skopeo, umoci, podman, containerd and dockerd
 # that knows its format and compression.
+#
+# Takes long.
+# Not under sanitizers: what it adds is the work of podman, containerd and dockerd; image_*.bats and transports.bats write the same kinds
 load lib/common
 load lib/consumers
 

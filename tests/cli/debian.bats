@@ -1,4 +1,7 @@
 # A real installation: what real root gets by chroot, an unprivileged user gets by cooper.
+#
+# Takes long.
+# Not under sanitizers: what it adds is the work of apt and a comparison; run.bats, build_run.bats and commit.bats take the same ways
 load lib/common
 load lib/debian
 

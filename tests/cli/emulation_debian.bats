@@ -1,4 +1,7 @@
 # A real installation with one id: what real root gets by chroot, a user without subordinate ids gets, path by path.
+#
+# Takes long.
+# Not under sanitizers: what it adds is the work of apt and a comparison; emulation*.bats ask for every family of calls
 load lib/common
 load lib/debian
 

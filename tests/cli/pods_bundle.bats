@@ -1,5 +1,7 @@
 # The bundle (contrib/bundle/make) and the cooper image made of it: they run where there is nothing, and where there is
 # something else, they use nothing of it.
+#
+# Not under sanitizers: the bundle is always of the release
 load lib/common
 load lib/evil
 

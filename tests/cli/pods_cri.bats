@@ -1,5 +1,7 @@
 # Real pods: containerd makes them through its Container Runtime Interface, asked as a kubelet asks (tests/programs/cri), with
 # its own RuntimeDefault, of the manifests that people copy. tests/pods/live has run them, here is looked at what came of it.
+#
+# Not under sanitizers: pods run the bundle, which is always of the release
 load lib/common
 
 setup_file() {

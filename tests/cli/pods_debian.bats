@@ -1,5 +1,7 @@
 # An installation of 39 Debian packages in a pod without capabilities (row "c": Pod Security restricted with cooper's
 # seccomp profile) equals the one that real root makes by chroot.
+#
+# Not under sanitizers: pods run the bundle, which is always of the release
 load lib/common
 load lib/debian
 

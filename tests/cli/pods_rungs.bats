@@ -1,5 +1,7 @@
 # What cooper gets, says and builds in pods as containerd makes them: tests/pods/all has run tests/pods/job in each row of
 # tests/pods/table.json; here its results are looked at.
+#
+# Not under sanitizers: pods run the bundle, which is always of the release
 load lib/common
 
 setup_file() {

@@ -1,4 +1,7 @@
 # A real installation in a root without namespaces: what real root gets by chroot.
+#
+# Takes long.
+# Not under sanitizers: what it adds is the work of apt and a comparison; translated*.bats ask for every family of calls
 load lib/common
 load lib/debian
 

@@ -1,6 +1,9 @@
 # rpm and dnf: packages with owners, set-user-id files, file capabilities, scripts and a user of their own are built, put into a
 # repository, installed, verified, changed, removed and installed into another root, with real ids, with one id and without
 # namespaces. What the programs say and the tree they leave are the same.
+#
+# Takes long.
+# Not under sanitizers: what it adds is the work of rpm and dnf and a comparison; emulation.bats and translated*.bats ask for the same calls
 load lib/common
 load lib/kinds
 load lib/packages
