@@ -84,8 +84,10 @@ int build_cache_load(struct store *store, const struct digest *key, struct build
 	trace(BUILD, "key %s: %s", digest_hex(key, hex), rc < 0 ? strerror(-rc) : "known");
 	if (rc < 0)
 		return rc;
-	cleanup_free char *tree = layer_tree_path(store, &read.diff_id);
-	if (faccessat(AT_FDCWD, tree, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+	/* Where it is good its record need not be read again to say so. */
+	bool is_checked = layer_is_checked(store, &read.diff_id);
+	cleanup_free char *tree = is_checked ? NULL : layer_tree_path(store, &read.diff_id);
+	if (tree && faccessat(AT_FDCWD, tree, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 		return error_set(err, ENOENT, "the step's layer is gone");
 	*record = read;
 	return 0;

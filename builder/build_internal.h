@@ -51,6 +51,12 @@ struct build_directory {
 	struct build_memo *memo;
 };
 
+/* The digest of the layers of a stage so far, bottommost first, which goes on with each that comes. */
+struct layers_below {
+	struct digest digest;
+	size_t count;
+};
+
 /* A stage on its way. */
 struct stage_run {
 	const struct plan_stage *plan;
@@ -65,6 +71,7 @@ struct stage_run {
 	int rung;		 /* enum rung: the weakest that one of its steps has had; RUNG_NONE: none was run */
 	int64_t step_began_ms;	 /* the one at hand */
 	struct explain *explain; /* NULL before it is needed */
+	struct layers_below *below; /* of the step at hand, for keys (build_stepkey.c) */
 	/* Its container: layers in config.diff_ids and layer_types, the rest is filled in when it is made on disk. */
 	struct container c;
 	int lock, dir; /* of the container; -1 before there is one */

@@ -24,6 +24,7 @@ void stage_run_init(struct stage_run *run, const struct plan *plan, size_t numbe
 	const struct plan_stage *stage = plan->stages[number];
 
 	*run = (struct stage_run){.plan = stage, .number = number, .lock = -1, .dir = -1};
+	run->below = mem_alloc(sizeof(*run->below));
 	run->records = mem_alloc((stage->step_count + 1) * sizeof(*run->records));
 	run->inputs = mem_alloc((stage->step_count + 1) * sizeof(*run->inputs));
 	run->cached = mem_alloc((stage->step_count + 1) * sizeof(*run->cached));
@@ -32,6 +33,7 @@ void stage_run_init(struct stage_run *run, const struct plan *plan, size_t numbe
 
 void stage_run_done(struct stage_run *run)
 {
+	free(run->below);
 	free(run->records);
 	free(run->inputs);
 	free(run->cached);

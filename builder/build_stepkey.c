@@ -9,7 +9,7 @@
 #include "builder/build_selection.h"
 #include "builder/copy.h"
 
-#define KEY_VERSION "cooper step 4"
+#define KEY_VERSION "cooper step 5"
 
 static void add_diff_ids(struct build_key *key, const char *name, const struct digest *diff_ids, size_t count)
 {
@@ -19,6 +19,27 @@ static void add_diff_ids(struct build_key *key, const char *name, const struct d
 	for (size_t i = 0; i < count; i++)
 		strlist_append(&list, digest_format(&diff_ids[i], text));
 	build_key_list(key, name, &list);
+}
+
+/* With hundreds of layers, to name them all in each key would be most of what a cached build does. */
+static void add_layers_below(const struct stage_run *run, const struct plan_step *step, struct build_key *key)
+{
+	const struct image_config *config = &run->c.config;
+	struct layers_below *below = run->below;
+	char before[DIGEST_TEXT_SIZE], layer[DIGEST_TEXT_SIZE];
+
+	for (; below->count < config->diff_id_count; below->count++) {
+		cleanup(build_key_done) struct build_key next = BUILD_KEY_INIT;
+		digest_format(&config->diff_ids[below->count], layer);
+		build_key_text(&next, "below", below->count ? digest_format(&below->digest, before) : NULL);
+		build_key_text(&next, "layer", layer);
+		if (build_key_finish(&next, &below->digest, NULL) < 0) {
+			key->failed = true;
+			return;
+		}
+	}
+	bool none = build_step_stands_alone(step) || below->count == 0;
+	build_key_text(key, KEY_LAYERS_BELOW, none ? NULL : digest_format(&below->digest, before));
 }
 
 static void add_layers(const struct build *build, struct build_key *key, const char *name,
@@ -340,7 +361,6 @@ int build_step_key(struct build *build, const struct stage_run *run, const struc
 		   enum key_of_stages of, struct key_parts *parts, struct digest *digest, struct error **err)
 {
 	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
-	const struct image_config *config = &run->c.config;
 	struct digest state;
 
 	if (of == KEY_OF_DEFINITIONS) {
@@ -350,7 +370,6 @@ int build_step_key(struct build *build, const struct stage_run *run, const struc
 	key.parts = parts;
 	build_key_text(&key, KEY_VERSION, instruction_name(step->kind));
 	build_key_number(&key, "of", of);
-	add_diff_ids(&key, KEY_LAYERS_BELOW, config->diff_ids,
-		     build_step_stands_alone(step) ? 0 : config->diff_id_count);
+	add_layers_below(run, step, &key);
 	return finish_key(build, run, step, of, &key, digest, err);
 }

@@ -290,10 +290,22 @@ bool layer_is_trusted(struct store *store, const struct layer_record *record)
 	return record->durable || strcmp(record->boot_id, store_boot_id(store)) == 0;
 }
 
+/* What was found good is still so while it is there. */
+static bool is_known_to_be_there(struct store *store, const struct digest *diff_id)
+{
+	char hex[DIGEST_HEX_SIZE];
+	const char *known = store_known_layer(store, digest_hex(diff_id, hex));
+	cleanup_free char *tree = known ? mem_printf("%s/fs", known) : NULL;
+
+	return tree && faccessat(store_folder(store, STORE_LAYERS, NULL), tree, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 bool layer_is_checked(struct store *store, const struct digest *diff_id)
 {
 	cleanup(layer_record_done) struct layer_record record = {0};
 
+	if (is_known_to_be_there(store, diff_id))
+		return true;
 	return layer_load_record(store, diff_id, &record, NULL) == 0 && layer_is_trusted(store, &record);
 }
 
