@@ -115,6 +115,96 @@ static size_t text_size(const char *text)
 	return size;
 }
 
+/* ---- which layers there are records of ------------------------------------------------------------------------------
+ */
+
+/* A line for each record that was saved: "<layer> <key>". It may speak of records that are gone. */
+#define LAYERS_FILE "step-layers"
+#define LAYERS_FILE_MAX ((size_t)64 << 20)
+/* For more of them all records are read. */
+#define ASKED_MAX ((size_t)16)
+
+static void put_line(struct buf *text, const struct digest *diff_id, const struct digest *key)
+{
+	char layer[DIGEST_HEX_SIZE], hex[DIGEST_HEX_SIZE];
+
+	buf_printf(text, "%s %s\n", digest_hex(diff_id, layer), digest_hex(key, hex));
+}
+
+/* Before the record is there. Where the file is missing or too large, who needs it makes it anew. */
+static void note_layer(int cache, const struct digest *diff_id, const struct digest *key, bool is_first)
+{
+	cleanup(buf_done) struct buf line = BUF_INIT(4 * DIGEST_HEX_SIZE);
+	cleanup_close int fd = openat(cache, LAYERS_FILE,
+				      O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC | (is_first ? O_CREAT : 0), 0600);
+
+	put_line(&line, diff_id, key);
+	if (fd >= 0 && write(fd, line.data, line.len) != (ssize_t)line.len)
+		unlinkat(cache, LAYERS_FILE, 0);
+}
+
+/* All of them, and the file made anew where it is missing. */
+static int read_all_layers(struct store *store, int cache, bool is_missing, struct digest **diff_ids, size_t *count,
+			   struct error **err)
+{
+	cleanup(build_cache_entries_done) struct build_cache_entries entries = {0};
+	cleanup(buf_done) struct buf text = BUF_INIT(LAYERS_FILE_MAX);
+	int rc = build_cache_list(store, &entries, err);
+
+	if (rc < 0)
+		return rc;
+	*diff_ids = mem_grow(*diff_ids, *count + entries.count + 1, sizeof(**diff_ids));
+	for (size_t i = 0; i < entries.count; i++) {
+		(*diff_ids)[(*count)++] = entries.items[i].record.diff_id;
+		put_line(&text, &entries.items[i].record.diff_id, &entries.items[i].key);
+	}
+	if (is_missing && !text.overflow)
+		atomic_file_write(cache, LAYERS_FILE, 0600, text.data, text.len, /* flags */ 0, NULL);
+	return 0;
+}
+
+/* Does one of the records that were saved of it still say so? */
+static bool has_record(struct store *store, const struct buf *text, const struct digest *diff_id)
+{
+	char hex[DIGEST_HEX_SIZE];
+	size_t length = strlen(digest_hex(diff_id, hex));
+	const char *end = buf_str(text) + text->len;
+
+	for (const char *at = buf_str(text); (at = memmem(at, (size_t)(end - at), hex, length)); at += length) {
+		struct build_record record;
+		struct digest key;
+		if (at[length] != ' ')
+			continue;
+		cleanup_free char *name =
+			mem_printf("sha256:%.*s", (int)strcspn(at + length + 1, "\n"), at + length + 1);
+		if (digest_parse(name, &key, NULL) == 0 && build_cache_peek(store, &key, &record, NULL) == 0 &&
+		    digest_equal(&record.diff_id, diff_id))
+			return true;
+	}
+	return false;
+}
+
+int build_cache_layers_among(struct store *store, const struct digest *asked, size_t asked_count,
+			     struct digest **diff_ids, size_t *count, struct error **err)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(LAYERS_FILE_MAX);
+	int cache = store_folder(store, STORE_CACHE, err);
+
+	if (cache < 0)
+		return cache;
+	bool is_missing = fd_read_file(cache, LAYERS_FILE, &text, NULL) < 0;
+	if (is_missing || asked_count > ASKED_MAX)
+		return read_all_layers(store, cache, is_missing, diff_ids, count, err);
+	*diff_ids = mem_grow(*diff_ids, *count + asked_count + 1, sizeof(**diff_ids));
+	for (size_t i = 0; i < asked_count; i++)
+		if (has_record(store, &text, &asked[i]))
+			(*diff_ids)[(*count)++] = asked[i];
+	return 0;
+}
+
+/* ---- saving ---------------------------------------------------------------------------------------------------------
+ */
+
 int build_cache_save(struct store *store, const struct digest *key, const struct build_record *record, const char *what,
 		     struct error **err)
 {
@@ -129,8 +219,10 @@ int build_cache_save(struct store *store, const struct digest *key, const struct
 	if (cache < 0)
 		return cache;
 	trace(BUILD, "key %s: layer %s", hex, diff_id);
-	if (mkdirat(cache, FOLDER, 0700) < 0 && errno != EEXIST)
+	bool is_first = mkdirat(cache, FOLDER, 0700) == 0;
+	if (!is_first && errno != EEXIST)
 		return error_set_errno(err, "make the directory of the build cache");
+	note_layer(cache, &record->diff_id, key, is_first);
 	return atomic_file_write(cache, name, 0600, text, strlen(text), /* flags */ 0, err);
 }
 
@@ -219,6 +311,8 @@ int build_cache_clear(struct store *store, struct error **err)
 
 	int rc = cache < 0 ? cache : tree_remove(cache, FOLDER, err);
 
+	if (rc >= 0)
+		rc = tree_remove(cache, LAYERS_FILE, err);
 	if (rc >= 0)
 		rc = tree_remove(cache, EXPLAIN_FOLDER, err);
 	return rc < 0 ? rc : tree_remove(cache, BLOB_PLACES_FOLDER, err);

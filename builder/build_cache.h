@@ -51,6 +51,11 @@ CLEANUP_FOR_VALUE(struct build_cache_entries, build_cache_entries_done)
 int build_cache_list(struct store *store, struct build_cache_entries *entries, struct error **err);
 /* The layers that records speak of are appended to *diff_ids (an array to free). */
 int build_cache_layers(struct store *store, struct digest **diff_ids, size_t *count, struct error **err);
+/* The same of these layers only, and without reading the records of others: what they kept is noted beside the records
+ * (cache/step-layers, which is derived; a layer that is missed there is gone for the cache, too). The caller holds the
+ * store alone. */
+int build_cache_layers_among(struct store *store, const struct digest *asked, size_t asked_count,
+			     struct digest **diff_ids, size_t *count, struct error **err);
 /* Forgets all records. */
 int build_cache_clear(struct store *store, struct error **err);
 

@@ -86,14 +86,19 @@ static int take_out(struct workshop *w, const struct strlist *names, struct erro
 /* Containers, and what builds have made: that stays for the next one until the cache is asked to go. */
 static int keep_what_others_stand_on(struct workshop *w, struct images_garbage *garbage, struct error **err)
 {
+	const struct garbage_items *layers = &garbage->layers;
+	cleanup_free struct digest *asked = mem_alloc((layers->count + 1) * sizeof(*asked));
 	cleanup_free struct digest *kept = NULL;
-	size_t count = 0;
+	size_t asked_count = 0, count = 0;
 
 	if (!images_garbage_has_layers(garbage))
 		return 0;
+	for (size_t i = 0; i < layers->count; i++)
+		if (!layers->items[i].stays)
+			asked[asked_count++] = layers->items[i].digest;
 	int rc = containers_layers(w, &kept, &count, err);
 	if (rc == 0)
-		rc = build_cache_layers(workshop_store(w), &kept, &count, err);
+		rc = build_cache_layers_among(workshop_store(w), asked, asked_count, &kept, &count, err);
 	if (rc == 0)
 		images_garbage_keep(garbage, kept, count);
 	return rc;

@@ -347,6 +347,65 @@ static void texts_are_quoted_as_go_does(void **state)
 	assert_string_equal(buf_str(&text), "[\"a\\\"\\\\\\n\\x01\\x7f\" \"é\\xff\" \"\"]");
 }
 
+/* A record of the layer `name`, with a key of its own. */
+static struct digest save_step(struct store *store, const char *name, const char *key_name)
+{
+	struct build_record record = {.size = 1};
+	struct digest key;
+
+	assert_int_equal(digest_of(name, strlen(name), &record.diff_id, NULL), 0);
+	assert_int_equal(digest_of(key_name, strlen(key_name), &key, NULL), 0);
+	assert_int_equal(build_cache_save(store, &key, &record, /* text */ NULL, NULL), 0);
+	return key;
+}
+
+static size_t count_among(struct store *store, const char *const *layers, size_t count)
+{
+	cleanup_free struct digest *asked = mem_alloc(count * sizeof(*asked));
+	cleanup_free struct digest *kept = NULL;
+	size_t found = 0, kept_count = 0;
+
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(digest_of(layers[i], strlen(layers[i]), &asked[i], NULL), 0);
+	assert_int_equal(build_cache_layers_among(store, asked, count, &kept, &kept_count, NULL), 0);
+	for (size_t i = 0; i < count; i++) {
+		bool is_kept = false;
+		for (size_t k = 0; k < kept_count; k++)
+			is_kept |= digest_equal(&asked[i], &kept[k]);
+		found += is_kept;
+	}
+	return found;
+}
+
+static void the_layers_that_records_keep_are_known_without_reading_all_records(void **state)
+{
+	struct tempstore *t = *state;
+	static const char *const asked[] = {"one", "two", "three"};
+	cleanup_free char *notes = tempstore_path(t, "store/cache/step-layers");
+
+	assert_int_equal(count_among(t->store, asked, 3), 0);
+	struct digest first = save_step(t->store, "one", "first");
+	struct digest second = save_step(t->store, "one", "second");
+	struct digest third = save_step(t->store, "two", "third");
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(count_among(t->store, asked, 3), 2);
+		assert_int_equal(unlink(notes), 0); /* it is made anew */
+	}
+	/* Records that are gone, or are another layer's now, keep nothing. */
+	assert_int_equal(build_cache_forget(t->store, &first, NULL), 0);
+	assert_int_equal(count_among(t->store, asked, 3), 2);
+	assert_int_equal(build_cache_forget(t->store, &second, NULL), 0);
+	assert_int_equal(count_among(t->store, asked, 3), 1);
+	save_step(t->store, "three", "third");
+	assert_int_equal(count_among(t->store, asked, 3), 1);
+	assert_int_equal(build_cache_forget(t->store, &third, NULL), 0);
+	assert_int_equal(count_among(t->store, asked, 3), 0);
+	assert_int_equal(build_cache_clear(t->store, NULL), 0);
+	save_step(t->store, "two", "third");
+	assert_int_equal(access(notes, F_OK), 0);
+	assert_int_equal(count_among(t->store, asked, 3), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +425,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(memos_that_are_not_used_are_swept, tempstore_setup, tempstore_teardown),
 		cmocka_unit_test(durations_are_written_as_go_does),
 		cmocka_unit_test(texts_are_quoted_as_go_does),
+		test_with_store(the_layers_that_records_keep_are_known_without_reading_all_records),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
