@@ -250,6 +250,26 @@ bool image_note_read(struct store *store, const struct descriptor *manifest, str
 	return true;
 }
 
+bool image_note_read_config(struct store *store, const struct digest *manifest, struct digest *config)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(SIZE_LIMIT);
+	cleanup(manifest_done) struct manifest m = {0};
+	cleanup_free char *head = head_of(store);
+	cleanup_free char *path = path_of(manifest);
+	struct field field;
+	size_t at = strlen(head);
+	int cache = store_folder(store, STORE_CACHE, NULL);
+
+	if (cache < 0 || fd_read_file(cache, path, &text, NULL) < 0 || strncmp(buf_str(&text), head, at) != 0 ||
+	    field_next(&text, &at, &field) <= 0 || field.key != KEY_MANIFEST)
+		return false;
+	cleanup_free char *json = mem_strndup(field.value, field.size);
+	if (manifest_parse(json, field.size, "manifest", &m, NULL) < 0 || !blob_exists(store, manifest, NULL))
+		return false;
+	*config = m.config.digest;
+	return true;
+}
+
 void image_note_remove(struct store *store, const struct digest *manifest)
 {
 	cleanup_free char *path = path_of(manifest);

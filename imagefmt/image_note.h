@@ -15,6 +15,8 @@
  * before. */
 bool image_note_read(struct store *store, const struct descriptor *manifest, struct manifest *m,
 		     struct image_config *config);
+/* Only which configuration the manifest names. */
+bool image_note_read_config(struct store *store, const struct digest *manifest, struct digest *config);
 /* `family` is the one that the configuration's text is of; FORMAT_DOCKER for one that was parsed, of which nothing is
  * to be lost. */
 void image_note_write(struct store *store, const struct digest *manifest, const struct manifest *m,

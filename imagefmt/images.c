@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/parse.h"
 #include "imagefmt/blob.h"
+#include "imagefmt/image_note.h"
 #include "imagefmt/images_catalogue.h"
 #include "imagefmt/index.h"
 #include "imagefmt/mediatype.h"
@@ -383,6 +384,8 @@ static bool id_of_manifest(struct store *store, const struct digest *digest, str
 	cleanup(manifest_done) struct manifest m = {0};
 	enum manifest_kind kind;
 
+	if (image_note_read_config(store, digest, id))
+		return true;
 	if (blob_read(store, digest, MANIFEST_SIZE_MAX, &text, NULL) < 0 ||
 	    manifest_kind(text.data, text.len, NULL, &kind, NULL) < 0)
 		return false;

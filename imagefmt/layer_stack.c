@@ -41,8 +41,11 @@ static char *path_of(struct store *store, const struct digest *diff_ids, size_t 
 
 	if (hasher_new(DIGEST_SHA256, &hasher, NULL) < 0)
 		return NULL;
-	for (size_t i = 0; i < count; i++)
-		hasher_update(hasher, diff_ids[i].bytes, sizeof(diff_ids[i].bytes));
+	for (size_t i = 0; i < count; i++) {
+		uint8_t algorithm = (uint8_t)diff_ids[i].algorithm;
+		hasher_update(hasher, &algorithm, sizeof(algorithm));
+		hasher_update(hasher, diff_ids[i].bytes, algorithm == DIGEST_SHA256 ? 32 : sizeof(diff_ids[i].bytes));
+	}
 	hasher_update(hasher, store_id_map(store), strlen(store_id_map(store)));
 	hasher_finish(hasher, &digest);
 	return mem_printf(FOLDER "/%s%s", digest_hex(&digest, hex), suffix);

@@ -107,6 +107,10 @@ static void is_read_as_it_was_parsed(void **state)
 	tempstore_reopen(t);
 	assert_true(image_note_read(t->store, &sample.d, &m, &config));
 	assert_same(&sample, &m, &config);
+	struct digest named;
+	assert_true(image_note_read_config(t->store, &sample.d.digest, &named));
+	assert_true(digest_equal(&named, &m.config.digest));
+	assert_false(image_note_read_config(t->store, &named, &named));
 }
 
 /* An OCI configuration loses what only Docker has when it is written: so does its note. */
