@@ -250,7 +250,11 @@ bool http_retry_after(const struct http_answer *answer, int64_t now, int64_t *wa
 
 	if (!text)
 		return false;
-	if (parse_u64(text, INT32_MAX, "Retry-After", &seconds, NULL) == 0)
+	/* More than can be counted is more than anybody waits. */
+	bool is_number = *text && text[strspn(text, "0123456789")] == '\0';
+	if (is_number && parse_u64(text, INT32_MAX, "Retry-After", &seconds, NULL) < 0)
+		seconds = INT32_MAX;
+	if (is_number)
 		*wait_ms = (int64_t)seconds * 1000;
 	else if (http_date_parse(text, &date) == 0)
 		*wait_ms = date > now ? (date - now) * 1000 : 0;

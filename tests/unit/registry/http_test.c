@@ -130,7 +130,9 @@ static void retry_after_is_seconds_or_a_date(void **state)
 		{"Retry-After: Sun, 06 Nov 1994 08:48:00 GMT", 0},
 		{"Retry-After: soon", -1},
 		{"Retry-After: -5", -1},
-		{"Retry-After: 99999999999999999999", -1},
+		{"Retry-After: 1.5", -1},
+		{"Retry-After:", -1},
+		{"Retry-After: 99999999999999999999", (int64_t)INT32_MAX * 1000},
 		{"X-Retry-After: 7", -1},
 	};
 	const int64_t now = 784111740; /* 08:49:00 that day */
