@@ -160,6 +160,8 @@ static void add_empty_body(struct upload_job *job)
 int upload_send_post(struct upload_job *job, struct error **err)
 {
 	new_request(job);
+	if (job->location) /* what it has is lost, or not believed */
+		strlist_take(&job->upload->abandoned, take_ptr(&job->location));
 	job->sent = 0;
 	job->call.session = job->upload->session;
 	add_empty_body(job);

@@ -94,6 +94,9 @@ pushes_well() {
 @test "a registry that loses chunks gets all bytes in one" {
 	double_does '{"drop_chunks": true, "faults": [{"method": "PATCH", "path": "uploads/", "do": "reset", "at": 3000000}]}'
 	pushes_well large "$DOUBLE/loses:1"
+	# The session that kept too little is not left behind.
+	[ "$(double_log 'map(select(.method == "POST" and .status == 202)) | length')" -eq \
+		"$(double_log 'map(select((.method == "PUT" and (.path | test("uploads/"))) or (.method == "DELETE" and .status == 204))) | length')" ]
 }
 
 @test "a session that is lost with a cut begins anew" {
