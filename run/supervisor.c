@@ -243,14 +243,19 @@ static void let_go(pid_t caller, const struct processors *before)
 	sched_setaffinity(0, sizeof(before->ours), &before->ours);
 }
 
+static bool keep_where_it_pays(struct supervisor *s, pid_t caller, struct processors *before)
+{
+	if (s->handed_over++ % LOOK_EVERY == 0)
+		s->keeps_callers = has_idle_processor();
+	return s->keeps_callers && keep_here(caller, before);
+}
+
 /* The descriptor of an answer that has one, where more than that is to be done. */
 static void hand_over_here(struct supervisor *s, const struct trap *trap, struct answer *answer)
 {
 	struct processors before;
 
-	if (s->handed_over++ % LOOK_EVERY == 0)
-		s->keeps_callers = has_idle_processor();
-	bool is_kept = s->keeps_callers && keep_here(trap->tid, &before);
+	bool is_kept = keep_where_it_pays(s, trap->tid, &before);
 	if (is_kept || answer->alone)
 		hand_over_alone(s, trap, answer);
 	if (is_kept)
@@ -290,6 +295,17 @@ int supervisor_give(const struct supervisor *s, const struct trap *trap, int fd,
 	int number = ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &given);
 
 	return number < 0 ? -errno : number;
+}
+
+void supervisor_give_all(struct supervisor *s, const struct trap *trap, const int *fds, int *numbers, size_t count)
+{
+	struct processors before;
+	bool is_kept = keep_where_it_pays(s, trap->tid, &before);
+
+	for (size_t i = 0; i < count; i++)
+		numbers[i] = fds[i] < 0 ? -EBADF : supervisor_give(s, trap, fds[i], /* cloexec */ true);
+	if (is_kept)
+		let_go(trap->tid, &before);
 }
 
 int supervisor_replace(const struct supervisor *s, const struct trap *trap, int fd, int number, bool cloexec)

@@ -136,6 +136,8 @@ int supervisor_serve(struct supervisor *s, short events, struct error **err);
 void supervisor_answer(struct supervisor *s, const struct trap *trap, const struct answer *answer);
 /* Puts a copy of `fd` into the caller's table while it waits: its number there, or a negative errno. */
 MUST_CHECK int supervisor_give(const struct supervisor *s, const struct trap *trap, int fd, bool cloexec);
+/* The same of several at once, close-on-exec; one that is -1 is left out (-EBADF). */
+void supervisor_give_all(struct supervisor *s, const struct trap *trap, const int *fds, int *numbers, size_t count);
 /* The same in the place of the caller's descriptor `number`. 0 or a negative errno. */
 int supervisor_replace(const struct supervisor *s, const struct trap *trap, int fd, int number, bool cloexec);
 /* For a handler that has opened something below /proc/TID: true when the caller still waits, so that what was opened

@@ -7,6 +7,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -304,13 +305,18 @@ void translate_orders(struct translation *t, const struct trap *trap, struct ans
 	emul_return(answer, -EBADF);
 	if (!plan || !task || trap->args[2] != sizeof(plan->orders))
 		return;
-	plan->orders.program = supervisor_give(s, trap, plan->program, /* cloexec */ true);
-	plan->orders.interpreter = plan->interpreter < 0 ? -1 : supervisor_give(s, trap, plan->interpreter, true);
+	const int files[] = {plan->program, plan->interpreter};
+	int numbers[ARRAY_COUNT(files)];
+	supervisor_give_all(s, trap, files, numbers, ARRAY_COUNT(files));
+	plan->orders.program = numbers[0];
+	plan->orders.interpreter = plan->interpreter < 0 ? -1 : numbers[1];
 	if (plan->orders.program < 0 || (plan->interpreter >= 0 && plan->orders.interpreter < 0)) {
 		emul_return(answer, -EMFILE);
 		return;
 	}
 	if (task->image)
 		task->image->scratch = trap->args[3];
-	emul_return(answer, emul_write(&t->emulation, trap, trap->args[1], &plan->orders, sizeof(plan->orders)));
+	/* What is behind the text is zeros there, and so is the page that is not written. */
+	size_t size = offsetof(struct loader_orders, text) + plan->orders.text_size;
+	emul_return(answer, emul_write(&t->emulation, trap, trap->args[1], &plan->orders, size));
 }

@@ -126,15 +126,18 @@ struct place {
 	size_t length;
 	int fd;		 /* O_PATH */
 	char *name;	 /* the path without links; "" is the root */
+	bool has_links;	 /* the text leads to it by some */
 	bool has_mounts; /* below it, or in it */
+	uint64_t serial; /* of what was noted; the next in its slot has another */
 };
 /* What is known by this text. Valid until the next of these calls. */
 const struct place *places_find(struct translation *t, const char *text, size_t length);
 /* Takes the directory. */
 const struct place *places_note(struct translation *t, const char *text, size_t length, int directory,
 				const char *name);
-/* To be called when a directory or a link has got another name, or none. */
-void places_forget(struct translation *t);
+/* To be called when a directory or a link has got another name, or none; its path, without links on the way, was
+ * `name`. NULL: any of them. */
+void places_forget(struct translation *t, const char *name);
 void places_free(struct translation *t);
 /* Is this such a thing? -1 is none. */
 bool places_are_changed_by(int thing);
@@ -179,6 +182,8 @@ int view_look_in_place(struct translation *t, const struct trap *trap, const cha
 bool view_is_mount(const struct translation *t, const struct spot *spot);
 /* A descriptor of the caller's, O_PATH, if it is nothing of the host's file system. */
 MUST_CHECK int view_open_fd(struct translation *t, const struct trap *trap, int fd);
+/* What the caller has open as `fd`, as the kernel has it, without opening it. -errno as above; -ESRCH: it is gone. */
+int view_look_at_fd(struct translation *t, const struct trap *trap, int fd, struct stat *st);
 /* A descriptor of the step's that holds a file of the host's, which none should: nothing is opened, changed, linked or
  * executed by it. */
 bool view_is_hosts(const struct translation *t, const struct spot *spot);
@@ -201,9 +206,19 @@ MUST_CHECK int proc_open_text(struct translation *t, const struct spot *spot);
 MUST_CHECK int proc_open_list(struct translation *t);
 
 /* ---- translate_make.c: owner and mode of what is made ---- */
+/* A thing as the kernel has it, as the step sees it, and what is written down of it. */
+struct sight {
+	struct stat real, shown;
+	bool has_record;
+	struct owner_record record; /* zeros: none */
+};
+int view_look(struct translation *t, int fd, struct sight *seen);
+bool records_are_same(const struct owner_record *a, const struct owner_record *b);
 /* The kernel's bits so that we can still read and write it, the others written down. */
-int make_mode(struct translation *t, int fd, mode_t mode);
+int make_mode(struct translation *t, int fd, struct sight *seen, mode_t mode);
 int make_dressed(struct translation *t, int fd, mode_t mode, const struct owner_record *owner);
+/* The same of a regular file that was made just now, and is open. */
+int make_dressed_file(struct translation *t, int fd, mode_t mode, const struct owner_record *owner);
 /* Who a new thing in this directory belongs to, and the caller's umask. */
 int make_birth(struct translation *t, const struct trap *trap, int parent, struct owner_record *owner, mode_t *umask);
 /* Writes it down, where records are (emul_record_set()). */

@@ -78,45 +78,81 @@ bool view_stat_plain(struct translation *t, struct stat *st)
 	return is_plain(t, st);
 }
 
-int view_stat(struct translation *t, int fd, struct stat *st)
+/* Files and directories carry it; whether one is kept aside is asked only where any is. */
+static bool find_record(struct translation *t, int fd, const struct stat *st, struct owner_record *record)
 {
-	struct owner_record record;
+	struct emulation *e = &t->emulation;
 
-	if (fstat(fd, st) < 0)
+	if (e->options.owners->count > 0 || e->kept.count > 0)
+		return emul_record_find(e, fd, record);
+	return (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)) && owner_get(fd, record, NULL) == 0;
+}
+
+int view_look(struct translation *t, int fd, struct sight *seen)
+{
+	*seen = (struct sight){0};
+	if (fstat(fd, &seen->real) < 0)
 		return -errno;
-	if (view_stat_plain(t, st))
+	seen->shown = seen->real;
+	if (view_stat_plain(t, &seen->shown))
 		return 0;
-	if (emul_record_find(&t->emulation, fd, &record))
-		owner_apply(&record, st);
+	seen->has_record = find_record(t, fd, &seen->real, &seen->record);
+	if (seen->has_record)
+		owner_apply(&seen->record, &seen->shown);
 	else
-		note_plain(t, st);
+		note_plain(t, &seen->real);
 	return 0;
 }
 
-static bool is_same_record(const struct owner_record *a, const struct owner_record *b)
+int view_stat(struct translation *t, int fd, struct stat *st)
+{
+	struct sight seen;
+	int rc = view_look(t, fd, &seen);
+
+	if (rc == 0)
+		*st = seen.shown;
+	return rc;
+}
+
+static bool has_something(const struct owner_record *record)
+{
+	return record->uid || record->gid || record->mode;
+}
+
+bool records_are_same(const struct owner_record *a, const struct owner_record *b)
 {
 	return a->uid == b->uid && a->gid == b->gid && a->mode == b->mode && a->major == b->major &&
 	       a->minor == b->minor;
 }
 
-int make_mode(struct translation *t, int fd, mode_t mode)
+/* It has been changed, and has no record still. */
+static void note_plain_again(struct translation *t, int fd)
 {
-	char proc[FD_PROC_PATH_SIZE];
-	struct owner_record before = {0};
 	struct stat st;
 
-	if (fstat(fd, &st) < 0)
-		return -errno;
+	if (fstat(fd, &st) == 0)
+		note_plain(t, &st);
+}
+
+int make_mode(struct translation *t, int fd, struct sight *seen, mode_t mode)
+{
+	char proc[FD_PROC_PATH_SIZE];
+
 	mode &= 07777;
-	mode_t real = mode | needed_bits(st.st_mode);
-	emul_record_find(&t->emulation, fd, &before);
-	struct owner_record after = before;
-	after.mode = (before.mode & S_IFMT) | (real != mode ? OWNER_HAS_MODE | mode : 0);
+	mode_t real = mode | needed_bits(seen->real.st_mode);
+	struct owner_record after = seen->record;
+	after.mode = (after.mode & S_IFMT) | (real != mode ? OWNER_HAS_MODE | mode : 0);
 	/* The record first: killed in between, the file is closed rather than open. */
-	int rc = is_same_record(&before, &after) ? 0 : make_record(t, fd, &after);
+	int rc = records_are_same(&seen->record, &after) ? 0 : make_record(t, fd, &after);
 	if (rc == 0 && chmod(fd_proc_path(fd, proc), real) < 0)
 		rc = -errno;
-	return rc;
+	if (rc < 0)
+		return rc;
+	seen->record = after;
+	seen->has_record = has_something(&after);
+	if (!seen->has_record)
+		note_plain_again(t, fd);
+	return 0;
 }
 
 int make_dressed(struct translation *t, int fd, mode_t mode, const struct owner_record *owner)
@@ -135,7 +171,23 @@ int make_dressed(struct translation *t, int fd, mode_t mode, const struct owner_
 		return -errno;
 	if (S_ISLNK(st.st_mode))
 		record.mode = 0;
-	return record.uid || record.gid || record.mode ? make_record(t, fd, &record) : 0;
+	return has_something(&record) ? make_record(t, fd, &record) : 0;
+}
+
+int make_dressed_file(struct translation *t, int fd, mode_t mode, const struct owner_record *owner)
+{
+	struct owner_record record = *owner;
+
+	mode &= 07777;
+	mode_t real = mode | needed_bits(S_IFREG);
+	if (real != mode)
+		record.mode |= OWNER_HAS_MODE | mode;
+	if (fchmod(fd, real) < 0)
+		return -errno;
+	if (has_something(&record))
+		return make_record(t, fd, &record);
+	note_plain_again(t, fd);
+	return 0;
 }
 
 int make_birth(struct translation *t, const struct trap *trap, int parent, struct owner_record *owner, mode_t *umask)
@@ -156,7 +208,7 @@ int make_birth(struct translation *t, const struct trap *trap, int parent, struc
 int make_accessible(struct translation *t, int fd)
 {
 	struct stat st;
-	struct stat seen;
+	struct sight seen;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -166,6 +218,6 @@ int make_accessible(struct translation *t, int fd)
 		return -EACCES;
 	if (st.st_uid != geteuid() || (st.st_mode & needed) == needed || S_ISLNK(st.st_mode))
 		return -EACCES;
-	int rc = view_stat(t, fd, &seen);
-	return rc < 0 ? rc : make_mode(t, fd, seen.st_mode);
+	int rc = view_look(t, fd, &seen);
+	return rc < 0 ? rc : make_mode(t, fd, &seen, seen.shown.st_mode);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -59,37 +60,37 @@ static void answer_change_fd(struct translation *t, const struct trap *trap, int
 
 /* ---- chmod ---- */
 
-static bool is_foreign(const struct translation *t, const struct spot *spot)
+/* `st` is what the kernel says of it. */
+static bool is_foreign(const struct translation *t, const struct spot *spot, const struct stat *st)
 {
-	struct stat st;
-
-	if (spot->mount->kind != VIEW_TREE || fstat(spot->fd, &st) < 0)
+	if (spot->mount->kind != VIEW_TREE)
 		return true;
-	if (S_ISCHR(st.st_mode))
-		return !terminal_is_of_step(t, spot, &st);
-	return !owner_is_root() && st.st_uid != geteuid();
+	if (S_ISCHR(st->st_mode))
+		return !terminal_is_of_step(t, spot, st);
+	return !owner_is_root() && st->st_uid != t->uid;
 }
 
 static int change_mode(struct translation *t, const struct trap *trap, struct spot *spot, const void *how)
 {
 	const mode_t *mode = how;
 	const struct task *task = view_task(t, trap);
-	struct stat st;
-	int rc = view_stat(t, spot->fd, &st);
+	struct sight seen;
+	int rc = view_look(t, spot->fd, &seen);
 
 	if (rc < 0 || !task)
 		return rc < 0 ? rc : -ESRCH;
-	if (S_ISLNK(st.st_mode))
+	if (S_ISLNK(seen.shown.st_mode))
 		return -EOPNOTSUPP;
 	const struct credentials *c = task->credentials;
-	if (c->uid[ID_FS] != st.st_uid && !credentials_can(c, CAP_FOWNER))
+	if (c->uid[ID_FS] != seen.shown.st_uid && !credentials_can(c, CAP_FOWNER))
 		return -EPERM;
 	mode_t wanted = *mode & 07777;
 	/* chmod(2): who is not of the file's group cannot set that bit. */
-	if (!S_ISDIR(st.st_mode) && !credentials_in_group(c, st.st_gid) && !credentials_can(c, CAP_FSETID))
+	if (!S_ISDIR(seen.shown.st_mode) && !credentials_in_group(c, seen.shown.st_gid) &&
+	    !credentials_can(c, CAP_FSETID))
 		wanted &= ~(mode_t)S_ISGID;
 	/* Of devices and the like that are the host's nothing is changed. */
-	return is_foreign(t, spot) ? -EPERM : make_mode(t, spot->fd, wanted);
+	return is_foreign(t, spot, &seen.real) ? -EPERM : make_mode(t, spot->fd, &seen, wanted);
 }
 
 void tr_chmod(void *context, const struct trap *trap, struct answer *answer)
@@ -147,27 +148,28 @@ static int change_owner(struct translation *t, const struct trap *trap, struct s
 {
 	const struct new_owner *new = how;
 	const struct task *task = view_task(t, trap);
-	struct owner_record record = {0};
-	struct stat st;
-	int rc = view_stat(t, spot->fd, &st);
+	struct sight seen;
+	int rc = view_look(t, spot->fd, &seen);
+	const struct stat st = seen.shown;
 
 	if (rc < 0 || !task)
 		return rc < 0 ? rc : -ESRCH;
 	if (!may_give(task->credentials, &st, new))
 		return -EPERM;
-	if (is_foreign(t, spot))
+	if (is_foreign(t, spot, &seen.real))
 		return new->uid == ID_KEEP &&new->gid == ID_KEEP ? 0 : -EPERM;
 	/* A new owner, and also the same again, takes the set-id bits away. */
 	if (S_ISREG(st.st_mode) && st.st_mode & (S_ISUID | S_ISGID)) {
 		mode_t mode = st.st_mode & ~(mode_t)(S_ISUID | (st.st_mode & S_IXGRP ? S_ISGID : 0));
-		rc = make_mode(t, spot->fd, mode);
+		rc = make_mode(t, spot->fd, &seen, mode);
 	}
 	if (rc == 0 && S_ISREG(st.st_mode))
 		xattr_drop_capability(spot->fd);
-	bool had_record = emul_record_find(&t->emulation, spot->fd, &record);
+	struct owner_record record = seen.record;
 	record.uid = new->uid == ID_KEEP ? st.st_uid : new->uid;
 	record.gid = new->gid == ID_KEEP ? st.st_gid : new->gid;
-	if (rc < 0 || (!had_record && record.uid == 0 && record.gid == 0))
+	/* Most are given to whom they belong already. */
+	if (rc < 0 || records_are_same(&seen.record, &record))
 		return rc;
 	return make_record(t, spot->fd, &record);
 }
@@ -239,12 +241,18 @@ void tr_truncate(void *context, const struct trap *trap, struct answer *answer)
 void tr_fsync(void *context, const struct trap *trap, struct answer *answer)
 {
 	struct translation *t = context;
-	cleanup(spot_done) struct spot spot = SPOT_INIT;
+	cleanup(buf_done) struct buf name = BUF_INIT((size_t)2 * PATH_MAX);
+	char path[64];
+	char real[PATH_MAX];
 	int fd = (int)trap->args[0];
 
-	if (fd < 0 || emul_fd_is_path(trap, fd) || view_find_text(t, trap, fd, "", VIEW_EMPTY, &spot) < 0)
+	if (fd < 0 || emul_fd_is_path(trap, fd))
 		return;
-	if (spot.mount == &t->mounts[0] && spot.path.len > 0 && supervisor_still_waits(&t->emulation.supervisor, trap))
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", trap->tid, fd);
+	ssize_t length = readlink(path, real, sizeof(real) - 1);
+	real[length > 0 ? length : 0] = '\0';
+	/* If it was another's descriptor, who is told so is gone. */
+	if (real[0] == '/' && view_name_of_real(t, real, &name) && view_mount_of(t, buf_str(&name)) == &t->mounts[0])
 		emul_return(answer, 0);
 }
 
@@ -255,13 +263,28 @@ static int change_times(struct translation *t, const struct trap *trap, struct s
 	return utimensat(spot->fd, "", how, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
+/* Where the directory is known: what lies there is changed by its name, which only we change. */
+static bool change_times_in_place(struct translation *t, const struct trap *trap, uint64_t address, unsigned flags,
+				  const struct timespec *times, struct answer *answer)
+{
+	char path[PATH_MAX];
+	struct leaf leaf;
+
+	if (t->mounts[0].read_only || emul_read_text(&t->emulation, trap, address, path, sizeof(path)) < 0 ||
+	    view_look_in_place(t, trap, path, flags, &leaf) <= 0 || view_is_shared(t, &leaf.st))
+		return false;
+	int rc = utimensat(leaf.place->fd, leaf.name, times, AT_SYMLINK_NOFOLLOW);
+	emul_return(answer, rc < 0 ? -errno : 0);
+	return true;
+}
+
 static void answer_times(struct translation *t, const struct trap *trap, int dirfd, uint64_t path, unsigned flags,
 			 const struct timespec *times, struct answer *answer)
 {
 	/* A NULL path is the descriptor itself (futimens(3)). */
 	if (path == 0)
 		answer_change_fd(t, trap, dirfd, change_times, times, answer);
-	else
+	else if (!change_times_in_place(t, trap, path, flags, times, answer))
 		answer_change(t, trap, dirfd, path, flags, change_times, times, answer);
 }
 

@@ -188,7 +188,7 @@ static int create(struct translation *t, const struct trap *trap, const struct s
 		fd = openat(spot->parent, spot->leaf, how, 0600);
 	if (fd < 0)
 		return -errno;
-	rc = make_dressed(t, fd, request->mode & ~umask, &owner);
+	rc = make_dressed_file(t, fd, request->mode & ~umask, &owner);
 	if (rc < 0) {
 		unlinkat(spot->parent, spot->leaf, 0);
 		return rc;
@@ -211,7 +211,7 @@ static int open_unnamed(struct translation *t, const struct trap *trap, const st
 	cleanup_close int fd = open(fd_proc_path(spot->fd, proc), request->flags | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	rc = make_dressed(t, fd, request->mode & ~umask, &owner);
+	rc = make_dressed_file(t, fd, request->mode & ~umask, &owner);
 	return rc < 0 ? rc : take_fd(&fd);
 }
 

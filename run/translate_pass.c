@@ -148,19 +148,23 @@ static int translate_path(struct translation *t, const struct trap *trap, union 
 
 /* Any address that could hold a path is copied to the caller's slot, also one that holds none: it lies in a memory that
  * may be shared with another process, and would be another one when the kernel reads it. The new size, or -errno. */
-static int move_address(struct translation *t, const struct trap *trap, uint64_t at, size_t size, uint64_t slot,
+static int move_address(struct translation *t, const struct trap *trap, uint64_t at, size_t size, uint64_t *slot,
 			bool makes)
 {
 	union address address = {0};
 	int rc = (int)size;
 
-	if (!slot)
-		return -EACCES;
 	if (emul_read(&t->emulation, trap, at, &address, size) < 0)
 		return -EFAULT;
 	if (address.local.sun_family == AF_UNIX && address.local.sun_path[0] != '\0')
 		rc = translate_path(t, trap, &address, size, makes);
-	int written = rc < 0 ? rc : emul_write(&t->emulation, trap, slot, &address, (size_t)rc);
+	/* Mostly there is nothing at the path (a name service's): the slot is looked at behind it. */
+	const struct task *task = view_task(t, trap);
+	if (rc >= 0 && task && !*slot)
+		*slot = slot_of(task, trap->tid);
+	if (rc >= 0 && !*slot)
+		return -EACCES;
+	int written = rc < 0 ? rc : emul_write(&t->emulation, trap, *slot, &address, (size_t)rc);
 	return written < 0 ? written : rc;
 }
 
@@ -175,13 +179,12 @@ static void leave_out(struct trace_regs *regs, int code)
 static bool translate_address(struct translation *t, const struct trap *trap, struct trace_regs *regs, size_t at,
 			      bool makes)
 {
-	struct task *task = view_task(t, trap);
 	uint32_t size = (uint32_t)regs->args[at + 1];
+	uint64_t slot = 0;
 
 	if (regs->args[at] == 0 || size <= PATH_AT || size > sizeof(union address))
 		return false;
-	uint64_t slot = task ? slot_of(task, trap->tid) : 0;
-	int rc = move_address(t, trap, regs->args[at], size, slot, makes);
+	int rc = move_address(t, trap, regs->args[at], size, &slot, makes);
 	if (rc < 0) {
 		leave_out(regs, rc);
 	} else {
@@ -215,7 +218,7 @@ static int move_message(struct translation *t, const struct trap *trap, struct m
 	if (header->msg_namelen > sizeof(union address))
 		header->msg_namelen = sizeof(union address);
 	if (rc == 0 && header->msg_name && header->msg_namelen > PATH_AT) {
-		rc = move_address(t, trap, (uint64_t)(uintptr_t)header->msg_name, header->msg_namelen, slot,
+		rc = move_address(t, trap, (uint64_t)(uintptr_t)header->msg_name, header->msg_namelen, &slot,
 				  /* makes */ false);
 		header->msg_name = (void *)(uintptr_t)slot;
 		header->msg_namelen = (socklen_t)rc;

@@ -5,7 +5,8 @@
  *
  * It is the same directory until a name on the way to it leads elsewhere. Within the step's root only we change names
  * (the container is locked, the kernel changes none without us), so we know when: a directory or a link was moved,
- * replaced or removed, and then all is forgotten. Volumes, where others may do that, are not remembered at all.
+ * replaced or removed. Then what lies below it is forgotten, and all that a link leads to, wherever that link is.
+ * Volumes, where others may do that, are not remembered at all.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 
 struct places {
 	struct place places[PLACES];
+	uint64_t serial;
 };
 
 static void place_done(struct place *place)
@@ -35,15 +37,20 @@ static void place_done(struct place *place)
 	*place = (struct place){0};
 }
 
-void places_forget(struct translation *t)
+void places_forget(struct translation *t, const char *name)
 {
-	for (size_t i = 0; t->places && i < PLACES; i++)
-		place_done(&t->places->places[i]);
+	size_t length = name ? strlen(name) : 0;
+
+	for (size_t i = 0; t->places && i < PLACES; i++) {
+		struct place *place = &t->places->places[i];
+		if (place->text && (!name || place->has_links || view_is_in(place->name, name, length)))
+			place_done(place);
+	}
 }
 
 void places_free(struct translation *t)
 {
-	places_forget(t);
+	places_forget(t, NULL);
 	free(t->places);
 	t->places = NULL;
 }
@@ -77,7 +84,9 @@ const struct place *places_note(struct translation *t, const char *text, size_t 
 		.length = length,
 		.fd = directory,
 		.name = mem_strdup(name),
+		.has_links = strlen(name) != length || memcmp(name, text, length) != 0,
 		.has_mounts = view_has_mounts(t, name),
+		.serial = ++t->places->serial,
 	};
 	return place;
 }

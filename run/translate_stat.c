@@ -29,6 +29,23 @@ static int write_stat(struct translation *t, const struct trap *trap, int fd, ui
 	return rc < 0 ? rc : emul_write(&t->emulation, trap, address, &st, sizeof(st));
 }
 
+/* What the dynamic loader and every stream asks of all that they open. Most of it has no record, which is known. */
+static void answer_stat_of_fd(struct translation *t, const struct trap *trap, int number, uint64_t result,
+			      struct answer *answer)
+{
+	struct stat st;
+	int rc = view_look_at_fd(t, trap, number, &st);
+
+	if (rc < 0 || view_stat_plain(t, &st)) {
+		emul_return(answer, rc < 0 ? rc : emul_write(&t->emulation, trap, result, &st, sizeof(st)));
+		return;
+	}
+	cleanup_close int fd = view_open_fd(t, trap, number);
+	if (fd >= 0 && !supervisor_still_waits(&t->emulation.supervisor, trap))
+		fd_close(take_fd(&fd));
+	emul_return(answer, fd < 0 ? fd : write_stat(t, trap, fd, result));
+}
+
 static void answer_stat(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned how,
 			uint64_t result, struct answer *answer)
 {
@@ -36,8 +53,12 @@ static void answer_stat(struct translation *t, const struct trap *trap, int dirf
 	char path[PATH_MAX];
 	struct leaf leaf;
 	ssize_t length = emul_read_text(&t->emulation, trap, address, path, sizeof(path));
-	int rc = length < 0 ? (int)length : view_look_in_place(t, trap, path, how, &leaf);
 
+	if (length == 0 && how & VIEW_EMPTY && dirfd != AT_FDCWD) {
+		answer_stat_of_fd(t, trap, dirfd, result, answer);
+		return;
+	}
+	int rc = length < 0 ? (int)length : view_look_in_place(t, trap, path, how, &leaf);
 	/* Most paths: one look is enough where the directory is known. */
 	if (rc > 0 && view_stat_plain(t, &leaf.st)) {
 		emul_return(answer, emul_write(&t->emulation, trap, result, &leaf.st, sizeof(leaf.st)));
@@ -60,11 +81,7 @@ void tr_lstat(void *context, const struct trap *trap, struct answer *answer)
 
 void tr_fstat(void *context, const struct trap *trap, struct answer *answer)
 {
-	cleanup_close int fd = view_open_fd(context, trap, (int)trap->args[0]);
-
-	if (fd >= 0 && !supervisor_still_waits(&((struct translation *)context)->emulation.supervisor, trap))
-		fd_close(take_fd(&fd));
-	emul_return(answer, fd < 0 ? fd : write_stat(context, trap, fd, trap->args[1]));
+	answer_stat_of_fd(context, trap, (int)trap->args[0], trap->args[1], answer);
 }
 
 void tr_fstatat(void *context, const struct trap *trap, struct answer *answer)

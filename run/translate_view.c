@@ -44,6 +44,18 @@ int view_open_fd(struct translation *t, const struct trap *trap, int fd)
 	return opened >= 0 ? opened : errno == ENOENT ? -EBADF : -errno;
 }
 
+int view_look_at_fd(struct translation *t, const struct trap *trap, int fd, struct stat *st)
+{
+	char path[64];
+
+	if (fd < 0)
+		return -EBADF;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", trap->tid, fd);
+	if (stat(path, st) < 0)
+		return errno == ENOENT ? -EBADF : -errno;
+	return supervisor_still_waits(&t->emulation.supervisor, trap) ? 0 : -ESRCH;
+}
+
 bool view_is_hosts(const struct translation *t, const struct spot *spot)
 {
 	cleanup(buf_done) struct buf name = BUF_INIT((size_t)2 * PATH_MAX);
@@ -125,6 +137,76 @@ static bool has_own_root(struct translation *t, const struct trap *trap)
 	return !task || !task->fs || task->fs->root >= 0;
 }
 
+/* `rest` of a directory that is known. 1: *fd is what it leads to, *path its name. -ENOENT, -ENOTDIR: it is not there.
+ * 0: another way is to be gone. */
+static int open_below(struct translation *t, const struct place *above, const char *rest, int *fd, struct buf *path)
+{
+	name_by_text(above->name, rest, path);
+	/* Something may be mounted on the way. */
+	if (view_mount_of(t, buf_str(path)) != &t->mounts[0])
+		return 0;
+	int opened = open_by_text(above->fd, rest, O_DIRECTORY);
+	if (opened >= 0)
+		*fd = opened;
+	return opened >= 0 ? 1 : is_missing(opened) ? opened : 0;
+}
+
+/* From the next directory above that is known. */
+static int open_from_known(struct translation *t, const char *text, size_t length, int *fd, struct buf *path)
+{
+	for (size_t above = length; above > 0;) {
+		const char *slash = memrchr(text, '/', above);
+		above = slash ? (size_t)(slash - text) : 0;
+		const struct place *known = above ? places_find(t, text, above) : NULL;
+		if (!known)
+			continue;
+		cleanup_free char *rest = mem_strndup(slash + 1, length - above - 1);
+		return open_below(t, known, rest, fd, path);
+	}
+	return 0;
+}
+
+/* From the root. */
+static int open_from_root(struct translation *t, const char *text, size_t length, int *fd, struct buf *path)
+{
+	cleanup_free char *rest = length ? mem_strndup(text + 1, length - 1) : mem_strdup(".");
+	cleanup_close int opened = open_above(t, t->mounts[0].fd, "", rest, path);
+
+	if (opened < 0)
+		return is_missing(opened) ? opened : 0;
+	if (view_mount_of(t, buf_str(path)) != &t->mounts[0])
+		return 0;
+	*fd = take_fd(&opened);
+	return 1;
+}
+
+/* The place of this text, which is plain and in the root: known, or made known. 1, -ENOENT, -ENOTDIR, or 0: another way
+ * is to be gone. */
+static int find_directory(struct translation *t, const char *text, size_t length, const struct place **place)
+{
+	cleanup(buf_done) struct buf name = BUF_INIT((size_t)2 * PATH_MAX);
+	cleanup_close int fd = -1;
+
+	*place = places_find(t, text, length);
+	if (*place)
+		return 1;
+	int found = open_from_known(t, text, length, &fd, &name);
+	if (found == 0)
+		found = open_from_root(t, text, length, &fd, &name);
+	const char *slash = length ? memrchr(text, '/', length) : NULL;
+	/* A link on the way, and something behind it that is missing: what is above is there, or missing in turn. */
+	if (found == 0 && slash && slash != text) {
+		const struct place *above;
+		cleanup_free char *last = mem_strndup(slash + 1, length - (size_t)(slash - text) - 1);
+		found = find_directory(t, text, (size_t)(slash - text), &above);
+		if (found > 0)
+			found = open_below(t, above, last, &fd, &name);
+	}
+	if (found > 0)
+		*place = places_note(t, text, length, take_fd(&fd), buf_str(&name));
+	return found;
+}
+
 int view_find_place(struct translation *t, const struct trap *trap, const char *path, const struct place **place,
 		    const char **leaf)
 {
@@ -138,15 +220,9 @@ int view_find_place(struct translation *t, const struct trap *trap, const char *
 	*leaf = slash + 1;
 	*place = places_find(t, path, length);
 	if (!*place) {
-		if (!is_plain_in_root(t, path))
-			return 0;
-		cleanup_free char *above = length ? mem_strndup(path + 1, length - 1) : mem_strdup(".");
-		cleanup_close int fd = open_above(t, t->mounts[0].fd, "", above, &name);
-		if (fd < 0)
-			return is_missing(fd) ? fd : 0;
-		if (view_mount_of(t, buf_str(&name)) != &t->mounts[0])
-			return 0;
-		*place = places_note(t, path, length, take_fd(&fd), buf_str(&name));
+		int found = is_plain_in_root(t, path) ? find_directory(t, path, length, place) : 0;
+		if (found <= 0)
+			return found;
 	}
 	if (!(*place)->has_mounts)
 		return 1;

@@ -277,6 +277,102 @@ static void meanings(void)
 	CHECK(open("/way/f", O_RDONLY));
 }
 
+/* The same below links, and of directories on the way to others. */
+static void meanings_below(void)
+{
+	SHOW(mkdir(at("deep"), 0755));
+	SHOW(mkdir(at("deep/er"), 0755));
+	SHOW(mkdir(at("deep/er/est"), 0755));
+	make("deep/er/est/f", "bottom");
+	SHOW(symlink("deep", at("short")));
+	/* What is missing behind a link, and then is there. */
+	print_at("short/er/later/f");
+	print_at("short/no/way/f");
+	print_at("short/er/est/f");
+	print_at("short/er/est/f/x");
+	SHOW(mkdir(at("short/er/later"), 0755));
+	make("deep/er/later/f", "came later");
+	print_at("short/er/later/f");
+	print_at("deep/er/later/f");
+	/* A directory in the middle is moved away, and another takes its place. */
+	SHOW(rename(at("deep/er"), at("deep/away")));
+	print_at("short/er/est/f");
+	print_at("deep/er/est/f");
+	print_at("deep/away/est/f");
+	SHOW(mkdir(at("deep/er"), 0755));
+	print_at("deep/er/est/f");
+	SHOW(mkdir(at("deep/er/est"), 0755));
+	make("deep/er/est/f", "another");
+	print_at("short/er/est/f");
+	print_at("deep/er/est/f");
+	/* One whose name only begins alike stays. */
+	SHOW(mkdir(at("deep/er2"), 0755));
+	make("deep/er2/f", "neighbour");
+	print_at("deep/er2/f");
+	SHOW(rename(at("deep/er"), at("deep/er3")));
+	print_at("deep/er2/f");
+	print_at("deep/er/est/f");
+	print_at("deep/er3/est/f");
+	/* A link in the middle is removed, made anew, and moved. */
+	SHOW(symlink("er3", at("deep/link")));
+	print_at("deep/link/est/f");
+	SHOW(unlink(at("deep/link")));
+	print_at("deep/link/est/f");
+	SHOW(symlink("away", at("deep/link")));
+	print_at("deep/link/est/f");
+	SHOW(rename(at("deep/link"), at("deep/moved")));
+	print_at("deep/link/est/f");
+	print_at("deep/moved/est/f");
+	SHOW(rename(at("deep/moved"), at("deep/er2/f")));
+	print_at("deep/er2/f/est/f");
+	SHOW(rename(at("short"), at("shorter")));
+	print_at("short/er3/est/f");
+	print_at("shorter/er3/est/f");
+}
+
+/* What cannot be moved and removed, by long paths. */
+static void refusals(void)
+{
+	struct stat st;
+	const struct timespec times[2] = {{.tv_sec = 5}, {.tv_sec = 6}};
+
+	SHOW(mkdir(at("d"), 0755));
+	SHOW(mkdir(at("d/e"), 0755));
+	make("d/f", "x");
+	SHOW(symlink("f", at("d/l")));
+	SHOW(rename(at("d/none"), at("d/x")));
+	SHOW(rename(at("none/f"), at("d/x")));
+	SHOW(rename(at("d/f"), at("none/x")));
+	SHOW(rename(at("d/f/x"), at("d/x")));
+	SHOW(rename(at("d/f"), at("d/e")));
+	SHOW(rename(at("d/e"), at("d/f")));
+	SHOW(rename(at("d"), at("d/e/d")));
+	SHOW(rename(at("d/e"), at("d")));
+	SHOW(rename(at("d/f"), at("d/f")));
+	SHOW(rmdir(at("d")));
+	SHOW(rmdir(at("d/f")));
+	SHOW(rmdir(at("d/l")));
+	SHOW(rmdir(at("d/none")));
+	SHOW(rmdir(at("none/none")));
+	SHOW(unlink(at("d/e")));
+	SHOW(unlink(at("d/none")));
+	SHOW(unlink(at("d/f/x")));
+	SHOW(utimensat(AT_FDCWD, at("d/l"), times, 0));
+	SHOW(utimensat(AT_FDCWD, at("d/none"), times, 0));
+	SHOW(utimensat(AT_FDCWD, at("d/f/x"), times, 0));
+	SHOW(stat(at("d/f"), &st));
+	printf("%ld %ld\n", (long)st.st_atim.tv_sec, (long)st.st_mtim.tv_sec);
+	SHOW(utimensat(AT_FDCWD, at("d/l"), times, AT_SYMLINK_NOFOLLOW));
+	SHOW(lstat(at("d/l"), &st));
+	printf("%ld %ld\n", (long)st.st_atim.tv_sec, (long)st.st_mtim.tv_sec);
+	int fd = open(at("d/f"), O_PATH);
+	SHOW(fsync(fd));
+	close(fd);
+	SHOW(fsync(fd));
+	SHOW(fstat(fd, &st));
+	SHOW(fstat(-1, &st));
+}
+
 void test_names(void)
 {
 	apart(renames);
@@ -284,4 +380,6 @@ void test_names(void)
 	apart(removals);
 	apart(directories);
 	apart(meanings);
+	apart(meanings_below);
+	apart(refusals);
 }
