@@ -37,6 +37,7 @@ small_commands() {
 	after=''
 	point "$plot" 'run true' "$x" cooper run another -- true
 	point "$plot" config "$x" cooper config --label a=b another
+	point "$plot" copy "$x" cooper copy --quiet another "$scratch/small" /small
 	before='tool cooper copy --quiet another "$scratch/small" /small && printf "%s" "$RANDOM$RANDOM" >"$scratch/small"'
 	after='tool cooper rmi grown'
 	point "$plot" commit "$x" cooper commit --quiet another grown
