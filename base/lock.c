@@ -99,3 +99,14 @@ int lock_take(int dirfd, const char *path, enum lock_mode mode, enum lock_wait w
 			return take_fd(&fd);
 	}
 }
+
+int lock_take_directory(int dirfd, const char *path, enum lock_mode mode, const char *what, struct error **err)
+{
+	bool said = false;
+	cleanup_close int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set_errno(err, "open %s", what);
+	int rc = lock_patiently(fd, mode == LOCK_SHARED ? LOCK_SH : LOCK_EX, &said, what);
+	return rc < 0 ? error_set(err, -rc, "lock %s: %s", what, strerror(-rc)) : take_fd(&fd);
+}

@@ -19,5 +19,8 @@ enum lock_wait { LOCK_WAIT, LOCK_TRY };
  * the user's thing, e.g. "container 'web'". */
 MUST_CHECK int lock_take(int dirfd, const char *path, enum lock_mode mode, enum lock_wait wait, const char *what,
 			 struct error **err);
+/* The same on a directory itself, which is there: for directories of the user, where no file of ours is to be left. */
+MUST_CHECK int lock_take_directory(int dirfd, const char *path, enum lock_mode mode, const char *what,
+				   struct error **err);
 
 #endif

@@ -10,13 +10,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/atomicfile.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/lock.h"
 #include "base/parse.h"
 #include "base/rootpath.h"
 #include "imagefmt/bundle.h"
@@ -243,6 +243,7 @@ int layout_names(const struct location *location, struct store *store, struct st
 struct layout_sink {
 	int dirfd;  /* or -1 */
 	int shared; /* where the blobs go instead of into dirfd/blobs, or -1 */
+	int held;   /* keeps blobs that are there from being removed (layout_remove.c), or -1 */
 	struct outarchive *archive;
 	char *name;	       /* NULL: the image gets none */
 	struct descriptor top; /* media_type NULL until it has come */
@@ -252,6 +253,7 @@ static void layout_sink_free(struct layout_sink *sink)
 {
 	fd_close(sink->dirfd);
 	fd_close(sink->shared);
+	fd_close(sink->held);
 	outarchive_close(sink->archive);
 	free(sink->name);
 	descriptor_done(&sink->top);
@@ -418,13 +420,12 @@ static int read_old_index(struct layout_sink *sink, struct image_index *index, s
 	return image_index_parse(buf_str(&text), text.len, "index.json", index, err);
 }
 
-/* Two coopers that write to one layout at once take turns; the lock is on the directory itself, which leaves no file of
- * ours behind. */
+/* Two coopers that write to one layout at once take turns. */
 static int commit_directory(struct layout_sink *sink, struct error **err)
 {
-	cleanup_close int lock = openat(sink->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (lock < 0 || flock(lock, LOCK_EX) < 0)
-		return error_set_errno(err, "lock the layout");
+	cleanup_close int lock = lock_take_directory(sink->dirfd, ".", LOCK_EXCLUSIVE, "the layout", err);
+	if (lock < 0)
+		return lock;
 	cleanup(image_index_done) struct image_index index = {0};
 	int rc = read_old_index(sink, &index, err);
 	if (rc < 0)
@@ -463,6 +464,15 @@ static const struct image_sink_ops sink_ops = {
 	.close = sink_close,
 };
 
+/* Until the image is in index.json: a blob that is found here is not written again. */
+static int hold_blobs(struct layout_sink *sink, struct error **err)
+{
+	cleanup_close int folder = rootpath_mkdirs(sink->dirfd, "blobs", NULL, err);
+	if (folder < 0)
+		return folder;
+	return sink->held = lock_take_directory(folder, ".", LOCK_SHARED, "the layout", err);
+}
+
 int layout_sink_open(const struct location *location, struct store *store, struct image_sink **sink, struct error **err)
 {
 	uint64_t index;
@@ -471,6 +481,7 @@ int layout_sink_open(const struct location *location, struct store *store, struc
 	cleanup(layout_sink_free) struct layout_sink *opened = mem_alloc(sizeof(*opened));
 	opened->dirfd = -1;
 	opened->shared = -1;
+	opened->held = -1;
 	opened->name = mem_strdup(location->name);
 	int rc = 0;
 	if (location->transport == TRANSPORT_OCI_ARCHIVE)
@@ -479,6 +490,8 @@ int layout_sink_open(const struct location *location, struct store *store, struc
 		rc = opened->dirfd = userpath_open_dir(location->path, 0755, err);
 	if (rc >= 0 && location->blob_folder)
 		rc = opened->shared = userpath_open_dir(location->blob_folder, 0755, err);
+	else if (rc >= 0 && !opened->archive)
+		rc = hold_blobs(opened, err);
 	if (rc < 0)
 		return rc;
 	*sink = image_sink_new(&sink_ops, take_ptr(&opened));

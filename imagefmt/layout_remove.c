@@ -8,12 +8,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/atomicfile.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "imagefmt/bundle.h"
 #include "imagefmt/images_internal.h"
@@ -21,6 +21,8 @@
 
 struct layout_edit {
 	int dirfd;
+	int held; /* the lock of the blobs, or -1 */
+	int lock; /* of index.json, or -1 */
 	struct bundle *bundle;
 	struct image_index index;
 };
@@ -29,6 +31,8 @@ static void layout_edit_done(struct layout_edit *edit)
 {
 	bundle_close(edit->bundle);
 	image_index_done(&edit->index);
+	fd_close(edit->lock);
+	fd_close(edit->held);
 	fd_close(edit->dirfd);
 }
 CLEANUP_FOR_VALUE(struct layout_edit, layout_edit_done)
@@ -166,6 +170,19 @@ static int find_entry(const struct image_index *index, const char *name, size_t 
 		    : error_set(err, ENOENT, "there is no image in it");
 }
 
+/* As writers do (layout.c), that of the blobs first: they count on those that they found. Where there is no such folder
+ * none is made, the directory may be no layout at all. */
+static int take_locks(struct layout_edit *edit, struct error **err)
+{
+	edit->held = lock_take_directory(edit->dirfd, "blobs", LOCK_EXCLUSIVE, "the layout", err);
+	if (edit->held < 0 && edit->held != -ENOENT)
+		return edit->held;
+	if (edit->held < 0)
+		error_clear(err);
+	edit->lock = lock_take_directory(edit->dirfd, ".", LOCK_EXCLUSIVE, "the layout", err);
+	return edit->lock < 0 ? edit->lock : 0;
+}
+
 static int open_layout(const struct location *location, struct layout_edit *edit, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
@@ -173,10 +190,9 @@ static int open_layout(const struct location *location, struct layout_edit *edit
 	edit->dirfd = open(location->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (edit->dirfd < 0)
 		return error_set_errno(err, "open '%s'", location->path);
-	/* As whoever adds an image takes its turn (layout.c). */
-	if (flock(edit->dirfd, LOCK_EX) < 0)
-		return error_set_errno(err, "lock the layout");
-	int rc = bundle_open_directory(location->path, &edit->bundle, err);
+	int rc = take_locks(edit, err);
+	if (rc == 0)
+		rc = bundle_open_directory(location->path, &edit->bundle, err);
 	if (rc == 0)
 		rc = bundle_read(edit->bundle, "index.json", MANIFEST_SIZE_MAX, &text, err);
 	return rc < 0 ? rc : image_index_parse(buf_str(&text), text.len, "index.json", &edit->index, err);
@@ -192,7 +208,7 @@ static int save_index(struct layout_edit *edit, struct error **err)
 
 int layout_remove_image(const struct location *location, struct error **err)
 {
-	cleanup(layout_edit_done) struct layout_edit edit = {.dirfd = -1};
+	cleanup(layout_edit_done) struct layout_edit edit = {.dirfd = -1, .held = -1, .lock = -1};
 	cleanup(descriptor_done) struct descriptor removed = {0};
 	size_t at = 0;
 	int rc = open_layout(location, &edit, err);

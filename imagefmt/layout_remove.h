@@ -8,7 +8,7 @@
 
 /* Takes the entry that the location (oci:) names out of index.json, and then the blobs that none of the other entries
  * leads to; with location->blob_folder blobs stay, other layouts may use them. -ENOENT; -EINVAL when the name is
- * missing and there are several. */
+ * missing and there are several. Waits for those who are writing to the layout. */
 int layout_remove_image(const struct location *location, struct error **err);
 
 #endif

@@ -1,6 +1,7 @@
 #include "tests/unit/base/scratch.h"
 
 #include <errno.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -107,6 +108,21 @@ static void follows_no_link_to_the_lock(void **state)
 	assert_int_equal(take(dir.fd, LOCK_SHARED, LOCK_TRY), -ELOOP);
 }
 
+static void locks_a_directory_without_a_file_in_it(void **state)
+{
+	cleanup(scratch_done) struct scratch dir = scratch_make();
+	cleanup_close int one = lock_take_directory(dir.fd, ".", LOCK_SHARED, "the layout", NULL);
+	cleanup_close int two = lock_take_directory(dir.fd, ".", LOCK_SHARED, "the layout", NULL);
+	cleanup_close int writer = openat(dir.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(one >= 0 && two >= 0);
+	assert_int_equal(flock(writer, LOCK_EX | LOCK_NB), -1);
+	assert_int_equal(errno, EWOULDBLOCK);
+	assert_int_equal(lock_take_directory(dir.fd, "none", LOCK_SHARED, "the layout", NULL), -ENOENT);
+	assert_int_equal(rmdir(dir.path), 0); /* it is empty */
+	assert_int_equal(mkdir(dir.path, 0700), 0);
+}
+
 static int share_on_a_read_only_file_system(const struct scratch *dir)
 {
 	const unsigned long read_only = MS_REMOUNT | MS_BIND | MS_RDONLY;
@@ -145,6 +161,7 @@ int main(void)
 		cmocka_unit_test(says_once_what_it_waits_for),
 		cmocka_unit_test(shares_what_it_may_only_read),
 		cmocka_unit_test(follows_no_link_to_the_lock),
+		cmocka_unit_test(locks_a_directory_without_a_file_in_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

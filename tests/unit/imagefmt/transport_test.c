@@ -3,9 +3,12 @@
 #include "tests/unit/imagefmt/tempstore.h"
 
 #include <errno.h>
+#include <sys/file.h>
+#include <sys/wait.h>
 
 #include "base/atomicfile.h"
 #include "imagefmt/config.h"
+#include "imagefmt/layout_remove.h"
 #include "imagefmt/stream.h"
 #include "imagefmt/tar.h"
 
@@ -218,6 +221,55 @@ static void a_name_in_a_layout_is_replaced_and_others_are_kept(void **state)
 	image_source_close(source);
 }
 
+/* Of another process: what this one has open it does not. */
+static pid_t remove_in_child(const char *place, struct image_sink *sink)
+{
+	cleanup(location_done) struct location location = {0};
+	assert_int_equal(location_parse(place, &location, NULL), 0);
+	pid_t child = fork();
+	if (child != 0)
+		return child;
+	image_sink_close(sink);
+	_exit(layout_remove_image(&location, NULL) == 0 ? 0 : 1);
+}
+
+static void blobs_that_a_writer_counts_on_are_not_removed_under_it(void **state)
+{
+	struct tempstore *t = *state;
+	cleanup(sample_done) struct sample sample;
+	cleanup_free char *one = mem_printf("oci:%s/o:one", t->dir);
+	cleanup_free char *two = mem_printf("oci:%s/o:two", t->dir);
+	cleanup_free char *blobs = mem_printf("%s/o/blobs", t->dir);
+	cleanup(location_done) struct location location = {0};
+	struct image_sink *sink = NULL;
+	struct image_source *source = NULL;
+	bool has = false;
+	int status;
+	sample_make(t->store, &sample);
+	const struct descriptor *layer = &sample.manifest.layers[0];
+	assert_int_equal(try_write(t, &sample, one), 0);
+	assert_int_equal(location_parse(two, &location, NULL), 0);
+	assert_int_equal(image_sink_open_local(&location, t->store, &sink, NULL), 0);
+	assert_int_equal(image_sink_has(sink, &layer, 1, NULL, &has, NULL), 0);
+	assert_true(has);
+	cleanup_close int folder = open(blobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(folder, LOCK_EX | LOCK_NB), -1);
+	assert_int_equal(errno, EWOULDBLOCK);
+	pid_t child = remove_in_child(one, sink);
+	const struct descriptor *const config = &sample.manifest.config;
+	assert_int_equal(image_sink_send(sink, &config, 1, t->store, NULL), 0);
+	assert_int_equal(image_sink_manifest(sink, sample.text.data, sample.text.len, MEDIA_OCI_MANIFEST, true, NULL),
+			 0);
+	assert_int_equal(image_sink_commit(sink, NULL), 0);
+	image_sink_close(sink);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(open_place(t, one, &source), -ENOENT);
+	assert_int_equal(open_place(t, two, &source), 0);
+	fetch_all(t->store, source, &sample.manifest);
+	image_source_close(source);
+}
+
 static void places_that_are_missing_are_told_apart_by_code(void **state)
 {
 	struct tempstore *t = *state;
@@ -349,6 +401,7 @@ int main(void)
 		test_with_store(nothing_is_there_before_the_commit),
 		test_with_store(a_directory_with_other_things_is_not_written_to),
 		test_with_store(a_name_in_a_layout_is_replaced_and_others_are_kept),
+		test_with_store(blobs_that_a_writer_counts_on_are_not_removed_under_it),
 		test_with_store(places_that_are_missing_are_told_apart_by_code),
 		test_with_store(a_blob_that_lies_is_refused),
 		test_with_store(a_link_out_of_a_layout_is_not_followed),
