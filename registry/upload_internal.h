@@ -1,6 +1,6 @@
 /*
  * A batch of uploads (upload.c), and one of them on its way through the steps of the protocol (upload_job.c judges the
- * answers, upload_send.c makes the requests):
+ * answers, upload_fault.c what goes wrong, upload_send.c makes the requests):
  *
  *	HEAD     is it there?                          -> done
  *	MOUNT    POST ?mount=&from=, another repository -> done, or a Location as from POST
@@ -121,6 +121,21 @@ int upload_open_arriving(struct upload_job *job, struct error **err);
 /* What to call the blob: its digest, or its layer's as long as it has none. */
 const struct digest *upload_job_name(const struct upload_job *job);
 void upload_job_end(struct upload_job *job);
+
+/* ---- upload_fault.c: results as above, unless it says otherwise ---- */
+
+/* Counts a repetition: 0, or a negative errno when there have been enough. */
+int upload_spend_attempt(struct upload_job *job, int rc, const struct http_answer *answer, struct error **err);
+/* PATCH or PUT failed (rc < 0, and `answer` is NULL) or was refused. When that may pass: what does the registry have?
+ */
+int upload_recover(struct upload_job *job, int rc, const struct http_answer *answer, struct error **err);
+/* From now on all bytes in the PUT. */
+int upload_send_in_one(struct upload_job *job, struct error **err);
+int upload_start_anew(struct upload_job *job, struct error **err);
+/* The session is gone; perhaps because it is done, when all has been sent. */
+int upload_look_or_start_anew(struct upload_job *job, struct error **err);
+/* What was sent last is lost. Next time less is at stake. */
+void upload_be_careful(struct upload_job *job);
 
 /* ---- upload_send.c: each starts one request, unless it says otherwise; results as above ---- */
 
