@@ -14,13 +14,7 @@
 #define COOPER_BUILDER_CACHE_PRUNE_H
 
 #include "builder/cache_filter.h"
-
-struct cache_limits {
-	uint64_t max_used, reserved, min_free; /* bytes; 0 = not set */
-};
-/* What the configuration says (docs/configuration.md): cooper.conf, over it COOPER_CACHE_MAX_USED_SPACE and its kin. */
-int cache_limits_load(struct cache_limits *limits, struct error **err);
-bool cache_limits_are_set(const struct cache_limits *limits);
+#include "builder/cache_limits.h"
 
 struct cache_pruned {
 	uint64_t count, bytes;
@@ -35,9 +29,5 @@ struct cache_prune_options {
 /* Inside. What is gone is appended to `removed` (may be NULL), by id. Layers are not swept yet. */
 int cache_prune(struct workshop *w, const struct cache_prune_options *options, struct strlist *removed,
 		struct cache_pruned *pruned, struct error **err);
-
-/* After a build, from outside: keeps the limits, if there are any. Cheap while they are kept; never waits for others:
- * what somebody needs right now is for the next one to take away. */
-int cache_limits_keep(struct workshop *w, const struct cache_limits *limits, struct error **err);
 
 #endif
