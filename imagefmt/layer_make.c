@@ -21,6 +21,7 @@
 #include "base/tree.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/codec.h"
+#include "imagefmt/layer_origin.h"
 #include "imagefmt/layerroot.h"
 #include "imagefmt/unpack.h"
 
@@ -99,146 +100,38 @@ static int save_owners(int fs, struct owner_table *owners, struct error **err)
 	return rc < 0 ? rc : owner_table_save(dir, OWNER_TABLE_FILE, owners, err);
 }
 
-/* What the bytes are, by the first of them: some label gzip as plain tar, or zstd as gzip. */
-static int codec_of(const void *head, size_t size, const struct descriptor *packed, enum codec *codec,
-		    struct error **err)
-{
-	int rc = layer_codec(packed->media_type, codec, err);
-
-	if (rc < 0)
-		return rc;
-	enum codec seen = codec_detect(head, size);
-	if (seen != *codec && (seen != CODEC_NONE || *codec == CODEC_NONE))
-		*codec = seen;
-	return 0;
-}
-
-/* Where the bytes of a blob come from. */
-struct origin {
-	struct store *store;
-	const struct descriptor *packed;
-	const struct layer_arrival *arrival; /* NULL: it is in the store */
-	bool has_arrived;
-	int fd;
-	struct stream_fd stream; /* of `fd` */
-};
-
-static void origin_done(struct origin *origin)
-{
-	stream_fd_done(&origin->stream);
-	if (origin->arrival == NULL)
-		fd_close(origin->fd);
-}
-CLEANUP_FOR_VALUE(struct origin, origin_done)
-
-static int wait_for_more(struct origin *origin, struct error **err)
-{
-	int rc = origin->arrival->wait(origin->arrival->context, err);
-
-	if (rc > 0)
-		origin->has_arrived = true;
-	return rc < 0 ? rc : 0;
-}
-
-/* As stream_fd_next(), of a file that somebody else is writing: its position is not ours. */
-static int next_arriving(void *context, const void **data, size_t *size, struct error **err)
-{
-	struct origin *origin = context;
-	struct stream_fd *stream = &origin->stream;
-
-	while (stream->offset < origin->packed->size) {
-		bool was_all = origin->has_arrived;
-		int rc = stream_fd_next_at(stream, data, size, err);
-		if (rc != 0)
-			return rc;
-		if (was_all)
-			return error_set(err, EBADMSG, "the blob has arrived anew");
-		rc = wait_for_more(origin, err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-static int open_origin(struct origin *origin, char head[6], size_t *head_size, struct error **err)
-{
-	ssize_t n;
-
-	origin->fd = origin->arrival != NULL ? origin->arrival->fd
-					     : blob_open(origin->store, &origin->packed->digest, NULL, err);
-	if (origin->fd < 0)
-		return origin->fd;
-	stream_fd_init(&origin->stream, origin->fd);
-	while ((n = pread(origin->fd, head, 6, 0)) < 6 && origin->arrival != NULL && !origin->has_arrived && n >= 0) {
-		int rc = wait_for_more(origin, err);
-		if (rc < 0)
-			return rc;
-	}
-	if (n < 0)
-		return error_set_errno(err, "read");
-	*head_size = (size_t)n;
-	return 0;
-}
-
-/* Nothing may say that the blob holds this layer before it is there. */
-static int wait_for_all(struct origin *origin, struct error **err)
-{
-	int rc = 0;
-
-	while (rc == 0 && origin->arrival != NULL && !origin->has_arrived)
-		rc = wait_for_more(origin, err);
-	return rc;
-}
-
-static int unpack_origin(struct origin *origin, int fs, enum codec *codec, const struct unpack_options *options,
+static int unpack_origin(struct layer_origin *origin, int fs, enum codec *codec, const struct unpack_options *options,
 			 struct unpack_result *result, struct error **err)
 {
-	char head[6];
-	size_t head_size = 0;
-	int rc = open_origin(origin, head, &head_size, err);
+	int rc = layer_origin_begin(origin, codec, err);
 
 	if (rc == 0)
-		rc = codec_of(head, head_size, origin->packed, codec, err);
-	if (rc < 0)
-		return rc;
-	stream_source *source = origin->arrival != NULL ? next_arriving : stream_fd_next;
-	void *context = origin->arrival != NULL ? (void *)origin : &origin->stream;
-	rc = unpack_layer_from(source, context, origin->packed->size, *codec, fs, options, result, err);
-	return rc < 0 ? rc : wait_for_all(origin, err);
+		rc = unpack_layer_from(layer_origin_next, origin, origin->packed->size, *codec, fs, options, result,
+				       err);
+	return rc < 0 ? rc : layer_origin_wait(origin, err);
 }
 
-/* How much a layer may hold, for those who take images from strangers. */
-static int read_limit(uint64_t *max_bytes, struct error **err)
-{
-	const char *text = env_get("LAYER_MAX");
-
-	return text ? parse_size(text, "COOPER_LAYER_MAX", max_bytes, err) : 0;
-}
-
-static int unpack_into(struct origin *origin, const struct digest *diff_id, int fs, struct layer_record *record,
+static int unpack_into(struct layer_origin *origin, const struct digest *diff_id, int fs, struct layer_record *record,
 		       struct error **err)
 {
 	struct store *store = origin->store;
 	const struct descriptor *packed = origin->packed;
 	char wanted[DIGEST_TEXT_SIZE];
-	char got[DIGEST_TEXT_SIZE];
 	cleanup(owner_table_done) struct owner_table owners = {0};
 	cleanup(nursery_done) struct nursery nursery = nursery_at(store_tmp(store, NULL));
 	struct unpack_options options = {
 		.single_id = store_has_single_id(store), .owners = &owners, .nursery = &nursery};
 	struct unpack_result result;
 	enum codec codec;
-	int rc = read_limit(&options.max_bytes, err);
+	int rc = layer_origin_limit(&options.max_bytes, err);
 
 	if (rc == 0)
 		rc = unpack_origin(origin, fs, &codec, &options, &result, err);
 	if (rc < 0)
 		return error_prefix(err, "layer %s", digest_format(diff_id, wanted));
-	if (!digest_equal(&result.diff_id, diff_id))
-		return error_set(err, EBADMSG, "layer %s: its blob %.19s… holds %s", digest_format(diff_id, wanted),
-				 digest_format(&packed->digest, (char[DIGEST_TEXT_SIZE]){0}),
-				 digest_format(&result.diff_id, got));
-	rc = save_owners(fs, &owners, err);
+	rc = layer_origin_compare(origin, &result.diff_id, diff_id, err);
+	if (rc == 0)
+		rc = save_owners(fs, &owners, err);
 	if (rc < 0)
 		return rc;
 	record->diff_id = *diff_id;
@@ -262,7 +155,8 @@ static int unpack_as(struct store *store, const struct digest *diff_id, const st
 		     const struct layer_arrival *arrival, const char *name, const struct trust *trust,
 		     struct error **err)
 {
-	cleanup(origin_done) struct origin origin = {.store = store, .packed = packed, .arrival = arrival, .fd = -1};
+	cleanup(layer_origin_done) struct layer_origin origin = {
+		.store = store, .packed = packed, .arrival = arrival, .fd = -1};
 	cleanup(layer_record_done) struct layer_record record = {.recipe = trust->recipe, .durable = trust->durable};
 	cleanup_free char *tmp_name = NULL;
 	int tmp = make_tmp(store, &tmp_name, err);

@@ -248,16 +248,15 @@ int unpack_layer(int blob_fd, enum codec codec, int dirfd, const struct unpack_o
 	return unpack_layer_from(stream_fd_next, &blob, size_of(blob_fd), codec, dirfd, options, result, err);
 }
 
-int unpack_verify(int blob_fd, enum codec codec, const struct unpack_options *options, struct unpack_result *result,
-		  struct error **err)
+/* All bytes, to nowhere; `packed_size` as for run(). */
+static int verify(stream_source *source, void *context, uint64_t packed_size, enum codec codec,
+		  const struct unpack_options *options, struct unpack_result *result, struct error **err)
 {
-	cleanup(stream_fd_done) struct stream_fd blob;
 	cleanup(unpacker_done) struct unpacker u;
 	struct unpack_result verified = {0};
 
-	stream_fd_init(&blob, blob_fd);
-	int rc = unpacker_init(&u, stream_fd_next, &blob, codec, options, err);
-	u.packed_size = size_of(blob_fd);
+	int rc = unpacker_init(&u, source, context, codec, options, err);
+	u.packed_size = packed_size;
 	if (rc == 0)
 		rc = run(&u, drain, /* context */ NULL, err);
 	if (rc < 0)
@@ -266,4 +265,19 @@ int unpack_verify(int blob_fd, enum codec codec, const struct unpack_options *op
 	verified.size = u.size;
 	*result = verified;
 	return 0;
+}
+
+int unpack_verify(int blob_fd, enum codec codec, const struct unpack_options *options, struct unpack_result *result,
+		  struct error **err)
+{
+	cleanup(stream_fd_done) struct stream_fd blob;
+
+	stream_fd_init(&blob, blob_fd);
+	return verify(stream_fd_next, &blob, size_of(blob_fd), codec, options, result, err);
+}
+
+int unpack_verify_from(stream_source *source, void *context, enum codec codec, const struct unpack_options *options,
+		       struct unpack_result *result, struct error **err)
+{
+	return verify(source, context, /* no threads */ 0, codec, options, result, err);
 }

@@ -49,5 +49,8 @@ int unpack_layer_from(stream_source *source, void *context, uint64_t packed_size
 /* Only verifies: inflates and hashes, writes nothing. */
 int unpack_verify(int blob_fd, enum codec codec, const struct unpack_options *options, struct unpack_result *result,
 		  struct error **err);
+/* The same of bytes from a source, in the caller's thread alone. */
+int unpack_verify_from(stream_source *source, void *context, enum codec codec, const struct unpack_options *options,
+		       struct unpack_result *result, struct error **err);
 
 #endif
