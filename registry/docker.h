@@ -13,8 +13,9 @@
  * registry refuses us; errors carry the registry's own words. Nothing is asked before the first use. */
 int registry_source_open(struct registry_client *client, const struct reference *ref, struct image_source **source,
 			 struct error **err);
-/* What a tag that is there already is to a sink. One that stays is looked up before the commit changes anything: where
- * it stands for what was sent the commit has nothing left to do, else it fails with -EEXIST. */
+/* What a tag that is there already is to a sink. One that stays is looked up first of all: where it is there, nothing
+ * is sent, and the commit succeeds if it stands for what would have been, else it fails with -EEXIST. Where it is not,
+ * it is set only if it still is not; whether that is one step or two is up to the registry (If-None-Match). */
 enum tag_rule { TAG_MOVES, TAG_STAYS };
 /* -EINVAL for TAG_STAYS where a digest is all that `ref` has. */
 int registry_sink_open(struct registry_client *client, const struct reference *ref, enum tag_rule rule,

@@ -34,10 +34,11 @@ struct docker_document {
 	const void *text;
 	size_t size;
 	const char *media_type;
+	bool only_new; /* not where the tag stands for something: asked of the registry, which need not understand it */
 };
 /* PUT under a tag, or, with tag NULL, under its digest. A tag that cannot be moved but stands for just this document is
- * success. -EMEDIUMTYPE when the registry does not take documents of this type. Keeps the fall-back tag of a subject.
- * *digest (may be NULL) is that of the bytes. */
+ * success. -EEXIST when it was to be new and is not. -EMEDIUMTYPE when the registry does not take documents of this
+ * type. Keeps the fall-back tag of a subject. *digest (may be NULL) is that of the bytes. */
 int docker_put_manifest(struct session *session, const char *tag, const struct docker_document *document,
 			struct digest *digest, struct error **err);
 

@@ -142,16 +142,19 @@ static bool dislikes_type(const struct http_answer *answer)
 	return answer->status == 415 || http_answer_has_code(answer, "MANIFEST_INVALID");
 }
 
-static int put_failed(const struct session *session, const struct http_answer *answer, const char *media_type,
-		      struct error **err)
+static int put_failed(const struct session *session, const struct http_answer *answer,
+		      const struct docker_document *document, struct error **err)
 {
+	if (document->only_new && answer->status == 412)
+		return error_set(err, EEXIST, "somebody else has set it meanwhile, and it stays so (--if-absent)");
 	int rc = session_refused(session, "PUT", answer, err);
 
 	if (!dislikes_type(answer))
 		return rc;
 	cleanup_free char *why = mem_strdup(err ? error_message(*err) : "");
 	error_clear(err);
-	return error_set(err, EMEDIUMTYPE, "%s (the registry may not take %s, see --format)", why, media_type);
+	return error_set(err, EMEDIUMTYPE, "%s (the registry may not take %s, see --format)", why,
+			 document->media_type);
 }
 
 static int check_stored(const struct http_answer *answer, const struct digest *digest, struct error **err)
@@ -168,7 +171,7 @@ static int check_stored(const struct http_answer *answer, const struct digest *d
 }
 
 /* One PUT, judged. -EAGAIN: a success that is none, as of a front that says 200 to everything. */
-static int put_once(struct session *session, struct http_request *request, const char *media_type,
+static int put_once(struct session *session, struct http_request *request, const struct docker_document *document,
 		    const struct digest *have, struct http_answer *answer, struct error **err)
 {
 	int rc = session_perform(session, request, answer, err);
@@ -180,7 +183,7 @@ static int put_once(struct session *session, struct http_request *request, const
 	if (is_there_already(session, request->url, have))
 		return 0;
 	if (!http_answer_is_success(answer))
-		return put_failed(session, answer, media_type, err);
+		return put_failed(session, answer, document, err);
 	return http_answer_error("PUT", answer, err), -EAGAIN;
 }
 
@@ -200,13 +203,16 @@ int docker_put_manifest(struct session *session, const char *tag, const struct d
 	digest_format(&have, name);
 	http_request_init(&request, "PUT", session_url(session, "manifests/%s", tag ? tag : name), ANSWER_MAX);
 	http_request_set_header(&request, "Content-Type", document->media_type);
+	/* RFC 9110 13.1.2. The distribution-spec does not speak of it; most registries do as if it were not there. */
+	if (document->only_new)
+		http_request_set_header(&request, "If-None-Match", "*");
 	request.body = (struct http_body){.data = document->text, .fd = -1, .size = document->size, .present = true};
-	rc = put_once(session, &request, document->media_type, &have, &answer, err);
+	rc = put_once(session, &request, document, &have, &answer, err);
 	if (rc == -EAGAIN) {
 		log_debug("%s, asking again", err ? error_message(*err) : "not an answer");
 		error_clear(err);
 		http_answer_done(&answer);
-		rc = put_once(session, &request, document->media_type, &have, &answer, err);
+		rc = put_once(session, &request, document, &have, &answer, err);
 	}
 	if (rc < 0)
 		return rc == -EAGAIN ? -EREMOTEIO : rc;

@@ -17,6 +17,8 @@ struct docker_sink {
 	struct registry_client *client;
 	struct reference ref;
 	enum tag_rule rule;
+	bool has_looked;     /* with TAG_STAYS: what `there` says is known */
+	struct digest there; /* what the tag stands for; null: nothing */
 	struct session *session;
 	struct buf top; /* the manifest of the name, until the commit */
 	char *top_media_type;
@@ -41,13 +43,70 @@ static size_t leave_out_foreign(const struct docker_sink *sink, const struct des
 	return n;
 }
 
+/* ---- Tags that stay ---- */
+
+/* Once, and before anything else: where the tag is there, nothing will have to be sent, whatever it stands for. */
+static int look_at_tag(struct docker_sink *sink, struct error **err)
+{
+	const struct reference by_tag = {.domain = sink->ref.domain, .path = sink->ref.path, .tag = sink->ref.tag};
+	cleanup_free char *name = reference_format(&sink->ref);
+	cleanup_error struct error *error = NULL;
+	struct digest there = {0};
+
+	if (sink->rule != TAG_STAYS || sink->has_looked)
+		return 0;
+	int rc = docker_resolve(sink->session, &by_tag, &there, &error);
+	if (rc < 0 && rc != -ENOENT)
+		return error_set(err, -rc, "%s: whether it is there cannot be told: %s", name, error_message(error));
+	sink->has_looked = true;
+	if (rc == 0)
+		sink->there = there;
+	return 0;
+}
+
+static bool is_taken(const struct docker_sink *sink)
+{
+	return !digest_is_null(&sink->there);
+}
+
+/* 0 when the tag stands for what we have. */
+static int compare_with_tag(const struct docker_sink *sink, struct error **err)
+{
+	struct digest have = {0};
+	char ours[DIGEST_TEXT_SIZE];
+	char theirs[DIGEST_TEXT_SIZE];
+	int rc = digest_of_as(sink->there.algorithm, buf_str(&sink->top), sink->top.len, &have, err);
+
+	if (rc < 0 || digest_equal(&have, &sink->there))
+		return rc;
+	return error_set(err, EEXIST, "it exists, as %s, and stays so (--if-absent); what was to be pushed is %s",
+			 digest_format(&sink->there, theirs), digest_format(&have, ours));
+}
+
+/* What is being made is made all the same: only its digest tells whether it is the tag's. */
+static int wait_for_feed(struct blob_feed *feed, struct error **err)
+{
+	int rc = 0;
+
+	while (rc == 0 && feed->fd >= 0)
+		rc = feed->take(feed, err);
+	return rc;
+}
+
+/* ---- Blobs ---- */
+
 static int sink_send_feed(void *state, const struct descriptor *const *blobs, size_t count, struct blob_feed *feed,
 			  struct store *store, struct error **err)
 {
 	struct docker_sink *sink = state;
 	cleanup_free const struct descriptor **kept = mem_alloc(count * sizeof(*kept));
-	size_t n = leave_out_foreign(sink, blobs, count, kept);
+	int rc = look_at_tag(sink, err);
 
+	if (rc < 0)
+		return rc;
+	if (is_taken(sink))
+		return feed ? wait_for_feed(feed, err) : 0;
+	size_t n = leave_out_foreign(sink, blobs, count, kept);
 	return upload_blobs(sink->client, sink->session, kept, n, feed, store, err);
 }
 
@@ -65,9 +124,12 @@ static int sink_has(void *state, const struct descriptor *const *blobs, size_t c
 	bool same_registry = from && from->domain && strcmp(from->domain, sink->ref.domain) == 0 &&
 			     strcmp(from->path, sink->ref.path) != 0;
 
-	int rc = upload_look(sink->client, sink->session, blobs, count, same_registry ? from->path : NULL, has, err);
+	int rc = look_at_tag(sink, err);
+	if (rc == 0 && !is_taken(sink))
+		rc = upload_look(sink->client, sink->session, blobs, count, same_registry ? from->path : NULL, has,
+				 err);
 	for (size_t i = 0; rc >= 0 && i < count; i++)
-		has[i] = has[i] || stays_elsewhere(sink, blobs[i]); /* what need not be sent */
+		has[i] = is_taken(sink) || has[i] || stays_elsewhere(sink, blobs[i]); /* what need not be sent */
 	return rc;
 }
 
@@ -80,6 +142,9 @@ static int sink_manifest(void *state, const void *text, size_t size, const char 
 		return error_set(err, EFBIG, "a manifest of %zu bytes is larger than registries take (%zu)", size,
 				 MANIFEST_SIZE_MAX);
 	struct docker_document document = {text, size, media_type};
+	int rc = look_at_tag(sink, err);
+	if (rc < 0 || (!top && is_taken(sink)))
+		return rc;
 	if (!top)
 		return docker_put_manifest(sink->session, /* tag */ NULL, &document, /* digest */ NULL, err);
 	buf_clear(&sink->top);
@@ -105,30 +170,6 @@ static int check_digest(const struct docker_sink *sink, struct error **err)
 			 digest_format(&sink->ref.digest, want));
 }
 
-/* 0: the tag is not there yet; TAG_IS_OURS: it stands for what we have. Between this and the PUT somebody else may
- * come: registries have no request that is both. */
-#define TAG_IS_OURS 1
-static int look_at_tag(const struct docker_sink *sink, struct error **err)
-{
-	const struct reference by_tag = {.domain = sink->ref.domain, .path = sink->ref.path, .tag = sink->ref.tag};
-	cleanup_error struct error *error = NULL;
-	struct digest have = {0};
-	struct digest there = {0};
-	char ours[DIGEST_TEXT_SIZE];
-	char theirs[DIGEST_TEXT_SIZE];
-	int rc = docker_resolve(sink->session, &by_tag, &there, &error);
-
-	if (rc == -ENOENT)
-		return 0;
-	if (rc < 0)
-		return error_set(err, -rc, "whether it is there cannot be told: %s", error_message(error));
-	rc = digest_of_as(there.algorithm, buf_str(&sink->top), sink->top.len, &have, err);
-	if (rc < 0 || digest_equal(&have, &there))
-		return rc < 0 ? rc : TAG_IS_OURS;
-	return error_set(err, EEXIST, "it exists, as %s, and stays so (--if-absent); what was to be pushed is %s",
-			 digest_format(&there, theirs), digest_format(&have, ours));
-}
-
 static int sink_commit(void *state, struct error **err)
 {
 	struct docker_sink *sink = state;
@@ -137,11 +178,12 @@ static int sink_commit(void *state, struct error **err)
 
 	if (!sink->has_top)
 		return 0;
-	struct docker_document document = {buf_str(&sink->top), sink->top.len, sink->top_media_type};
+	struct docker_document document = {buf_str(&sink->top), sink->top.len, sink->top_media_type,
+					   .only_new = sink->rule == TAG_STAYS};
 	int rc = check_digest(sink, err);
-	if (rc == 0 && sink->rule == TAG_STAYS)
-		rc = look_at_tag(sink, err);
-	if (rc == TAG_IS_OURS) {
+	if (rc == 0 && is_taken(sink))
+		rc = compare_with_tag(sink, err);
+	if (rc == 0 && is_taken(sink)) {
 		client_tell(sink->client, "%s exists already, with this digest", name);
 		return 0;
 	}

@@ -81,6 +81,50 @@ manifests_put() {
 	assert_fails_with 120 "and stays so (--if-absent)"
 }
 
+# How many requests that bring something were made since.
+requests_that_send() {
+	double_log 'map(select(.method == "POST" or .method == "PATCH" or .method == "PUT")) | length'
+}
+
+@test "--if-absent asks first: where the tag is there nothing is sent, whatever it stands for" {
+	double_does '{}'
+	make_image large 3000000
+	cooper push -q --tls-verify=false small "$DOUBLE/first:1"
+	double_does '{}'
+	run cooper push --tls-verify=false --if-absent large "$DOUBLE/first:1"
+	assert_fails_with 120 "it exists, as sha256:"
+	[ "$(requests_that_send)" -eq 0 ]
+	cooper manifest create first-list large
+	run cooper manifest push --tls-verify=false --if-absent first-list "docker://$DOUBLE/first:1"
+	assert_fails_with 120 "it exists, as sha256:"
+	run cooper image copy --tls-verify=false --if-absent containers-storage:large "docker://$DOUBLE/first:1"
+	[ "$status" -ne 0 ]
+	cooper push -q --tls-verify=false --if-absent small "$DOUBLE/first:1"
+	[ "$(requests_that_send)" -eq 0 ]
+	cooper push -q --tls-verify=false large "$DOUBLE/other:1"
+	double_does '{}'
+	run cooper image copy --tls-verify=false --if-absent "docker://$DOUBLE/other:1" "docker://$DOUBLE/first:1"
+	[ "$status" -ne 0 ]
+	assert_output_has "it exists, as sha256:"
+	[ "$(requests_that_send)" -eq 0 ]
+	[ "$(double_log 'map(select(.method == "GET" and (.path | test("/blobs/")))) | length')" -le 1 ] # the configuration
+}
+
+@test "--if-absent: who sets the tag in between keeps it, where the registry can tell" {
+	double_does '{"faults": [{"method": "GET", "path": "manifests/1", "do": "newcomer"}]}'
+	run cooper push --tls-verify=false --if-absent small "$DOUBLE/between:1"
+	assert_fails_with 120 "somebody else has set it meanwhile, and it stays so (--if-absent)"
+	[ "$(cooper image inspect --raw --tls-verify=false "docker://$DOUBLE/between:1" | jq -c .manifests)" = "[]" ]
+	# The answer to our own PUT is lost, and then it is there.
+	double_does '{"faults": [{"method": "PUT", "path": "manifests/lost", "do": "lost"}]}'
+	run cooper push --tls-verify=false --if-absent --retry-delay 1ms small "$DOUBLE/between:lost"
+	assert_succeeds
+	# A registry that does not know the condition moves the tag, as docs/registry-rules.md says.
+	double_does '{"conditional": false, "faults": [{"method": "GET", "path": "manifests/2", "do": "newcomer"}]}'
+	run cooper push --tls-verify=false --if-absent small "$DOUBLE/between:2"
+	assert_succeeds
+}
+
 @test "--if-absent where no tag could stay is refused, and nothing is sent" {
 	double_does '{}'
 	run cooper push --if-absent small "oci:$BATS_TEST_TMPDIR/layout"

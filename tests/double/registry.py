@@ -28,6 +28,7 @@ nth to nth+count-1 of those it matches (count 0: all from nth on). "do" is one o
     redirect  to the same path on the other origin (which serves it when "serves"), with "status" (307)
     expire    all tokens end now; the request goes on, and so gets a 401
     rival     behind the answer of a GET of a manifest somebody else has put one more entry into the index of that name
+    newcomer  behind the 404 for a manifest somebody else has set that tag
     size      the answer claims "length" as Content-Length
 """
 
@@ -69,6 +70,7 @@ OPTIONS = {
     "ranges": True,
     "redirect_blobs": False,
     "immutable": False,
+    "conditional": True,  # If-None-Match of the PUT of a manifest counts
     "refuse_types": [],
     "mount": "yes",  # no (202), or a status
     "head": True,
@@ -79,6 +81,7 @@ OPTIONS = {
     "faults": [],
 }
 MANIFEST_MAX = 4 << 20
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 class State:
@@ -434,6 +437,8 @@ class Handler(WireHandler):
         found = self.state.manifests.get((repository, digest))
         accepted = [part.split(";")[0].strip() for part in self.headers.get("accept", "").split(",")]
         if not found or (found[0] not in accepted and "*/*" not in accepted and self.options["strict"]):
+            if self.fault.get("do") == "newcomer":
+                self.set_tag(repository, name)
             return self.send(404, error("MANIFEST_UNKNOWN", "manifest unknown", name))
         headers = {"Content-Type": found[0], "Docker-Content-Digest": digest}
         if self.options["etags"] != "none":
@@ -441,6 +446,12 @@ class Handler(WireHandler):
         if self.fault.get("do") == "rival":
             self.add_entry(repository, name, found)
         return self.send(200, found[1], headers)
+
+    def set_tag(self, repository, name):
+        """What another client does who comes between two requests."""
+        data = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode()
+        self.state.manifests[(repository, digest_of(data))] = (INDEX, data)
+        self.state.tags[(repository, name)] = digest_of(data)
 
     def add_entry(self, repository, name, found):
         """What another client does to an index."""
@@ -491,6 +502,9 @@ class Handler(WireHandler):
         match = self.headers.get("if-match")  # compared strongly: a weak one is never equal
         if match and match != f'"{self.state.tags.get((repository, name))}"':
             return self.send(412, error("PRECONDITION_FAILED", "it is another meanwhile"))
+        taken = (repository, name) in self.state.tags
+        if self.headers.get("if-none-match") == "*" and self.options["conditional"] and taken:
+            return self.send(412, error("PRECONDITION_FAILED", "it is there"))
         if ":" not in name and self.options["immutable"] and (repository, name) in self.state.tags:
             return self.send(400, error("TAG_INVALID", "the tag is immutable"))
         self.state.manifests[(repository, digest)] = (kind, data)
@@ -558,7 +572,7 @@ class Handler(WireHandler):
             if document.get("annotations"):
                 found[own]["annotations"] = document["annotations"]
         names, headers = self.page(sorted(found), f"/v2/{repository}/referrers/{digest}")
-        headers["Content-Type"] = "application/vnd.oci.image.index.v1+json"
+        headers["Content-Type"] = INDEX
         if wanted:
             headers["OCI-Filters-Applied"] = "artifactType"
         index = {"schemaVersion": 2, "mediaType": headers["Content-Type"], "manifests": [found[name] for name in names]}
