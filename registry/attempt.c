@@ -318,6 +318,7 @@ static void reset_answer(struct exchange *x)
 	x->sent = 0;
 	x->received = 0;
 	x->paused = false;
+	x->is_refused = false;
 	x->head_whole = false;
 	x->head_shown = false;
 	x->rc = 0;

@@ -124,6 +124,11 @@ void registry_client_forked(struct registry_client *client)
 	client->transfer = NULL;
 }
 
+bool client_was_told_who(const struct registry_client *client)
+{
+	return client->credentials.username || client->credentials.registry_token;
+}
+
 void client_tell(const struct registry_client *client, const char *fmt, ...)
 {
 	va_list args;

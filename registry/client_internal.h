@@ -39,6 +39,8 @@ void client_tell(const struct registry_client *client, const char *fmt, ...) PRI
  * it is the last. */
 void client_tell_transfer(const struct registry_client *client, const struct registry_transfer *transfer,
 			  int64_t *told_ms);
+/* Credentials were given for it; they are not those of a file. */
+bool client_was_told_who(const struct registry_client *client);
 /* The endpoint of a domain, made when first asked for; borrowed. */
 struct endpoint *client_endpoint(struct registry_client *client, const char *domain, bool insecure);
 /* registries.conf, read when first asked for; borrowed. */

@@ -364,6 +364,10 @@ int session_refused(const struct session *session, const char *method, const str
 {
 	int rc = http_answer_error(method, answer, err);
 
+	if (answer->status == 401 && client_was_told_who(session->client) && !session->is_mirror)
+		return error_hint(err, "the credentials that were given are not accepted for '%s%s%s'",
+				  session->endpoint->domain, session->path ? "/" : "",
+				  session->path ? session->path : "");
 	if (answer->status == 401)
 		return error_hint(err, "is 'cooper login %s' needed, or the name wrong?", session->endpoint->domain);
 	return rc;

@@ -36,7 +36,8 @@ struct exchange {
 	uint64_t received; /* by the receiver, in this attempt */
 	bool head_whole;   /* the empty line behind the headers has come */
 	bool head_shown;
-	bool paused; /* all of the growing body that is there has gone out */
+	bool is_refused; /* the attempt found nobody there */
+	bool paused;	 /* all of the growing body that is there has gone out */
 	struct http_answer answer;
 	int rc;
 	struct error *error;

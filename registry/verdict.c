@@ -170,6 +170,15 @@ static void lose_attempt(struct exchange *x)
 	patience_lose(&x->transport->patience, moved_much ? x->moved_ms : x->begun_ms, http_transport_now_ms());
 }
 
+/* Nobody listens on this machine. Who is about to will in a moment, and no crowd comes with us: asked again as often as
+ * ever, but soon. */
+static bool is_deaf_neighbour(const struct exchange *x)
+{
+	cleanup(url_done) struct url url = {0};
+
+	return x->is_refused && url_parse(x->url, &url, NULL) == 0 && url_host_is_loopback(url.host);
+}
+
 bool exchange_retry(struct exchange *x, const char *why)
 {
 	struct http_transport *transport = x->transport;
@@ -181,6 +190,8 @@ bool exchange_retry(struct exchange *x, const char *why)
 	int64_t wait = wanted_wait(transport, x->attempt + 1, answer);
 	if (wait < 0)
 		return false;
+	if (is_deaf_neighbour(x))
+		wait = transport->retry_delay_ms / 2;
 	quieten_host(x, wait);
 	if (!may_repeat(x, wait))
 		return false;
@@ -275,6 +286,7 @@ static void fail_connection(struct exchange *x, CURLcode code)
 		number = EACCES;
 	if (number == EHOSTUNREACH && is_unknown_name(x, code))
 		number = ENXIO;
+	x->is_refused = number == ECONNREFUSED;
 	if (http_transport_is_temporary(-number) && exchange_retry(x, why))
 		return;
 	error_clear(&x->error);
