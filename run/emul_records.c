@@ -89,10 +89,9 @@ static struct plain_file plain_of(const struct statx *st)
 static bool look_at(const struct emulation *e, int dirfd, const char *path, struct statx *st)
 {
 	st->stx_mask = 0;
-	return !e->options.find_place && e->root_mount != 0 &&
-	       statx(dirfd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+	return statx(dirfd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
 		     STATX_TYPE | STATX_INO | STATX_CTIME | STATX_MNT_ID, st) == 0 &&
-	       st->stx_mnt_id == e->root_mount;
+	       !e->options.find_place && e->root_mount != 0 && st->stx_mnt_id == e->root_mount;
 }
 
 static bool is_plain(struct emulation *e, const struct statx *st)
@@ -139,7 +138,8 @@ bool emul_record_find(struct emulation *e, int fd, struct owner_record *record)
 	return aside != NULL;
 }
 
-/* What a record can be of is on file systems; pipes and sockets have none but what is kept for the step. */
+/* Pipes, terminals and what else is not in the step's tree: what has no attributes has no record then but what is kept
+ * for the step. Among several trees it may be in any of them. */
 static bool is_elsewhere(const struct emulation *e, const struct statx *st)
 {
 	return !e->options.find_place && e->root_mount != 0 && st->stx_mask & STATX_MNT_ID &&
@@ -162,7 +162,9 @@ bool emul_fd_is_plain(struct emulation *e, const struct trap *trap, int fd)
 		return true;
 	if (e->options.owners->count > 0 || e->kept.count > 0)
 		return false;
-	if (st.stx_mask & STATX_TYPE && !carries_attributes(st.stx_mode))
+	if (!(st.stx_mask & STATX_TYPE))
+		return false;
+	if (!carries_attributes(st.stx_mode))
 		return is_elsewhere(e, &st);
 	/* /proc and its like have no attributes at all. */
 	if (getxattr(path, OWNER_XATTR, &value, sizeof(value)) >= 0 || (errno != ENODATA && errno != EOPNOTSUPP))

@@ -77,6 +77,11 @@ static void a_plain_descriptor_is_known_as_one(void **state)
 	assert_false(emul_fd_is_plain(fake->e, &trap, fake->dir_fd));
 }
 
+static bool nowhere(void *context, const char *path, struct emulation_place *place)
+{
+	return false;
+}
+
 static void what_no_file_system_has_is_plain(void **state)
 {
 	struct fake *fake = *state;
@@ -91,6 +96,11 @@ static void what_no_file_system_has_is_plain(void **state)
 	assert_int_equal(mkfifoat(fake->dir, "fifo", 0600), 0);
 	cleanup_close int fifo = openat(fake->dir, "fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	assert_false(emul_fd_is_plain(fake->e, &trap, fifo));
+	/* Of several trees each has a table. */
+	fake->e->options.find_place = nowhere;
+	assert_false(emul_fd_is_plain(fake->e, &trap, fifo));
+	assert_false(emul_fd_is_plain(fake->e, &trap, ends[0]));
+	assert_true(emul_fd_is_plain(fake->e, &trap, status));
 	close(ends[0]);
 	close(ends[1]);
 }
