@@ -1,4 +1,6 @@
 # What builds have made, when prune or a limit is killed at any change that it makes: the next command uses the store.
+#
+# Takes long.
 load lib/common
 load lib/build
 

@@ -1,6 +1,8 @@
 # Every fault at every request, and at several bytes of each body, of a push, a pull and a copy: survived, without moving
 # much twice. tests/double/matrix.py finds out which requests there are and spoils each in turn; here is what is pushed,
 # and what a registry can make impossible.
+#
+# Takes long.
 load lib/common
 load lib/double
 

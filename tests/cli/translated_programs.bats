@@ -1,5 +1,7 @@
 # Compilers, git, Python, Perl and shells of this machine's own packages, in a root without namespaces, with one id, and with
 # everything: they say the same, and leave the same behind. What else was tried stands in docs/rootless.md.
+#
+# Takes long.
 load lib/common
 load lib/packages
 
