@@ -1,5 +1,7 @@
 # A registry that lies, and images that do: what is wrong is refused, in time, and nothing of it stays, whatever command
 # comes across it and wherever it lies.
+#
+# Takes long.
 load lib/common
 load lib/double
 
@@ -308,7 +310,7 @@ steals() {
 				fresh_store "hostile-$BATS_TEST_NUMBER"
 			done
 			steals GET tags/list "$to" cooper image tags "${who[@]}" "docker://$DOUBLE/hostile/honest"
-			steals GET referrers/ "$to" cooper image copy -q --src-creds "tester:s3cret pass" --src-tls-verify=false \
+			steals GET referrers/ "$to" cooper image copy -q --retry 0 --src-creds "tester:s3cret pass" --src-tls-verify=false \
 				"docker://$DOUBLE/hostile/honest:1" "dir:$BATS_TEST_TMPDIR/d$RANDOM"
 			steals DELETE manifests/ "$to" cooper image delete "${who[@]}" "docker://${victims[0]}"
 			victims=("${victims[@]:1}")
