@@ -276,27 +276,32 @@ many-commit_command() { argv=(commit --quiet heavy files); }
 many-commit_after() { forget "$1" files; }
 many-commit_limit() { echo "tar -C '$scratch/files' -c . | openssl dgst -sha256"; }
 
-# umoci has no store: its containers are bundles, and its images lie in layouts.
+# ---- A layer that is written to a layout. umoci has no store: its containers are bundles, and its images lie in layouts ----
+
 bundle_before() {
 	rm -rf bundle bundle-layout
 	umoci init --layout bundle-layout && umoci new --image bundle-layout:base &&
 		umoci unpack --rootless --image bundle-layout:base bundle && cp -a "$1" bundle/rootfs/
 }
 
-many-blob_tools() { echo "cooper buildah umoci"; }
-many-blob_before() {
-	make_files
-	[ "$1" != umoci ] || { bundle_before files && return; }
-	many-commit_before "$1" && rm -rf layout
+blob_before() {
+	local container=$2
+	[ "$1" != umoci ] || { bundle_before "$container" && return; }
+	make_container "$1" "$container" && rm -rf layout
 }
-many-blob_command() {
-	argv=(commit --quiet heavy "oci:$scratch/layout:files")
+blob_command() {
+	argv=(commit --quiet heavy "oci:$scratch/layout:$1")
 	[ "$tool" != umoci ] || argv=(repack --image bundle-layout:new bundle)
 }
-many-blob_after() {
+blob_after() {
 	[ "$1" != umoci ] || { rm -rf bundle bundle-layout && return; }
-	forget "$1" files && rm -rf layout
+	forget "$1" "$2" && rm -rf layout
 }
+
+many-blob_tools() { echo "cooper buildah umoci"; }
+many-blob_before() { make_files && blob_before "$1" files; }
+many-blob_command() { blob_command files; }
+many-blob_after() { blob_after "$1" files; }
 many-blob_limit() { echo "tar -C '$scratch/files' -c . | $fast_gzip | openssl dgst -sha256"; }
 
 # ---- A large layer ----
@@ -307,18 +312,9 @@ large-commit_after() { forget "$1" large; }
 large-commit_limit() { echo "openssl dgst -sha256 '$scratch/large'"; }
 
 large-blob_tools() { echo "cooper buildah umoci"; }
-large-blob_before() {
-	[ "$1" != umoci ] || { bundle_before large && return; }
-	large-commit_before "$1" && rm -rf layout
-}
-large-blob_command() {
-	argv=(commit --quiet heavy "oci:$scratch/layout:large")
-	[ "$tool" != umoci ] || argv=(repack --image bundle-layout:new bundle)
-}
-large-blob_after() {
-	[ "$1" != umoci ] || { rm -rf bundle bundle-layout && return; }
-	forget "$1" large && rm -rf layout
-}
+large-blob_before() { blob_before "$1" large; }
+large-blob_command() { blob_command large; }
+large-blob_after() { blob_after "$1" large; }
 large-blob_limit() { echo "$fast_gzip <'$scratch/large' | openssl dgst -sha256"; }
 
 large-push_limit() { echo "$fast_gzip <'$scratch/large' | openssl dgst -sha256"; }
