@@ -386,7 +386,7 @@ int acquire_image(struct workshop *w, const char *name, const struct acquire_opt
 		}
 	}
 	if (options->policy != PULL_NEWER || options->all_tags)
-		return from_registries(w, name, options, image, err);
+		return location_explain(name, from_registries(w, name, options, image, err), err);
 	cleanup_error struct error *error = NULL;
 	int rc = from_registries(w, name, options, image, &error);
 	if (rc >= 0)

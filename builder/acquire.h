@@ -42,6 +42,7 @@ int acquire_finish(struct workshop *w, struct acquire_rest *rest, enum fetch_lay
 void acquire_rest_free(struct acquire_rest *rest);
 CLEANUP_FOR(struct acquire_rest, acquire_rest_free)
 
+struct location;
 struct signing;
 struct export_options {
 	enum image_format format; /* used when has_format */
@@ -52,6 +53,7 @@ struct export_options {
 	bool force_compression; /* also recompress layers that have another codec */
 	bool by_digest;		/* to a registry under its digest alone, whatever tag the name has */
 	bool if_absent;		/* to a registry: a tag that is there already stays (-EEXIST where it differs) */
+	bool check_push;	/* to a registry: asked first whether it would take the image */
 	bool format_fallback;	/* a registry that does not take OCI's types gets Docker's */
 	struct registry_options registry;
 	/* NULL: each export has a client of its own. Else one for several, which remembers what is where: made by the
@@ -66,8 +68,9 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 /* Whether the registry would take an image there (registry_check_push()), before there is one. -EINVAL for a place that
  * is no registry's. */
 int export_check_push(const char *destination, const struct export_options *options, struct error **err);
-/* -EINVAL for --if-absent where there are no tags that could stay, or none is written. */
-int export_check_absent(const struct export_options *options, bool is_registry, struct error **err);
+int export_check_push_to(const struct location *location, const struct export_options *options, struct error **err);
+/* -EINVAL for --if-absent and --check-push where there is no registry, or no tag is written that could stay. */
+int export_check_place(const struct export_options *options, bool is_registry, struct error **err);
 /* How a layer that is made to be sent there should be packed at once. Not so (*at_once is false) for a registry, to
  * which it goes while it is packed. -EINVAL for what export_image() would refuse. */
 int export_recipe(const char *destination, const struct export_options *options, struct codec_recipe *recipe,

@@ -118,7 +118,7 @@ static int bring_all(struct bringer *bringer, struct error **err)
 		under_way -= (size_t)sent;
 		size_t room = order->at_once - under_way;
 		size_t count = order->count - first < room ? order->count - first : room;
-		int rc = image_source_fetch(order->source, order->blobs + first, count, order->work, err);
+		int rc = claims_fetch(order->claims, order->source, order->blobs + first, count, order->work, err);
 		if (rc == 0)
 			rc = tell_whole(bringer, first, count, err);
 		if (rc < 0)

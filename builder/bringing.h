@@ -9,6 +9,7 @@
 #ifndef COOPER_BUILDER_BRINGING_H
 #define COOPER_BUILDER_BRINGING_H
 
+#include "builder/claims.h"
 #include "builder/workshop.h"
 #include "imagefmt/transport.h"
 #include "registry/client.h"
@@ -18,8 +19,9 @@ struct bringing_order {
 	struct registry_client *client; /* that the source needs; NULL */
 	const struct descriptor *const *blobs;
 	size_t count;
-	struct store *work; /* where they lie on their way */
-	size_t at_once;	    /* under way together: being fetched, being sent, or both, which counts once */
+	struct store *work;		   /* where they lie on their way */
+	const struct layer_claims *claims; /* what must be true of them; NULL */
+	size_t at_once; /* under way together: being fetched, being sent, or both, which counts once */
 	/* A blob has been sent; NULL. */
 	void (*sent)(void *context, const struct descriptor *blob);
 	void *context;

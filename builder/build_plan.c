@@ -136,7 +136,10 @@ static int find_from(struct planner *p, const struct stage *user, const char *fr
 		return use_stage(p, stage, input, &config, err);
 	if (!*from)
 		return error_set(err, EINVAL, "from= is empty");
-	return find_outside(p, from, /* platform */ NULL, input, &config, err);
+	rc = find_outside(p, from, /* platform */ NULL, input, &config, err);
+	if (rc < 0 && !strpbrk(from, "/:@"))
+		error_hint(err, "no stage is called '%s', so that it was taken for an image", from);
+	return rc;
 }
 
 /* ---- instructions ---------------------------------------------------------------------------------------------------

@@ -48,26 +48,40 @@ static int send_image(struct workshop *w, struct image_sink *sink, const struct 
 	return rc;
 }
 
-int export_check_absent(const struct export_options *options, bool is_registry, struct error **err)
+int export_check_place(const struct export_options *options, bool is_registry, struct error **err)
 {
-	if (!options->if_absent)
-		return 0;
-	if (!is_registry)
-		return error_set(err, EINVAL, "--if-absent is for destinations in a registry");
-	return options->by_digest ? error_set(err, EINVAL, "--if-absent: a push by digest sets no tag") : 0;
+	if ((options->if_absent || options->check_push) && !is_registry)
+		return error_set(err, EINVAL, "--%s is for destinations in a registry",
+				 options->if_absent ? "if-absent" : "check-push");
+	return options->if_absent && options->by_digest
+		       ? error_set(err, EINVAL, "--if-absent: a push by digest sets no tag")
+		       : 0;
 }
 
-/* `own` is where a client goes that nobody else uses. */
-static int open_sink(struct workshop *w, const struct location *location, const struct export_options *options,
-		     struct registry_client **own, struct image_sink **sink, struct error **err)
+int export_check_push_to(const struct location *location, const struct export_options *options, struct error **err)
 {
-	struct registry_client **client = options->client ? options->client : own;
-	int rc = export_check_absent(options, location->transport == TRANSPORT_DOCKER, err);
+	cleanup(registry_client_free) struct registry_client *own = NULL;
+	struct registry_client **client = options->client ? options->client : &own;
+	int rc = export_check_place(options, location->transport == TRANSPORT_DOCKER, err);
 
-	if (rc < 0)
-		return rc;
+	if (rc == 0 && !*client)
+		rc = registry_client_new(&options->registry, client, err);
+	if (rc == 0)
+		rc = registry_check_push(*client, &location->ref, err);
+	return rc < 0 ? error_prefix(err, "--check-push") : 0;
+}
+
+/* options->client is set. */
+static int open_sink(struct workshop *w, const struct location *location, const struct export_options *options,
+		     struct image_sink **sink, struct error **err)
+{
+	struct registry_client **client = options->client;
+	int rc = 0;
+
 	if (location->transport == TRANSPORT_DOCKER) {
 		rc = *client ? 0 : registry_client_new(&options->registry, client, err);
+		if (rc >= 0 && options->check_push)
+			rc = export_check_push_to(location, options, err);
 		if (rc >= 0)
 			rc = registry_sink_open(*client, &location->ref, options->if_absent ? TAG_STAYS : TAG_MOVES,
 						sink, err);
@@ -115,23 +129,16 @@ static int parse_destination(const char *text, struct location *location, struct
 	if (location_has_transport(text))
 		return location_parse(text, location, err);
 	cleanup_free char *full = mem_printf("docker://%s", text);
-	return location_parse(full, location, err);
+	int rc = location_refuse_mistyped(text, "docker://", err);
+	return rc < 0 ? rc : location_explain(text, location_parse(full, location, err), err);
 }
 
 int export_check_push(const char *destination, const struct export_options *options, struct error **err)
 {
 	cleanup(location_done) struct location location = {0};
-	cleanup(registry_client_free) struct registry_client *own = NULL;
-	struct registry_client **client = options->client ? options->client : &own;
 	int rc = parse_destination(destination, &location, err);
 
-	if (rc == 0 && location.transport != TRANSPORT_DOCKER)
-		rc = error_set(err, EINVAL, "'%s' is not in a registry", destination);
-	if (rc == 0 && !*client)
-		rc = registry_client_new(&options->registry, client, err);
-	if (rc == 0)
-		rc = registry_check_push(*client, &location.ref, err);
-	return rc < 0 ? error_prefix(err, "--check-push") : 0;
+	return rc < 0 ? rc : export_check_push_to(&location, options, err);
 }
 
 int export_recipe(const char *destination, const struct export_options *options, struct codec_recipe *recipe,
@@ -151,22 +158,26 @@ int export_recipe(const char *destination, const struct export_options *options,
 }
 
 int export_image(struct workshop *w, const struct image *image, const char *destination,
-		 const struct export_options *options, struct digest *digest, struct error **err)
+		 const struct export_options *asked, struct digest *digest, struct error **err)
 {
 	cleanup(location_done) struct location location = {0};
 	cleanup(outgoing_done) struct outgoing out = OUTGOING_INIT;
-	cleanup(registry_client_free) struct registry_client *client = NULL;
+	cleanup(registry_client_free) struct registry_client *client = NULL; /* that nobody else uses */
 	cleanup(image_sink_close) struct image_sink *sink = NULL;
+	struct export_options with_client = *asked;
+	const struct export_options *options = &with_client;
+
+	if (!with_client.client)
+		with_client.client = &client;
 
 	int rc = parse_destination(destination, &location, err);
 	if (rc < 0)
 		return rc;
 	struct outgoing_wish wish;
 	rc = outgoing_wish(location.transport, options, image->manifest.format, &wish, err);
+	if (rc == 0)
+		rc = export_check_place(options, location.transport == TRANSPORT_DOCKER, err);
 	if (rc < 0)
-		return rc;
-	if (location.transport == TRANSPORT_STORE &&
-	    (rc = export_check_absent(options, /* is_registry */ false, err)) < 0)
 		return rc;
 	if (location.transport == TRANSPORT_STORE && options->signing)
 		return signing_refuse_store(err);
@@ -179,11 +190,11 @@ int export_image(struct workshop *w, const struct image *image, const char *dest
 	if (hold < 0)
 		return hold;
 	/* Opened first: a place that cannot be written to is told before an hour of compressing. */
-	rc = open_sink(w, &location, options, &client, &sink, err);
+	rc = open_sink(w, &location, options, &sink, err);
 	if (rc >= 0)
 		rc = outgoing_start(w, image, &wish, sink, &out, err);
 	if (rc >= 0 && location.transport == TRANSPORT_DOCKER)
-		blob_places_tell(workshop_store(w), &out.manifest, options->client ? *options->client : client);
+		blob_places_tell(workshop_store(w), &out.manifest, *options->client);
 	if (rc >= 0)
 		rc = send_image(w, sink, &wish, &out, digest, err);
 	if (rc == -EMEDIUMTYPE && options->format_fallback)

@@ -65,7 +65,7 @@ static int open_sink(struct workshop *w, const struct location *location, const 
 
 	switch (location->transport) {
 	case TRANSPORT_DOCKER:
-		rc = registry_client_new(&options->registry, client, err);
+		rc = *client ? 0 : registry_client_new(&options->registry, client, err);
 		return rc < 0 ? rc
 			      : registry_sink_open(*client, &location->ref, options->if_absent ? TAG_STAYS : TAG_MOVES,
 						   sink, err);
@@ -92,7 +92,10 @@ static int parse_destination(const char *text, const struct image_copy_options *
 			     struct error **err)
 {
 	const struct strlist *tags = options->additional_tags;
-	int rc = image_place_parse(text, location, err);
+	int rc = text_has_prefix(text, STORE_PREFIX) ? 0 : location_refuse_mistyped(text, STORE_PREFIX, err);
+
+	if (rc == 0)
+		rc = location_explain(text, image_place_parse(text, location, err), err);
 
 	if (rc < 0)
 		return rc;
@@ -215,14 +218,15 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 		   const struct image_copy_options *options, struct digest *digest, struct error **err)
 {
 	cleanup(location_done) struct location to = {0};
-	cleanup(registry_client_free) struct registry_client *client = NULL;
+	cleanup(registry_client_free) struct registry_client *own = NULL;
+	struct registry_client **client = options->export.client ? options->export.client : &own;
 	cleanup(image_sink_close) struct image_sink *sink = NULL;
 	int rc = parse_destination(destination, options, &to, err);
 
 	if (rc == 0)
 		rc = check_place(from, &to, options, err);
 	if (rc == 0)
-		rc = export_check_absent(&options->export, to.transport == TRANSPORT_DOCKER, err);
+		rc = export_check_place(&options->export, to.transport == TRANSPORT_DOCKER, err);
 	if (rc < 0)
 		return rc;
 	bool is_list = manifest_list_is(&from->stored);
@@ -238,11 +242,11 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 		.location = &from->location, .client = from->client, .top = from->top_digest};
 	size_t manifests = 0;
 	/* Opened first: a place that cannot be written to is told before anything is fetched. */
-	rc = open_sink(w, &to, &options->export, &client, &sink, err);
+	rc = open_sink(w, &to, &options->export, client, &sink, err);
 	if (rc == 0 && options->export.by_digest && to.transport == TRANSPORT_DOCKER)
 		image_sink_leave_unnamed(sink);
 	if (rc == 0)
-		rc = signing_sink_from(options->export.signing, carries ? &origin : NULL, &to, client, &sink, err);
+		rc = signing_sink_from(options->export.signing, carries ? &origin : NULL, &to, *client, &sink, err);
 	struct copier copier = {
 		.w = w,
 		.options = options,
@@ -257,12 +261,29 @@ static int copy_to(struct workshop *w, struct copy_source *from, const char *des
 		.repository = from->location.transport == TRANSPORT_DOCKER ? &from->location.ref : NULL,
 		.list = is_list ? &from->stored : NULL,
 		.manifests = &manifests,
+		.checks_layers = options->check == COPY_CHECK_ALL ||
+				 (options->check == COPY_CHECK_LOCAL && to.transport != TRANSPORT_DOCKER),
 	};
 	if (rc == 0)
 		rc = choose_work(w, from, &copier, err);
 	if (rc == 0)
 		rc = copier_copy_top(&copier, digest, err);
 	return rc < 0 ? error_prefix(err, "copy to %s", destination) : 0;
+}
+
+/* All of them, before anything is fetched. */
+static int check_pushes(const struct strlist *destinations, const struct image_copy_options *options,
+			struct error **err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && options->export.check_push && i < destinations->count; i++) {
+		cleanup(location_done) struct location to = {0};
+		rc = parse_destination(destinations->items[i], options, &to, err);
+		if (rc == 0)
+			rc = export_check_push_to(&to, &options->export, err);
+	}
+	return rc;
 }
 
 static int copy_to_all(struct workshop *w, const char *source, const struct strlist *destinations,
@@ -274,6 +295,8 @@ static int copy_to_all(struct workshop *w, const char *source, const struct strl
 							     .several = destinations->count > 1};
 	int rc = hold < 0 ? hold : parse_source(source, options, &from.location, err);
 
+	if (rc == 0)
+		rc = check_pushes(destinations, options, err);
 	if (rc == 0 && from.location.transport == TRANSPORT_STORE)
 		rc = find_stored(w, &from.location, &from.stored, err);
 	if (rc == 0)
@@ -289,7 +312,7 @@ static int copy_to_all(struct workshop *w, const char *source, const struct strl
 	if (rc == 0)
 		rc = digest_of(buf_str(&from.top), from.top.len, &from.top_digest, err);
 	if (rc < 0)
-		return error_prefix(err, "copy %s", source);
+		return location_explain(source, error_prefix(err, "copy %s", source), err);
 	for (size_t i = 0; rc == 0 && i < destinations->count; i++) {
 		rc = copy_to(w, &from, destinations->items[i], options, digest, err);
 		strlist_clear(told);

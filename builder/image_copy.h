@@ -13,6 +13,9 @@
 
 /* Of an index: the image for one platform; it with all its images; it alone, when its images are there already. */
 enum copy_extent { COPY_ONE_PLATFORM, COPY_ALL, COPY_INDEX_ONLY };
+/* Whether layers that are moved as they are must unpack to what the configuration says. A registry leaves that to who
+ * unpacks them, and so do we, unless told otherwise. */
+enum copy_check { COPY_CHECK_LOCAL, COPY_CHECK_ALL, COPY_CHECK_NONE };
 
 struct image_copy_options {
 	enum copy_extent extent;
@@ -22,6 +25,7 @@ struct image_copy_options {
 	/* Bits 1 << CODEC_…: of a list with all its images, each image also packed so, as a further entry. */
 	unsigned add_codecs;
 	bool accept_uncompressed; /* of an OCI layout: layers that are not packed stay so */
+	enum copy_check check;	  /* which destinations' layers */
 	bool preserve_digests;	  /* -EINVAL when a manifest would have to change */
 	bool remove_signatures;
 	bool insecure_policy; /* the trust policy is not asked */

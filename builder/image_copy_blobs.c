@@ -35,7 +35,7 @@ int copier_send(struct copier *c, const struct descriptor *blob, struct error **
 }
 
 /* The user's store may have what would have to be fetched from far away. */
-static bool is_in_store(const struct copier *c, const struct descriptor *blob)
+bool copier_has_in_store(const struct copier *c, const struct descriptor *blob)
 {
 	uint64_t size;
 
@@ -47,9 +47,10 @@ static size_t at_once(const struct copier *c)
 	return c->options->parallel ? c->options->parallel : PARALLEL_DEFAULT;
 }
 
-static int move_batch(struct copier *c, const struct descriptor *const *blobs, size_t count, struct error **err)
+static int move_batch(struct copier *c, const struct descriptor *const *blobs, size_t count,
+		      const struct layer_claims *claims, struct error **err)
 {
-	int rc = count ? image_source_fetch(c->source, blobs, count, c->work, err) : 0;
+	int rc = count ? claims_fetch(claims, c->source, blobs, count, c->work, err) : 0;
 
 	if (rc == 0 && count)
 		rc = image_sink_send(c->sink, blobs, count, c->work, err);
@@ -60,13 +61,14 @@ static int move_batch(struct copier *c, const struct descriptor *const *blobs, s
 
 /* ---- One batch after the other ---- */
 
-static int move_in_batches(struct copier *c, const struct descriptor *const *blobs, size_t count, struct error **err)
+static int move_in_batches(struct copier *c, const struct descriptor *const *blobs, size_t count,
+			   const struct layer_claims *claims, struct error **err)
 {
 	size_t parallel = at_once(c);
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < count; i += parallel)
-		rc = move_batch(c, blobs + i, count - i < parallel ? count - i : parallel, err);
+		rc = move_batch(c, blobs + i, count - i < parallel ? count - i : parallel, claims, err);
 	return rc;
 }
 
@@ -89,7 +91,8 @@ static void on_sent(void *context, const struct descriptor *blob)
 	drop(context, &blob->digest);
 }
 
-static int move_together(struct copier *c, const struct descriptor *const *blobs, size_t count, struct error **err)
+static int move_together(struct copier *c, const struct descriptor *const *blobs, size_t count,
+			 const struct layer_claims *claims, struct error **err)
 {
 	cleanup(bringing_free) struct bringing *bringing = NULL;
 	const struct bringing_order order = {.source = c->source,
@@ -97,6 +100,7 @@ static int move_together(struct copier *c, const struct descriptor *const *blobs
 					     .blobs = blobs,
 					     .count = count,
 					     .work = c->work,
+					     .claims = claims,
 					     .at_once = at_once(c),
 					     .sent = on_sent,
 					     .context = c};
@@ -105,7 +109,8 @@ static int move_together(struct copier *c, const struct descriptor *const *blobs
 	return rc < 0 ? rc : bringing_send(bringing, c->sink, workshop_store(c->w), err);
 }
 
-int copier_move_blobs(struct copier *c, const struct descriptor *const *blobs, size_t count, struct error **err)
+int copier_move_blobs(struct copier *c, const struct descriptor *const *blobs, size_t count,
+		      const struct layer_claims *claims, struct error **err)
 {
 	cleanup_free bool *has = mem_alloc((count + 1) * sizeof(*has));
 	cleanup_free const struct descriptor **here = mem_alloc((count + 1) * sizeof(*here));
@@ -116,17 +121,19 @@ int copier_move_blobs(struct copier *c, const struct descriptor *const *blobs, s
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		if (has[i])
 			continue;
-		if (is_in_store(c, blobs[i]))
+		if (copier_has_in_store(c, blobs[i]))
 			here[here_count++] = blobs[i];
 		else
 			there[there_count++] = blobs[i];
 	}
 	/* First, and not beside the others: the limit is for all. */
 	if (rc == 0 && here_count)
+		rc = claims_check(claims, here, here_count, workshop_store(c->w), err);
+	if (rc == 0 && here_count)
 		rc = image_sink_send(c->sink, here, here_count, workshop_store(c->w), err);
 	if (rc == 0 && is_worth_bringing(c, there, there_count))
-		return move_together(c, there, there_count, err);
-	return rc < 0 ? rc : move_in_batches(c, there, there_count, err);
+		return move_together(c, there, there_count, claims, err);
+	return rc < 0 ? rc : move_in_batches(c, there, there_count, claims, err);
 }
 
 int copier_send_packing(struct copier *c, struct packing *packing, const struct descriptor *const *blobs, size_t count,

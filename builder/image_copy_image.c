@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "builder/refused.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
 
@@ -61,13 +62,16 @@ static int wish_for(const struct copier *c, enum image_format format, struct out
 
 /* ---- With all blobs at the source ---- */
 
+/* Also when nothing is to be changed: an image whose documents contradict each other is no image. */
 static int read_config(struct copier *c, const struct manifest *m, struct image_config *config, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(CONFIG_SIZE_MAX);
-	int rc = copier_fetch(c, &m->config, err);
+	bool is_here = copier_has_in_store(c, &m->config);
+	int rc = is_here ? 0 : copier_fetch(c, &m->config, err);
 
 	if (rc == 0)
-		rc = blob_read(c->work, &m->config.digest, CONFIG_SIZE_MAX, &text, err);
+		rc = blob_read(is_here ? workshop_store(c->w) : c->work, &m->config.digest, CONFIG_SIZE_MAX, &text,
+			       err);
 	if (rc == 0)
 		rc = image_config_parse(buf_str(&text), text.len, "configuration", config, err);
 	if (rc == 0 && config->diff_id_count != m->layer_count)
@@ -82,6 +86,7 @@ static int move_layers(struct copier *c, struct outgoing *out, const struct outg
 {
 	const struct manifest *m = &out->manifest;
 	cleanup_free const struct descriptor **kept = mem_alloc((m->layer_count + 1) * sizeof(*kept));
+	cleanup(layer_claims_done) struct layer_claims claims = {0};
 	size_t count = 0;
 
 	for (size_t i = 0; i < m->layer_count; i++) {
@@ -90,8 +95,10 @@ static int move_layers(struct copier *c, struct outgoing *out, const struct outg
 			k++;
 		if (!pack[i] && k == count)
 			kept[count++] = &m->layers[i];
+		if (!pack[i] && c->checks_layers && config->diff_id_count > 0)
+			layer_claims_add(&claims, m, config, i);
 	}
-	int rc = copier_move_blobs(c, kept, count, err);
+	int rc = copier_move_blobs(c, kept, count, &claims, err);
 	for (size_t i = 0; rc == 0 && i < m->layer_count; i++)
 		if (pack[i])
 			rc = copier_move_packed(c, out, i, wish, &config->diff_ids[i], err);
@@ -102,7 +109,7 @@ static int move_config(struct copier *c, const struct outgoing *out, bool is_new
 {
 	const struct descriptor *config = &out->manifest.config;
 
-	return is_new ? copier_send(c, config, err) : copier_move_blobs(c, &config, 1, err);
+	return is_new ? copier_send(c, config, err) : copier_move_blobs(c, &config, 1, /* claims */ NULL, err);
 }
 
 static int copy_from_source(struct copier *c, const struct buf *text, struct outgoing *out, struct error **err)
@@ -128,7 +135,7 @@ static int copy_from_source(struct copier *c, const struct buf *text, struct out
 		rc = copier_check_change(c, "the image's manifest", err);
 	if (rc == 0 && reformat && !is_image)
 		rc = error_set(err, EINVAL, "this is an artifact, whose format cannot be changed");
-	if (rc == 0 && (any || reformat))
+	if (rc == 0 && is_image)
 		rc = read_config(c, m, &config, err);
 	if (rc == 0)
 		rc = move_layers(c, out, &wish, pack, &config, err);
@@ -136,6 +143,8 @@ static int copy_from_source(struct copier *c, const struct buf *text, struct out
 		rc = outgoing_set_format(out, wish.format, &config, c->work, err);
 	if (rc == 0)
 		rc = move_config(c, out, reformat, err);
+	if (rc < 0 && c->to == TRANSPORT_STORE)
+		refused_note(c->w, rc, /* digest */ NULL, m, is_image ? &config : NULL);
 	return rc < 0 ? rc : outgoing_finish(out, err);
 }
 
@@ -181,7 +190,7 @@ static int stream_stored(struct copier *c, const struct image *image, const stru
 		return rc;
 	cleanup_free const struct descriptor **blobs = outgoing_blobs(out, &count);
 	rc = out->packing ? copier_send_packing(c, out->packing, blobs, count, err)
-			  : copier_move_blobs(c, blobs, count, err);
+			  : copier_move_blobs(c, blobs, count, /* claims */ NULL, err);
 	return rc < 0 ? rc : outgoing_end(out, wish, err);
 }
 
@@ -205,7 +214,7 @@ static int copy_stored(struct copier *c, const struct image *image, struct outgo
 		return rc;
 	/* All of them are blobs of the store now, which is where the work is done. */
 	cleanup_free const struct descriptor **blobs = outgoing_blobs(out, &count);
-	return copier_move_blobs(c, blobs, count, err);
+	return copier_move_blobs(c, blobs, count, /* claims */ NULL, err);
 }
 
 int copier_copy_image(struct copier *c, const struct digest *want, const struct buf *text, bool top,

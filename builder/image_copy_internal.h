@@ -5,6 +5,7 @@
 #ifndef COOPER_BUILDER_IMAGE_COPY_INTERNAL_H
 #define COOPER_BUILDER_IMAGE_COPY_INTERNAL_H
 
+#include "builder/claims.h"
 #include "builder/image_copy.h"
 #include "builder/outgoing.h"
 #include "registry/sign_carry.h"
@@ -19,6 +20,7 @@ struct copier {
 	const char *top_type;		/* its media type, as the source says; may be NULL */
 	struct image_sink *sink;
 	struct store *work;		    /* where blobs lie on their way: a scratch store, or the user's own */
+	bool checks_layers;		    /* layers that are moved must be what the configuration says */
 	bool keeps_blobs;		    /* they stay in it: somebody will want them once more */
 	const struct reference *repository; /* that the source's blobs are in; NULL when it is none */
 	/* Where signatures are that should go along; NULL: none do. */
@@ -51,14 +53,18 @@ void copier_tell_signatures(struct copier *copier, const struct buf *text, const
 int copier_check_change(const struct copier *copier, const char *what, struct error **err);
 
 /* ---- image_copy_blobs.c ---- */
-/* Blobs as they are, those that the sink does not have. */
-int copier_move_blobs(struct copier *copier, const struct descriptor *const *blobs, size_t count, struct error **err);
+/* Blobs as they are, those that the sink does not have; not before what is claimed of them (NULL: nothing) is known to
+ * be true. */
+int copier_move_blobs(struct copier *copier, const struct descriptor *const *blobs, size_t count,
+		      const struct layer_claims *claims, struct error **err);
 /* Blobs of the store, those that the sink does not have, and beside them those of a packing while they are made. */
 int copier_send_packing(struct copier *copier, struct packing *packing, const struct descriptor *const *blobs,
 			size_t count, struct error **err);
 /* Layer i of `out`, packed anew on the way. */
 int copier_move_packed(struct copier *copier, struct outgoing *out, size_t i, const struct outgoing_wish *wish,
 		       const struct digest *diff_id, struct error **err);
+/* The user's store has the blob: it need not be fetched. */
+bool copier_has_in_store(const struct copier *copier, const struct descriptor *blob);
 /* One blob into the place of work. */
 int copier_fetch(struct copier *copier, const struct descriptor *blob, struct error **err);
 /* A blob that is in the place of work, to the sink. */

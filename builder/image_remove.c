@@ -79,5 +79,5 @@ int image_remove(struct workshop *w, const char *place, const struct image_remov
 			       "nothing can be removed from this kind of place: it is one file or "
 			       "directory, which rm removes");
 	}
-	return rc < 0 ? error_prefix(err, "delete %s", place) : 0;
+	return rc < 0 ? location_explain(place, error_prefix(err, "delete %s", place), err) : 0;
 }

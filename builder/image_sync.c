@@ -64,6 +64,7 @@ static int copy_item(struct workshop *w, const struct sync_plan *plan, const str
 		     const char *destination, const struct image_sync_options *options, struct error **err)
 {
 	struct image_copy_options copy = options->copy;
+	copy.export.check_push = false; /* it has been asked */
 	cleanup(strlist_done) struct strlist destinations = {0};
 	cleanup_free char *place = destination_of(destination, item, options);
 	struct digest digest;
@@ -77,6 +78,28 @@ static int copy_item(struct workshop *w, const struct sync_plan *plan, const str
 	return rc < 0 ? rc : image_copy(w, item->place, &destinations, &copy, &digest, err);
 }
 
+/* Each repository once, and all before the first image moves. */
+static int check_pushes(const struct sync_plan *plan, const char *destination, const struct image_sync_options *options,
+			struct error **err)
+{
+	cleanup(strlist_done) struct strlist asked = {0};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < plan->count; i++) {
+		cleanup(location_done) struct location to = {0};
+		cleanup_free char *place = destination_of(destination, &plan->items[i], options);
+		rc = location_parse(place, &to, err);
+		if (rc < 0)
+			return rc;
+		cleanup_free char *repository = mem_printf("%s/%s", to.ref.domain, to.ref.path);
+		if (strlist_contains(&asked, repository))
+			continue;
+		strlist_append(&asked, repository);
+		rc = export_check_push_to(&to, &options->copy.export, err);
+	}
+	return rc;
+}
+
 int image_sync(struct workshop *w, const char *source, const char *destination,
 	       const struct image_sync_options *options, size_t *copied, struct error **err)
 {
@@ -85,6 +108,8 @@ int image_sync(struct workshop *w, const char *source, const char *destination,
 	int rc = find(w, source, options, &plan, err);
 
 	*copied = 0;
+	if (rc == 0 && options->copy.export.check_push && !options->dry_run)
+		rc = check_pushes(&plan, destination, options, err);
 	for (size_t i = 0; rc == 0 && i < plan.count; i++) {
 		cleanup_error struct error *why = NULL;
 		rc = copy_item(w, &plan, &plan.items[i], destination, options, &why);
@@ -101,6 +126,7 @@ int image_sync(struct workshop *w, const char *source, const char *destination,
 		rc = 0;
 	}
 	if (failed)
-		return error_set(err, EIO, "%zu of %zu images could not be copied", failed, plan.count);
+		return error_set(err, EIO, "%zu of %zu image%s could not be copied", failed, plan.count,
+				 plan.count == 1 ? "" : "s");
 	return rc;
 }

@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/env.h"
 #include "base/fd.h"
 #include "base/parse.h"
+#include "builder/git.h"
 
 #define ARG_FILE_MAX ((size_t)1 << 20)
 #define JOBS_MAX 1024
@@ -159,6 +161,12 @@ static int check_allowed(const struct strlist *allow, struct error **err)
 	return 0;
 }
 
+/* Neither an image nor an address. */
+static bool looks_like_directory(const char *where)
+{
+	return !strstr(where, "://") && !git_address_is(where) && strcmp(where, "-") != 0;
+}
+
 /* What is misspelt here would be met only by a step that asks for that name, or never. */
 static int check_contexts(const struct strlist *contexts, struct error **err)
 {
@@ -167,6 +175,8 @@ static int check_contexts(const struct strlist *contexts, struct error **err)
 		const char *equals = strchr(text, '=');
 		if (!equals || equals == text || !equals[1])
 			return error_set(err, EINVAL, "--build-context '%s': not of the form NAME=WHERE", text);
+		if (looks_like_directory(equals + 1) && access(equals + 1, F_OK) < 0)
+			return error_set_errno(err, "--build-context '%s'", text);
 	}
 	return 0;
 }
@@ -287,6 +297,8 @@ static int read_rooms_below(const struct command_context *context, const struct 
 	if (rc == 0)
 		rc = run_flags_read(&flags->run, &request->settings, err);
 	request->export.registry = options->registry;
+	push_flags_apply(&flags->pushing, &request->export);
+	request->export.check_push = false; /* that is asked before the first step */
 	options->settings = &request->settings;
 	return rc;
 }

@@ -11,6 +11,7 @@
 #include "builder/cache_prune.h"
 #include "builder/output.h"
 #include "cmd/flags.h"
+#include "cmd/push_flags.h"
 #include "cmd/sign_flags.h"
 
 struct build_flags {
@@ -21,8 +22,8 @@ struct build_flags {
 		*userns_gid_map, *userns_uid_map_user, *userns_gid_map_group;
 	const char *skip_unused_stages, *compat_volumes, *provenance, *sbom, *attest_storage, *builder_id,
 		*inherit_labels, *inherit_annotations, *manifest;
-	bool no_cache, explain, pass_stdin, quiet, squash, squash_all, push, push_by_digest, if_absent, check_push,
-		load, check, all_platforms, debug, logsplit;
+	bool no_cache, explain, pass_stdin, quiet, squash, squash_all, push, push_by_digest, load, check, all_platforms,
+		debug, logsplit;
 	struct strlist files, tags, build_args, build_arg_files, build_contexts, secrets, ssh, labels, annotations,
 		outputs, no_cache_filter, cache_from, cache_to, cache_ttl, attest, allow, cpp_flags, mounts, env,
 		unset_env, unset_labels, unset_annotations, layer_labels;
@@ -30,6 +31,7 @@ struct build_flags {
 	struct strlist platforms;	/* each perhaps several with commas */
 	struct pull_flags pull;
 	struct compression_flags compression;
+	struct push_flags pushing;
 	struct registry_flags registry;
 	struct sign_flags sign;
 	struct run_flags run;

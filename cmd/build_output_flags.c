@@ -16,10 +16,6 @@ static const struct option_spec output_rows[] = {
 	{"push", 0, OPTION_FLAG, BUILD(push), NULL, "push the image to the registries of its names"},
 	{"push-by-digest", 0, OPTION_FLAG, BUILD(push_by_digest), NULL,
 	 "push without a tag: other machines' images join it in a list by the digest that --metadata-file has"},
-	{"if-absent", 0, OPTION_FLAG, BUILD(if_absent), NULL,
-	 "leave a tag that exists in a registry: success where it is this image, else the push has failed"},
-	{"check-push", 0, OPTION_FLAG, BUILD(check_push), NULL,
-	 "before the first step ask the registries whether they would take the image"},
 	{"load", 0, OPTION_FLAG, BUILD(load), NULL, "keep the image in the store, which is done in any case"},
 	{"iidfile", 0, OPTION_TEXT, BUILD(iidfile), "FILE", "write sha256:ID to FILE"},
 	{"iidfile-raw", 0, OPTION_TEXT, BUILD(iidfile_raw), "FILE", "write the ID to FILE"},
@@ -96,10 +92,12 @@ bool build_request_pushes(const struct build_request *request)
 /* Said now, and not behind an hour of building. */
 static int check_pushes(const struct build_flags *flags, const struct build_request *request, struct error **err)
 {
-	if ((flags->if_absent || flags->check_push) && !build_request_pushes(request))
-		return error_set(err, EINVAL, "--%s goes with --push, or another output to a registry",
-				 flags->if_absent ? "if-absent" : "check-push");
-	for (size_t i = 0; flags->if_absent && i < request->output_count; i++)
+	int rc = push_flags_check(&flags->pushing, build_request_pushes(request),
+				  "--push, or another output to a registry", err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; flags->pushing.if_absent && i < request->output_count; i++)
 		if (request->outputs[i].by_digest)
 			return error_set(err, EINVAL, "--if-absent: a push by digest sets no tag");
 	return 0;
@@ -113,6 +111,5 @@ int build_output_flags_read(const struct command_context *context, const struct 
 	request->options.names = &request->names;
 	if (rc == 0)
 		rc = read_outputs(flags, request, err);
-	request->export.if_absent = flags->if_absent;
 	return rc == 0 ? check_pushes(flags, request, err) : rc;
 }

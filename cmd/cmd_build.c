@@ -270,7 +270,7 @@ static int build_and_finish(struct command_context *context, const struct build_
 	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	int rc = hold < 0 ? hold : 0;
 
-	if (rc == 0 && flags->check_push)
+	if (rc == 0 && flags->pushing.check_push)
 		rc = build_check_push(request, err);
 	if (rc == 0)
 		rc = build(context, flags, request, &progress, &outcome, err);
@@ -414,6 +414,7 @@ const struct command command_build = {
 	.max_args = 1,
 	.options = {{&build_group, 0},
 		    {&build_output_group, 0},
+		    {&push_group, offsetof(struct build_flags, pushing)},
 		    {&build_image_group, 0},
 		    {&pull_group, offsetof(struct build_flags, pull)},
 		    {&compression_group, offsetof(struct build_flags, compression)},

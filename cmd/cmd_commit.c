@@ -17,6 +17,7 @@
 #include "builder/edit.h"
 #include "builder/manifest_list.h"
 #include "cmd/flags.h"
+#include "cmd/push_flags.h"
 #include "cmd/sign_flags.h"
 #include "cmd/transfer_progress.h"
 #include "imagefmt/reference.h"
@@ -26,6 +27,7 @@ struct commit_flags {
 		*identity_label, *config, *metadata_file, *created_annotation, *omit_history, *manifest;
 	bool quiet, squash, rm, omit_timestamp;
 	struct strlist unset_env, changes, add_files, annotations, unset_annotations;
+	struct push_flags push;
 	struct compression_flags compression;
 	struct registry_flags registry;
 	struct sign_flags sign;
@@ -198,6 +200,10 @@ static int run(struct command_context *context, void *values, const struct strli
 	if (rc == 0)
 		rc = sign_flags_read(&flags->sign, context->now, &sign, err);
 	export.signing = sign_request_wanted(&sign);
+	push_flags_apply(&flags->push, &export);
+	if (rc == 0)
+		rc = push_flags_check(&flags->push, is_place && text_has_prefix(destination, "docker://"),
+				      "a docker:// destination", err);
 	if (rc == 0 && export.signing && !is_place)
 		rc = signing_refuse_store(err);
 	if (rc == 0 && destination && !is_place)
@@ -207,6 +213,9 @@ static int run(struct command_context *context, void *values, const struct strli
 	struct codec_recipe recipe;
 	bool at_once = false;
 	rc = is_place ? export_recipe(destination, &export, &recipe, &at_once, err) : 0;
+	if (rc == 0 && export.check_push)
+		rc = export_check_push(destination, &export, err);
+	export.check_push = false; /* it has been asked */
 	if (rc < 0)
 		return error_prefix(err, "commit to %s", destination);
 	options.name = name;
@@ -258,6 +267,7 @@ const struct command command_commit = {
 	.min_args = 1,
 	.max_args = 2,
 	.options = {{&group, 0},
+		    {&push_group, offsetof(struct commit_flags, push)},
 		    {&compression_group, offsetof(struct commit_flags, compression)},
 		    {&sign_group, offsetof(struct commit_flags, sign)},
 		    {&registry_group, offsetof(struct commit_flags, registry)}},

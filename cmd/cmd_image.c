@@ -104,6 +104,16 @@ int login_flags_read(const struct login_flags *login, const struct registry_flag
 	return end_flags_read(&end, registry, /* quiet */ true, options, err);
 }
 
+int check_layers_read(const char *text, enum copy_check *check, struct error **err)
+{
+	bool all = false;
+	int rc = text ? parse_bool(text, "--check-layers", &all, err) : 0;
+
+	if (rc == 0 && text)
+		*check = all ? COPY_CHECK_ALL : COPY_CHECK_NONE;
+	return rc;
+}
+
 #define SKOPEO(member) offsetof(struct skopeo_flags, member)
 static const struct option_spec skopeo_rows[] = {
 	{"override-arch", 0, OPTION_TEXT, SKOPEO(override_arch), "ARCH", "as --arch"},

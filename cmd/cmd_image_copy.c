@@ -7,16 +7,18 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "cmd/image_flags.h"
+#include "cmd/push_flags.h"
 #include "cmd/sign_flags.h"
 #include "cmd/transfer_progress.h"
 #include "imagefmt/pack.h"
 
 struct copy_options {
-	bool all, preserve_digests, if_absent, quiet, remove_signatures, accept_uncompressed, foreign;
+	bool all, preserve_digests, quiet, remove_signatures, accept_uncompressed;
 	bool dest_compress, dest_decompress, dest_force_format;
 	const char *multi_arch, *format, *digestfile, *parallel, *dest_format, *dest_level;
-	const char *src_shared, *dest_shared, *tmpdir;
+	const char *src_shared, *dest_shared, *tmpdir, *check_layers;
 	struct strlist additional_tags;
+	struct push_flags push;
 	struct skopeo_flags skopeo;
 	struct trust_flags trust;
 	struct platform_flags platform;
@@ -33,8 +35,7 @@ static const struct option_spec rows[] = {
 	 "of a list: system (one image, default), all, or index-only"},
 	{"format", 'f', OPTION_TEXT, COPY(format), "FORMAT", "oci or v2s2 (Docker's); default: as it is"},
 	{"preserve-digests", 0, OPTION_FLAG, COPY(preserve_digests), NULL, "fail when a manifest would have to change"},
-	{"if-absent", 0, OPTION_FLAG, COPY(if_absent), NULL,
-	 "leave a tag that exists in the registry: success where it is this image, else an error"},
+	{"check-layers", 0, OPTION_OPTIONAL, COPY(check_layers), "BOOL", CHECK_LAYERS_TEXT, "true"},
 	{"digestfile", 0, OPTION_TEXT, COPY(digestfile), "FILE", "write the digest of what was written to FILE"},
 	{"additional-tag", 0, OPTION_LIST, COPY(additional_tags), "NAME", "a further name in a docker-archive:"},
 	{"image-parallel-copies", 0, OPTION_TEXT, COPY(parallel), "N", "blobs under way at once (default 4)"},
@@ -48,7 +49,6 @@ static const struct option_spec rows[] = {
 	{"src-shared-blob-dir", 0, OPTION_TEXT, COPY(src_shared), "DIR", "where the blobs of an oci: source are"},
 	{"dest-shared-blob-dir", 0, OPTION_TEXT, COPY(dest_shared), "DIR", "where those of oci: destinations go"},
 	{"tmpdir", 0, OPTION_TEXT, COPY(tmpdir), "DIR", "where blobs lie on their way (default: in the store)"},
-	FOREIGN_FLAG(COPY(foreign)),
 	{"remove-signatures", 0, OPTION_FLAG, COPY(remove_signatures), NULL, "leave the image's signatures behind"},
 	{"quiet", 'q', OPTION_FLAG, COPY(quiet), NULL, "no progress on standard error"},
 };
@@ -109,6 +109,8 @@ static int read_flags(const struct copy_options *options, struct image_copy_opti
 		rc = read_format(options, &copy->export, err);
 	if (rc == 0)
 		rc = read_compression(options, &copy->export, err);
+	if (rc == 0)
+		rc = check_layers_read(options->check_layers, &copy->check, err);
 	if (rc == 0 && options->parallel)
 		rc = parse_u64(options->parallel, 100, "--image-parallel-copies", &parallel, err);
 	if (rc == 0)
@@ -117,9 +119,8 @@ static int read_flags(const struct copy_options *options, struct image_copy_opti
 		rc = end_flags_read(&options->destination, &options->registry, options->quiet, &copy->export.registry,
 				    err);
 	copy->parallel = parallel;
-	copy->export.registry.sends_foreign = options->foreign;
+	push_flags_apply(&options->push, &copy->export);
 	copy->source_registry.parallel = copy->export.registry.parallel = (int)parallel;
-	copy->export.if_absent = options->if_absent;
 	copy->preserve_digests = options->preserve_digests;
 	copy->tmpdir = options->tmpdir;
 	copy->remove_signatures = options->remove_signatures;
@@ -136,7 +137,8 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup(platform_done) struct platform platform = {0};
 	cleanup(strlist_done) struct strlist destinations = {0};
 	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
-	struct image_copy_options copy = {0};
+	cleanup(registry_client_free) struct registry_client *client = NULL; /* of all destinations */
+	struct image_copy_options copy = {.export = {.client = &client}};
 	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	struct digest digest;
 	char text[DIGEST_TEXT_SIZE];
@@ -192,6 +194,7 @@ const struct command command_image_copy = {
 	.min_args = 2,
 	.max_args = SIZE_MAX,
 	.options = {{&group, 0},
+		    {&push_group, offsetof(struct copy_options, push)},
 		    {&skopeo_group, offsetof(struct copy_options, skopeo)},
 		    {&trust_group, offsetof(struct copy_options, trust)},
 		    {&platform_group, offsetof(struct copy_options, platform)},

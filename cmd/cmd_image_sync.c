@@ -7,14 +7,16 @@
 #include "base/log.h"
 #include "builder/image_sync.h"
 #include "cmd/image_flags.h"
+#include "cmd/push_flags.h"
 #include "cmd/sign_flags.h"
 #include "cmd/transfer_progress.h"
 #include "imagefmt/pack.h"
 
 struct sync_options {
-	const char *from, *to, *format, *append_suffix, *tmpdir;
+	const char *from, *to, *format, *append_suffix, *tmpdir, *check_layers;
 	bool all, scoped, keep_going, dry_run, preserve_digests, quiet, remove_signatures;
 	struct skopeo_flags skopeo;
+	struct push_flags push;
 	struct trust_flags trust;
 	struct sign_flags sign;
 	struct platform_flags platform;
@@ -32,6 +34,7 @@ static const struct option_spec rows[] = {
 	{"keep-going", 0, OPTION_FLAG, SYNC(keep_going), NULL, "go on when an image cannot be copied"},
 	{"dry-run", 0, OPTION_FLAG, SYNC(dry_run), NULL, "only tell what would be copied"},
 	{"format", 'f', OPTION_TEXT, SYNC(format), "FORMAT", "oci or v2s2; default: as they are"},
+	{"check-layers", 0, OPTION_OPTIONAL, SYNC(check_layers), "BOOL", CHECK_LAYERS_TEXT, "true"},
 	{"preserve-digests", 0, OPTION_FLAG, SYNC(preserve_digests), NULL, "fail when a manifest would have to change"},
 	{"tmpdir", 0, OPTION_TEXT, SYNC(tmpdir), "DIR", "where blobs lie on their way (default: in the store)"},
 	{"remove-signatures", 0, OPTION_FLAG, SYNC(remove_signatures), NULL, "leave the images' signatures behind"},
@@ -84,13 +87,16 @@ static int read_flags(const struct sync_options *options, struct image_sync_opti
 	sync->dry_run = options->dry_run;
 	sync->append_suffix = options->append_suffix;
 	if (rc == 0)
+		rc = check_layers_read(options->check_layers, &copy->check, err);
+	if (rc == 0)
 		rc = format_flag_read(options->format, &copy->export.format, &copy->export.has_format, err);
 	if (rc == 0)
 		rc = end_flags_read(&options->source, &options->registry, options->quiet, &copy->source_registry, err);
 	if (rc == 0)
 		rc = end_flags_read(&options->destination, &options->registry, options->quiet, &copy->export.registry,
 				    err);
-	return rc;
+	push_flags_apply(&options->push, &copy->export);
+	return rc < 0 ? rc : push_flags_check(&options->push, sync->to == SYNC_DOCKER, "--dest docker", err);
 }
 
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
@@ -98,7 +104,8 @@ static int run(struct command_context *context, void *values, const struct strli
 	struct sync_options *options = values;
 	cleanup(platform_done) struct platform platform = {0};
 	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
-	struct image_sync_options sync = {0};
+	cleanup(registry_client_free) struct registry_client *client = NULL; /* of all destinations */
+	struct image_sync_options sync = {.copy = {.export = {.client = &client}}};
 	cleanup(build_progress_end) struct build_progress_state progress = {.stderr_before = -1};
 	size_t copied = 0;
 	bool asked = false;
@@ -124,7 +131,7 @@ static int run(struct command_context *context, void *values, const struct strli
 		return rc;
 	rc = image_sync(context->workshop, args->items[0], args->items[1], &sync, &copied, err);
 	build_progress_end(&progress);
-	log_info("%s %zu images", options->dry_run ? "would have copied" : "copied", copied);
+	log_info("%s %zu image%s", options->dry_run ? "would have copied" : "copied", copied, copied == 1 ? "" : "s");
 	return rc;
 }
 
@@ -149,6 +156,7 @@ const struct command command_image_sync = {
 	.needs = NEEDS_STORE,
 	.min_args = 2,
 	.options = {{&group, 0},
+		    {&push_group, offsetof(struct sync_options, push)},
 		    {&skopeo_group, offsetof(struct sync_options, skopeo)},
 		    {&trust_group, offsetof(struct sync_options, trust)},
 		    {&platform_group, offsetof(struct sync_options, platform)},

@@ -6,12 +6,14 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "cmd/manifest_flags.h"
+#include "cmd/push_flags.h"
 #include "cmd/sign_flags.h"
 #include "cmd/transfer_progress.h"
 
 struct push_options {
 	const char *all, *format, *digestfile;
-	bool quiet, rm, foreign, if_absent;
+	bool quiet, rm;
+	struct push_flags push;
 	struct strlist add_compression;
 	struct compression_flags compression;
 	struct registry_flags registry;
@@ -26,10 +28,7 @@ static const struct option_spec rows[] = {
 	{"rm", 0, OPTION_FLAG, PUSH(rm), NULL, "remove the list from the store afterwards"},
 	{"add-compression", 0, OPTION_LIST, PUSH(add_compression), "FORMAT",
 	 "put each image into the list once more with layers in this format (gzip, zstd)"},
-	FOREIGN_FLAG(PUSH(foreign)),
 	{"purge", 'p', OPTION_FLAG, PUSH(rm), NULL, NULL},
-	{"if-absent", 0, OPTION_FLAG, PUSH(if_absent), NULL,
-	 "leave a tag that exists in the registry: success where it is this list, else an error"},
 	{"quiet", 'q', OPTION_FLAG, PUSH(quiet), NULL, "no progress on standard error"},
 	{"insecure", 0, OPTION_UNNEEDED_FLAG, 0, NULL, NULL},
 };
@@ -56,7 +55,6 @@ static int read_flags(const struct push_options *options, struct list_push_optio
 	int rc = options->all ? parse_bool(options->all, "--all", &all, err) : 0;
 
 	push->index_only = !all;
-	push->export.if_absent = options->if_absent;
 	if (rc == 0)
 		rc = read_additions(&options->add_compression, &push->add_codecs, err);
 	if (rc == 0 && push->add_codecs && push->index_only)
@@ -67,7 +65,7 @@ static int read_flags(const struct push_options *options, struct list_push_optio
 		rc = compression_flags_read(&options->compression, &push->export, err);
 	if (rc == 0)
 		rc = registry_flags_read(&options->registry, options->quiet, &push->export.registry, err);
-	push->export.registry.sends_foreign = options->foreign;
+	push_flags_apply(&options->push, &push->export);
 	return rc;
 }
 
@@ -120,6 +118,7 @@ const struct command command_manifest_push = {
 	.min_args = 1,
 	.max_args = 2,
 	.options = {{&group, 0},
+		    {&push_group, offsetof(struct push_options, push)},
 		    {&compression_group, offsetof(struct push_options, compression)},
 		    {&sign_group, offsetof(struct push_options, sign)},
 		    {&registry_group, offsetof(struct push_options, registry)}},

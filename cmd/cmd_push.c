@@ -8,13 +8,15 @@
 #include "base/log.h"
 #include "builder/manifest_list.h"
 #include "cmd/flags.h"
+#include "cmd/push_flags.h"
 #include "cmd/sign_flags.h"
 #include "cmd/transfer_progress.h"
 #include "imagefmt/reference.h"
 
 struct push_options {
 	const char *format, *digestfile;
-	bool quiet, all, rm, foreign, if_absent, check_push;
+	bool quiet, all, rm;
+	struct push_flags push;
 	struct compression_flags compression;
 	struct registry_flags registry;
 	struct sign_flags sign;
@@ -27,11 +29,6 @@ static const struct option_spec rows[] = {
 	{"digestfile", 0, OPTION_TEXT, PUSH(digestfile), "FILE", "write the digest of the pushed manifest to FILE"},
 	{"rm", 0, OPTION_FLAG, PUSH(rm), NULL, "remove the image from the store afterwards"},
 	{"all", 0, OPTION_FLAG, PUSH(all), NULL, "of a list all images and the list itself"},
-	FOREIGN_FLAG(PUSH(foreign)),
-	{"if-absent", 0, OPTION_FLAG, PUSH(if_absent), NULL,
-	 "leave a tag that exists in the registry: success where it is this image, else an error"},
-	{"check-push", 0, OPTION_FLAG, PUSH(check_push), NULL,
-	 "first ask the registry whether it would take the image, by an upload that is cancelled"},
 	{"quiet", 'q', OPTION_FLAG, PUSH(quiet), NULL, "no progress on standard error"},
 };
 static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
@@ -39,14 +36,13 @@ static const struct option_group group = {NULL, rows, ARRAY_COUNT(rows)};
 static int read_flags(const struct push_options *options, struct export_options *export, struct error **err)
 {
 	export->format_fallback = options->format && strcmp(options->format, "auto") == 0;
-	export->if_absent = options->if_absent;
 	int rc = format_flag_read(export->format_fallback ? NULL : options->format, &export->format,
 				  &export->has_format, err);
 	if (rc == 0)
 		rc = compression_flags_read(&options->compression, export, err);
 	if (rc == 0)
 		rc = registry_flags_read(&options->registry, options->quiet, &export->registry, err);
-	export->registry.sends_foreign = options->foreign;
+	push_flags_apply(&options->push, export);
 	return rc;
 }
 
@@ -114,10 +110,7 @@ static int run(struct command_context *context, void *values, const struct strli
 	rc = transfer_progress_begin(&progress, options->quiet, &export.registry, /* other */ NULL, err);
 	if (rc < 0)
 		return rc;
-	if (options->check_push)
-		rc = export_check_push(destination, &export, err);
-	if (rc == 0)
-		rc = send(context, options, &entry, destination, &export, &digest, err);
+	rc = send(context, options, &entry, destination, &export, &digest, err);
 	build_progress_end(&progress);
 	rc = push_report(rc, destination, &digest, options->quiet, options->digestfile, err);
 	if (rc == 0 && options->rm)
@@ -146,6 +139,7 @@ const struct command command_push = {
 	.min_args = 1,
 	.max_args = 2,
 	.options = {{&group, 0},
+		    {&push_group, offsetof(struct push_options, push)},
 		    {&compression_group, offsetof(struct push_options, compression)},
 		    {&sign_group, offsetof(struct push_options, sign)},
 		    {&registry_group, offsetof(struct push_options, registry)}},

@@ -62,13 +62,6 @@ int run_flags_read(const struct run_flags *flags, struct settings *settings, str
 /* Of an option that was not given (NULL) *value stays. */
 int bool_flag_read(const char *text, const char *what, bool *value, struct error **err);
 
-/* What a layer that must not be distributed, and says where it lies, is sent with all the same (ctr's name). */
-#define FOREIGN_FLAG(offset)                                                                                \
-	{                                                                                                   \
-		"allow-non-distributable-blobs", 0, OPTION_FLAG, offset, NULL,                              \
-			"also send layers that are marked as not to be distributed, and say where they lie" \
-	}
-
 /* Says what is in *err, clears it, and returns EXIT_PUSH_FAILED. */
 int push_failed(struct error **err);
 /* The same for a `rc` that sending to `destination` ended with, when that is a registry and the fault is not the

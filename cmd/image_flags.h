@@ -37,6 +37,11 @@ extern const struct option_group login_group;
 int login_flags_read(const struct login_flags *login, const struct registry_flags *registry,
 		     struct registry_options *options, struct error **err);
 
+/* --check-layers of copy and sync; not given (NULL): as by default. */
+int check_layers_read(const char *text, enum copy_check *check, struct error **err);
+#define CHECK_LAYERS_TEXT \
+	"layers that are moved must unpack to what the configuration says (default: unless they go to a registry)"
+
 /* Old and skopeo's names for what platform_group and registry_group have under others. */
 struct skopeo_flags {
 	const char *override_arch, *override_os, *override_variant, *retry_times, *command_timeout;

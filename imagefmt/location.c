@@ -45,6 +45,68 @@ bool location_has_transport(const char *text)
 	return false;
 }
 
+/* How far two words are apart, roughly: what is left of the longer without their common beginning and end. Two letters
+ * that have changed places are two. */
+static size_t difference(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	size_t least = a_len < b_len ? a_len : b_len;
+	size_t before = 0;
+	size_t behind = 0;
+
+	while (before < least && a[before] == b[before])
+		before++;
+	while (behind < least - before && a[a_len - 1 - behind] == b[b_len - 1 - behind])
+		behind++;
+	return (a_len > b_len ? a_len : b_len) - before - behind;
+}
+
+#define SHORT_WORD 4
+
+static bool is_mistyped(const char *text)
+{
+	size_t len = strcspn(text, ":/");
+
+	const char *rest = text[len] == ':' ? text + len + 1 : "";
+	bool is_host = rest[strspn(rest, "0123456789")] == '/'; /* with a port */
+
+	if (!*rest || is_host || location_has_transport(text))
+		return false;
+	for (size_t i = 0; i < ARRAY_COUNT(transports); i++) {
+		size_t known = strcspn(transports[i].prefix, ":");
+		size_t most = known < SHORT_WORD ? 1 : 2;
+		size_t apart = difference(text, len, transports[i].prefix, known);
+		if (len + 1 >= known && apart > 0 && apart <= most) /* "docker:dind" is an image */
+			return true;
+	}
+	return false;
+}
+
+/* "word:path/of/something" is no name of an image: a port has digits. */
+static bool has_path_behind_word(const char *text)
+{
+	size_t len = strcspn(text, ":/");
+	const char *rest = text[len] == ':' ? text + len + 1 : "";
+
+	return strchr(rest, '/') && rest[strspn(rest, "0123456789")] != '/';
+}
+
+int location_explain(const char *text, int rc, struct error **err)
+{
+	bool is_meant = !location_has_transport(text) && (is_mistyped(text) || has_path_behind_word(text));
+
+	if (rc < 0 && is_meant)
+		error_hint(err, "'%.*s' is no transport: %s", (int)strcspn(text, ":") + 1, text, LOCATION_TRANSPORTS);
+	return rc;
+}
+
+int location_refuse_mistyped(const char *text, const char *instead, struct error **err)
+{
+	if (!is_mistyped(text))
+		return 0;
+	return error_set(err, EINVAL, "'%s': '%.*s' is no transport: %s (if it is an image's name, say %s%s)", text,
+			 (int)strcspn(text, ":") + 1, text, LOCATION_TRANSPORTS, instead, text);
+}
+
 /* docker:// never means a short name of registries.conf: without a domain it is docker.io, as everywhere. */
 static int parse_docker(const char *rest, struct location *location, struct error **err)
 {

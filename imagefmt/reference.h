@@ -65,6 +65,12 @@ bool location_has_transport(const char *text);
 /* -EINVAL for an unknown transport or a malformed rest. Text without a transport is an error here. */
 int location_parse(const char *text, struct location *location, struct error **err);
 MUST_CHECK char *location_format(const struct location *location);
+/* Of a text that has led to the failure rc: adds which transports there are when it is nearly the name of one and a ':'
+ * ("docker-archiv:x.tar"), which may be an image's name and tag all the same. Returns rc. */
+int location_explain(const char *text, int rc, struct error **err);
+/* -EINVAL for such a text where an image would be written: `instead` is what makes it a name beyond doubt. */
+int location_refuse_mistyped(const char *text, const char *instead, struct error **err);
+#define LOCATION_TRANSPORTS "docker://, oci:, oci-archive:, docker-archive:, dir:, containers-storage:"
 /* The number in the name "@2" of an image without a name; -EINVAL for another name. */
 int location_parse_index(const char *name, uint64_t *index);
 

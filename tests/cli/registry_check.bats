@@ -42,7 +42,7 @@ uploads() {
 	run cooper push --tls-verify=false --check-push small "$DOUBLE/check:4"
 	assert_fails_with 120 "cannot be pushed to"
 	run cooper push --check-push small "oci:$BATS_TEST_TMPDIR/layout"
-	assert_fails_with 125 "--check-push: 'oci:"
+	assert_fails_with 125 "--check-push is for destinations in a registry"
 	[ ! -e "$BATS_TEST_TMPDIR/layout" ]
 }
 
