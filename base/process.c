@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -394,15 +393,4 @@ char *process_find(const char *program)
 			return take_ptr(&candidate);
 	}
 	return NULL;
-}
-
-size_t process_processors(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		return (size_t)CPU_COUNT(&set);
-	/* EINVAL: this kernel can have more than the 1024 of a cpu_set_t; then those that are there. */
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-	return online > 0 ? (size_t)online : 1;
 }

@@ -42,9 +42,6 @@ struct process_result {
 int process_run(const struct process_spec *spec, const void *input, size_t input_size, struct buf *out,
 		struct buf *errors, int timeout_ms, struct process_result *result, struct error **err);
 
-/* How many processors this process may use, at least 1. */
-size_t process_processors(void);
-
 /* The full path of a program in PATH, newly allocated, or NULL. Entries of PATH that are relative do not count. */
 MUST_CHECK char *process_find(const char *program);
 

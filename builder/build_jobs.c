@@ -20,7 +20,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
-#include "base/process.h"
+#include "base/processors.h"
 
 #define MESSAGE_MAX ((size_t)256 << 10)
 /* Also where there are fewer processors: stages wait for networks and disks as much as they compute. */

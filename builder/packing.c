@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/process.h"
+#include "base/processors.h"
 #include "builder/blob_news.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"

@@ -17,7 +17,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/process.h"
+#include "base/processors.h"
 #include "builder/blob_news.h"
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"

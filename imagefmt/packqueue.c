@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/process.h"
+#include "base/processors.h"
 #include "imagefmt/handover.h"
 #include "imagefmt/tar.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/process.h"
+#include "base/processors.h"
 #include "imagefmt/ring.h"
 
 /* Starting threads costs more than packing so few blocks. */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/process.h"
+#include "base/processors.h"
 #include "imagefmt/codec.h"
 #include "imagefmt/extract.h"
 #include "imagefmt/ring.h"
