@@ -115,8 +115,11 @@ int supervisor_init(struct supervisor *s, const struct trap_table *table, void *
 	return 0;
 }
 
+static void end_stay(struct supervisor *s);
+
 void supervisor_done(struct supervisor *s)
 {
+	end_stay(s);
 	fd_close(s->listener);
 	free(s->index);
 	free(s->request);
@@ -216,50 +219,75 @@ static bool has_idle_processor(void)
 	return sscanf(text, "%*s %*s %*s %u/", &runnable) == 1 && runnable < (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-struct processors {
-	cpu_set_t ours, callers;
+/* Who asks for one descriptor asks for more, on the processor that we have answered on: there we stay meanwhile, until
+ * somebody else asks, or for so many calls. */
+#define STAY_CALLS 64
+
+struct stay {
+	cpu_set_t before; /* our processors */
+	pid_t caller;
+	unsigned calls;
 };
 
-static bool keep_here(pid_t caller, struct processors *before)
+static void end_stay(struct supervisor *s)
+{
+	if (s->stay)
+		sched_setaffinity(0, sizeof(s->stay->before), &s->stay->before);
+	free(take_ptr(&s->stay));
+}
+
+/* To be called at each call. */
+static void think_of_stay(struct supervisor *s, pid_t caller)
+{
+	if (s->stay && (s->stay->caller != caller || ++s->stay->calls > STAY_CALLS))
+		end_stay(s);
+}
+
+/* `callers` is what the caller's processors were. */
+static bool keep_here(struct supervisor *s, pid_t caller, cpu_set_t *callers)
 {
 	cpu_set_t here;
+	cpu_set_t ours;
 	int cpu = sched_getcpu();
 
-	if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(before->ours), &before->ours) < 0 ||
-	    sched_getaffinity(caller, sizeof(before->callers), &before->callers) < 0 ||
-	    !CPU_ISSET((unsigned)cpu, &before->callers))
+	if (cpu < 0 || cpu >= CPU_SETSIZE || (!s->stay && sched_getaffinity(0, sizeof(ours), &ours) < 0) ||
+	    sched_getaffinity(caller, sizeof(*callers), callers) < 0 || !CPU_ISSET((unsigned)cpu, callers))
 		return false;
 	CPU_ZERO(&here);
 	CPU_SET((unsigned)cpu, &here);
 	if (sched_setaffinity(caller, sizeof(here), &here) < 0)
 		return false;
-	sched_setaffinity(0, sizeof(here), &here);
+	if (s->stay || sched_setaffinity(0, sizeof(here), &here) < 0)
+		return true;
+	s->stay = mem_alloc(sizeof(*s->stay));
+	*s->stay = (struct stay){.before = ours, .caller = caller};
 	return true;
 }
 
-static void let_go(pid_t caller, const struct processors *before)
+static void let_go(struct supervisor *s, pid_t caller, const cpu_set_t *callers)
 {
-	sched_setaffinity(caller, sizeof(before->callers), &before->callers);
-	sched_setaffinity(0, sizeof(before->ours), &before->ours);
+	sched_setaffinity(caller, sizeof(*callers), callers);
+	if (!s->stays)
+		end_stay(s);
 }
 
-static bool keep_where_it_pays(struct supervisor *s, pid_t caller, struct processors *before)
+static bool keep_where_it_pays(struct supervisor *s, pid_t caller, cpu_set_t *callers)
 {
 	if (s->handed_over++ % LOOK_EVERY == 0)
 		s->keeps_callers = has_idle_processor();
-	return s->keeps_callers && keep_here(caller, before);
+	return s->keeps_callers && keep_here(s, caller, callers);
 }
 
 /* The descriptor of an answer that has one, where more than that is to be done. */
 static void hand_over_here(struct supervisor *s, const struct trap *trap, struct answer *answer)
 {
-	struct processors before;
+	cpu_set_t callers;
+	bool is_kept = keep_where_it_pays(s, trap->tid, &callers);
 
-	bool is_kept = keep_where_it_pays(s, trap->tid, &before);
 	if (is_kept || answer->alone)
 		hand_over_alone(s, trap, answer);
 	if (is_kept)
-		let_go(trap->tid, &before);
+		let_go(s, trap->tid, &callers);
 }
 
 static int answer_one(struct supervisor *s, const struct trap *trap)
@@ -299,13 +327,13 @@ int supervisor_give(const struct supervisor *s, const struct trap *trap, int fd,
 
 void supervisor_give_all(struct supervisor *s, const struct trap *trap, const int *fds, int *numbers, size_t count)
 {
-	struct processors before;
-	bool is_kept = keep_where_it_pays(s, trap->tid, &before);
+	cpu_set_t callers;
+	bool is_kept = keep_where_it_pays(s, trap->tid, &callers);
 
 	for (size_t i = 0; i < count; i++)
 		numbers[i] = fds[i] < 0 ? -EBADF : supervisor_give(s, trap, fds[i], /* cloexec */ true);
 	if (is_kept)
-		let_go(trap->tid, &before);
+		let_go(s, trap->tid, &callers);
 }
 
 int supervisor_replace(const struct supervisor *s, const struct trap *trap, int fd, int number, bool cloexec)
@@ -351,8 +379,10 @@ int supervisor_serve(struct supervisor *s, short events, struct error **err)
 		return 0;
 	}
 	int rc = receive(s, &trap);
-	if (rc == 0)
+	if (rc == 0) {
+		think_of_stay(s, trap.tid);
 		rc = answer_one(s, &trap);
+	}
 	return rc < 0 && rc != -ENOENT && rc != -EINTR
 		       ? error_set(err, -rc, "answer a system call of the step: %s", strerror(-rc))
 		       : 0;

@@ -117,6 +117,8 @@ struct supervisor {
 	uint64_t answered; /* for the trace */
 	uint64_t handed_over;
 	bool keeps_callers; /* on our processor, while they take a descriptor */
+	bool stays;	    /* on that processor between them: starts no threads and no programs of others */
+	struct stay *stay;  /* NULL: it does not */
 };
 #define SUPERVISOR_INIT ((struct supervisor){.listener = -1})
 

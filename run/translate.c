@@ -245,6 +245,7 @@ int translation_start(struct translation *t, int listener, struct credentials *c
 	if (cwd < 0)
 		return error_set(err, -cwd, "working directory: %s", strerror(-cwd));
 	task->fs = task_fs_new(cwd, /* root */ -1, t->spec->umask ? t->spec->umask : 022);
+	e->supervisor.stays = true;
 	supervisor_take(&e->supervisor, take_fd(&fd));
 	supervisor_arm(&e->supervisor);
 	trace_release(t);

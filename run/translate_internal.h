@@ -225,6 +225,8 @@ int make_birth(struct translation *t, const struct trap *trap, int parent, struc
 int make_record(struct translation *t, int fd, const struct owner_record *record);
 /* Of what fstat(2) says: true when it is what the step sees, with that; false: view_stat() has to be asked. */
 bool view_stat_plain(struct translation *t, struct stat *st);
+/* The same of what was looked at in its place: true when it has no record. */
+bool view_learn(struct translation *t, const struct leaf *leaf);
 /* Owner, type and mode as the step sees them. */
 int view_stat(struct translation *t, int fd, struct stat *st);
 /* Where the real bits keep us out of what the step's root may do: opens it up, and writes down what it was. */

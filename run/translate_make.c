@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -112,6 +114,23 @@ int view_stat(struct translation *t, int fd, struct stat *st)
 	if (rc == 0)
 		*st = seen.shown;
 	return rc;
+}
+
+bool view_learn(struct translation *t, const struct leaf *leaf)
+{
+	const struct emulation *e = &t->emulation;
+	char path[FD_PROC_PATH_SIZE + NAME_MAX + 2];
+	char proc[FD_PROC_PATH_SIZE];
+	char value;
+
+	if (e->options.owners->count > 0 || e->kept.count > 0)
+		return false;
+	snprintf(path, sizeof(path), "%s/%s", fd_proc_path(leaf->place->fd, proc), leaf->name);
+	if ((S_ISREG(leaf->st.st_mode) || S_ISDIR(leaf->st.st_mode)) &&
+	    (lgetxattr(path, OWNER_XATTR, &value, sizeof(value)) >= 0 || errno != ENODATA))
+		return false;
+	note_plain(t, &leaf->st);
+	return true;
 }
 
 static bool has_something(const struct owner_record *record)

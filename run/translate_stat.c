@@ -60,7 +60,7 @@ static void answer_stat(struct translation *t, const struct trap *trap, int dirf
 	}
 	int rc = length < 0 ? (int)length : view_look_in_place(t, trap, path, how, &leaf);
 	/* Most paths: one look is enough where the directory is known. */
-	if (rc > 0 && view_stat_plain(t, &leaf.st)) {
+	if (rc > 0 && (view_stat_plain(t, &leaf.st) || view_learn(t, &leaf))) {
 		emul_return(answer, emul_write(&t->emulation, trap, result, &leaf.st, sizeof(leaf.st)));
 		return;
 	}
