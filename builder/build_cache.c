@@ -21,6 +21,7 @@
 #include "base/strlist.h"
 #include "base/tree.h"
 #include "builder/blob_places.h"
+#include "builder/build_question.h"
 #include "builder/explain.h"
 #include "imagefmt/layer.h"
 
@@ -313,6 +314,8 @@ int build_cache_clear(struct store *store, struct error **err)
 
 	if (rc >= 0)
 		rc = tree_remove(cache, LAYERS_FILE, err);
+	if (rc >= 0)
+		rc = tree_remove(cache, BUILD_QUESTION_FOLDER, err);
 	if (rc >= 0)
 		rc = tree_remove(cache, EXPLAIN_FOLDER, err);
 	return rc < 0 ? rc : tree_remove(cache, BLOB_PLACES_FOLDER, err);

@@ -7,14 +7,18 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/owner.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
+#include "builder/build_seen.h"
 #include "builder/copy.h"
+#include "imagefmt/packahead.h"
 #include "run/user.h"
 
 /* ---- here-documents -------------------------------------------------------------------------------------------------
@@ -132,13 +136,16 @@ static bool is_remote(const struct plan_step *step, size_t index)
 
 /* Sources of the context, a stage or an image. */
 static int copy_local(struct build *build, struct stage_run *run, const struct plan_step *step,
-		      const struct strlist *sources, struct build_root *opened, struct error **err)
+		      const struct strlist *sources, struct build_root *opened, struct build_seen *seen,
+		      struct error **err)
 {
 	int rc = opened->fd < 0 ? build_root_open(build, &step->input, opened, err) : 0;
 	const struct copy_root root = {.fd = opened->fd,
 				       .ignore = opened->ignore,
 				       .keep_owner = opened->keep_owner,
-				       .owners = &opened->owners};
+				       .owners = &opened->owners,
+				       .seen = seen,
+				       .ahead = build->ahead};
 
 	return rc < 0 ? rc : copy_from(build, run, step, sources, &root, err);
 }
@@ -161,7 +168,8 @@ static int copy_remote(struct build *build, struct stage_run *run, const struct 
 	return copy_into_container(build->w, &run->c, &source, copy->destination, &options, &result, err);
 }
 
-int build_files_copy(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
+static int copy_all(struct build *build, struct stage_run *run, const struct plan_step *step, struct build_seen *seen,
+		    struct error **err)
 {
 	const struct instruction_copy *copy = &step->instruction->copy;
 	cleanup(build_root_done) struct build_root opened = BUILD_ROOT_INIT;
@@ -179,11 +187,49 @@ int build_files_copy(struct build *build, struct stage_run *run, const struct pl
 		}
 		while (i < copy->sources.count && !is_remote(step, i))
 			strlist_append(&local, copy->sources.items[i++]);
-		rc = copy_local(build, run, step, &local, &opened, err);
+		rc = copy_local(build, run, step, &local, &opened, seen, err);
 	}
 	if (rc >= 0 && copy->files.count)
 		rc = copy_documents(build, run, step, err);
 	return rc;
+}
+
+/* Its inputs are what it has seen, unless something changed meanwhile. */
+static int copy_and_see(struct build *build, struct stage_run *run, const struct plan_step *step,
+			struct key_parts *parts, struct error **err)
+{
+	cleanup(build_key_done) struct build_key inputs = BUILD_KEY_INIT;
+	struct build_directory *directory;
+	int rc = build_directory_open(build, &step->input, &directory, err);
+
+	if (rc < 0)
+		return rc;
+	struct build_seen seen = {.key = &inputs, .memo = directory->memo};
+	build_step_begin_inputs(build, run, step, parts, &inputs);
+	/* The layer has nothing else. */
+	if (step->instruction->copy.files.count == 0) {
+		bool set_mtime;
+		int64_t clamp = build_layer_clamp(build, &set_mtime);
+		rc = pack_ahead_new(clamp, set_mtime, &build->ahead, err);
+	}
+	if (rc < 0)
+		return rc;
+	rc = copy_all(build, run, step, &seen, err);
+	if (rc < 0 || !seen.is_unsure)
+		return rc < 0 ? rc : build_key_finish(&inputs, &build->seen, err);
+	log_info("files changed while they were copied; the step is done again in the next build");
+	/* What nobody will ask for. */
+	build->seen = (struct digest){.algorithm = DIGEST_SHA256};
+	return getrandom(build->seen.bytes, BUILD_KEY_CONTENT_SIZE, 0) == BUILD_KEY_CONTENT_SIZE
+		       ? 0
+		       : error_set_errno(err, "get random bytes");
+}
+
+int build_files_copy(struct build *build, struct stage_run *run, const struct plan_step *step, struct key_parts *parts,
+		     struct error **err)
+{
+	return build_step_is_seen(build, step) ? copy_and_see(build, run, step, parts, err)
+					       : copy_all(build, run, step, /* seen */ NULL, err);
 }
 
 /* ---- WORKDIR --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
  *	build_source.c	what steps read: contexts, images, other stages
  *	build_stage.c	one stage, step by step: from the cache, or made
  *	build_stepkey.c	the key of a step
+ *	build_seen.c	what its copy has seen, for that; build_question.c whether there is anything to be asked
  *	build_explain.c	why it was not in the cache
  *	build_layer.c	changes to a layer
  *	build_exec.c	RUN; build_mounts.c what it mounts, debug_shell.c what is left of one that failed
@@ -64,13 +65,13 @@ struct stage_run {
 	size_t done;		      /* steps behind us */
 	bool is_ready;		      /* its base's layers are in `c` */
 	struct build_record *records; /* of each step that has a layer and is done */
-	struct digest *inputs;	 /* of each step: digest of what is in its key besides the state; null: not known */
-	bool *cached;		 /* of each step */
-	int64_t *spent_ms;	 /* of each step */
-	int64_t base_ms;	 /* unpacking what it is FROM */
-	int rung;		 /* enum rung: the weakest that one of its steps has had; RUNG_NONE: none was run */
-	int64_t step_began_ms;	 /* the one at hand */
-	struct explain *explain; /* NULL before it is needed */
+	struct digest *inputs;	    /* of each step: digest of what is in its key besides the state; null: not known */
+	bool *cached;		    /* of each step */
+	int64_t *spent_ms;	    /* of each step */
+	int64_t base_ms;	    /* unpacking what it is FROM */
+	int rung;		    /* enum rung: the weakest that one of its steps has had; RUNG_NONE: none was run */
+	int64_t step_began_ms;	    /* the one at hand */
+	struct explain *explain;    /* NULL before it is needed */
 	struct layers_below *below; /* of the step at hand, for keys (build_stepkey.c) */
 	/* Its container: layers in config.diff_ids and layer_types, the rest is filled in when it is made on disk. */
 	struct container c;
@@ -91,6 +92,8 @@ struct build {
 	struct build_directory *directories; /* the context, then as options->named_contexts */
 	struct stage_run *stages;	     /* as the plan's */
 	struct build_remotes remotes;	     /* of the step at hand */
+	struct pack_ahead *ahead;	     /* the tar of its layer, as its copy has made it; NULL */
+	struct digest seen;		     /* its inputs as its copy has seen them (build_seen.h); null: it has not */
 	struct cache_imports *imports;	     /* NULL without --cache-from */
 	int64_t epoch;			     /* SOURCE_DATE_EPOCH, or -1 */
 	int64_t began_ms, images_ms;	     /* when it began; what finding the images of FROM took */
@@ -174,6 +177,9 @@ int stage_run_look_up(struct build *build, struct stage_run *run, struct error *
 int stage_run_finish(struct build *build, struct stage_run *run, struct error **err);
 /* Appends the layer of the next step and goes on behind it. */
 void stage_run_add(struct stage_run *run, const struct build_record *record, bool cached);
+/* Nothing can be known of the next step of `run`, because its question was never asked: its files are read when they
+ * are copied, and not before that for a key. */
+bool build_step_is_unheard_of(struct build *build, const struct stage_run *run, const struct plan_step *step);
 /* Takes over what another process has made of its steps up to `count`. */
 void stage_run_take(struct stage_run *run, const struct build_record *records, const bool *cached,
 		    const int64_t *spent_ms, size_t count);
@@ -195,6 +201,16 @@ enum key_of_stages { KEY_OF_LAYERS, KEY_OF_FILES, KEY_OF_DEFINITIONS };
  * `parts` (key_parts.h) may be NULL. */
 int build_step_key(struct build *build, const struct stage_run *run, const struct plan_step *step,
 		   enum key_of_stages of, struct key_parts *parts, struct digest *key, struct error **err);
+/* Can its copy see its inputs, so that they need not be looked at first? */
+bool build_step_is_seen(struct build *build, const struct plan_step *step);
+/* Are its sources there? -ENOENT as build_step_key() has it. */
+int build_step_check_sources(struct build *build, const struct plan_step *step, struct error **err);
+/* The inputs of such a step up to its files, into a new key, whose `parts` (may be NULL) are told of the whole key; and
+ * the key that this alone gives (build_question.h). */
+void build_step_begin_inputs(const struct build *build, const struct stage_run *run, const struct plan_step *step,
+			     struct key_parts *parts, struct build_key *inputs);
+int build_step_question(const struct build *build, const struct stage_run *run, const struct plan_step *step,
+			struct digest *question, struct error **err);
 /* Does the step read files of other stages? */
 bool build_step_reads_stages(const struct plan_step *step);
 /* True for a COPY that neither reads nor follows what is there (--link). */
@@ -229,7 +245,9 @@ void build_explain_end(const struct stage_run *run);
 int build_layer_sweep(struct workshop *w, struct error **err);
 /* Makes the stage's container on disk when it has none, and takes its lock. */
 int build_layer_begin(struct build *build, struct stage_run *run, struct error **err);
-/* What has changed in the container becomes a layer. */
+/* What becomes of the mtimes in a layer: struct normalise_options' clamp_mtime and set_mtime. */
+int64_t build_layer_clamp(const struct build *build, bool *set_mtime);
+/* What has changed in the container becomes a layer; build->ahead is its tar, if it is. */
 int build_layer_end(struct build *build, struct stage_run *run, struct build_record *record, struct error **err);
 
 /* ---- build_exec.c, build_files.c ----------------------------------------------------------------------------------
@@ -240,7 +258,9 @@ int build_exec_run(struct build *build, struct stage_run *run, const struct plan
 /* The cache mount of a RUN: what its directory is and is called, without what it begins with. */
 void build_mounts_describe_cache(const struct build *build, const struct plan_step *step, size_t index,
 				 struct mount_setting *setting);
-int build_files_copy(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err);
+/* Leaves build->seen behind where build_step_is_seen(); `parts` (may be NULL) is told as well. */
+int build_files_copy(struct build *build, struct stage_run *run, const struct plan_step *step, struct key_parts *parts,
+		     struct error **err);
 int build_files_workdir(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err);
 
 /* ---- build_cache_mounts.c, build_image.c, build_result.c ------------------------------------------------------------

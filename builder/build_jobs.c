@@ -443,6 +443,9 @@ static int work(struct workshop *w, void *context, struct buf *result, struct er
 	for (size_t i = 0; i < builds->count; i++)
 		build_cache_mounts_forget(&builds->items[i]);
 	int rc = limit > 1 || wants_lines(builds) ? run_at_once(builds, limit, &error) : run_in_order(builds, &error);
+	/* What copies have learned about files. */
+	for (size_t i = 0; i < builds->count; i++)
+		build_directories_save(&builds->items[i]);
 	if (rc < 0)
 		build_layer_sweep(w, NULL); /* those of processes that were ended */
 	const struct report report = report_of(builds, rc, error);

@@ -125,10 +125,18 @@ int build_layer_sweep(struct workshop *w, struct error **err)
 /* ---- the layer ------------------------------------------------------------------------------------------------------
  */
 
+int64_t build_layer_clamp(const struct build *build, bool *set_mtime)
+{
+	const struct build_options *options = build->options;
+	bool clamp = options->timestamp < 0 && build->epoch >= 0 && options->rewrite_timestamp;
+
+	*set_mtime = options->timestamp >= 0;
+	return clamp ? build->epoch : options->timestamp;
+}
+
 /* Makes `upper` into what a layer is, and reads it. */
 static int finish(struct build *build, struct stage_run *run, int upper, struct pack_result *packed, struct error **err)
 {
-	const struct build_options *options = build->options;
 	cleanup(records_done) struct records records = RECORDS_INIT;
 	int rc = records_open(build->w, &run->c, &records, err);
 
@@ -137,15 +145,17 @@ static int finish(struct build *build, struct stage_run *run, int upper, struct 
 	rc = records_follow_copy(run->dir, &records.owners, err);
 	if (rc < 0)
 		return rc;
-	bool clamp = options->timestamp < 0 && build->epoch >= 0 && options->rewrite_timestamp;
+	bool set_mtime;
+	int64_t clamp_mtime = build_layer_clamp(build, &set_mtime);
 	const struct normalise_options normalise = {
 		.lowers = records.lowers,
 		.lower_count = records.lower_count,
-		.clamp_mtime = clamp ? build->epoch : options->timestamp,
-		.set_mtime = options->timestamp >= 0,
+		.clamp_mtime = clamp_mtime,
+		.set_mtime = set_mtime,
 		.vouchers = records_vouchers(&records),
 		.root_is_unsaid = records_root_is_unsaid(build->w, &run->c),
 		.owners = &records.owners,
+		.ahead = build->ahead,
 	};
 	rc = pack_finish(upper, &normalise, packed, err);
 	return rc < 0 ? rc : records_save_owners(build->w, &run->c, &records.owners, err);

@@ -474,15 +474,45 @@ static int add_attributes(int fd, struct digest *digest, struct error **err)
 	return build_key_finish(&key, digest, err);
 }
 
+bool build_memo_find(struct build_memo *memo, const struct stat *st, struct digest *digest)
+{
+	return memo && find(memo, st, digest);
+}
+
+struct timespec build_memo_now(void)
+{
+	struct timespec now = {0};
+
+	/* The clock that the kernel gives files their times by. */
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return now;
+}
+
+int build_memo_learn(struct build_memo *memo, int fd, const struct stat *st, const struct timespec *began,
+		     const struct digest *content, struct digest *digest, struct error **err)
+{
+	struct digest whole = *content;
+	int rc = add_attributes(fd, &whole, err);
+
+	if (rc < 0)
+		return rc;
+	if (memo) {
+		memo->hashed += (uint64_t)st->st_size;
+		learn(memo, st, began, &whole);
+	}
+	*digest = whole;
+	return 0;
+}
+
 int build_memo_file(struct build_memo *memo, int dirfd, const char *name, const struct stat *st, struct digest *digest,
 		    struct error **err)
 {
-	struct timespec began = {0};
+	struct digest content;
 	struct stat now;
 
-	if (memo && find(memo, st, digest))
+	if (build_memo_find(memo, st, digest))
 		return 0;
-	clock_gettime(CLOCK_REALTIME_COARSE, &began);
+	struct timespec began = build_memo_now();
 	/* O_NONBLOCK: it may have become a FIFO since it was looked at. */
 	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &now) < 0)
@@ -492,14 +522,8 @@ int build_memo_file(struct build_memo *memo, int dirfd, const char *name, const 
 	cleanup_free char *own = memo ? NULL : mem_alloc(READ_SIZE);
 	if (memo && !memo->block)
 		memo->block = mem_alloc(READ_SIZE);
-	int rc = hash_file(fd, memo ? memo->hashed : 0, memo ? memo->block : own, digest, err);
+	int rc = hash_file(fd, memo ? memo->hashed : 0, memo ? memo->block : own, &content, err);
 	if (rc >= 0)
-		rc = add_attributes(fd, digest, err);
-	if (rc < 0)
-		return error_prefix(err, "'%s'", name);
-	if (memo) {
-		memo->hashed += (uint64_t)now.st_size;
-		learn(memo, &now, &began, digest);
-	}
-	return 0;
+		rc = build_memo_learn(memo, fd, &now, &began, &content, digest, err);
+	return rc < 0 ? error_prefix(err, "'%s'", name) : 0;
 }

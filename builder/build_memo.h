@@ -14,7 +14,9 @@
 #include "imagefmt/digest.h"
 #include "imagefmt/store.h"
 
+#include <stdbool.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define BUILD_MEMO_DAYS 30
 #define BUILD_MEMO_ROOM ((uint64_t)256 << 20) /* bytes */
@@ -31,6 +33,15 @@ CLEANUP_FOR(struct build_memo, build_memo_close)
  * read now. `memo` may be NULL. */
 int build_memo_file(struct build_memo *memo, int dirfd, const char *name, const struct stat *st, struct digest *digest,
 		    struct error **err);
+
+/* For who reads the open file himself, whose fstat was `st` when he began: what is remembered of it; false: nothing. */
+bool build_memo_find(struct build_memo *memo, const struct stat *st, struct digest *digest);
+/* Before he reads. */
+struct timespec build_memo_now(void);
+/* What he has read, `content`, becomes the digest that build_memo_file() would give, and is remembered. `memo` may be
+ * NULL. */
+int build_memo_learn(struct build_memo *memo, int fd, const struct stat *st, const struct timespec *began,
+		     const struct digest *content, struct digest *digest, struct error **err);
 
 /* Removes the memos of contexts that are not used any more. `bytes` (may be NULL) is added to. */
 int build_memo_sweep(struct store *store, int64_t now, uint64_t *bytes, struct error **err);

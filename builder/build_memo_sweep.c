@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "builder/build_question.h"
 
 #define DAY_S ((int64_t)24 * 60 * 60)
 
@@ -73,6 +74,7 @@ int build_memo_sweep(struct store *store, int64_t now, uint64_t *bytes, struct e
 
 	if (cache < 0)
 		return cache;
+	build_question_sweep(store, now);
 	if (dir < 0)
 		return errno == ENOENT ? 0 : error_set_errno(err, "open the directory of context memos");
 	int rc = list_files(dir, &files, err);

@@ -76,25 +76,39 @@ static int read_link(int dirfd, const char *name, char **target, struct error **
 	return 0;
 }
 
+void build_selection_put_source(struct build_key *key, bool is_dir, const char *name)
+{
+	build_key_text(key, is_dir ? "a directory among the sources" : "the name of a source", name);
+}
+
+void build_selection_put_file(struct build_key *key, const struct stat *st, struct build_key_file *file)
+{
+	bool is_device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
+
+	file->mode = st->st_mode;
+	file->device = is_device ? st->st_rdev : 0;
+	build_key_file(key, file);
+}
+
 /* `path` is what the copied directory has of its path, "" for a file that was named itself. */
 static int add_file(struct walk *walk, const char *path, int dirfd, const char *name, const struct stat *st,
 		    struct error **err)
 {
 	const struct build_selection *selection = walk->selection;
-	bool is_device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
 	cleanup_free char *link = NULL;
 	struct digest content;
+	struct stat seen = *st;
 	struct build_key_file file = {
 		.path = path,
 		.shown = walk->key->parts ? whole_path(walk, path) : NULL,
-		.mode = selection->git_modes ? copy_git_mode(st->st_mode) : st->st_mode,
 		.has_owner = selection->keep_owner,
 		.uid = selection->keep_owner ? st->st_uid : 0,
 		.gid = selection->keep_owner ? st->st_gid : 0,
-		.device = is_device ? st->st_rdev : 0,
 	};
 	int rc = 0;
 
+	if (selection->git_modes)
+		seen.st_mode = copy_git_mode(st->st_mode);
 	if (S_ISREG(st->st_mode)) {
 		rc = build_memo_file(selection->memo, dirfd, name, st, &content, err);
 		file.content = &content;
@@ -103,7 +117,7 @@ static int add_file(struct walk *walk, const char *path, int dirfd, const char *
 		file.link = link;
 	}
 	if (rc >= 0)
-		build_key_file(walk->key, &file);
+		build_selection_put_file(walk->key, &seen, &file);
 	return rc;
 }
 
@@ -167,10 +181,12 @@ static int add_path(struct walk *walk, const char *text, struct error **err)
 	if (ignored && !(is_dir && selection->ignore->has_exceptions))
 		return is_glob ? 0 : not_found(text, true, err);
 	/* What is kept of the path is part of what comes out; a file brings its name. */
-	build_key_text(walk->key, is_dir ? "a directory among the sources" : "the name of a source",
-		       selection->parents ? below_base(selection, walk->source)
-		       : is_dir		  ? NULL
-					  : last_part(walk->source));
+	build_selection_put_source(walk->key, is_dir,
+				   selection->parents ? below_base(selection, walk->source)
+				   : is_dir	      ? NULL
+						      : last_part(walk->source));
+	if (selection->names_only)
+		return 0;
 	if (!is_dir)
 		return ignore_walk_match(&walk->excluded, last_part(walk->source)) ? 0 : add_named_file(walk, &st, err);
 	cleanup_close int fd = rootpath_open(selection->root, walk->source, O_RDONLY | O_DIRECTORY, 0, err);

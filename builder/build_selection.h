@@ -9,6 +9,8 @@
 #include "builder/build_memo.h"
 #include "dockerfile/ignore.h"
 
+#include <sys/stat.h>
+
 struct build_selection {
 	int root;			   /* that sources are in */
 	const struct ignore_rules *ignore; /* relative to the root; NULL */
@@ -19,10 +21,16 @@ struct build_selection {
 	bool parents;
 	bool keep_links;	 /* a source that is a link is copied as one */
 	bool git_modes;		 /* modes as git keeps them: 0644 or 0755 */
+	bool names_only;	 /* whether the sources are there, and nothing of what they hold */
 	struct build_memo *memo; /* NULL: all is read */
 };
 
 /* -ENOENT names a source that is not there or left out. */
 int build_selection_add(const struct build_selection *selection, struct build_key *key, struct error **err);
+
+/* What it puts there: for each source this, and for each file below it that. Mode, type and device are the stat's, the
+ * rest stands in `file`. */
+void build_selection_put_source(struct build_key *key, bool is_dir, const char *name);
+void build_selection_put_file(struct build_key *key, const struct stat *st, struct build_key_file *file);
 
 #endif

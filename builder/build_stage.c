@@ -11,10 +11,12 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "builder/build_question.h"
 #include "builder/copy.h"
 #include "builder/explain.h"
 #include "builder/fetch.h"
 #include "imagefmt/layer.h"
+#include "imagefmt/packahead.h"
 
 /* ---- its life -------------------------------------------------------------------------------------------------------
  */
@@ -222,13 +224,37 @@ static bool is_known(struct build *build, const struct stage_run *run, const str
 	return build->imports && cache_imports_find(build->imports, key, options->cache_oldest, record);
 }
 
+/* Caches of other machines know keys alone. */
+bool build_step_is_unheard_of(struct build *build, const struct stage_run *run, const struct plan_step *step)
+{
+	struct digest question;
+
+	if (build->options->explain || !build_step_is_seen(build, step))
+		return false;
+	if (!may_look_up(build, run))
+		return true;
+	return !build->imports && build_step_question(build, run, step, &question, NULL) >= 0 &&
+	       !build_question_is_known(workshop_store(build->w), &question, workshop_options(build->w)->now);
+}
+
+/* From now on there may be something to be found. */
+static void note_question(struct build *build, const struct stage_run *run, const struct plan_step *step)
+{
+	struct digest question;
+
+	if (build_step_is_seen(build, step) && build_step_question(build, run, step, &question, NULL) >= 0)
+		build_question_note(workshop_store(build->w), &question);
+}
+
 /* 1: found. 0: not there, or not to be known. */
 static int find_cached(struct build *build, struct stage_run *run, const struct plan_step *step, struct digest *key,
 		       bool *has_key, struct build_record *record, struct error **err)
 {
 	cleanup_error struct error *error = NULL;
-	int rc = build_step_key(build, run, step, KEY_OF_LAYERS, /* parts */ NULL, key, &error);
 
+	if (build_step_is_unheard_of(build, run, step))
+		return build_step_check_sources(build, step, err);
+	int rc = build_step_key(build, run, step, KEY_OF_LAYERS, /* parts */ NULL, key, &error);
 	if (rc == -ENODATA)
 		return 0;
 	if (rc < 0) {
@@ -240,6 +266,8 @@ static int find_cached(struct build *build, struct stage_run *run, const struct 
 	build_explain_note(build, run, step, KEY_OF_LAYERS, key);
 	if (!is_known(build, run, key, record))
 		return 0;
+	if (build->imports)
+		note_question(build, run, step);
 	record->key = *key;
 	return 1;
 }
@@ -314,7 +342,9 @@ int stage_run_look_up(struct build *build, struct stage_run *run, struct error *
 /* ---- made -----------------------------------------------------------------------------------------------------------
  */
 
-static int perform(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
+/* `parts` is told what a copy has seen. */
+static int perform(struct build *build, struct stage_run *run, const struct plan_step *step, struct key_parts *parts,
+		   struct error **err)
 {
 	switch (step->kind) {
 	case INSTRUCTION_RUN:
@@ -322,7 +352,7 @@ static int perform(struct build *build, struct stage_run *run, const struct plan
 	case INSTRUCTION_WORKDIR:
 		return build_files_workdir(build, run, step, err);
 	default:
-		return build_files_copy(build, run, step, err);
+		return build_files_copy(build, run, step, parts, err);
 	}
 }
 
@@ -338,7 +368,7 @@ static void remember(struct build *build, const struct stage_run *run, const str
 }
 
 /* The step's changes, as a layer. One that stands alone is made in a container of its own. */
-static int make_layer(struct build *build, struct stage_run *run, const struct plan_step *step,
+static int make_layer(struct build *build, struct stage_run *run, const struct plan_step *step, struct key_parts *parts,
 		      struct build_record *record, struct error **err)
 {
 	struct stage_run aside = {.plan = run->plan, .lock = -1, .dir = -1};
@@ -346,9 +376,10 @@ static int make_layer(struct build *build, struct stage_run *run, const struct p
 
 	int rc = build_layer_begin(build, place, err);
 	if (rc >= 0)
-		rc = perform(build, place, step, err);
+		rc = perform(build, place, step, parts, err);
 	if (rc >= 0)
 		rc = build_layer_end(build, place, record, err);
+	pack_ahead_free(take_ptr(&build->ahead));
 	stage_run_clean_up(build, &aside);
 	stage_run_done(&aside);
 	return rc;
@@ -382,22 +413,42 @@ static int find_by_files(struct build *build, struct stage_run *run, const struc
 	return is_known(build, run, key, record);
 }
 
+/* The key of what was copied, which is not always what was looked at; NULL: there is none. */
+static const struct digest *key_as_seen(struct build *build, struct stage_run *run, const struct plan_step *step,
+					struct key_parts *parts, const struct digest *before, struct digest *seen)
+{
+	run->inputs[run->done] = build->seen;
+	if (build_step_key(build, run, step, KEY_OF_LAYERS, /* parts */ NULL, seen, NULL) < 0)
+		return NULL;
+	if (before && !digest_equal(before, seen))
+		log_info("files changed between the look into the cache and the copy");
+	else if (!before)
+		build_explain_note_parts(run, step, seen, parts);
+	note_question(build, run, step);
+	return seen;
+}
+
+/* `key` is NULL where it is not known yet, or there is none. */
 static int make_step(struct build *build, struct stage_run *run, const struct plan_step *step, const struct digest *key,
 		     struct error **err)
 {
+	cleanup(key_parts_done) struct key_parts parts = KEY_PARTS_INIT;
 	struct build_record record;
-	struct digest of_files;
+	struct digest of_files, as_seen;
 	bool has_files = false;
 
 	int rc = find_by_files(build, run, step, key, &of_files, &has_files, &record, err);
 	bool found = rc == 1;
 	if (rc >= 0)
 		build_explain_tell(build, run, step, key ? key : has_files ? &of_files : NULL, found);
+	build->seen = (struct digest){0};
 	if (rc == 0)
-		rc = make_layer(build, run, step, &record, err);
+		rc = make_layer(build, run, step, key ? NULL : &parts, &record, err);
 	build_remotes_done(&build->remotes);
 	if (rc < 0)
 		return rc;
+	if (!digest_is_null(&build->seen))
+		key = key_as_seen(build, run, step, &parts, key, &as_seen);
 	record.key = key ? *key : (struct digest){0};
 	if (has_files)
 		record.by_files = of_files;
@@ -439,6 +490,31 @@ static int make_step_once(struct build *build, struct stage_run *run, const stru
 	return rc;
 }
 
+/* The same for a step without a key yet, by its question. *made is false where somebody else has asked it meanwhile. */
+static int make_unheard_of(struct build *build, struct stage_run *run, const struct plan_step *step, bool *made,
+			   struct error **err)
+{
+	struct store *store = workshop_store(build->w);
+	char hex[DIGEST_HEX_SIZE];
+	struct digest question;
+	int rc = build_step_question(build, run, step, &question, err);
+
+	if (rc >= 0)
+		rc = build_step_check_sources(build, step, err);
+	if (rc < 0)
+		return rc;
+	digest_hex(&question, hex);
+	cleanup_close int turn = store_lock(store, BUILD_STEP_LOCK, hex, LOCK_EXCLUSIVE, LOCK_WAIT,
+					    "a step that this build has in common with another stage or build", err);
+	if (turn < 0)
+		return turn;
+	*made = build_step_is_unheard_of(build, run, step);
+	if (*made)
+		rc = make_step(build, run, step, /* key */ NULL, err);
+	store_drop_lock(store, BUILD_STEP_LOCK, hex);
+	return rc;
+}
+
 /* --layers=false: all changes stay together until the stage ends. */
 static int make_change(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err)
 {
@@ -446,7 +522,7 @@ static int make_change(struct build *build, struct stage_run *run, const struct 
 
 	build_explain_tell(build, run, step, /* key */ NULL, /* cached */ false);
 	if (rc >= 0)
-		rc = perform(build, run, step, err);
+		rc = perform(build, run, step, /* parts */ NULL, err);
 	build_remotes_done(&build->remotes);
 	run->spent_ms[run->done] = clock_ms() - run->step_began_ms;
 	run->done += rc >= 0;
@@ -471,6 +547,14 @@ static int next_step(struct build *build, struct stage_run *run, struct error **
 		return make_change(build, run, step, err);
 	/* Read again: since it was looked up the steps before it may have taken an hour. */
 	run->inputs[run->done] = (struct digest){0};
+	/* Whose shell may stay open is waited for by nobody. */
+	bool may_share = may_look_up(build, run) && !build->options->debug;
+	if (may_share && build_step_is_unheard_of(build, run, step)) {
+		bool made = false;
+		int rc = make_unheard_of(build, run, step, &made, err);
+		if (rc < 0 || made)
+			return rc;
+	}
 	int found = find_cached(build, run, step, &key, &has_key, &record, err);
 	if (found < 0)
 		return found;
@@ -478,10 +562,8 @@ static int next_step(struct build *build, struct stage_run *run, struct error **
 		use_cached(build, run, &record);
 		return 0;
 	}
-	/* Whose shell may stay open is waited for by nobody. */
-	bool is_shared = has_key && may_look_up(build, run) && !build->options->debug;
-	return is_shared ? make_step_once(build, run, step, &key, err)
-			 : make_step(build, run, step, has_key ? &key : NULL, err);
+	return has_key && may_share ? make_step_once(build, run, step, &key, err)
+				    : make_step(build, run, step, has_key ? &key : NULL, err);
 }
 
 /* --layers=false: the one layer, of the last step that could have had one. */

@@ -28,6 +28,11 @@ static void add_layers_below(const struct stage_run *run, const struct plan_step
 	struct layers_below *below = run->below;
 	char before[DIGEST_TEXT_SIZE], layer[DIGEST_TEXT_SIZE];
 
+	/* It is made in a container of its own, which knows of no layers. */
+	if (build_step_stands_alone(step)) {
+		build_key_text(key, KEY_LAYERS_BELOW, NULL);
+		return;
+	}
 	for (; below->count < config->diff_id_count; below->count++) {
 		cleanup(build_key_done) struct build_key next = BUILD_KEY_INIT;
 		digest_format(&config->diff_ids[below->count], layer);
@@ -38,8 +43,7 @@ static void add_layers_below(const struct stage_run *run, const struct plan_step
 			return;
 		}
 	}
-	bool none = build_step_stands_alone(step) || below->count == 0;
-	build_key_text(key, KEY_LAYERS_BELOW, none ? NULL : digest_format(&below->digest, before));
+	build_key_text(key, KEY_LAYERS_BELOW, below->count ? digest_format(&below->digest, before) : NULL);
 }
 
 static void add_layers(const struct build *build, struct build_key *key, const char *name,
@@ -184,13 +188,9 @@ static int add_remote(struct build *build, const struct plan_step *step, enum ke
 	return rc;
 }
 
-static int add_copy(struct build *build, struct build_key *key, const struct plan_step *step, enum key_of_stages of,
-		    struct error **err)
+/* What it says, but for its sources. */
+static void add_copy_itself(struct build_key *key, const struct instruction_copy *copy)
 {
-	const struct instruction_copy *copy = &step->instruction->copy;
-	cleanup(strlist_done) struct strlist local = {0};
-	struct build_selection selection = {.sources = &local, .excludes = &copy->excludes, .parents = copy->parents};
-
 	build_key_text(key, "the destination", copy->destination);
 	build_key_text(key, "--chown", copy->chown);
 	build_key_text(key, "--chmod", copy->chmod);
@@ -205,9 +205,24 @@ static int add_copy(struct build *build, struct build_key *key, const struct pla
 		build_key_number(key, "the form of a here-document", copy->files.items[i].strip_tabs);
 		build_key_text(key, "the here-document", copy->files.items[i].content);
 	}
-	int rc = add_remote(build, step, of, &local, key, err);
-	/* How many there are decides whether the destination is a directory. */
+}
+
+/* How many there are decides whether the destination is a directory. */
+static void add_count(struct build_key *key, const struct instruction_copy *copy)
+{
 	build_key_number(key, "the number of sources", copy->sources.count + copy->files.count);
+}
+
+static int add_copy(struct build *build, struct build_key *key, const struct plan_step *step, enum key_of_stages of,
+		    struct error **err)
+{
+	const struct instruction_copy *copy = &step->instruction->copy;
+	cleanup(strlist_done) struct strlist local = {0};
+	struct build_selection selection = {.sources = &local, .excludes = &copy->excludes, .parents = copy->parents};
+
+	add_copy_itself(key, copy);
+	int rc = add_remote(build, step, of, &local, key, err);
+	add_count(key, copy);
 	if (rc < 0 || local.count == 0)
 		return rc;
 	return add_input(build, key, &step->input, of, &selection, err);
@@ -236,21 +251,27 @@ bool build_step_reads_stages(const struct plan_step *step)
 	return false;
 }
 
+static void add_place(const struct build *build, struct build_key *key, const struct plan_step *step)
+{
+	const struct build_options *options = build->options;
+
+	build_key_text(key, "the working directory", step->cwd);
+	/* What times the files get is part of the layer. */
+	if (options->timestamp >= 0)
+		build_key_number(key, "--timestamp", (uint64_t)options->timestamp);
+	else if (build->epoch >= 0 && options->rewrite_timestamp)
+		build_key_number(key, "SOURCE_DATE_EPOCH", (uint64_t)build->epoch);
+}
+
 /* All but the state that the step starts from. */
 static int make_inputs(struct build *build, const struct plan_stage *stage, const struct plan_step *step,
 		       enum key_of_stages of, struct key_parts *parts, struct digest *inputs, struct error **err)
 {
 	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
-	const struct build_options *options = build->options;
 	int rc = 0;
 
 	key.parts = parts;
-	build_key_text(&key, "the working directory", step->cwd);
-	/* What times the files get is part of the layer. */
-	if (options->timestamp >= 0)
-		build_key_number(&key, "--timestamp", (uint64_t)options->timestamp);
-	else if (build->epoch >= 0 && options->rewrite_timestamp)
-		build_key_number(&key, "SOURCE_DATE_EPOCH", (uint64_t)build->epoch);
+	add_place(build, &key, step);
 	if (step->kind == INSTRUCTION_RUN)
 		rc = add_run(build, &key, stage, step, of, err);
 	else if (step->kind == INSTRUCTION_WORKDIR)
@@ -289,6 +310,82 @@ static int finish_key(struct build *build, const struct stage_run *run, const st
 		return rc;
 	build_key_digest(key, "inputs", &inputs);
 	return build_key_finish(key, digest, err);
+}
+
+/* ---- before its files are read --------------------------------------------------------------------------------------
+ */
+
+/* Rules with exceptions are left to who looks first: with them a walk over what is left out goes on, in ways of its
+ * own. */
+static bool has_exception(const struct strlist *patterns)
+{
+	for (size_t i = 0; i < patterns->count; i++)
+		if (strchr(patterns->items[i], '!'))
+			return true;
+	return false;
+}
+
+bool build_step_is_seen(struct build *build, const struct plan_step *step)
+{
+	const struct instruction_copy *copy = &step->instruction->copy;
+	const struct plan_input *input = &step->input;
+	struct build_directory *directory;
+
+	if (step->kind != INSTRUCTION_COPY || copy->parents || copy->sources.count == 0 || build->options->single_layer)
+		return false;
+	if (input->kind != INPUT_CONTEXT && input->kind != INPUT_NAMED)
+		return false;
+	/* Who looks first says why it cannot be. */
+	if (build_directory_open(build, input, &directory, NULL) < 0)
+		return false;
+	const struct ignore_rules *ignore = build_context_ignore(directory->context);
+	return !has_exception(&copy->excludes) && (!ignore || !ignore->has_exceptions);
+}
+
+int build_step_check_sources(struct build *build, const struct plan_step *step, struct error **err)
+{
+	const struct instruction_copy *copy = &step->instruction->copy;
+	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
+	struct build_selection selection = {.sources = &copy->sources, .excludes = &copy->excludes, .names_only = true};
+
+	return add_input(build, &key, &step->input, KEY_OF_LAYERS, &selection, err);
+}
+
+static void add_head(struct build_key *key, const struct stage_run *run, const struct plan_step *step,
+		     enum key_of_stages of)
+{
+	build_key_text(key, KEY_VERSION, instruction_name(step->kind));
+	build_key_number(key, "of", of);
+	add_layers_below(run, step, key);
+}
+
+static void add_inputs_before_files(const struct build *build, const struct plan_step *step, struct build_key *inputs)
+{
+	add_place(build, inputs, step);
+	add_copy_itself(inputs, &step->instruction->copy);
+	add_count(inputs, &step->instruction->copy);
+}
+
+void build_step_begin_inputs(const struct build *build, const struct stage_run *run, const struct plan_step *step,
+			     struct key_parts *parts, struct build_key *inputs)
+{
+	cleanup(build_key_done) struct build_key head = BUILD_KEY_INIT;
+
+	head.parts = inputs->parts = parts;
+	/* What is told of a key is told in its order. */
+	if (parts)
+		add_head(&head, run, step, KEY_OF_LAYERS);
+	add_inputs_before_files(build, step, inputs);
+}
+
+int build_step_question(const struct build *build, const struct stage_run *run, const struct plan_step *step,
+			struct digest *question, struct error **err)
+{
+	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
+
+	add_head(&key, run, step, KEY_OF_LAYERS);
+	add_inputs_before_files(build, step, &key);
+	return build_key_finish(&key, question, err);
 }
 
 /* ---- definitions ----------------------------------------------------------------------------------------------------
@@ -337,9 +434,14 @@ static int define_state(struct build *build, const struct stage_run *run, size_t
 		add_layers(build, &key, "base", base);
 	if (rc >= 0)
 		rc = build_key_finish(&key, state, err);
-	for (size_t i = 0; rc >= 0 && i < count; i++)
-		if (run->plan->steps[i].has_layer)
-			rc = add_step(build, run, &run->plan->steps[i], state, err);
+	for (size_t i = 0; rc >= 0 && i < count; i++) {
+		const struct plan_step *step = &run->plan->steps[i];
+		/* What was never made gave nothing to be found by what it is. */
+		if (run->is_ready && i == run->done && build_step_is_unheard_of(build, run, step))
+			return -ENODATA;
+		if (step->has_layer)
+			rc = add_step(build, run, step, state, err);
+	}
 	return rc;
 }
 
@@ -368,8 +470,6 @@ int build_step_key(struct build *build, const struct stage_run *run, const struc
 		return rc < 0 ? rc : key_by_definition(build, run, step, &state, digest, err);
 	}
 	key.parts = parts;
-	build_key_text(&key, KEY_VERSION, instruction_name(step->kind));
-	build_key_number(&key, "of", of);
-	add_layers_below(run, step, &key);
+	add_head(&key, run, step, of);
 	return finish_key(build, run, step, of, &key, digest, err);
 }

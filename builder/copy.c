@@ -107,6 +107,10 @@ void copy_job_done(struct copy_job *job)
 	free(job->links.slots);
 	fd_close(job->above_fd);
 	free(job->above);
+	free(job->block);
+	free(job->said);
+	strlist_done(&job->said_parents);
+	hasher_free(job->hasher);
 }
 
 int copy_into_container(struct workshop *w, const struct container *c, const struct strlist *sources,
@@ -148,6 +152,8 @@ int copy_into_container(struct workshop *w, const struct container *c, const str
 		rc = copy_load_ignore_rules(&job, err);
 	if (rc >= 0)
 		rc = put_all(&job, from.directory, &texts, destination, err);
+	if (rc >= 0)
+		copy_end_ahead(&job);
 	/* Also what stands there after a failure. */
 	int saved = records_save_owners(w, c, &owners, rc < 0 ? NULL : err);
 	if (rc >= 0 && saved < 0)

@@ -9,6 +9,9 @@
 #include "dockerfile/ignore.h"
 #include "registry/client.h"
 
+struct build_seen;
+struct pack_ahead;
+
 /* Sources in a directory that the caller holds open, with a Dockerfile's rules: `into` is decided for each source by
  * itself, directories that are made belong to --chown. */
 struct copy_root {
@@ -16,6 +19,9 @@ struct copy_root {
 	const struct ignore_rules *ignore; /* relative to it; NULL */
 	bool keep_owner;		   /* sources keep theirs, as with `from` */
 	const struct owner_table *owners;  /* what is recorded of theirs beside the tree; NULL: nothing */
+	struct build_seen *seen;	   /* is told of all that is copied (build_seen.h); NULL: nobody asks. Not where
+					      sources keep their owners, and not for options.parents or add */
+	struct pack_ahead *ahead; /* of the layer that this copy alone makes (imagefmt/packahead.h); NULL. With seen */
 };
 
 struct copy_options {

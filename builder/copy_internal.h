@@ -6,6 +6,8 @@
  *	copy_source.c	sources: what the user writes to paths
  *	copy_put.c	what each source becomes
  *	copy_tree.c	files and directories
+ *	copy_content.c	the bytes of a file
+ *	copy_ahead.c	the tar of the layer that comes of it
  *	copy_archive.c	archives, through libarchive
  *	copy_place.c	the container's side: everything that is made in its root is made there
  */
@@ -16,6 +18,7 @@
 #include "builder/modechange.h"
 #include "builder/records.h"
 #include "dockerfile/ignore.h"
+#include "imagefmt/tar.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -24,7 +27,8 @@
 struct link_slot {
 	dev_t dev;
 	ino_t ino;
-	char *path; /* in the container; NULL: free */
+	char *path;	       /* in the container; NULL: free */
+	struct digest content; /* what was written there; null: nobody has asked */
 };
 struct link_table {
 	struct link_slot *slots;
@@ -57,6 +61,10 @@ struct copy_job {
 	size_t prefix;	    /* of paths in the container: what the digest does not see of them */
 	size_t files, dirs; /* sources of each kind */
 	unsigned beside;    /* names given so far to what waits beside its place */
+	char *block;	    /* copy_content.c's; NULL before the first */
+	struct hasher *hasher;
+	char *said; /* to the tar ahead, last: a path in the container without the '/' before it; NULL: nothing */
+	struct strlist said_parents; /* directories that were not copied */
 };
 
 void copy_job_done(struct copy_job *job);
@@ -126,6 +134,8 @@ int copy_finish_file(struct copy_job *job, const char *path, const struct copy_p
 		     const struct copy_entry *entry, struct error **err);
 int copy_settle_file(struct copy_job *job, const char *path, struct copy_place *place, struct error **err);
 
+/* Who it will belong to. */
+void copy_owner_of(const struct copy_job *job, const struct stat *st, uint32_t *uid, uint32_t *gid);
 /* The directory that is copied into, made when missing: 0755 and root's, or as --chmod and --chown say. */
 int copy_make_destination(struct copy_job *job, const char *path, struct error **err);
 
@@ -185,9 +195,14 @@ static inline const char *copy_last_part(const char *path)
 
 /* ---- copy_tree.c ------------------------------------------------------------------------------------------------ */
 
-/* A file, open at `fd`, to `path`. `source` is where it is in the source root, NULL when it is not from there. */
+/* A file, open at `fd`, to `path`. `source` is where it is in the source root, NULL when it is not from there.
+ * `content` (may be NULL) gets what options->seen is to know of it. */
 int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *source, const char *path,
-	      struct error **err);
+	      struct digest *content, struct error **err);
+/* Tells options->seen, where there is one: `path` is the file's in the copied directory, `source` that directory or the
+ * file itself. */
+void copy_tell_seen(const struct copy_job *job, const char *source, const char *path, const struct stat *st,
+		    const char *link, const struct digest *content);
 /* The contents of the directory `fd` (`source` in the source root) into the existing directory `path`. */
 int copy_directory(struct copy_job *job, int fd, const char *source, const char *path, struct error **err);
 
@@ -195,6 +210,22 @@ int copy_directory(struct copy_job *job, int fd, const char *source, const char 
 void copy_apply_aside(const struct copy_job *job, int dirfd, const char *name, struct stat *st);
 /* The same by its path in the source root; nothing for files and directories. */
 void copy_apply_aside_at(const struct copy_job *job, const char *path, bool follow, struct stat *st);
+
+/* ---- copy_content.c --------------------------------------------------------------------------------------------- */
+
+/* All of `from`, open at its start, to `to`, which is empty. With `digest` (may be NULL) that of what was written.
+ * `size` is about what there is. */
+int copy_content(struct copy_job *job, int from, int to, uint64_t size, struct digest *digest, struct error **err);
+
+/* ---- copy_ahead.c ----------------------------------------------------------------------------------------------- */
+
+/* `path` in the container comes next. Of a file before its `size` bytes; of a hard link, entry->link is the first one's
+ * path. */
+void copy_say_ahead(struct copy_job *job, const char *path, enum tar_type type, const struct copy_entry *entry,
+		    uint64_t size);
+void copy_give_up_ahead(struct copy_job *job, const char *path);
+/* All is copied. */
+void copy_end_ahead(struct copy_job *job);
 
 /* ---- copy_git.c ------------------------------------------------------------------------------------------------- */
 

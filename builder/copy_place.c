@@ -182,7 +182,7 @@ static int settle_or_drop(int parent, const char *name, const char *leaf, const 
 /* ---- owners, modes, attributes ------------------------------------------------------------------------------------
  */
 
-static void owner_of(const struct copy_job *job, const struct stat *st, uint32_t *uid, uint32_t *gid)
+void copy_owner_of(const struct copy_job *job, const struct stat *st, uint32_t *uid, uint32_t *gid)
 {
 	*uid = job->has_owner ? job->uid : job->keep_owner ? st->st_uid : 0;
 	*gid = job->has_owner ? job->gid : job->keep_owner ? st->st_gid : 0;
@@ -236,7 +236,7 @@ static int set_owner(struct copy_job *job, int parent, const char *leaf, const s
 {
 	uint32_t uid, gid;
 
-	owner_of(job, st, &uid, &gid);
+	copy_owner_of(job, st, &uid, &gid);
 	if (job->single_id)
 		return uid || gid ? record_owner(job, parent, leaf, /* fd */ -1, st, uid, gid, path, err) : 0;
 	if (fchownat(parent, leaf, uid, gid, AT_SYMLINK_NOFOLLOW) == 0)
@@ -354,7 +354,7 @@ static int set_owner_and_mode(struct copy_job *job, int fd, const char *path, co
 	struct stat now;
 	int rc = 0;
 
-	owner_of(job, &entry->st, &uid, &gid);
+	copy_owner_of(job, &entry->st, &uid, &gid);
 	/* Looking costs less than giving it the owner that it has. */
 	bool has_it = !job->single_id && fstat(fd, &now) == 0 && now.st_uid == uid && now.st_gid == gid;
 	if (job->single_id && (uid || gid))
@@ -446,7 +446,7 @@ static int record_device(struct copy_job *job, const char *path, const struct co
 
 	if (rc < 0)
 		return rc;
-	owner_of(job, &st, &uid, &gid);
+	copy_owner_of(job, &st, &uid, &gid);
 	rc = record_owner(job, /* parent */ -1, /* leaf */ NULL, place.fd, &st, uid, gid, path, err);
 	if (rc < 0)
 		return rc;

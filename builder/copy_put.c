@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/rootpath.h"
+#include "builder/build_seen.h"
 #include "registry/download.h"
 
 #define URL_MODE 0600
@@ -70,7 +71,11 @@ static int put_file(struct copy_job *job, int fd, const struct stat *st, const s
 	if (rc < 0)
 		return rc;
 	cleanup_free char *path = inside(to, name);
-	return copy_file(job, fd, st, source->path, path, err);
+	struct digest content = {0};
+	rc = copy_file(job, fd, st, source->path, path, &content, err);
+	if (rc >= 0)
+		copy_tell_seen(job, source->path, "", st, /* link */ NULL, &content);
+	return rc;
 }
 
 /* A FIFO or its like that was named itself. */
@@ -85,6 +90,8 @@ static int put_node(struct copy_job *job, const struct stat *st, const struct co
 	cleanup_free char *path =
 		inside(to, source->kept && *source->kept ? source->kept + 1 : copy_last_part(source->path));
 	job->files++;
+	copy_tell_seen(job, source->path, "", st, /* link */ NULL, /* content */ NULL);
+	copy_give_up_ahead(job, source->path);
 	return copy_place_node(job, path, &entry, err);
 }
 
@@ -126,6 +133,7 @@ static int put_path(struct copy_job *job, const struct copy_source *source, cons
 {
 	struct stat st;
 	bool follow = !job->options->no_follow_symlinks;
+	struct build_seen *seen = job->options->root ? job->options->root->seen : NULL;
 
 	/* Not the context itself, whatever matches it. */
 	if (source->path[1] && ignore_rules_match(&job->context_rules, source->path + 1) &&
@@ -142,6 +150,8 @@ static int put_path(struct copy_job *job, const struct copy_source *source, cons
 	/* A build takes them, as BuildKit does. */
 	if (is_node && !job->options->root)
 		return error_set(err, EINVAL, "'%s' is neither a file nor a directory", source->path);
+	if (seen)
+		build_seen_source(seen, S_ISDIR(st.st_mode) ? NULL : copy_last_part(source->path));
 	if (!S_ISDIR(st.st_mode) && ignore_rules_match(&job->exclude_rules, copy_last_part(source->path)))
 		return 0;
 	if (is_node)
@@ -192,7 +202,7 @@ static int put_url(struct copy_job *job, const struct copy_source *source, const
 	if (to->into && !download.file_name)
 		return error_set(err, EINVAL, "'%s' ends in no file name; name the destination", source->path);
 	cleanup_free char *path = inside(to, download.file_name);
-	return copy_file(job, fd, &st, /* source */ NULL, path, err);
+	return copy_file(job, fd, &st, /* source */ NULL, path, /* content */ NULL, err);
 }
 
 int copy_put(struct copy_job *job, const struct copy_source *source, const struct copy_destination *to,

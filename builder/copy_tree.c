@@ -16,10 +16,10 @@
 #include "base/owner.h"
 #include "base/rootpath.h"
 #include "base/tree.h"
+#include "builder/build_seen.h"
 
 #define LINKS_FIRST 64
 #define LINK_TARGET_MAX ((size_t)PATH_MAX)
-#define BLOCK_SIZE ((ssize_t)128 << 10)
 
 /* ---- hard links ---------------------------------------------------------------------------------------------------
  */
@@ -47,17 +47,19 @@ static void grow_links(struct link_table *table)
 	*table = bigger;
 }
 
-/* Where an earlier link of the file went, borrowed; NULL the first time, when `path` is remembered. */
-static const char *earlier_link(struct link_table *table, const struct stat *st, const char *path)
+/* What is known of the file by an earlier link; the first time (*is_first) that this one goes to `path`. Borrowed until
+ * the next call. */
+static struct link_slot *earlier_link(struct link_table *table, const struct stat *st, const char *path, bool *is_first)
 {
 	if ((table->count + 1) * 2 > table->size)
 		grow_links(table);
 	struct link_slot *slot = find_slot(table, st->st_dev, st->st_ino);
+	*is_first = !slot->path;
 	if (slot->path)
-		return slot->path;
-	*slot = (struct link_slot){st->st_dev, st->st_ino, mem_strdup(path)};
+		return slot;
+	*slot = (struct link_slot){st->st_dev, st->st_ino, mem_strdup(path), {0}};
 	table->count++;
-	return NULL;
+	return slot;
 }
 
 /* ---- what was added, for the digest
@@ -74,39 +76,25 @@ static void note(struct copy_job *job, const char *path, const struct stat *st, 
 		       content);
 }
 
-/* The rest of `from`, to `to` as well (-1: nowhere). */
-static int hash_rest(int from, int to, char hex[DIGEST_HEX_SIZE], struct error **err)
+static char *join(const char *directory, const char *path)
 {
-	cleanup(hasher_free) struct hasher *hasher = NULL;
-	cleanup_free char *block = mem_grow(NULL, BLOCK_SIZE, 1);
-	struct digest digest;
-	ssize_t size = BLOCK_SIZE;
-	int rc = hasher_new(DIGEST_SHA256, &hasher, err);
-
-	while (rc == 0 && size == BLOCK_SIZE) {
-		size = fd_read_full(from, block, BLOCK_SIZE, err);
-		if (size < 0)
-			return (int)size;
-		hasher_update(hasher, block, (size_t)size);
-		rc = to >= 0 ? fd_write_all(to, block, (size_t)size, err) : 0;
-	}
-	if (rc < 0)
-		return rc;
-	hasher_finish(hasher, &digest);
-	digest_hex(&digest, hex);
-	return 0;
+	if (!*path)
+		return mem_strdup(directory);
+	return mem_printf("%s/%s", strcmp(directory, "/") == 0 ? "" : directory, path);
 }
 
-/* One reading gives the copy and its digest. */
-static int copy_and_hash(int from, int to, char hex[DIGEST_HEX_SIZE], struct error **err)
+void copy_tell_seen(const struct copy_job *job, const char *source, const char *path, const struct stat *st,
+		    const char *link, const struct digest *content)
 {
-	uint64_t size;
+	struct build_seen *seen = job->options->root ? job->options->root->seen : NULL;
+	struct stat shown_st = *st;
 
-	if (!fd_clone(from, to, &size))
-		return hash_rest(from, to, hex, err);
-	if (lseek(to, 0, SEEK_SET) < 0)
-		return error_set_errno(err, "read what was copied");
-	return hash_rest(to, /* to */ -1, hex, err);
+	if (!seen)
+		return;
+	if (job->options->git_modes)
+		shown_st.st_mode = copy_git_mode(st->st_mode);
+	cleanup_free char *whole = seen->key->parts ? join(source, path) : NULL;
+	build_seen_file(seen, path, whole ? whole + strspn(whole, "/") : NULL, &shown_st, link, content);
 }
 
 /* ---- one file -----------------------------------------------------------------------------------------------------
@@ -162,22 +150,59 @@ void copy_apply_aside_at(const struct copy_job *job, const char *path, bool foll
 		copy_apply_aside(job, fd, "", st);
 }
 
-static int fill_file(struct copy_job *job, int from, const struct copy_place *to, const char *path,
-		     const struct copy_entry *entry, struct error **err)
+static bool is_same_time(const struct timespec *one, const struct timespec *other)
 {
+	return one->tv_sec == other->tv_sec && one->tv_nsec == other->tv_nsec;
+}
+
+static bool is_same_state(const struct stat *one, const struct stat *other)
+{
+	return one->st_size == other->st_size && is_same_time(&one->st_mtim, &other->st_mtim) &&
+	       is_same_time(&one->st_ctim, &other->st_ctim);
+}
+
+/* What the key is to know of a file: what the memo knows, where the file stayed as it is while it was copied; else what
+ * was written. */
+static int fill_and_see(struct copy_job *job, int from, int to, const struct stat *st, struct digest *content,
+			struct error **err)
+{
+	struct build_seen *seen = job->options->root->seen;
+	const struct timespec began = build_memo_now();
+	bool is_known = build_memo_find(seen->memo, st, content);
+	struct digest written;
+	struct stat now;
+	int rc = copy_content(job, from, to, (uint64_t)st->st_size, is_known ? NULL : &written, err);
+
+	if (rc >= 0 && !is_known)
+		rc = build_memo_learn(seen->memo, from, st, &began, &written, content, err);
+	if (rc >= 0 && (fstat(from, &now) < 0 || !is_same_state(st, &now)))
+		seen->is_unsure = true;
+	return rc;
+}
+
+static int fill_file(struct copy_job *job, int from, const struct copy_place *to, const char *path,
+		     const struct copy_entry *entry, struct digest *content, struct error **err)
+{
+	const struct copy_options *options = job->options;
 	char hex[DIGEST_HEX_SIZE] = "";
-	/* A build knows its inputs already. */
-	int rc = job->options->root ? fd_copy(from, to->fd, /* copied */ NULL, err)
-				    : copy_and_hash(from, to->fd, hex, err);
+	struct digest digest;
+	uint64_t size = (uint64_t)entry->st.st_size;
+
+	copy_say_ahead(job, path, TAR_FILE, entry, size);
+	int rc = options->root && options->root->seen && content
+			 ? fill_and_see(job, from, to->fd, &entry->st, content, err)
+			 : copy_content(job, from, to->fd, size, options->root ? NULL : &digest, err);
 
 	if (rc < 0)
 		return error_prefix(err, "'%s'", path);
+	if (!options->root)
+		digest_hex(&digest, hex);
 	note(job, path, &entry->st, hex);
 	return copy_finish_file(job, path, to, entry, err);
 }
 
 int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *source, const char *path,
-	      struct error **err)
+	      struct digest *content, struct error **err)
 {
 	struct copy_entry entry = {.st = *st, .attributes = fd};
 
@@ -191,7 +216,7 @@ int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *s
 	cleanup(copy_place_done) struct copy_place to = COPY_PLACE_INIT;
 	int rc = copy_place_file(job, path, &to, err);
 	if (rc >= 0)
-		rc = fill_file(job, fd, &to, path, &entry, err);
+		rc = fill_file(job, fd, &to, path, &entry, content, err);
 	return rc < 0 ? rc : copy_settle_file(job, path, &to, err);
 }
 
@@ -203,13 +228,6 @@ struct directory_copy {
 	const char *source; /* in the source root */
 	const char *path;   /* in the container */
 };
-
-static char *join(const char *directory, const char *path)
-{
-	if (!*path)
-		return mem_strdup(directory);
-	return mem_printf("%s/%s", strcmp(directory, "/") == 0 ? "" : directory, path);
-}
 
 static bool is_left_out(const struct directory_copy *copy, const char *path)
 {
@@ -255,14 +273,23 @@ static int copy_one_file(const struct directory_copy *copy, const struct tree_en
 		return error_set_errno(err, "'%s'", entry->path);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, EAGAIN, "'%s' changed while it was copied", entry->path);
-	if (st.st_nlink > 1) {
-		const char *earlier = earlier_link(&job->links, &st, path);
-		if (earlier) {
-			note(job, path, &st, "link");
-			return copy_place_hardlink(job, path, earlier, err);
-		}
+	bool is_first = true;
+	struct link_slot *link = st.st_nlink > 1 ? earlier_link(&job->links, &st, path, &is_first) : NULL;
+	struct digest content = link ? link->content : (struct digest){0};
+	int rc;
+	if (is_first) {
+		rc = copy_file(job, fd, &st, source, path, &content, err);
+	} else {
+		note(job, path, &st, "link");
+		copy_say_ahead(job, path, TAR_HARDLINK,
+			       &(struct copy_entry){.st = st, .link = link->path, .attributes = -1}, 0);
+		rc = copy_place_hardlink(job, path, link->path, err);
 	}
-	return copy_file(job, fd, &st, source, path, err);
+	if (link)
+		link->content = content;
+	if (rc >= 0)
+		copy_tell_seen(job, copy->source, entry->path, &st, /* link */ NULL, &content);
+	return rc;
 }
 
 static int copy_one_directory(const struct directory_copy *copy, const struct tree_entry *entry, const char *path,
@@ -279,6 +306,8 @@ static int copy_one_directory(const struct directory_copy *copy, const struct tr
 	if (job->options->git_modes)
 		placed.st.st_mode = copy_git_mode(placed.st.st_mode);
 	note(job, path, &placed.st, "");
+	copy_tell_seen(job, copy->source, entry->path, entry->st, /* link */ NULL, /* content */ NULL);
+	copy_say_ahead(job, path, TAR_DIRECTORY, &placed, 0);
 	return copy_place_directory(job, path, &placed, err);
 }
 
@@ -309,10 +338,17 @@ static int visit(const struct tree_entry *entry, void *context, struct error **e
 		placed.link = target;
 		if (rc >= 0) {
 			note(job, path, &placed.st, target);
+			copy_tell_seen(job, copy->source, entry->path, entry->st, target, /* content */ NULL);
+			copy_say_ahead(job, path, TAR_SYMLINK, &placed, 0);
 			rc = copy_place_symlink(job, path, &placed, err);
 		}
 	} else {
 		note(job, path, &placed.st, "node");
+		copy_tell_seen(job, copy->source, entry->path, entry->st, /* link */ NULL, /* content */ NULL);
+		if (S_ISFIFO(placed.st.st_mode))
+			copy_say_ahead(job, path, TAR_FIFO, &placed, 0);
+		else
+			copy_give_up_ahead(job, path);
 		rc = copy_place_node(job, path, &placed, err);
 	}
 	return rc < 0 ? rc : TREE_GO_ON;

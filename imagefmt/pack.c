@@ -26,6 +26,7 @@
 #include "imagefmt/layerroot.h"
 #include "imagefmt/layerxattr.h"
 #include "imagefmt/normalise.h"
+#include "imagefmt/packahead_internal.h"
 #include "imagefmt/packqueue.h"
 #include "imagefmt/pipeline.h"
 #include "imagefmt/tar.h"
@@ -38,6 +39,8 @@
 
 struct packer {
 	struct pack_queue *queue;
+	struct pack_outline *outline;	  /* only the headers are wanted, for this; else NULL */
+	struct buf header;		  /* for that */
 	const struct owner_table *owners; /* borrowed; may be NULL */
 	struct normaliser *normaliser;	  /* puts things in order before they are read; NULL: they are */
 	uint64_t entries;
@@ -54,6 +57,7 @@ struct packer {
 static void packer_init(struct packer *p, struct pack_queue *queue, const struct owner_table *owners)
 {
 	*p = (struct packer){.queue = queue, .owners = owners};
+	buf_init(&p->header, HEADER_MAX);
 	buf_init(&p->path, TAR_PATH_MAX);
 	buf_init(&p->xattr_text, HEADER_MAX);
 	p->xattr_list = mem_grow(NULL, XATTR_LIST_SIZE, 1);
@@ -61,6 +65,7 @@ static void packer_init(struct packer *p, struct pack_queue *queue, const struct
 
 static void packer_done(struct packer *p)
 {
+	buf_done(&p->header);
 	buf_done(&p->path);
 	buf_done(&p->xattr_text);
 	inode_table_done(&p->links);
@@ -74,8 +79,18 @@ static int fail_errno(const struct packer *p, const char *what, struct error **e
 	return error_set_errno(err, "%s '%s'", what, buf_str(&p->path));
 }
 
+static int outline_entry(struct packer *p, const struct tar_entry *entry)
+{
+	buf_clear(&p->header);
+	tar_format_entry(entry, &p->header);
+	pack_outline_add(p->outline, &p->header, entry->size);
+	return 0;
+}
+
 static int put_entry(struct packer *p, const struct tar_entry *entry)
 {
+	if (p->outline)
+		return outline_entry(p, entry);
 	tar_format_entry(entry, pack_queue_bytes(p->queue));
 	p->entries++;
 	return pack_queue_put(p->queue);
@@ -84,6 +99,10 @@ static int put_entry(struct packer *p, const struct tar_entry *entry)
 /* Takes the file. */
 static int put_entry_with(struct packer *p, const struct tar_entry *entry, int fd)
 {
+	if (p->outline) {
+		fd_close(fd);
+		return outline_entry(p, entry);
+	}
 	tar_format_entry(entry, pack_queue_bytes(p->queue));
 	p->entries++;
 	return pack_queue_put_file(p->queue, fd, entry->size, entry->path);
@@ -479,6 +498,26 @@ struct pack_job {
 	const struct normalise_options *normalise; /* NULL: it is in order */
 };
 
+/* The walk without the contents. 1: the tar that was made ahead is the tree's. */
+static int take_ahead(const struct pack_job *job, struct pack_ahead *ahead, int root, struct pack_result *result,
+		      struct error **err)
+{
+	cleanup(pack_outline_done) struct pack_outline outline = {0};
+	cleanup(packer_done) struct packer p = {0};
+	/* Its own open file: a directory is read once through one. */
+	cleanup_close int own = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (own < 0)
+		return error_set_errno(err, "open the layer's tree");
+	int rc = pack_outline_init(&outline, err);
+	if (rc < 0)
+		return rc;
+	packer_init(&p, /* queue */ NULL, job->owners);
+	p.outline = &outline;
+	rc = put_tree(&p, own, job->normalise, err);
+	return rc < 0 ? rc : pack_ahead_take(ahead, &outline, result);
+}
+
 static int pack(const struct pack_job *job, const struct pipeline_options *options, struct pack_result *result,
 		struct error **err)
 {
@@ -491,7 +530,11 @@ static int pack(const struct pack_job *job, const struct pipeline_options *optio
 
 	if (root < 0)
 		return error_set_errno(err, "open the layer's tree");
-	int rc = pipeline_new(options, &pipeline, err);
+	struct pack_ahead *ahead = job->normalise ? job->normalise->ahead : NULL;
+	int rc = pack_ahead_is_on(ahead) ? take_ahead(job, ahead, root, result, err) : 0;
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	rc = pipeline_new(options, &pipeline, err);
 	if (rc < 0)
 		return rc;
 	pack_queue_new(pipeline, &queue);

@@ -58,6 +58,8 @@ int pack_into_blob(struct blob_writer *writer, int dirfd, const struct owner_tab
 		   const struct codec_recipe *recipe, const struct digest *want, struct pack_result *result,
 		   struct pack_blob *blob, struct error **err);
 
+struct pack_ahead;
+
 struct normalise_options {
 	const int *lowers; /* the trees below, topmost first */
 	size_t lower_count;
@@ -68,12 +70,13 @@ struct normalise_options {
 	/* Of this tree, and perhaps of others. Devices that it has get their record in the tree; what is left in it
 	 * afterwards is what the tree has and cannot carry. NULL: none. */
 	struct owner_table *owners;
+	struct pack_ahead *ahead; /* the tar as it was made with the tree (packahead.h); NULL */
 };
 
 /* What a finished upper directory needs before it is a layer, and its digest, in one walk: opaque marks on directories
  * that no lower layer has are removed, attributes of overlayfs' bookkeeping and records that nobody vouches for
  * dropped, mtimes past `clamp_mtime` set to it; and it is marked whether it says something of its root. What failed can
- * be done again. */
+ * be done again. With options->ahead the contents are not read where the rest of the tree is what was said. */
 int pack_finish(int upper, const struct normalise_options *options, struct pack_result *result, struct error **err);
 /* The same, and on the way what is read is packed into a writer of the caller's, who commits it when he wants it. */
 int pack_finish_packed(int upper, const struct normalise_options *options, const struct codec_recipe *recipe,
