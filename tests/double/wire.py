@@ -5,12 +5,14 @@ the class that has route() to know: it reads the body with blocks() or body(), s
 """
 
 import email.utils
+import fcntl
 import hashlib
 import socket
 import socketserver
 import ssl
 import struct
 import sys
+import termios
 import time
 
 BLOCK = 1 << 16
@@ -190,10 +192,16 @@ class WireHandler(socketserver.BaseRequestHandler):
         if do == "stall":
             time.sleep(self.fault.get("seconds", 5))
         if do == "reset":
-            # What was sent must have arrived: a reset throws away what the other side has not read.
-            time.sleep(0.05)
+            self.wait_for_arrival()
             self.reset()
         raise Closed
+
+    def wait_for_arrival(self):
+        """A reset throws away what is still on its way, and a busy machine takes its time to read."""
+        for _ in range(500):
+            if struct.unpack("i", fcntl.ioctl(self.request.fileno(), termios.TIOCOUTQ, bytes(4)))[0] == 0:
+                return
+            time.sleep(0.01)
 
     def endless(self, kind, status, headers):
         head = f"HTTP/1.1 {status} X\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items())
