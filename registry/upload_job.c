@@ -175,16 +175,30 @@ static int open_session(struct upload_job *job, const struct http_answer *answer
 	return upload_send_bytes(job, err);
 }
 
-static int after_mount(struct upload_job *job, const struct http_answer *answer, struct error **err)
+static int is_mounted(struct upload_job *job)
 {
 	char text[DIGEST_TEXT_SIZE];
 
-	if (answer->status == 201 && is_of_blob(job, answer)) {
-		client_tell(job->upload->client, "Copying blob %s skipped: mounted from %s",
-			    digest_format(&job->blob->digest, text), job->sources.items[0]);
-		job->was_there = true;
-		return finish(job);
-	}
+	client_tell(job->upload->client, "Copying blob %s skipped: mounted from %s",
+		    digest_format(&job->blob->digest, text), job->sources.items[0]);
+	job->was_there = true;
+	return finish(job);
+}
+
+/* Of a blob that nobody here has seen the manifest may say any size: one that the registry contradicts is to be fetched
+ * after all, which shows who is right. */
+static int after_mount_check(struct upload_job *job, const struct http_answer *answer)
+{
+	uint64_t size = 0;
+	bool differs = answer->status == 200 && http_answer_size(answer, &size) && size != job->blob->size;
+
+	return differs ? JOB_IS_DONE : is_mounted(job);
+}
+
+static int after_mount(struct upload_job *job, const struct http_answer *answer, struct error **err)
+{
+	if (answer->status == 201 && is_of_blob(job, answer))
+		return job->upload->only_look ? upload_send_head(job, UPLOAD_CHECK, err) : is_mounted(job);
 	job->call.session = job->upload->session;
 	/* A session for sending it, which is as good as another one. */
 	if (answer->status == 202 && http_answer_header(answer, "Location"))
@@ -282,6 +296,8 @@ static int after_status(struct upload_job *job, const struct http_answer *answer
 
 static int after_check(struct upload_job *job, const struct http_answer *answer, struct error **err)
 {
+	if (job->upload->only_look)
+		return after_mount_check(job, answer);
 	if (blob_is_there(job, answer))
 		return finish(job);
 	if (!job->doubt)

@@ -84,6 +84,15 @@ MANIFEST_MAX = 4 << 20
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
+def parsed(data):
+    """A manifest that says something; of one that lies in its form, nothing."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
 class State:
     def __init__(self, directory):
         self.directory = directory
@@ -562,8 +571,8 @@ class Handler(WireHandler):
         wanted = self.query.get("artifactType", [None])[0]
         found = {}
         for (name, own), (kind, data) in self.state.manifests.items():
-            document = json.loads(data)
-            if name != repository or (document.get("subject") or {}).get("digest") != digest:
+            document = parsed(data) if name == repository else {}
+            if (document.get("subject") or {}).get("digest") != digest:
                 continue
             artifact = document.get("artifactType") or (document.get("config") or {}).get("mediaType")
             if wanted and artifact != wanted:
