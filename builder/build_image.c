@@ -258,9 +258,10 @@ static int squash_task(struct workshop *w, void *context, struct buf *result, st
 		.squash = true,
 		.format = options->format,
 		.has_format = true,
-		.timestamp = job->created,
+		.timestamp = options->timestamp,
 		.source_date_epoch = job->build->epoch,
 		.rewrite_timestamp = options->rewrite_timestamp,
+		.created = &job->created,
 		.annotations = options->annotations,
 	};
 	if (rc >= 0)

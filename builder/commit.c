@@ -34,7 +34,9 @@ static int64_t creation_time(struct workshop *w, const struct commit_options *op
 {
 	if (options->timestamp >= 0)
 		return options->timestamp;
-	return options->source_date_epoch >= 0 ? options->source_date_epoch : workshop_options(w)->now;
+	if (options->source_date_epoch >= 0)
+		return options->source_date_epoch;
+	return options->created ? *options->created : workshop_options(w)->now;
 }
 
 /* ---- the tree of the new layer ---- */

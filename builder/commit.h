@@ -28,6 +28,7 @@ struct commit_options {
 	int64_t timestamp;	   /* --timestamp, or -1: created and all mtimes of the new layer */
 	int64_t source_date_epoch; /* or -1: created; mtimes too when rewrite_timestamp */
 	bool rewrite_timestamp;
+	const int64_t *created; /* where neither is given: created, instead of now; or NULL */
 	bool omit_history;
 	const char *created_by, *comment; /* of the history entry; NULL = the defaults */
 	bool identity_label; /* label io.cooper.version (and Buildah's io.buildah.version is never claimed) */

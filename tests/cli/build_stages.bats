@@ -173,6 +173,19 @@ load lib/build
 	build
 }
 
+@test "a file in one layer is as old as it was, and the image the same when nothing has changed" {
+	dockerfile <<-'EOF'
+		FROM busybox
+		RUN echo 1 >/a && touch -d '2001-02-03 04:05:06' /a
+	EOF
+	build --squash
+	run inside 'date -r /a +%Y'
+	assert_output_has 2001
+	first=$(cooper inspect --type image --format '{{.FromImageID}}' made)
+	build --squash
+	[ "$(cooper inspect --type image --format '{{.FromImageID}}' made)" = "$first" ]
+}
+
 @test "--squash is one layer, --layers=false one more than the base's" {
 	dockerfile <<-'EOF'
 		FROM busybox
