@@ -102,8 +102,9 @@ static int read_flags(struct command_context *context, const struct commit_flags
 	/* Neither said: the container's own. */
 	const char *format = flags->format ? flags->format : env_get("FORMAT");
 	int rc = format_flag_read(format, &options->format, &options->has_format, err);
-	if (rc == 0)
-		rc = read_times(context, flags, options, err);
+	if (rc < 0)
+		return error_prefix(err, flags->format ? "--format" : "COOPER_FORMAT");
+	rc = read_times(context, flags, options, err);
 	if (rc == 0)
 		rc = bool_flag_read(flags->identity_label, "--identity-label", &options->identity_label, err);
 	if (rc == 0)
