@@ -50,8 +50,21 @@ static struct {
 	size_t early; /* bytes that were hashed without it */
 } crypto = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
+/* How much of a text that is no digest a message quotes: it may come from a registry, and a line that it begins would
+ * be taken for a command by some CI. */
+static int quoted_len(const char *text)
+{
+	int len = 0;
+
+	while (len < 150 && text[len] > ' ' && text[len] < 0x7f)
+		len++;
+	return len;
+}
+
 int digest_parse(const char *text, struct digest *digest, struct error **err)
 {
+	int quoted = quoted_len(text);
+
 	for (size_t i = 0; i < ARRAY_COUNT(algorithms); i++) {
 		const struct algorithm *a = &algorithms[i];
 		size_t name_len = strlen(a->name);
@@ -61,14 +74,15 @@ int digest_parse(const char *text, struct digest *digest, struct error **err)
 		const char *hex = text + name_len + 1;
 		struct digest parsed = {.algorithm = i};
 		if (parse_hex(hex, strlen(hex), parsed.bytes, a->size) < 0)
-			return error_set(err, EINVAL, "digest '%.150s': not %zu lower-case hex digits after '%s:'",
-					 text, 2 * a->size, a->name);
+			return error_set(err, EINVAL, "digest '%.*s': not %zu lower-case hex digits after '%s:'",
+					 quoted, text, 2 * a->size, a->name);
 		if (strspn(hex, "0") == 2 * a->size)
-			return error_set(err, EINVAL, "digest '%.150s': all zeros is the digest of nothing", text);
+			return error_set(err, EINVAL, "digest '%.*s': all zeros is the digest of nothing", quoted,
+					 text);
 		*digest = parsed;
 		return 0;
 	}
-	return error_set(err, EINVAL, "digest '%.150s': not of the form sha256:<hex> or sha512:<hex>", text);
+	return error_set(err, EINVAL, "digest '%.*s': not of the form sha256:<hex> or sha512:<hex>", quoted, text);
 }
 
 const char *digest_format(const struct digest *digest, char text[DIGEST_TEXT_SIZE])

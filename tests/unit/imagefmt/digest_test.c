@@ -56,6 +56,16 @@ static void refuses_what_could_be_a_path_or_another_algorithm(void **state)
 	}
 }
 
+static void what_is_quoted_begins_no_line(void **state)
+{
+	struct digest digest;
+	cleanup_error struct error *err = NULL;
+
+	assert_int_equal(digest_parse("sha256:ab\n::set-env name=PATH::/evil", &digest, &err), -EINVAL);
+	assert_non_null(strstr(error_message(err), "'sha256:ab'"));
+	assert_null(strchr(error_message(err), '\n'));
+}
+
 static void hashes_the_vectors_of_the_standard(void **state)
 {
 	struct digest digest;
@@ -167,6 +177,7 @@ int main(void)
 		cmocka_unit_test(a_sum_in_pieces_is_that_of_the_whole),
 		cmocka_unit_test(text_comes_back_as_it_was),
 		cmocka_unit_test(refuses_what_could_be_a_path_or_another_algorithm),
+		cmocka_unit_test(what_is_quoted_begins_no_line),
 		cmocka_unit_test(hashes_the_vectors_of_the_standard),
 		cmocka_unit_test(small_and_large_inputs_are_hashed_alike),
 		cmocka_unit_test(a_hasher_is_used_again_after_a_reset),
