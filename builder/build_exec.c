@@ -24,8 +24,7 @@ static void job_done(struct run_job *job)
 }
 CLEANUP_FOR_VALUE(struct run_job, job_done)
 
-/* ---- what it may
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- what it may ---- */
 
 static int add_devices(struct run_job *job, struct error **err)
 {
@@ -100,8 +99,7 @@ static int add_rights(struct run_job *job, struct error **err)
 	return add_devices(job, err);
 }
 
-/* ---- its end
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- its end ---- */
 
 /* What `cooper containers` says of it. */
 static void name_image(const struct build *build, struct stage_run *run)

@@ -14,9 +14,7 @@
 #include "builder/commit_internal.h"
 #include "builder/fetch.h"
 
-/* ---- annotations
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- annotations ---- */
 
 /* The manifest's annotations; among them, for type=inline, the records of its layers. */
 static int make_annotations(const struct build *build, const struct container *state, struct strlist *annotations,
@@ -228,9 +226,7 @@ static int write_image(struct build *build, struct image *image, struct error **
 	return rc < 0 ? error_prefix(err, "write the image") : 0;
 }
 
-/* ---- in one layer
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- in one layer ---- */
 
 struct squash {
 	struct build *build;

@@ -27,8 +27,7 @@
 #define JOBS_AT_LEAST ((size_t)4)
 #define LINE_MAX_KEPT ((size_t)64 << 10) /* a longer line is passed on in pieces */
 
-/* ---- records as bytes
- * ------------------------------------------------------------------------------------------------ */
+/* ---- records as bytes ---- */
 
 /* What a stage says in the end; its records, marks and message follow. Both ends are this program. */
 struct report {

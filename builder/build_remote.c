@@ -41,8 +41,7 @@ void build_remotes_done(struct build_remotes *remotes)
 	remotes->count = 0;
 }
 
-/* ---- an address
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- an address ---- */
 
 static int finish_file(int fd, const struct download *download, struct build_remote *remote, struct error **err)
 {
@@ -82,8 +81,7 @@ static int fetch_file(const char *address, const char *checksum, const struct re
 	return 0;
 }
 
-/* ---- a repository
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- a repository ---- */
 
 static int set_checksum(struct git_address *address, const char *checksum, struct error **err)
 {
@@ -125,8 +123,7 @@ static int fetch_tree(struct workshop *w, const struct instruction_copy *add, co
 	return 0;
 }
 
-/* ---- all
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- all ---- */
 
 static int fetch(struct build_remotes *remotes, const struct instruction_copy *add, const char *source,
 		 const struct registry_options *registry, struct error **err)

@@ -26,9 +26,7 @@ void build_result_done(struct build_result *result)
 	*result = (struct build_result){0};
 }
 
-/* ---- steps
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- steps ---- */
 
 static void count_steps(const struct build *build, struct build_result *result)
 {

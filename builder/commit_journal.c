@@ -2,8 +2,7 @@
  * How a commit survives being killed. The steps, in this order:
  *
  *	1. commit.json says what will be: the next state, the layer, the image
- *	2. upper is renamed to commit		<- from here on the commit can only go forward or be undone by renaming
- *back
+ *	2. upper is renamed to commit		<- from here on it can go forward, or be undone by renaming back
  *	3. commit becomes the layer		<- from here on it can only go forward
  *	4. the image gets its entry and name
  *	5. state.json

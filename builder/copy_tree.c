@@ -62,8 +62,7 @@ static struct link_slot *earlier_link(struct link_table *table, const struct sta
 	return slot;
 }
 
-/* ---- what was added, for the digest
- * ---------------------------------------------------------------------------------- */
+/* ---- what was added, for the digest ---- */
 
 static void note(struct copy_job *job, const char *path, const struct stat *st, const char *content)
 {

@@ -1,6 +1,6 @@
 /*
  * A container's root as a plain directory, containers/<id>/copy: where the kernel refuses overlays (a store that lies
- *on an overlay, a pod without the right), and where a step has a translated root (run/translate.h).
+ * on an overlay, a pod without the right), and where a step has a translated root (run/translate.h).
  *
  * Two kinds. Of copies every file is the container's own, copied from the layers (by reflink where the file system has
  * them). Of links a regular file is a further name of the layer's, until somebody is about to change it; then it is

@@ -4,8 +4,8 @@
  *
  *	{"event":"started","stage":1,"stages":2,"step":2,"steps":3,"text":"RUN make","time":"2026-11-22T10:33:06.25Z"}
  *	{"event":"output","text":"cc -o app app.c","time":"2026-11-22T10:33:06.31Z"}
- *	{"elapsed_ms":2810,"event":"done","size":5120,"stage":1,"stages":2,"step":2,"steps":3,"text":"RUN
- *make","time":…}
+ *	{"elapsed_ms":2810,"event":"done","size":5120,"stage":1,"stages":2,"step":2,"steps":3,"text":"RUN make",
+ *	 "time":…}
  *	{"cached":false,"changes":[{"change":"content changed","name":"src/a","text":"'src/a': content changed",
  *	 "what":"file"}],"event":"why","stage":1,"stages":2,"step":2,"steps":3,"text":"","time":…}
  *	{"done":1048576,"event":"transfer","size":4194304,"text":"pull sha256:…","time":…}

@@ -3,8 +3,10 @@
  *
  * Reading accepts what others write: gzip of several members, zero padding behind the last, zstd of several frames with
  * skippable ones between. Writing works on exact blocks of CODEC_BLOCK bytes, each compressed on its own (so that
- *several threads can), and gives the same bytes whatever the number of threads: gzip	one member: each block is raw
- *deflate primed with the 32 KiB before it and ended by a full flush zstd	one frame for each block
+ * several threads can), and gives the same bytes whatever the number of threads:
+ *
+ *	gzip	one member: each block is raw deflate, primed with the 32 KiB before it and ended by a full flush
+ *	zstd	one frame for each block
  */
 #ifndef COOPER_IMAGEFMT_CODEC_H
 #define COOPER_IMAGEFMT_CODEC_H

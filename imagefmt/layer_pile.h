@@ -1,11 +1,11 @@
 /*
  * A pile: small layers that lie directly on each other in an image, put together as one tree. What the kernel asks for
  * an overlay grows with the number of its layers, and of some hundred layers most have a file or two. The tree of a
- *pile is a layer's as overlayfs knows it, with the whiteouts and opaque directories that its members have together, so
- *that an overlay that has it in their place shows the same: names, contents, owners, modes, times, attributes, and how
- *many links a file has. It holds copies, because a further link would be seen in that number. Of a directory that
- *several members have, that number is its own and no longer the 1 of a merged one; and inode numbers are those of the
- *copies.
+ * pile is a layer's as overlayfs knows it, with the whiteouts and opaque directories that its members have together, so
+ * that an overlay that has it in their place shows the same: names, contents, owners, modes, times, attributes, and how
+ * many links a file has. It holds copies, because a further link would be seen in that number. Of a directory that
+ * several members have, that number is its own and no longer the 1 of a merged one; and inode numbers are those of the
+ * copies.
  *
  * Piles are derived, and made for one boot, one id map and one directory of layers:
  *

@@ -2,7 +2,7 @@
  * The tar of a layer whose tree is being made, made ahead of the walk that packs it (pack.h): who writes the files says
  * what comes and gives the bytes that he writes, so that nobody reads them again. What he says is a guess. The walk has
  * the last word: it puts the tree in order and finds the same headers in the same order, or the tar is made anew. So
- *the layer is the same in any case, and to give up at any time is right.
+ * the layer is the same in any case, and to give up at any time is right.
  *
  *	pack_ahead_new(…, &ahead)
  *	pack_ahead_entry(ahead, &entry);

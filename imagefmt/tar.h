@@ -1,7 +1,7 @@
 /*
  * Tar entries and how they are written: a ustar header, preceded by a pax header only when ustar cannot say it (POSIX
  * pax(1), "ustar Interchange Format" and "pax Extended Header"). The same entry gives the same bytes everywhere: no
- *owner names, whole seconds, records sorted by key.
+ * owner names, whole seconds, records sorted by key.
  *
  *	struct tar_writer w;
  *	tar_writer_init(&w, sink, context);

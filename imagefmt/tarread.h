@@ -2,7 +2,7 @@
  * Tar as a stream of entries, from bytes that nobody vouches for: ustar, pax with global headers, GNU long names and
  * links, base-256 numbers, old GNU sparse files and pax sparse files 0.0, 0.1 and 1.0. Names, headers and sparse maps
  * are limited in size before they are allocated; numbers out of range are refused. Nothing is interpreted: paths come
- *as they were written.
+ * as they were written.
  *
  *	cleanup(tar_reader_free) struct tar_reader *reader = NULL;
  *	tar_reader_new(stream_fd_next, &stream, &reader);

@@ -1,7 +1,7 @@
 /*
  * Signing what is pushed. A sink that signs is put in front of the real one; each manifest and index that goes through
  * it is signed once everything has arrived and before the tag is set, the children of an index as well, because whoever
- *pulls verifies the image of his platform and not the index.
+ * pulls verifies the image of his platform and not the index.
  *
  *	rc = registry_sink_open(client, ref, &sink, err);
  *	if (rc == 0)

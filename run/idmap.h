@@ -1,10 +1,12 @@
 /*
  * Which ids of ours can be ids of a container: found from what this process may do, strongest first
- *(user_namespaces(7), newuidmap(1), subuid(5)).
+ * (user_namespaces(7), newuidmap(1), subuid(5)).
  *
- *	IDMAP_DIRECT  we hold CAP_SETUID and CAP_SETGID (and CAP_SETFCAP for id 0): the map is written directly and
- *mirrors our own, extent by extent IDMAP_SUBIDS  our id is 0 inside, the ranges of /etc/subuid and /etc/subgid follow;
- *written by newuidmap/newgidmap IDMAP_SINGLE  our id is 0 inside and there is no other
+ *	IDMAP_DIRECT	we hold CAP_SETUID and CAP_SETGID (and CAP_SETFCAP for id 0): the map is written directly and
+ *			mirrors our own, extent by extent
+ *	IDMAP_SUBIDS	our id is 0 inside, the ranges of /etc/subuid and /etc/subgid follow; written by newuidmap and
+ *			newgidmap
+ *	IDMAP_SINGLE	our id is 0 inside and there is no other
  */
 #ifndef COOPER_RUN_IDMAP_H
 #define COOPER_RUN_IDMAP_H

@@ -5,7 +5,7 @@
  *	launch FILE COMMAND [ARGUMENT...]
  *
  * The processes in $BENCH_DAEMONS (their ids, with blanks between) work for it as well: what their CPU time, and that
- *of the children they have waited for, grows by meanwhile is added.
+ * of the children they have waited for, grows by meanwhile is added.
  *
  * In C, because the memory that a process had before exec counts for what it executes (getrusage(2), ru_maxrss): a
  * shell or Python in this place would give every small command their own size, and their fork would be a part of its

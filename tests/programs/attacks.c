@@ -6,7 +6,7 @@
  * or, where a step shares the machine's numbers of processes and no more,  attacks --number PID.
  *
  * The files, sockets and System V objects (by number) are the host's. Every line of output that begins with BREACH is
- *an attack that has succeeded, with WRONG something that should have worked; the status is the number of both.
+ * an attack that has succeeded, with WRONG something that should have worked; the status is the number of both.
  */
 #define _GNU_SOURCE
 #include <errno.h>

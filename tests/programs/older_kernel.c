@@ -1,6 +1,6 @@
 /*
  * A kernel before Linux 6.7, as far as programs of other machines are concerned: binfmt_misc cannot be mounted in a
- *user namespace. For LD_PRELOAD.
+ * user namespace. For LD_PRELOAD.
  *
  *	cc -shared -fPIC -O1 -o older_kernel.so older_kernel.c
  */
