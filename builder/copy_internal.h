@@ -27,7 +27,10 @@
 struct link_slot {
 	dev_t dev;
 	ino_t ino;
-	char *path;	       /* in the container; NULL: free */
+	char *path;	/* in the container; NULL: free */
+	dev_t made_dev; /* what was made there */
+	ino_t made_ino;
+	off_t made_size;
 	struct digest content; /* what was written there; null: nobody has asked */
 };
 struct link_table {

@@ -47,19 +47,41 @@ static void grow_links(struct link_table *table)
 	*table = bigger;
 }
 
-/* What is known of the file by an earlier link; the first time (*is_first) that this one goes to `path`. Borrowed until
- * the next call. */
-static struct link_slot *earlier_link(struct link_table *table, const struct stat *st, const char *path, bool *is_first)
+/* Where what is known of the file by an earlier link stands, or will stand. Borrowed until the next call. */
+static struct link_slot *link_of(struct link_table *table, const struct stat *st)
 {
 	if ((table->count + 1) * 2 > table->size)
 		grow_links(table);
-	struct link_slot *slot = find_slot(table, st->st_dev, st->st_ino);
-	*is_first = !slot->path;
-	if (slot->path)
-		return slot;
-	*slot = (struct link_slot){st->st_dev, st->st_ino, mem_strdup(path), {0}};
-	table->count++;
-	return slot;
+	return find_slot(table, st->st_dev, st->st_ino);
+}
+
+/* Can another name be given to what the first link became? A later source may have put something else there. */
+static bool is_still_there(const struct copy_job *job, const struct link_slot *link)
+{
+	struct stat st;
+
+	return link->path && rootpath_stat(job->root, link->path, /* follow */ false, &st, NULL) == 0 &&
+	       st.st_dev == link->made_dev && st.st_ino == link->made_ino && st.st_size == link->made_size;
+}
+
+static void remember_link(struct copy_job *job, struct link_slot *link, const struct stat *source, const char *path,
+			  const struct digest *content)
+{
+	struct stat st;
+
+	if (rootpath_stat(job->root, path, /* follow */ false, &st, NULL) < 0)
+		return;
+	job->links.count += !link->path;
+	free(link->path);
+	*link = (struct link_slot){
+		.dev = source->st_dev,
+		.ino = source->st_ino,
+		.path = mem_strdup(path),
+		.made_dev = st.st_dev,
+		.made_ino = st.st_ino,
+		.made_size = st.st_size,
+		.content = *content,
+	};
 }
 
 /* ---- what was added, for the digest ---- */
@@ -272,20 +294,20 @@ static int copy_one_file(const struct directory_copy *copy, const struct tree_en
 		return error_set_errno(err, "'%s'", entry->path);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, EAGAIN, "'%s' changed while it was copied", entry->path);
-	bool is_first = true;
-	struct link_slot *link = st.st_nlink > 1 ? earlier_link(&job->links, &st, path, &is_first) : NULL;
-	struct digest content = link ? link->content : (struct digest){0};
+	struct link_slot *link = st.st_nlink > 1 ? link_of(&job->links, &st) : NULL;
+	struct digest content = {0};
 	int rc;
-	if (is_first) {
-		rc = copy_file(job, fd, &st, source, path, &content, err);
-	} else {
+	if (link && is_still_there(job, link)) {
+		content = link->content;
 		note(job, path, &st, "link");
 		copy_say_ahead(job, path, TAR_HARDLINK,
 			       &(struct copy_entry){.st = st, .link = link->path, .attributes = -1}, 0);
 		rc = copy_place_hardlink(job, path, link->path, err);
+	} else {
+		rc = copy_file(job, fd, &st, source, path, &content, err);
+		if (rc >= 0 && link)
+			remember_link(job, link, &st, path, &content);
 	}
-	if (link)
-		link->content = content;
 	if (rc >= 0)
 		copy_tell_seen(job, copy->source, entry->path, &st, /* link */ NULL, &content);
 	return rc;

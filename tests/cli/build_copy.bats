@@ -270,3 +270,16 @@ load lib/build
 	run cooper build --context-modes=git "$context"
 	assert_output_has "Using cache"
 }
+
+@test "names of one file in several sources stay that file, also where one of them is replaced" {
+	mkdir x y
+	echo first >x/a && echo second >y/a && ln x/a y/b && ln x/a y/c
+	dockerfile <<-'EOF'
+		FROM busybox
+		COPY x y /both/
+		RUN test "$(cd /both && cat a b c | tr '\n' ' ')" = "second first first " && test /both/b -ef /both/c
+		COPY y x /again/
+		RUN test "$(cd /again && cat a b c | tr '\n' ' ')" = "first first first " && test /again/a -ef /again/b
+	EOF
+	build
+}

@@ -120,6 +120,17 @@ teardown() {
 	assert_output_is $'a\nb\nsame'
 }
 
+@test "a name of a file whose first name another source has replaced is a copy of that file" {
+	mkdir -p of/one of/two
+	echo first >of/one/a
+	echo second >of/two/a
+	ln of/one/a of/two/b
+	ln of/one/a of/two/c
+	cooper copy -q "$ctr" of/one of/two /both/
+	run cooper run "$ctr" sh -c 'cd /both && cat a b c && test b -ef c && ! test a -ef b'
+	assert_output_is $'second\nfirst\nfirst'
+}
+
 @test "a link as source is followed, one inside a directory is kept" {
 	cooper copy -q "$ctr" link /followed
 	run cooper run "$ctr" sh -c 'test ! -L /followed && cat /followed'
