@@ -180,6 +180,8 @@ void stage_run_add(struct stage_run *run, const struct build_record *record, boo
 /* Nothing can be known of the next step of `run`, because its question was never asked: its files are read when they
  * are copied, and not before that for a key. */
 bool build_step_is_unheard_of(struct build *build, const struct stage_run *run, const struct plan_step *step);
+/* From now on there may be something to be found. */
+void build_step_note_question(struct build *build, const struct stage_run *run, const struct plan_step *step);
 /* Takes over what another process has made of its steps up to `count`. */
 void stage_run_take(struct stage_run *run, const struct build_record *records, const bool *cached,
 		    const int64_t *spent_ms, size_t count);

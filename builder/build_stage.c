@@ -237,8 +237,7 @@ bool build_step_is_unheard_of(struct build *build, const struct stage_run *run, 
 	       !build_question_is_known(workshop_store(build->w), &question, workshop_options(build->w)->now);
 }
 
-/* From now on there may be something to be found. */
-static void note_question(struct build *build, const struct stage_run *run, const struct plan_step *step)
+void build_step_note_question(struct build *build, const struct stage_run *run, const struct plan_step *step)
 {
 	struct digest question;
 
@@ -267,7 +266,7 @@ static int find_cached(struct build *build, struct stage_run *run, const struct 
 	if (!is_known(build, run, key, record))
 		return 0;
 	if (build->imports)
-		note_question(build, run, step);
+		build_step_note_question(build, run, step);
 	record->key = *key;
 	return 1;
 }
@@ -424,7 +423,7 @@ static const struct digest *key_as_seen(struct build *build, struct stage_run *r
 		log_info("files changed between the look into the cache and the copy");
 	else if (!before)
 		build_explain_note_parts(run, step, seen, parts);
-	note_question(build, run, step);
+	build_step_note_question(build, run, step);
 	return seen;
 }
 

@@ -436,9 +436,12 @@ static int define_state(struct build *build, const struct stage_run *run, size_t
 		rc = build_key_finish(&key, state, err);
 	for (size_t i = 0; rc >= 0 && i < count; i++) {
 		const struct plan_step *step = &run->plan->steps[i];
-		/* What was never made gave nothing to be found by what it is. */
-		if (run->is_ready && i == run->done && build_step_is_unheard_of(build, run, step))
+		/* What was never made gave nothing to be found by what it is; what was made elsewhere may have. */
+		bool is_next = run->is_ready && i == run->done;
+		if (is_next && build_step_is_unheard_of(build, run, step))
 			return -ENODATA;
+		if (is_next && build->imports)
+			build_step_note_question(build, run, step);
 		if (step->has_layer)
 			rc = add_step(build, run, step, state, err);
 	}
