@@ -8,7 +8,8 @@
  *					when the lower one is
  *	a directory on anything else	takes its place, and is opaque: what was there hides what lies below the pile
  *
- * Everything in it is a copy, by tree_copy_one().
+ * Everything in it is a copy, by tree_copy_one(). Whiteouts that hide nothing of what lies below are taken out in the
+ * end.
  */
 #include "imagefmt/layer_pile.h"
 
@@ -31,6 +32,7 @@
 #include "base/tree.h"
 #include "imagefmt/layer_internal.h"
 #include "imagefmt/layerroot.h"
+#include "imagefmt/vouch.h"
 
 #define PREFIX "p-"
 #define TREE "fs"
@@ -55,8 +57,7 @@ bool layer_pile_takes(struct store *store, const struct pile_member *member)
 }
 
 /* For what a pile holds, and of what it is. */
-static int format_members(struct store *store, const struct pile_member *members, size_t count, struct buf *text,
-			  struct error **err)
+static int format_members(struct store *store, const struct pile *pile, struct buf *text, struct error **err)
 {
 	struct stat st;
 	int layers = store_folder(store, STORE_LAYERS, err);
@@ -65,10 +66,10 @@ static int format_members(struct store *store, const struct pile_member *members
 		return layers;
 	if (fstat(layers, &st) < 0)
 		return error_set_errno(err, "look at the store's layers");
-	buf_printf(text, "1 %s %llx:%llx %s\n", store_boot_id(store), (unsigned long long)st.st_dev,
+	buf_printf(text, "2 %s %llx:%llx %s\n", store_boot_id(store), (unsigned long long)st.st_dev,
 		   (unsigned long long)st.st_ino, store_id_map(store));
-	for (size_t i = 0; i < count; i++)
-		buf_printf(text, "%s\n", members[i].name);
+	for (size_t i = 0; i < pile->count; i++)
+		buf_printf(text, "%s\n", pile->members[i].name);
 	return text->overflow ? error_set(err, E2BIG, "a pile of layers has too long names") : 0;
 }
 
@@ -219,8 +220,78 @@ static int dress_root(int from, int to, struct error **err)
 	return 0;
 }
 
-static int pile_up(int made, const struct pile_member *members, size_t count, const struct buf *text,
-		   struct error **err)
+/* ---- what hides nothing ---- */
+
+struct weeding {
+	const struct pile *pile;
+	char *opaque; /* the directory without anything below it in which the walk is, or NULL */
+};
+
+static bool is_seen_below(const struct pile *pile, const char *path)
+{
+	for (size_t i = pile->below_count; i-- > 0;) {
+		cleanup_close int fd = -1;
+		struct stat st;
+		enum lower_verdict verdict = lower_find(pile->below[i].tree, path, &fd);
+		if (verdict != LOWER_SAYS_NOTHING)
+			return verdict == LOWER_HAS_IT && fstat(fd, &st) == 0 && !ovlmark_is_whiteout(&st);
+	}
+	return false;
+}
+
+/* Its directory keeps its time. */
+static int take_out(const struct tree_entry *entry, struct error **err)
+{
+	struct stat st;
+
+	if (fstat(entry->dirfd, &st) < 0 || unlinkat(entry->dirfd, entry->name, 0) < 0)
+		return error_set_errno(err, "remove the whiteout '%s'", entry->path);
+	const struct timespec times[2] = {st.st_atim, st.st_mtim};
+	if (utimensat(entry->dirfd, "", times, AT_EMPTY_PATH) < 0)
+		return error_set_errno(err, "set the times of the directory of '%s'", entry->path);
+	return 0;
+}
+
+static int weed_entry(const struct tree_entry *entry, void *context, struct error **err)
+{
+	struct weeding *weeding = context;
+
+	if (ovlmark_is_whiteout(entry->st))
+		return weeding->opaque || !is_seen_below(weeding->pile, entry->path) ? take_out(entry, err) : 0;
+	if (!S_ISDIR(entry->st->st_mode) || !*entry->path || weeding->opaque)
+		return 0;
+	cleanup_close int own = open_dir(entry->dirfd, entry->name, err);
+	if (own < 0)
+		return own;
+	if (ovlmark_is_opaque(own))
+		weeding->opaque = mem_strdup(entry->path);
+	return 0;
+}
+
+static int leave_dir(const struct tree_entry *entry, void *context, struct error **err)
+{
+	struct weeding *weeding = context;
+
+	(void)err;
+	if (weeding->opaque && strcmp(weeding->opaque, entry->path) == 0) {
+		free(weeding->opaque);
+		weeding->opaque = NULL;
+	}
+	return 0;
+}
+
+static int weed(int to, const struct pile *pile, struct error **err)
+{
+	struct weeding weeding = {.pile = pile};
+	int rc = tree_walk(to, weed_entry, leave_dir, &weeding, err);
+
+	free(weeding.opaque);
+	return rc;
+}
+
+/* ---- all of it ---- */
+
+static int pile_up(int made, const struct pile *pile, const struct buf *text, struct error **err)
 {
 	if (mkdirat(made, TREE, 0755) < 0)
 		return error_set_errno(err, "make a pile of layers");
@@ -228,17 +299,33 @@ static int pile_up(int made, const struct pile_member *members, size_t count, co
 	struct piling piling = {to};
 	int rc = to < 0 ? to : 0;
 
-	for (size_t i = 0; rc >= 0 && i < count; i++)
-		rc = tree_walk(members[i].tree, put_entry, dress_dir, &piling, err);
+	for (size_t i = 0; rc >= 0 && i < pile->count; i++)
+		rc = tree_walk(pile->members[i].tree, put_entry, dress_dir, &piling, err);
 	if (rc >= 0)
-		rc = dress_root(members[count - 1].tree, to, err);
+		rc = weed(to, pile, err);
+	if (rc >= 0)
+		rc = dress_root(pile->members[pile->count - 1].tree, to, err);
 	return rc < 0 ? rc : atomic_file_write(made, MEMBERS, 0600, text->data, text->len, /* flags */ 0, err);
 }
 
 /* ---- in the store ---- */
 
-static int make_named(struct store *store, const char *name, const struct pile_member *members, size_t count,
-		      const struct buf *text, struct error **err)
+/* A layer that goes is first moved out of layers/, then taken to pieces: who stands on none of its images while they
+ * are removed may have read what was left of it. */
+static int check_trees(int layers, const struct pile_member *trees, size_t count, struct error **err)
+{
+	for (size_t i = 0; i < count; i++) {
+		cleanup_free char *path = mem_printf("%s/" TREE, trees[i].name);
+		struct stat named, read;
+		if (fstatat(layers, path, &named, AT_SYMLINK_NOFOLLOW) < 0 || fstat(trees[i].tree, &read) < 0 ||
+		    named.st_ino != read.st_ino || named.st_dev != read.st_dev)
+			return error_set(err, ESTALE, "layer %.12s… was removed meanwhile", trees[i].name);
+	}
+	return 0;
+}
+
+static int make_named(struct store *store, const char *name, const struct pile *pile, const struct buf *text,
+		      struct error **err)
 {
 	cleanup_free char *work = store_tmp_name(store, "pile");
 	int layers = store_folder(store, STORE_LAYERS, err);
@@ -249,7 +336,11 @@ static int make_named(struct store *store, const char *name, const struct pile_m
 	if (mkdirat(tmp, work, 0700) < 0)
 		return error_set_errno(err, "make a pile of layers");
 	cleanup_close int made = open_dir(tmp, work, err);
-	int rc = made < 0 ? made : pile_up(made, members, count, text, err);
+	int rc = made < 0 ? made : pile_up(made, pile, text, err);
+	if (rc >= 0)
+		rc = check_trees(layers, pile->members, pile->count, err);
+	if (rc >= 0)
+		rc = check_trees(layers, pile->below, pile->below_count, err);
 	/* Another process may have been faster, with the same. */
 	if (rc >= 0 && renameat2(tmp, work, layers, name, RENAME_NOREPLACE) == 0)
 		return 0;
@@ -259,22 +350,38 @@ static int make_named(struct store *store, const char *name, const struct pile_m
 	return rc < 0 ? rc : 0;
 }
 
-int layer_pile_make(struct store *store, const struct pile_member *members, size_t count, char **name,
-		    struct error **err)
+static int hash_of(const struct buf *text, const struct pile *pile, struct digest *digest, struct error **err)
+{
+	cleanup(hasher_free) struct hasher *hasher = NULL;
+	int rc = hasher_new(DIGEST_SHA256, &hasher, err);
+
+	if (rc < 0)
+		return rc;
+	hasher_update(hasher, buf_str(text), text->len);
+	hasher_update(hasher, "\n", 1);
+	for (size_t i = 0; i < pile->below_count; i++) {
+		hasher_update(hasher, pile->below[i].name, strlen(pile->below[i].name));
+		hasher_update(hasher, "\n", 1);
+	}
+	hasher_finish(hasher, digest);
+	return 0;
+}
+
+int layer_pile_make(struct store *store, const struct pile *pile, char **name, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(MEMBERS_SIZE_MAX);
 	struct digest digest;
 	char hex[DIGEST_HEX_SIZE];
 	int layers = store_folder(store, STORE_LAYERS, err);
-	int rc = layers < 0 ? layers : format_members(store, members, count, &text, err);
+	int rc = layers < 0 ? layers : format_members(store, pile, &text, err);
 
 	if (rc == 0)
-		rc = digest_of(buf_str(&text), text.len, &digest, err);
+		rc = hash_of(&text, pile, &digest, err);
 	if (rc < 0)
 		return rc;
 	cleanup_free char *given = mem_printf(PREFIX "%s", digest_hex(&digest, hex));
 	if (faccessat(layers, given, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		rc = make_named(store, given, members, count, &text, err);
+		rc = make_named(store, given, pile, &text, err);
 	if (rc == 0)
 		*name = take_ptr(&given);
 	return rc;
@@ -301,7 +408,7 @@ static bool is_current(struct store *store, const char *text)
 {
 	cleanup(buf_done) struct buf head = BUF_INIT(MEMBERS_SIZE_MAX);
 
-	if (format_members(store, /* members */ NULL, 0, &head, NULL) < 0)
+	if (format_members(store, &(struct pile){0}, &head, NULL) < 0)
 		return false;
 	return strncmp(text, buf_str(&head), head.len - strlen(store_id_map(store)) - 1) == 0;
 }

@@ -21,7 +21,7 @@
 #include "imagefmt/layer.h"
 #include "imagefmt/layer_pile.h"
 
-#define NOTE "trees"
+#define NOTE "arranged"
 /* Fewer are mounted in a millisecond, as they are. */
 #define ARRANGED_MIN ((size_t)64)
 #define NOTE_SIZE_MAX ((size_t)1 << 20)
@@ -175,31 +175,64 @@ static bool open_noted(struct store *store, const struct digest *diff_ids, size_
 struct arranging {
 	struct store *store;
 	struct arrangement *upwards; /* bottommost first */
+	struct pile_member *trees;   /* the same, opened */
 	struct pile_member members[LAYER_PILE_COUNT];
 	size_t count;
-	size_t piles;
+	struct layer_trees piles; /* those of them that are piles */
 };
+
+static void arranging_done(struct arranging *job)
+{
+	layer_trees_done(&job->piles);
+	free(job->trees);
+}
+CLEANUP_FOR_VALUE(struct arranging, arranging_done)
+
+static void add_tree(struct arranging *job, const char *name, int tree)
+{
+	struct strlist *lines = &job->upwards->lines;
+
+	strlist_append(lines, name);
+	job->trees[lines->count - 1] = (struct pile_member){lines->items[lines->count - 1], tree};
+}
 
 static void leave_members(struct arranging *job)
 {
 	for (size_t i = 0; i < job->count; i++)
-		strlist_append(&job->upwards->lines, job->members[i].name);
+		add_tree(job, job->members[i].name, job->members[i].tree);
 	job->count = 0;
+}
+
+MUST_CHECK static int make_pile(struct arranging *job, char **name, struct error **err)
+{
+	const struct pile pile = {
+		.members = job->members,
+		.count = job->count,
+		.below = job->trees,
+		.below_count = job->upwards->lines.count,
+	};
+	int rc = layer_pile_make(job->store, &pile, name, err);
+
+	if (rc < 0)
+		return rc;
+	cleanup_free char *tree = mem_printf("%s/fs", *name);
+	return fd_open_dir(store_folder(job->store, STORE_LAYERS, NULL), tree, err);
 }
 
 static void pile_members(struct arranging *job)
 {
 	cleanup_free char *name = NULL;
 	cleanup_error struct error *why = NULL;
+	int tree = make_pile(job, &name, &why);
 
-	if (layer_pile_make(job->store, job->members, job->count, &name, &why) < 0) {
+	if (tree < 0) {
 		log_debug("%s", error_message(why));
 		leave_members(job);
 		return;
 	}
-	strlist_append(&job->upwards->lines, name);
+	add_tree(job, name, tree);
+	job->piles.fds[job->piles.count++] = tree;
 	job->count = 0;
-	job->piles++;
 }
 
 static void arrange_next(struct arranging *job, const char *name, int tree)
@@ -208,7 +241,7 @@ static void arrange_next(struct arranging *job, const char *name, int tree)
 
 	if (!layer_pile_takes(job->store, &member)) {
 		leave_members(job);
-		strlist_append(&job->upwards->lines, name);
+		add_tree(job, name, tree);
 		return;
 	}
 	job->members[job->count++] = member;
@@ -221,8 +254,10 @@ static bool arrange(struct store *store, const struct digest *diff_ids, size_t c
 		    const size_t *places, struct layer_trees *trees)
 {
 	cleanup(arrangement_done) struct arrangement upwards = {0}, arranged = {0};
-	struct arranging job = {.store = store, .upwards = &upwards};
+	cleanup(arranging_done) struct arranging job = {.store = store, .upwards = &upwards};
 
+	job.trees = mem_alloc((each->count + 1) * sizeof(*job.trees));
+	job.piles.fds = mem_alloc((each->count / LAYER_PILE_COUNT + 1) * sizeof(*job.piles.fds));
 	for (size_t i = each->count; i-- > 0;) {
 		char hex[DIGEST_HEX_SIZE];
 		const char *name = store_known_layer(store, digest_hex(&diff_ids[places[i]], hex));
@@ -236,10 +271,10 @@ static bool arrange(struct store *store, const struct digest *diff_ids, size_t c
 	arranged.again_at = arranged.lines.count + LAYER_PILE_COUNT;
 	if (arranged.again_at < ARRANGED_MIN)
 		arranged.again_at = ARRANGED_MIN;
-	if (job.piles && !open_arranged(store, &arranged, trees))
+	if (job.piles.count && !open_arranged(store, &arranged, trees))
 		return false;
 	write_arrangement(store, diff_ids, count, &arranged);
-	return job.piles > 0;
+	return job.piles.count > 0;
 }
 
 /* ---- the door ---- */

@@ -67,6 +67,9 @@ look='cd /t && find . | sort | xargs stat -c "%n %F %a %u:%g" && find . -type f 
 	{
 		echo "FROM busybox"
 		echo 'RUN mkdir -p /t/gone/sub /t/back/old /t/file /t/kept && touch /t/gone/sub/x /t/back/old/y /t/kept/z'
+		# What is made and deleted within one of the piles, in a directory that nothing else has.
+		echo 'RUN mkdir /once && touch /once/x /once/y'
+		echo 'RUN rm /once/x && touch -d @1000 /once'
 		for ((i = 0; i < 40; i++)); do echo "RUN echo $i >/t/kept/n$i"; done
 		echo 'RUN rm -r /t/gone && rm -r /t/back && mkdir /t/back && echo new >/t/back/new'
 		echo 'RUN rm -r /t/file && echo f >/t/file && ln -s kept /t/link'
@@ -89,6 +92,9 @@ look='cd /t && find . | sort | xargs stat -c "%n %F %a %u:%g" && find . -type f 
 	assert_output_has "./back/new 1 4"
 	run cooper run "$(cooper from layered)" -- sh -c 'find /t | xargs stat -c %Y | sort -u'
 	assert_output_is 1000
+	run cooper run "$(cooper from layered)" -- sh -c 'ls -a /once && stat -c %Y /once && rm -r /once'
+	assert_succeeds
+	assert_output_is $'.\n..\ny\n1000'
 	# A change on them is told from what they have, as one on the layers themselves would be.
 	ctr=$(cooper from --name changed layered)
 	cooper run "$ctr" -- sh -c 'rm -r /t/back /t/link && mkdir /t/link && rm /t/kept/n50'

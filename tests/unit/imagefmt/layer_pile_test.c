@@ -138,6 +138,16 @@ static void compare(const int *these, size_t count, const int *those, size_t oth
 	}
 }
 
+/* What a directory that is no other tree's has of whiteouts, the kernel lists. */
+static int hides_something(const struct tree_entry *entry, void *context, struct error **err)
+{
+	cleanup_free char *seen = look(context, 1, entry->path);
+
+	if (ovlmark_is_whiteout(entry->st) && strcmp(seen, "nothing") == 0)
+		fail_msg("the whiteout '%s' hides nothing", entry->path);
+	return 0;
+}
+
 /* ---- the tests ---- */
 
 #define DEPTH 3
@@ -161,14 +171,59 @@ static void an_overlay_shows_the_same_with_a_pile_as_with_its_members(void **sta
 		}
 		plain[LAYERS] = make_layer(t, below_name, 100);
 		fill(plain[LAYERS], DEPTH);
-		assert_int_equal(layer_pile_make(t->store, members, LAYERS, &pile_name, NULL), 0);
+		const struct pile_member below = {below_name, plain[LAYERS]};
+		assert_int_equal(
+			layer_pile_make(t->store, &(struct pile){members, LAYERS, &below, 1}, &pile_name, NULL), 0);
 		piled[0] = open_layer(t, pile_name);
 		piled[1] = plain[LAYERS];
 		compare(plain, LAYERS + 1, piled, 2, "", DEPTH);
+		assert_true(tree_walk(piled[0], hides_something, NULL, &piled[1], NULL) >= 0);
 		fd_close(piled[0]);
 		for (size_t i = 0; i <= LAYERS; i++)
 			fd_close(plain[i]);
 	}
+}
+
+static bool has(struct tempstore *t, const char *pile, const char *path)
+{
+	cleanup_free char *whole = mem_printf("%s/fs/%s", pile, path);
+
+	return faccessat(store_folder(t->store, STORE_LAYERS, NULL), whole, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void a_whiteout_stays_where_it_hides_something_below(void **state)
+{
+	struct tempstore *t = *state;
+	struct pile_member members[2] = {{"one", make_layer(t, "one", 100)}, {"two", make_layer(t, "two", 100)}};
+	struct pile_member below = {"below", make_layer(t, "below", 100)};
+	cleanup_free char *alone = NULL, *over = NULL;
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1000}};
+		cleanup_close int dir = put_dir(members[i].tree, "dir", /* is_opaque */ false);
+		cleanup_close int opaque = put_dir(members[i].tree, "opaque", /* is_opaque */ i == 0);
+		for (size_t k = 0; i == 0 && k < 2; k++)
+			put_file(k ? opaque : dir, "x", "");
+		for (size_t k = 0; i == 1 && k < 2; k++)
+			assert_int_equal(ovlmark_make_whiteout(k ? opaque : dir, "x", NULL), 0);
+		assert_int_equal(futimens(dir, times), 0);
+	}
+	fd_close(put_dir(below.tree, "dir", /* is_opaque */ false));
+	fd_close(put_dir(below.tree, "opaque", /* is_opaque */ false));
+	put_file(below.tree, "dir/x", "");
+	put_file(below.tree, "opaque/x", "");
+	assert_int_equal(layer_pile_make(t->store, &(struct pile){members, 2, NULL, 0}, &alone, NULL), 0);
+	assert_int_equal(layer_pile_make(t->store, &(struct pile){members, 2, &below, 1}, &over, NULL), 0);
+	assert_false(has(t, alone, "dir/x"));
+	assert_true(has(t, over, "dir/x"));
+	assert_false(has(t, over, "opaque/x"));
+	cleanup_close int tree = open_layer(t, alone);
+	struct stat st;
+	assert_int_equal(fstatat(tree, "dir", &st, 0), 0);
+	assert_int_equal(st.st_mtim.tv_sec, 1000);
+	for (size_t i = 0; i < 2; i++)
+		fd_close(members[i].tree);
+	fd_close(below.tree);
 }
 
 static void what_a_copy_would_show_otherwise_is_no_pile(void **state)
@@ -179,10 +234,10 @@ static void what_a_copy_would_show_otherwise_is_no_pile(void **state)
 
 	put_file(members[0].tree, "file", "text");
 	assert_int_equal(linkat(members[0].tree, "file", members[0].tree, "again", 0), 0);
-	assert_int_equal(layer_pile_make(t->store, members, 2, &name, NULL), -EOPNOTSUPP);
+	assert_int_equal(layer_pile_make(t->store, &(struct pile){members, 2, NULL, 0}, &name, NULL), -EOPNOTSUPP);
 	assert_int_equal(unlinkat(members[0].tree, "again", 0), 0);
 	assert_int_equal(mkfifoat(members[1].tree, "pipe", 0600), 0);
-	assert_int_equal(layer_pile_make(t->store, members, 2, &name, NULL), -EOPNOTSUPP);
+	assert_int_equal(layer_pile_make(t->store, &(struct pile){members, 2, NULL, 0}, &name, NULL), -EOPNOTSUPP);
 	assert_null(name);
 	for (size_t i = 0; i < 2; i++)
 		fd_close(members[i].tree);
@@ -214,9 +269,9 @@ static void it_goes_with_one_of_its_members(void **state)
 	cleanup(strlist_done) struct strlist gone = {0};
 	cleanup_free char *name = NULL, *again = NULL, *anew = NULL;
 
-	assert_int_equal(layer_pile_make(t->store, members, 2, &name, NULL), 0);
+	assert_int_equal(layer_pile_make(t->store, &(struct pile){members, 2, NULL, 0}, &name, NULL), 0);
 	/* Made once. */
-	assert_int_equal(layer_pile_make(t->store, members, 2, &again, NULL), 0);
+	assert_int_equal(layer_pile_make(t->store, &(struct pile){members, 2, NULL, 0}, &again, NULL), 0);
 	assert_string_equal(name, again);
 	strlist_append(&gone, "three");
 	assert_int_equal(layer_piles_take_away(t->store, &gone, &trash, NULL), 0);
@@ -226,7 +281,7 @@ static void it_goes_with_one_of_its_members(void **state)
 	assert_int_equal(layer_piles_take_away(t->store, &gone, &trash, NULL), 0);
 	assert_int_equal(trash.count, 1);
 	assert_int_equal(faccessat(store_folder(t->store, STORE_LAYERS, NULL), name, F_OK, 0), -1);
-	assert_int_equal(layer_pile_make(t->store, members, 2, &anew, NULL), 0);
+	assert_int_equal(layer_pile_make(t->store, &(struct pile){members, 2, NULL, 0}, &anew, NULL), 0);
 	cleanup_free char *member = tempstore_path(t, "store/layers/one");
 	cleanup_free char *aside = tempstore_path(t, "aside");
 	assert_int_equal(rename(member, aside), 0);
@@ -236,13 +291,37 @@ static void it_goes_with_one_of_its_members(void **state)
 		fd_close(members[i].tree);
 }
 
+static void of_a_layer_that_goes_meanwhile_no_pile_stays(void **state)
+{
+	struct tempstore *t = *state;
+	struct pile_member members[2] = {{"one", make_layer(t, "one", 100)}, {"two", make_layer(t, "two", 100)}};
+	cleanup_free char *member = tempstore_path(t, "store/layers/one");
+	cleanup_free char *aside = tempstore_path(t, "aside");
+	cleanup_free char *name = NULL;
+
+	put_file(members[0].tree, "file", "text");
+	assert_int_equal(rename(member, aside), 0);
+	assert_int_equal(layer_pile_make(t->store, &(struct pile){members, 2, NULL, 0}, &name, NULL), -ESTALE);
+	/* Nor when it is there again by then. */
+	fd_close(make_layer(t, "one", 100));
+	assert_int_equal(layer_pile_make(t->store, &(struct pile){members, 2, NULL, 0}, &name, NULL), -ESTALE);
+	assert_null(name);
+	assert_int_equal(tree_remove(store_folder(t->store, STORE_LAYERS, NULL), "one", NULL), 0);
+	assert_int_equal(rename(aside, member), 0);
+	assert_int_equal(layer_pile_make(t->store, &(struct pile){members, 2, NULL, 0}, &name, NULL), 0);
+	for (size_t i = 0; i < 2; i++)
+		fd_close(members[i].tree);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test_with_store(an_overlay_shows_the_same_with_a_pile_as_with_its_members),
+		test_with_store(a_whiteout_stays_where_it_hides_something_below),
 		test_with_store(what_a_copy_would_show_otherwise_is_no_pile),
 		test_with_store(only_small_layers_without_anything_beside_them_are_taken),
 		test_with_store(it_goes_with_one_of_its_members),
+		test_with_store(of_a_layer_that_goes_meanwhile_no_pile_stays),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
