@@ -101,7 +101,7 @@ static void append_image(struct buf *text, const struct digest *id, const struct
 	cleanup_free uint64_t *prints = mem_alloc((marks->blobs.count + marks->layers.count) * sizeof(*prints));
 	size_t count = 0;
 
-	if (marks->has_index) {
+	if (marks->has_index || marks->lacks_some) {
 		append_record(text, CATALOGUE_INDEX, id, NULL, 0);
 		return;
 	}
@@ -271,8 +271,10 @@ static int append(struct store *store, int table, const struct buf *record)
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
+	/* Of another boot, or written by another version: to leave it would be right only if its writer never came
+	 * back. But he may be another machine on the same file system, and would miss this record. */
 	if (!is_current(store, fd))
-		return 0;
+		return -ESTALE;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	/* Behind what a killed process has begun, and in step with it. */
@@ -384,7 +386,9 @@ bool print_set_has(const struct print_set *set, uint64_t print)
 /* An image that has rows. */
 struct living {
 	uint64_t print;
-	bool is_sure; /* that they count */
+	const char *hex; /* its id */
+	bool is_sure;	 /* that they count */
+	bool is_told;	 /* what it uses */
 };
 
 static int compare_living(const void *a, const void *b)
@@ -397,20 +401,28 @@ static int compare_living(const void *a, const void *b)
 struct census {
 	struct living *items; /* by print; of one print there may be two */
 	size_t count;
+	struct strlist names; /* that `hex` points to */
 };
+
+static void census_done(struct census *census)
+{
+	free(census->items);
+	strlist_done(&census->names);
+}
+CLEANUP_FOR_VALUE(struct census, census_done)
 
 /* The ids of all images, without a look at what they are. */
 static int take_census(int table, struct census *census, struct error **err)
 {
-	cleanup(strlist_done) struct strlist names = {0};
-	int rc = images_ids(table, &names, err);
+	int rc = images_ids(table, &census->names, err);
 
-	census->items = mem_alloc((names.count + 1) * sizeof(*census->items));
-	for (size_t i = 0; rc == 0 && i < names.count; i++) {
+	census->items = mem_alloc((census->names.count + 1) * sizeof(*census->items));
+	for (size_t i = 0; rc == 0 && i < census->names.count; i++) {
 		struct living *item = &census->items[census->count];
-		if (strlen(names.items[i]) > 2 * sizeof(item->print))
-			census->count += parse_hex(names.items[i], 2 * sizeof(item->print), &item->print,
-						   sizeof(item->print)) == 0;
+		item->hex = census->names.items[i];
+		if (strlen(item->hex) > 2 * sizeof(item->print))
+			census->count +=
+				parse_hex(item->hex, 2 * sizeof(item->print), &item->print, sizeof(item->print)) == 0;
 	}
 	if (census->count > 1)
 		qsort(census->items, census->count, sizeof(*census->items), compare_living);
@@ -424,19 +436,33 @@ static struct living *find_living(const struct census *census, const struct dige
 	return census->count ? bsearch(&key, census->items, census->count, sizeof(key), compare_living) : NULL;
 }
 
-/* The last word on each image. */
+/* The last word on each image, and of which there is one at all. */
 static void make_sure(struct catalogue *catalogue, struct census *census)
 {
 	struct catalogue_record record;
 
 	while (catalogue_next(catalogue, &record)) {
-		struct living *item = record.kind == CATALOGUE_IMAGE || record.kind == CATALOGUE_SURE
-					      ? find_living(census, &record.id)
-					      : NULL;
-		if (item)
+		bool tells = record.kind == CATALOGUE_IMAGE || record.kind == CATALOGUE_INDEX;
+		struct living *item = tells || record.kind == CATALOGUE_SURE ? find_living(census, &record.id) : NULL;
+		if (!item)
+			continue;
+		item->is_told |= tells;
+		if (record.kind != CATALOGUE_INDEX)
 			item->is_sure = record.kind == CATALOGUE_SURE;
 	}
 	catalogue->at = HEAD_SIZE / sizeof(uint64_t);
+}
+
+/* Of these the catalogue says nothing: its record is damaged, or a version that writes none has added them. */
+static void add_untold(const struct census *census, struct digest_set *untold)
+{
+	for (size_t i = 0; i < census->count; i++) {
+		const char *hex = census->items[i].hex;
+		cleanup_free char *text = mem_printf("sha%s:%s", strlen(hex) == 128 ? "512" : "256", hex);
+		struct digest id;
+		if (!census->items[i].is_told && digest_parse(text, &id, NULL) == 0)
+			digest_set_add(untold, &id);
+	}
 }
 
 /* Who was killed while he added it has left rows that do not count. */
@@ -452,14 +478,16 @@ int catalogue_living(struct store *store, int table, struct print_set *prints, s
 		     struct error **err)
 {
 	cleanup(catalogue_done) struct catalogue catalogue = CATALOGUE_INIT;
-	struct census census = {0};
+	cleanup(census_done) struct census census = {0};
 	struct catalogue_record record;
 	int rc = catalogue_load_or_make(store, table, &catalogue, err);
 
 	if (rc == 0)
 		rc = take_census(table, &census, err);
-	if (rc == 0)
+	if (rc == 0) {
 		make_sure(&catalogue, &census);
+		add_untold(&census, indexes);
+	}
 	while (rc == 0 && catalogue_next(&catalogue, &record)) {
 		if (record.kind == CATALOGUE_INDEX)
 			digest_set_add(indexes, &record.id);
@@ -468,6 +496,5 @@ int catalogue_living(struct store *store, int table, struct print_set *prints, s
 		for (size_t i = 0; i < record.count; i++)
 			print_set_add(prints, record.prints[i]);
 	}
-	free(census.items);
 	return rc;
 }

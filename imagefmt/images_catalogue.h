@@ -4,9 +4,10 @@
  * small: eight bytes for each blob, layer and name.
  *
  * It is derived, and may only say too much: of images that are gone, and names that have moved. So it is only ever
- * appended to, before what it is about becomes true, under the lock of the table. Where it cannot be written it is
- * removed. It is not synced: after a crash of the machine, which another boot id shows, it is nothing, and is made anew
- * by who needs it first. A record that a killed process has begun is passed over.
+ * appended to, before what it is about becomes true, under the lock of the table. Where it cannot be written, or is
+ * another machine's on the same file system, it is removed. It is not synced: after a crash of the machine, which
+ * another boot id shows, it is nothing, and is made anew by who needs it first. A record that a killed process has
+ * begun is passed over.
  */
 #ifndef COOPER_IMAGEFMT_IMAGES_CATALOGUE_H
 #define COOPER_IMAGEFMT_IMAGES_CATALOGUE_H
@@ -16,7 +17,8 @@
 
 enum catalogue_kind {
 	CATALOGUE_IMAGE = 1, /* prints of blobs and layers that the image uses */
-	CATALOGUE_INDEX,     /* nothing: what it leads to may have come since, it must be looked at */
+	CATALOGUE_INDEX,     /* nothing: what it leads to (of a list, or of what was not in the store) may have come
+			      * since, it must be looked at */
 	CATALOGUE_NAME,	     /* print of a repository in which the image has a name */
 	CATALOGUE_UNNAMED,   /* nothing: the image has a row without a name, or has had one */
 	CATALOGUE_SURE, /* nothing: what was begun by the image's record before this is true: it has a row that counts
@@ -77,8 +79,8 @@ void print_set_done(struct print_set *set);
 CLEANUP_FOR_VALUE(struct print_set, print_set_done)
 void print_set_add(struct print_set *set, uint64_t print);
 bool print_set_has(const struct print_set *set, uint64_t print);
-/* Adds what the catalogue says of images that are in the table, and to `indexes` those that must be looked at. Nobody
- * may change the table meanwhile. */
+/* Adds what the catalogue says of images that are in the table, and to `indexes` those that must be looked at, also
+ * because it says nothing of them. Nobody may change the table meanwhile. */
 int catalogue_living(struct store *store, int table, struct print_set *prints, struct digest_set *indexes,
 		     struct error **err);
 

@@ -60,12 +60,13 @@ void marks_done(struct marks *marks)
 }
 
 /* Reads a document that a mark leads to. 0 with `text` empty when it is not here. */
-static int read_marked(struct store *store, const struct digest *digest, size_t max, struct buf *text,
+static int read_marked(struct marks *marks, const struct digest *digest, size_t max, struct buf *text,
 		       struct error **err)
 {
-	if (!blob_exists(store, digest, NULL))
-		return 0;
-	return blob_read(store, digest, max, text, err);
+	if (blob_exists(marks->store, digest, NULL))
+		return blob_read(marks->store, digest, max, text, err);
+	marks->lacks_some = true;
+	return 0;
 }
 
 static void add_pairs(struct marks *marks, const struct manifest *m, const struct image_config *config)
@@ -89,7 +90,7 @@ static int read_config(struct marks *marks, const struct manifest *m, struct ima
 	cleanup(buf_done) struct buf text = BUF_INIT(CONFIG_SIZE_MAX);
 	if (!media_type_is_config(m->config.media_type))
 		return 0;
-	int rc = read_marked(marks->store, &m->config.digest, CONFIG_SIZE_MAX, &text, err);
+	int rc = read_marked(marks, &m->config.digest, CONFIG_SIZE_MAX, &text, err);
 	return rc < 0 || text.len == 0 ? rc : image_config_parse(text.data, text.len, "configuration", config, err);
 }
 
@@ -111,7 +112,7 @@ static int mark_image(struct marks *marks, const struct descriptor *d, struct er
 	cleanup(image_config_done) struct image_config config = {0};
 	int rc = 0;
 	if (!image_note_read(marks->store, d, &m, &config)) {
-		rc = read_marked(marks->store, &d->digest, MANIFEST_SIZE_MAX, &text, err);
+		rc = read_marked(marks, &d->digest, MANIFEST_SIZE_MAX, &text, err);
 		if (rc < 0 || text.len == 0)
 			return rc;
 		rc = manifest_parse(text.data, text.len, "manifest", &m, err);
@@ -131,7 +132,7 @@ static int mark_index(struct marks *marks, const struct descriptor *d, int depth
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
 	cleanup(image_index_done) struct image_index index = {0};
-	int rc = read_marked(marks->store, &d->digest, MANIFEST_SIZE_MAX, &text, err);
+	int rc = read_marked(marks, &d->digest, MANIFEST_SIZE_MAX, &text, err);
 	if (rc < 0 || text.len == 0)
 		return rc;
 	rc = image_index_parse(text.data, text.len, "index", &index, err);

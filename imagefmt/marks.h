@@ -34,6 +34,7 @@ struct marks {
 	struct layer_pair *pairs;
 	size_t pair_count;
 	bool has_index;	     /* what an index leads to may come later: of a list only what was asked for is pulled */
+	bool lacks_some;     /* a document was not in the store: what it leads to is not among these */
 	uint64_t layer_size; /* sum of the layers of all manifests, as these have it */
 };
 void marks_done(struct marks *marks);

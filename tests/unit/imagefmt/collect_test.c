@@ -77,6 +77,56 @@ static void a_damaged_manifest_keeps_everything(void **state)
 	descriptor_done(&kept.manifest);
 }
 
+static void what_the_catalogue_does_not_speak_of_is_looked_at(void **state)
+{
+	struct tempstore *t = *state;
+	struct sample known, unknown;
+	cleanup_free char *catalogue = tempstore_path(t, "store/images/catalogue");
+	sample_make(t->store, "known", &known);
+	sample_make(t->store, "unknown", &unknown);
+	assert_int_equal(images_add(t->store, &known.manifest, &known.config, 0, NULL, NULL), 0);
+	struct stat st;
+	assert_int_equal(stat(catalogue, &st), 0);
+	assert_int_equal(images_add(t->store, &unknown.manifest, &unknown.config, 0, NULL, NULL), 0);
+	assert_int_equal(truncate(catalogue, st.st_size), 0);
+	assert_int_equal(images_collect(t->store, NULL, 0, LOCK_WAIT, NULL, NULL), 0);
+	assert_present(t->store, &known, true);
+	assert_present(t->store, &unknown, true);
+	/* A record of which a bit is wrong is none. */
+	cleanup_close int fd = open(catalogue, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "XXXXXXXX", 8, st.st_size / 2 & ~7), 8);
+	assert_int_equal(images_collect(t->store, NULL, 0, LOCK_WAIT, NULL, NULL), 0);
+	assert_present(t->store, &known, true);
+	descriptor_done(&known.manifest);
+	descriptor_done(&unknown.manifest);
+}
+
+/* An image of which something was lost, until it is pulled again. */
+static void what_comes_back_after_the_catalogue_was_made_stays(void **state)
+{
+	struct tempstore *t = *state;
+	struct sample kept;
+	char hex[DIGEST_HEX_SIZE];
+	cleanup_free char *catalogue = tempstore_path(t, "store/images/catalogue");
+	cleanup_free char *aside = tempstore_path(t, "aside");
+	sample_make(t->store, "kept", &kept);
+	cleanup_free char *path =
+		mem_printf("%s/store/oci/blobs/sha256/%s", t->dir, digest_hex(&kept.manifest.digest, hex));
+	assert_int_equal(images_add(t->store, &kept.manifest, &kept.config, 0, "localhost/k:1", NULL), 0);
+	assert_int_equal(rename(path, aside), 0);
+	assert_int_equal(unlink(catalogue), 0);
+	/* Makes a catalogue that cannot say what the image uses. */
+	struct digest nothing = {0};
+	bool used = false;
+	assert_int_equal(images_use_layers(t->store, &nothing, 1, &used, NULL), 0);
+	assert_int_equal(access(catalogue, F_OK), 0);
+	assert_int_equal(rename(aside, path), 0);
+	assert_int_equal(images_add(t->store, &kept.manifest, &kept.config, 0, "localhost/k:1", NULL), 0);
+	assert_int_equal(images_collect(t->store, NULL, 0, LOCK_WAIT, NULL, NULL), 0);
+	assert_present(t->store, &kept, true);
+	descriptor_done(&kept.manifest);
+}
+
 static void rows_of_removed_images_go_with_their_content(void **state)
 {
 	struct tempstore *t = *state;
@@ -118,6 +168,8 @@ int main(void)
 		test_with_store(what_an_image_names_stays_and_the_rest_goes),
 		test_with_store(the_children_of_a_list_stay_and_missing_ones_do_no_harm),
 		test_with_store(a_damaged_manifest_keeps_everything),
+		test_with_store(what_the_catalogue_does_not_speak_of_is_looked_at),
+		test_with_store(what_comes_back_after_the_catalogue_was_made_stays),
 		test_with_store(rows_of_removed_images_go_with_their_content),
 		test_with_store(nothing_is_collected_while_others_hold_the_store),
 		test_with_store(files_that_are_no_blobs_are_left_alone),
