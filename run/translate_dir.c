@@ -267,7 +267,8 @@ static int rename_spots(struct translation *t, struct spot *from, struct spot *t
 		return -EXDEV;
 	if (fstat(from->fd, &st) < 0)
 		return -errno;
-	if ((from->wants_directory || to->wants_directory) && !S_ISDIR(st.st_mode))
+	/* Of an exchange the other is what it is, which was looked at when it was found. */
+	if ((from->wants_directory || (to->wants_directory && !(flags & RENAME_EXCHANGE))) && !S_ISDIR(st.st_mode))
 		return -ENOTDIR;
 	/* The kernel would leave a mark of removal behind: there is no overlay here. */
 	if (flags & RENAME_WHITEOUT)

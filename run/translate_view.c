@@ -151,10 +151,16 @@ static int open_below(struct translation *t, const struct place *above, const ch
 	return opened >= 0 ? 1 : is_missing(opened) ? opened : 0;
 }
 
+/* So many directories above are looked for, and so many links with something missing behind them: a path may have two
+ * thousand of each, and nobody else is answered meanwhile. */
+#define ABOVE_MAX 16
+
 /* From the next directory above that is known. */
 static int open_from_known(struct translation *t, const char *text, size_t length, int *fd, struct buf *path)
 {
-	for (size_t above = length; above > 0;) {
+	size_t above = length;
+
+	for (unsigned i = 0; above > 0 && i < ABOVE_MAX; i++) {
 		const char *slash = memrchr(text, '/', above);
 		above = slash ? (size_t)(slash - text) : 0;
 		const struct place *known = above ? places_find(t, text, above) : NULL;
@@ -180,9 +186,10 @@ static int open_from_root(struct translation *t, const char *text, size_t length
 	return 1;
 }
 
-/* The place of this text, which is plain and in the root: known, or made known. 1, -ENOENT, -ENOTDIR, or 0: another way
- * is to be gone. */
-static int find_directory(struct translation *t, const char *text, size_t length, const struct place **place)
+/* The place of this text, which is plain and in the root: known, or made known, after a look at so many directories
+ * above. 1, -ENOENT, -ENOTDIR, or 0: another way is to be gone. */
+static int find_directory(struct translation *t, const char *text, size_t length, unsigned levels,
+			  const struct place **place)
 {
 	cleanup(buf_done) struct buf name = BUF_INIT((size_t)2 * PATH_MAX);
 	cleanup_close int fd = -1;
@@ -195,10 +202,10 @@ static int find_directory(struct translation *t, const char *text, size_t length
 		found = open_from_root(t, text, length, &fd, &name);
 	const char *slash = length ? memrchr(text, '/', length) : NULL;
 	/* A link on the way, and something behind it that is missing: what is above is there, or missing in turn. */
-	if (found == 0 && slash && slash != text) {
+	if (found == 0 && slash && slash != text && levels > 0) {
 		const struct place *above;
 		cleanup_free char *last = mem_strndup(slash + 1, length - (size_t)(slash - text) - 1);
-		found = find_directory(t, text, (size_t)(slash - text), &above);
+		found = find_directory(t, text, (size_t)(slash - text), levels - 1, &above);
 		if (found > 0)
 			found = open_below(t, above, last, &fd, &name);
 	}
@@ -220,7 +227,7 @@ int view_find_place(struct translation *t, const struct trap *trap, const char *
 	*leaf = slash + 1;
 	*place = places_find(t, path, length);
 	if (!*place) {
-		int found = is_plain_in_root(t, path) ? find_directory(t, path, length, place) : 0;
+		int found = is_plain_in_root(t, path) ? find_directory(t, path, length, ABOVE_MAX, place) : 0;
 		if (found <= 0)
 			return found;
 	}

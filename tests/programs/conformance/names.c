@@ -365,12 +365,54 @@ static void refusals(void)
 	SHOW(utimensat(AT_FDCWD, at("d/l"), times, AT_SYMLINK_NOFOLLOW));
 	SHOW(lstat(at("d/l"), &st));
 	printf("%ld %ld\n", (long)st.st_atim.tv_sec, (long)st.st_mtim.tv_sec);
+	/* The '/' behind a name asks for a directory of that name, also in an exchange. */
+	SHOW(rename2(at("d/f"), at("d/e/"), RENAME_EXCHANGE));
+	SHOW(rename2(at("d/f"), at("d/e/"), RENAME_EXCHANGE));
+	SHOW(rename2(at("d/e/"), at("d/f"), RENAME_EXCHANGE));
+	SHOW(rename2(at("d/f/"), at("d/e"), RENAME_EXCHANGE));
 	int fd = open(at("d/f"), O_PATH);
 	SHOW(fsync(fd));
 	close(fd);
 	SHOW(fsync(fd));
 	SHOW(fstat(fd, &st));
 	SHOW(fstat(-1, &st));
+}
+
+/* The same name again and again behind it, until no more fits. */
+static const char *far(const char *start, const char *name)
+{
+	static char path[PATH_MAX];
+	size_t length = (size_t)snprintf(path, sizeof(path), "%s", at(start));
+
+	while (length + strlen(name) + 1 < sizeof(path))
+		length += (size_t)snprintf(path + length, sizeof(path) - length, "/%s", name);
+	return path;
+}
+
+/* Paths of two thousand names, each of which could be asked for at length. */
+static void distances(void)
+{
+	struct stat st;
+	char start[64];
+
+	SHOW(mkdir(at("real"), 0755));
+	SHOW(mkdir(at("real/b"), 0755));
+	SHOW(symlink("real", at("link")));
+	SHOW(symlink(".", at("real/s")));
+	make("real/b/f", "near");
+	for (int i = 0; i < 20; i++) {
+		snprintf(start, sizeof(start), "link/none%d", i);
+		SHOW(stat(far(start, "a"), &st));
+		SHOW(stat(far(i % 2 ? "real/s" : "link/s", "s"), &st));
+		SHOW(stat(far("real/b", "a"), &st));
+	}
+	/* As many links as may be followed, and one more (path_resolution(7)); so many names that are not there. */
+	snprintf(start, sizeof(start), "link/b/f");
+	print_at(start);
+	print_at("real/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/b/f");
+	print_at("link/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/s/b/f");
+	print_at("link/s/b/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/f");
+	print_at("link/s/b/1/2/3/4/5/6/7/8/9/10/11/12/13/f");
 }
 
 void test_names(void)
@@ -382,4 +424,5 @@ void test_names(void)
 	apart(meanings);
 	apart(meanings_below);
 	apart(refusals);
+	apart(distances);
 }
