@@ -284,7 +284,7 @@ static int confine_supervised(struct child *child, struct error **err)
 		return 0;
 	}
 	int rc = channel_send(child->plan->channel, CHANNEL_LISTENER, 0, NULL, 0, listener);
-	return rc < 0 ? error_set(err, -rc, "hand the listener over") : 0;
+	return rc < 0 ? error_set(err, -rc, "hand the listener over: %s", strerror(-rc)) : 0;
 }
 
 int confine_load_filter(const struct run_spec *spec, struct error **err)

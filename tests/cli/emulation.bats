@@ -36,6 +36,13 @@ translated() {
 	COOPER_ISOLATION=translated cooper "$@"
 }
 
+# preload NAME: tests/programs/NAME.c between cooper and the kernel, until LD_PRELOAD is unset.
+preload() {
+	cc -shared -fPIC -O1 -o "$BATS_TEST_TMPDIR/$1.so" "$BATS_TEST_DIRNAME/../programs/$1.c" ||
+		skip "no C compiler"
+	export LD_PRELOAD=$BATS_TEST_TMPDIR/$1.so ASAN_OPTIONS=verify_asan_link_order=0
+}
+
 # The diff_ids of an image.
 layers() {
 	"$1" inspect --type image "$2" | jq -r '.OCIv1.rootfs.diff_ids[]'
@@ -249,8 +256,8 @@ for layer in json.load(open('$BATS_TEST_TMPDIR/out/manifest.json'))['layers'][-2
 	assert_output_has "fifo2 7 8"
 }
 
-@test "who gets the number of a killed process is not taken for it" {
-	enter_alone
+# A process that was somebody else is killed, and its number given again.
+reuse_a_number() {
 	mkdir -m 777 "$BATS_TEST_TMPDIR/shared"
 	cat >"$BATS_TEST_TMPDIR/script" <<-'END'
 		set -e
@@ -270,6 +277,37 @@ for layer in json.load(open('$BATS_TEST_TMPDIR/out/manifest.json'))['layers'][-2
 	run unshare --map-root-user --pid --fork --mount-proc bash "$BATS_TEST_TMPDIR/script" "$BATS_TEST_TMPDIR/shared"
 	[ "$(cat "$BATS_TEST_TMPDIR/shared/first")" = 1000 ]
 	[ "$(sort -u "$BATS_TEST_TMPDIR/shared/later")" = 0 ]
+}
+
+@test "who gets the number of a killed process is not taken for it" {
+	enter_alone
+	reuse_a_number
+}
+
+@test "a kernel before 6.13, which does not tell who a pidfd is of: the same" {
+	compile_conformance
+	preload older_kernel
+	enter_alone
+	reuse_a_number
+	conform "$BATS_TEST_TMPDIR/alone.out" alone ids threads exec signals
+	unset LD_PRELOAD
+	conform "$BATS_TEST_TMPDIR/newer.out" alone ids threads exec signals
+	diff "$BATS_TEST_TMPDIR/newer.out" "$BATS_TEST_TMPDIR/alone.out"
+}
+
+@test "a step whose supervisor cannot be told of it is not started, and that is said" {
+	enter_alone
+	ctr=$(alone from busybox)
+	other=$(enter_translated >/dev/null && translated from busybox)
+	preload unheard
+	run -125 timeout 60 unshare --map-root-user cooper run "$ctr" touch /started
+	assert_output_has "hand the listener over: Too many references"
+	run -125 env COOPER_ISOLATION=translated COOPER_ROOT="$BATS_FILE_TMPDIR/root-translated" \
+		COOPER_RUNROOT="$BATS_FILE_TMPDIR/runroot-translated" timeout 60 cooper run "$other" touch /started
+	assert_output_has "hand the listener over: Too many references"
+	unset LD_PRELOAD
+	run alone run "$ctr" ls /started
+	[ "$status" -ne 0 ]
 }
 
 @test "an owner is seen as soon as it is given, and by nobody who gets the number of what had it" {
