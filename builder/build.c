@@ -247,8 +247,8 @@ static int run_all(struct workshop *w, const struct builds *builds, struct build
 	int rc = workshop_idmap(w, /* map */ NULL, err);
 	for (size_t i = 0; rc >= 0 && i < builds->count; i++) {
 		rc = build_name_platform(&builds->items[i], prepare(&builds->items[i], &made[i], err), err);
-		/* What one has learned about the context's files the next need not read again. */
-		if (rc >= 0 && builds->count > 1)
+		/* What one has learned about the context's files is for the next, and for who copies them. */
+		if (rc >= 0)
 			build_directories_save(&builds->items[i]);
 	}
 	if (rc >= 0 && !builds_are_done(builds))

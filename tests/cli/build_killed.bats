@@ -94,6 +94,27 @@ dies() {
 	dies cooper prune
 }
 
+@test "a build that copies what nobody has looked at" {
+	printf 'FROM scratch\nCOPY dir one /d/\n' | dockerfile
+	# Neither the cache nor the layer is there.
+	refill() {
+		rm -rf "$COOPER_ROOT"/cache
+		cooper rmi -f made >/dev/null 2>&1 || true
+	}
+	# What was asked and has no record is looked for and made, what was not asked is made; then it is known.
+	is_well() {
+		build
+		[ "$output" = "$id" ] || fail "$1: the next build gave another image"
+		rm -rf out
+		build -o out
+		[[ $stderr == *"Using cache"* ]] || fail "$1: what was made is not known: $stderr"
+		[ "$(cd out/d && cat flat sub/deep one)" = $'flat\ndeep\none' ] || fail "$1: it has other files"
+	}
+	build
+	id=$output
+	dies cooper build -q -t made "$context"
+}
+
 @test "the container of a build that was killed is for rm and prune alone" {
 	dockerfile <<-'EOF'
 		FROM busybox

@@ -71,6 +71,20 @@ large_file() {
 	[ "$mib" -lt $((2 * 32)) ] || fail "$mib MiB were read"
 }
 
+@test "so is what the same build has looked at before that" {
+	large_file
+	build
+	printf changed >>large
+	cp large other
+	printf 'FROM scratch\nCOPY large /d/\nCOPY other /d/\n' | dockerfile
+	settle
+	build
+	cached 0
+	printf 'FROM scratch\nCOPY large other /e/\n' | dockerfile
+	bytes_read cooper build -q --explain -t made "$context"
+	[ "$mib" -lt $((3 * 32)) ] || fail "$mib MiB were read"
+}
+
 @test "a cached build reads nothing, and neither does one behind --no-cache" {
 	large_file
 	build --no-cache
@@ -181,6 +195,31 @@ is_found_again() {
 	build --build-arg V=2
 	cached 0
 	build --build-arg V=1
+	cached 2
+}
+
+@test "a question whose record is gone leads to a look, and what is asked for in vain is made once" {
+	printf 'FROM busybox\nCOPY dir /d\n' | dockerfile
+	build
+	rm -rf "$COOPER_ROOT"/cache/step*
+	build
+	cached 0
+	build
+	cached 1
+	cooper prune --build-cache --all >/dev/null
+	build
+	build
+	cached 1
+}
+
+@test "a step that failed in the middle was not asked for" {
+	printf 'FROM scratch\nCOPY dir /d\nCOPY two dir /two\n' | dockerfile
+	refuses "'/two'"
+	rm two
+	mkdir two
+	build
+	cached 1
+	build
 	cached 2
 }
 
