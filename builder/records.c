@@ -116,16 +116,26 @@ static int translate_layers(struct workshop *w, const struct container *c, int d
 	return copy < 0 ? copy : records_translate(layers.lowers, layers.lower_count, owners, copy, owners, err);
 }
 
+/* The trees that the container's own records may speak of: "upper" and, where the root is a copy, that. */
+static int bind_to(struct owner_table *owners, int dir, const char *name, struct error **err)
+{
+	cleanup_close int tree = fd_open_dir(dir, name, err);
+
+	return tree < 0 ? tree : owner_table_bind(owners, tree, err);
+}
+
 /* What was made in the container itself. */
 static int load_own(const struct container *c, int dir, struct owner_table *owners, struct error **err)
 {
 	cleanup(owner_table_done) struct owner_table own = {0};
 	cleanup_close int upper = fd_open_dir(dir, "upper", NULL);
+	cleanup_close int copy = fd_open_dir(dir, ROOTCOPY, NULL);
 	int rc = owner_table_load(dir, OWNER_TABLE_FILE, &own, err);
 
 	if (rc < 0)
 		return rc;
-	if (upper >= 0 && !owner_table_is_of(&own, upper))
+	/* What a step has changed in a copy goes into an upper directory that is made anew for it. */
+	if (upper >= 0 && !owner_table_is_of(&own, upper) && (copy < 0 || !owner_table_is_of(&own, copy)))
 		log_warn("the store was copied by something that does not keep inodes: what container '%s' knows of "
 			 "the owners of its links, FIFOs and devices is lost, they are root's and plain files now",
 			 c->name);
@@ -181,8 +191,9 @@ int records_save_owners(struct workshop *w, const struct container *c, struct ow
 
 	if (!owners->has_changed)
 		return 0;
-	cleanup_close int upper = dir < 0 ? dir : fd_open_dir(dir, "upper", err);
-	int rc = upper < 0 ? upper : owner_table_bind(owners, upper, err);
+	int rc = dir < 0 ? dir : bind_to(owners, dir, "upper", err);
+	if (rc >= 0 && rootcopy_exists(dir))
+		rc = bind_to(owners, dir, ROOTCOPY, err);
 	return rc < 0 ? rc : owner_table_save(dir, OWNER_TABLE_FILE, owners, err);
 }
 

@@ -130,3 +130,15 @@ step() {
 	run -0 cooper info --format '{{.isolation.remedy}}'
 	[[ $output == *COOPER_ISOLATION* || $(COOPER_ISOLATION='' cooper info --format '{{.isolation.rung}}') == [34] ]]
 }
+
+@test "the owners of links and FIFOs that a step of a build has made are in its layer, without a warning" {
+	mkdir "$BATS_TEST_TMPDIR/context"
+	printf 'FROM busybox\nRUN ln -s x /link && chown -h 5:6 /link && mkfifo /fifo && chown 7:8 /fifo\n' \
+		>"$BATS_TEST_TMPDIR/context/Dockerfile"
+	run --separate-stderr cooper build -q -o "type=tar,dest=$BATS_TEST_TMPDIR/out.tar" "$BATS_TEST_TMPDIR/context"
+	[ "$status" -eq 0 ]
+	[ "$stderr" = "" ]
+	tar --numeric-owner -tvf "$BATS_TEST_TMPDIR/out.tar" >"$BATS_TEST_TMPDIR/list"
+	grep -q '5/6 .* link -> x' "$BATS_TEST_TMPDIR/list"
+	grep -q '7/8 .* fifo' "$BATS_TEST_TMPDIR/list"
+}
