@@ -473,17 +473,13 @@ bool translate_call(struct translation *t, pid_t tid, struct trace_regs *regs, b
 	 */
 	if (holds && regs->number == SYS_sendmmsg && regs->args[2] > 1)
 		regs->args[2] = 1;
-	if (regs->number >= 0)
-		return holds;
-	trace_let_others_go(t, tid);
-	return false;
+	return holds;
 }
 
 void translate_call_done(struct translation *t, pid_t tid, struct trace_regs *regs, int asked)
 {
 	struct trap trap = {.tid = tid, .number = asked};
 
-	trace_let_others_go(t, tid);
 	if (t->has_aliases) {
 		char name[32];
 		alias_name(tid, name);

@@ -222,7 +222,7 @@ void trace_let_others_go_when_asleep(struct translation *t, pid_t tid)
 		trace_let_others_go(t, tid);
 }
 
-void trace_let_others_go(struct translation *t, pid_t tid)
+static void let_go_once(struct translation *t, pid_t tid)
 {
 	for (size_t i = 0; i < TRACED_BUCKETS; i++) {
 		for (struct traced_thread *at = t->traced->buckets[i], *next; at; at = next) {
@@ -235,4 +235,30 @@ void trace_let_others_go(struct translation *t, pid_t tid)
 			next = t->traced->buckets[i];
 		}
 	}
+}
+
+/* Who goes on may have come to such a call himself, and is done with it before this returns: two that do nothing else
+ * would have us go deeper with each. So who is kept back for them waits until all else has been looked at. */
+void trace_let_others_go(struct translation *t, pid_t tid)
+{
+	struct traced *traced = t->traced;
+
+	if (traced->is_letting_go) {
+		traced->is_more_to_go = true;
+		return;
+	}
+	traced->is_letting_go = true;
+	let_go_once(t, tid);
+	traced->is_letting_go = false;
+	/* It wakes the loop that calls translation_wait(). */
+	if (traced->is_more_to_go)
+		kill(getpid(), SIGCHLD);
+}
+
+void traced_let_rest_go(struct translation *t)
+{
+	if (!t->traced || !t->traced->is_more_to_go)
+		return;
+	t->traced->is_more_to_go = false;
+	trace_let_others_go(t, /* tid */ 0);
 }

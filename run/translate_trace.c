@@ -216,7 +216,10 @@ static void hear_call(struct translation *t, pid_t tid)
 	/* Nobody exchanges a directory on the way meanwhile: that would be done by us. */
 	if (goes_by_path && changed && regs.number >= 0)
 		trace_wait_through(tid);
-	if (holds)
+	/* Only now: one of them may have come to such a call itself, and would wait for this one to stop. */
+	if (holds && regs.number < 0)
+		trace_let_others_go(t, tid);
+	else if (holds)
 		trace_let_others_go_when_asleep(t, tid);
 }
 
@@ -226,6 +229,7 @@ static void hear_exit(struct translation *t, pid_t tid)
 	struct traced_thread *thread = traced_thread_of(t, tid);
 	cleanup_free struct trace_regs *original = take_ptr(&thread->restore);
 	struct trace_regs regs;
+	bool is_done = original != NULL;
 
 	if (original && trace_read_regs(tid, &regs) == 0) {
 		bool is_restart = regs.result <= -ERESTARTSYS && regs.result >= -516;
@@ -248,6 +252,9 @@ static void hear_exit(struct translation *t, pid_t tid)
 		trace_write_regs(tid, &regs);
 	}
 	go_on(tid, 0);
+	/* As behind a call that was left out. */
+	if (is_done)
+		trace_let_others_go(t, tid);
 }
 
 /* ---- Signals ---- */
@@ -351,6 +358,7 @@ void translation_wait(struct translation *t)
 {
 	siginfo_t info;
 
+	traced_let_rest_go(t);
 	for (;;) {
 		info.si_pid = 0;
 		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | WNOHANG | __WALL) < 0 || info.si_pid == 0)

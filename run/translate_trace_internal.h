@@ -25,6 +25,7 @@ struct traced {
 	struct traced_thread *buckets[TRACED_BUCKETS];
 	pid_t *helpers;
 	size_t helper_count;
+	bool is_letting_go, is_more_to_go; /* of those that are kept back */
 };
 
 /* Where it is, or would be, in the table. */
@@ -34,6 +35,9 @@ struct traced_thread *traced_thread_of(struct translation *t, pid_t tid);
 void traced_forget(struct translation *t, pid_t tid);
 /* True when it was a helper; then it is none any more. */
 bool traced_take_helper(struct translation *t, pid_t pid);
+
+/* Those whom trace_let_others_go() has left. */
+void traced_let_rest_go(struct translation *t);
 
 /* What the kernel says of a thread, and what it goes on with. */
 void trace_hear(struct translation *t, pid_t tid, int status);

@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #define THREADS 8
@@ -81,6 +83,35 @@ static void together(void)
 	look_briefly("renamed");
 }
 
+/* What the kernel itself is to look up: what is there, and what is not. */
+static void *look_up(void *failures)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "no-socket"};
+
+	for (int i = 0; i < ROUNDS; i++) {
+		int socket_fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		int missing = open("missing", O_PATH), there = open(".", O_PATH);
+		*(long *)failures += missing >= 0 || errno != ENOENT || there < 0;
+		*(long *)failures += connect(socket_fd, (void *)&address, sizeof(address)) == 0 || errno != ENOENT;
+		close(there);
+		close(socket_fd);
+	}
+	return NULL;
+}
+
+static void side_by_side(void)
+{
+	pthread_t threads[THREADS];
+	long failures[THREADS] = {0};
+
+	for (int i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, look_up, &failures[i]);
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		printf("%ld of %d failed\n", failures[i], ROUNDS);
+	}
+}
+
 static void *execute(void *unused)
 {
 	execl("./program", "program", "--ids", NULL);
@@ -131,6 +162,7 @@ void test_threads(void)
 	apart(ids);
 	apart(directory);
 	apart(together);
+	apart(side_by_side);
 	apart(execute_from_thread);
 	apart(fork_from_thread);
 }
