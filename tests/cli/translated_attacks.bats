@@ -13,19 +13,19 @@ compile() {
 	gcc -O1 -static -pthread -o "$BATS_TEST_TMPDIR/$1" "$BATS_TEST_DIRNAME/../programs/$1.c" || skip "no static C library"
 }
 
-# Sockets and System V objects of the host's that a step must not reach: listen DIRECTORY NAME. The objects' numbers are
-# in DIRECTORY/ready.
+# Sockets and System V objects of the host's that a step must not reach: listen DIRECTORY NAME KEY. The objects' numbers
+# are in DIRECTORY/ready. The key, and a queue's name that ends with it, are nobody else's, who may run these tests, too.
 listen() {
-	python3 - "$1" "$2" <<-'END' >"$1/ready" 3>&- &
+	python3 - "$1" "$2" "$3" <<-'END' >"$1/ready" 3>&- &
 		import ctypes, os, signal, socket, sys
 		libc = ctypes.CDLL(None)
-		key = 0x436f6f70
+		key, queue = int(sys.argv[3]), b"/cooper-host-" + sys.argv[3].encode()
 		memory, semaphores, messages = libc.shmget(key, 4096, 0o1600), libc.semget(key, 1, 0o1600), libc.msgget(key, 0o1600)
-		libc.mq_unlink(b"/cooper-host")
-		libc.mq_open(b"/cooper-host", os.O_CREAT | os.O_RDWR, 0o600, None)
+		libc.mq_unlink(queue)
+		libc.mq_open(queue, os.O_CREAT | os.O_RDWR, 0o600, None)
 		def remove(*_):
 		    libc.shmctl(memory, 0, None), libc.semctl(semaphores, 0, 0), libc.msgctl(messages, 0, None)
-		    sys.exit(libc.mq_unlink(b"/cooper-host"))
+		    sys.exit(libc.mq_unlink(queue))
 		signal.signal(signal.SIGTERM, remove)
 		stream, datagram, abstract = (socket.socket(socket.AF_UNIX, kind)
 		                              for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_STREAM))
@@ -43,18 +43,19 @@ listen() {
 	compile attacks
 	room=$(mktemp -d /tmp/cooper-host.XXXXXX)
 	printf 'a SECRET\n' >"$room/secret"
-	listen "$room" "cooper-test-$$"
+	key=$((0x40000000 + 2 * $$))
+	listen "$room" "cooper-test-$$" "$key"
 	enter translated
 	ctr=$(cooper from busybox)
 	# The shell becomes cooper, so that its number is known.
 	run sh -c "exec cooper run -v '$BATS_TEST_TMPDIR/attacks:/attacks:ro' $ctr -- \
-		/attacks \$\$ '$room/secret' '$room/stream' '$room/datagram' 'cooper-test-$$' $(cat "$room/ready")"
+		/attacks \$\$ '$room/secret' '$room/stream' '$room/datagram' 'cooper-test-$$' $(cat "$room/ready") $key"
 	kill "$listener"
 	# The objects were not touched; what the step has left behind is gone.
 	wait "$listener" || fail "the host's queue is gone"
 	rm -r "$room"
 	[ "$status" -eq 0 ] || fail "$output"
-	[ "$(python3 -c 'import ctypes; print(ctypes.CDLL(None).shmget(0x436f6f71, 0, 0))')" = -1 ]
+	[ "$(python3 -c 'import ctypes; print(ctypes.CDLL(None).shmget('"$((key + 1))"', 0, 0))')" = -1 ]
 }
 
 @test "a step opens its own terminals, and none of the user's others" {

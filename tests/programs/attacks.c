@@ -239,23 +239,26 @@ static void attack_pages(const char *socket_name)
 
 /* ---- Objects of the machine's ---- */
 
-static void attack_objects(int memory, int semaphores, int messages)
+/* `key` is the host's, and a number that the queue's name ends with; the step's own are the next ones. */
+static void attack_objects(int memory, int semaphores, int messages, int key)
 {
 	struct msqid_ds state;
-	char text[64];
+	char text[64], name[64];
 
 	must_fail("a memory by its number", shmat(memory, NULL, 0) == (void *)-1 ? -1 : 0);
-	must_fail("a memory by its key", shmget(0x436f6f70, 1, 0));
+	must_fail("a memory by its key", shmget(key, 1, 0));
 	must_fail("to remove it", shmctl(memory, IPC_RMID, NULL));
 	must_fail("to list them", shmctl(0, SHM_STAT, (void *)text) < 0 ? -1 : 0);
 	must_fail("semaphores", semctl(semaphores, 0, GETVAL));
 	must_fail("to remove them", semctl(semaphores, 0, IPC_RMID));
 	must_fail("messages", msgctl(messages, IPC_STAT, &state));
 	must_fail("to take one", msgrcv(messages, text, 8, 0, IPC_NOWAIT));
-	must_fail("a queue", mq_open("/cooper-host", O_RDWR));
-	must_fail("to remove it", mq_unlink("/cooper-host"));
-	must("to leave one behind", shmget(0x436f6f71, 4096, IPC_CREAT | 0600) >= 0);
-	must("a queue as well", mq_open("/cooper-step", O_RDWR | O_CREAT, 0600, NULL) >= 0);
+	snprintf(name, sizeof(name), "/cooper-host-%d", key);
+	must_fail("a queue", mq_open(name, O_RDWR));
+	must_fail("to remove it", mq_unlink(name));
+	must("to leave one behind", shmget(key + 1, 4096, IPC_CREAT | 0600) >= 0);
+	snprintf(name, sizeof(name), "/cooper-step-%d", key);
+	must("a queue as well", mq_open(name, O_RDWR | O_CREAT, 0600, NULL) >= 0);
 }
 
 /* ---- Sockets of the host ---- */
@@ -546,7 +549,7 @@ int main(int argc, char **argv)
 		attack_number(atoi(argv[2]));
 		return failures;
 	}
-	if (argc != 9)
+	if (argc != 10)
 		return 125;
 	use_sockets();
 	use_files();
@@ -559,7 +562,7 @@ int main(int argc, char **argv)
 	race_by_directory(argv[3]);
 	hide_address(argv[4]);
 	attack_pages(argv[3]);
-	attack_objects(atoi(argv[6]), atoi(argv[7]), atoi(argv[8]));
+	attack_objects(atoi(argv[6]), atoi(argv[7]), atoi(argv[8]), atoi(argv[9]));
 	attack_loader();
 	attack_files(argv[2]);
 	return failures > 100 ? 100 : failures;
