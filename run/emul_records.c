@@ -146,11 +146,12 @@ static bool is_elsewhere(const struct emulation *e, const struct statx *st)
 	       st->stx_mnt_id != e->root_mount;
 }
 
-/* One call where the file is known, or two, instead of five: this is what the dynamic loader and every stream asks of
- * every file that it opens. */
+/* One call where the file is known: this is what the dynamic loader and every stream asks of every file that it
+ * opens. */
 bool emul_fd_is_plain(struct emulation *e, const struct trap *trap, int fd)
 {
 	char path[64];
+	char proc[FD_PROC_PATH_SIZE];
 	char value;
 	struct statx st;
 
@@ -166,8 +167,13 @@ bool emul_fd_is_plain(struct emulation *e, const struct trap *trap, int fd)
 		return false;
 	if (!carries_attributes(st.stx_mode))
 		return is_elsewhere(e, &st);
+	/* What is remembered of one file is not to be what was found of another, which has got its number meanwhile. */
+	cleanup_close int file = is_seen ? open(path, O_PATH | O_CLOEXEC) : -1;
+	if (is_seen && (file < 0 || !look_at(e, file, "", &st)))
+		return false;
 	/* /proc and its like have no attributes at all. */
-	if (getxattr(path, OWNER_XATTR, &value, sizeof(value)) >= 0 || (errno != ENODATA && errno != EOPNOTSUPP))
+	if (getxattr(is_seen ? fd_proc_path(file, proc) : path, OWNER_XATTR, &value, sizeof(value)) >= 0 ||
+	    (errno != ENODATA && errno != EOPNOTSUPP))
 		return false;
 	if (is_seen)
 		remember_plain(e, &st);

@@ -90,6 +90,8 @@ void tr_fstatat(void *context, const struct trap *trap, struct answer *answer)
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT))
 		emul_return(answer, -EINVAL);
+	else if (trap->args[1] == 0 && flags & AT_EMPTY_PATH && (int)trap->args[0] >= 0)
+		answer_stat_of_fd(context, trap, (int)trap->args[0], trap->args[2], answer); /* as statx(2) below */
 	else
 		answer_stat(context, trap, (int)trap->args[0], trap->args[1], how_of(flags), trap->args[2], answer);
 }

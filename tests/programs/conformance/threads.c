@@ -112,6 +112,40 @@ static void side_by_side(void)
 	}
 }
 
+static int own, others, shared;
+static volatile int is_over;
+
+static void *exchange(void *unused)
+{
+	while (!is_over) {
+		dup2(own, shared);
+		dup2(others, shared);
+	}
+	return NULL;
+}
+
+/* A number that two files have in turns, asked for meanwhile: each keeps its owner. */
+static void one_number(void)
+{
+	pthread_t thread;
+	struct stat st;
+
+	own = open("own", O_RDWR | O_CREAT, 0600);
+	others = open("others", O_RDWR | O_CREAT, 0600);
+	shared = dup(own);
+	SHOW(fchown(others, 11, 12));
+	pthread_create(&thread, NULL, exchange, NULL);
+	for (int i = 0; i < 10 * ROUNDS; i++)
+		if (fstat(shared, &st) < 0)
+			printf("round %d: %s\n", i, strerror(errno));
+	is_over = 1;
+	pthread_join(thread, NULL);
+	SHOW(fstat(others, &st));
+	printf("%u:%u\n", st.st_uid, st.st_gid);
+	SHOW(fstat(own, &st));
+	printf("%u:%u\n", st.st_uid, st.st_gid);
+}
+
 static void *execute(void *unused)
 {
 	execl("./program", "program", "--ids", NULL);
@@ -163,6 +197,7 @@ void test_threads(void)
 	apart(directory);
 	apart(together);
 	apart(side_by_side);
+	apart(one_number);
 	apart(execute_from_thread);
 	apart(fork_from_thread);
 }
