@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/owner.h"
 #include "base/rootpath.h"
 #include "imagefmt/layerxattr.h"
 #include "imagefmt/packahead.h"
@@ -61,12 +62,16 @@ static void say_parent(struct copy_job *job, const char *path, size_t length)
 {
 	cleanup_free char *parent = mem_strndup(path, length);
 	cleanup_close int fd = rootpath_open(job->root, parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, NULL);
+	struct owner_record record;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return give_up(job, parent, "is no directory of that name");
 	if (has_attributes(fd))
 		return give_up(job, parent, "has extended attributes");
+	owner_see(&st);
+	if (owner_get(fd, &record, NULL) == 0)
+		owner_apply(&record, &st);
 	say(job, &(struct tar_entry){.path = parent,
 				     .type = TAR_DIRECTORY,
 				     .mode = st.st_mode & 07777,

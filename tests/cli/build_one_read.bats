@@ -2,6 +2,7 @@
 # the tar of its layer.
 load lib/common
 load lib/build
+load lib/kinds
 
 cached() {
 	local count
@@ -186,6 +187,20 @@ is_found_again() {
 		COOPER_TRACE=store,build build --no-cache
 		[[ $stderr == *"packed ahead: as it is"* ]] || fail "COPY $line was packed by a walk: $stderr"
 		cooper push -q made "oci:$BATS_TEST_TMPDIR/pushed-$((pushed += 1)):made"
+	done
+}
+
+@test "with one id and without namespaces what is copied into the directories of others is packed so, too" {
+	local kind archive
+	archive=$(busybox_archive)
+	printf 'FROM busybox\nRUN mkdir -p /home/app/own && chown 1000:1000 /home/app/own\nCOPY dir /home/app/own/d\n' | dockerfile
+	for kind in alone translated; do
+		fresh_store "$kind"
+		cooper_as "$kind" tag "$(cooper_as "$kind" pull -q "oci-archive:$archive")" busybox
+		COOPER_TRACE=store run --separate-stderr cooper_as "$kind" build -q -t made "$context"
+		assert_succeeds
+		[[ $stderr == *"packed ahead: as it is"* ]] || fail "$kind: it was packed by a walk: $stderr"
+		cooper_as "$kind" push -q made "oci:$BATS_TEST_TMPDIR/$kind:made"
 	done
 }
 

@@ -1,6 +1,7 @@
 /* A tar that was made ahead of the walk is taken where it is the tree's, and else made anew: the layer is the same. */
 #include "tests/unit/imagefmt/tartree.h"
 
+#include "base/owner.h"
 #include "imagefmt/packahead.h"
 
 #define SECONDS 1600000000
@@ -20,13 +21,17 @@ static void set_time(int dirfd, const char *path)
 	assert_int_equal(utimensat(dirfd, path, times, AT_SYMLINK_NOFOLLOW), 0);
 }
 
+/* Of a file that is ours, as the walk shows it. */
 static struct tar_entry entry_at(const char *path, enum tar_type type, mode_t mode, uint64_t size)
 {
+	struct stat own = {.st_uid = getuid(), .st_gid = getgid()};
+
+	owner_see(&own);
 	return (struct tar_entry){.path = path,
 				  .type = type,
 				  .mode = mode,
-				  .uid = getuid(),
-				  .gid = getgid(),
+				  .uid = own.st_uid,
+				  .gid = own.st_gid,
 				  .size = size,
 				  .mtime = SECONDS};
 }
