@@ -373,10 +373,12 @@ static int become_init(struct child *child, struct error **err)
 		if (listener < 0)
 			return listener;
 	}
-	/* Without it no call of the step's would be answered: it is not started. */
+	/* Without it no call of the step's would be answered: it is not started. Nor would ours while we hold it. */
 	int sent = channel_send(INIT_CHANNEL, CHANNEL_START, 0, NULL, 0, listener);
-	if (sent < 0)
+	if (sent < 0) {
+		close(listener);
 		return error_set(err, -sent, "hand the listener over: %s", strerror(-sent));
+	}
 	syscall(SYS_execveat, init, "", strlist_argv(&argv), strlist_argv(&env), AT_EMPTY_PATH);
 	int rc = error_set_errno(err, "start the step's init");
 	fcntl(INIT_CHANNEL, F_SETFD, FD_CLOEXEC);

@@ -120,6 +120,8 @@ dies() {
 		FROM busybox
 		RUN printf "%ss\\n" run; sleep 60
 	EOF
+	# Those that the tests before have left.
+	cooper containers --format '{{.ContainerName}}' | sort >before
 	setsid cooper build --no-cache . >/dev/null 2>log &
 	local builder=$! ctr
 	for _ in $(seq 400); do
@@ -128,12 +130,13 @@ dies() {
 	done
 	kill -9 -- "-$builder"
 	wait "$builder" || true
-	ctr=$(cooper containers --format '{{.ContainerName}}' | grep '^build-')
+	ctr=$(cooper containers --format '{{.ContainerName}}' | sort | comm -13 before -)
+	[[ $ctr == build-* ]]
 	for command in "run $ctr true" "commit $ctr less" "config --env A=b $ctr" "copy $ctr log /"; do
 		# shellcheck disable=SC2086 # words of a command
 		run cooper $command
 		assert_fails_with 125 "'$ctr' is a stage's of a build that did not end"
 	done
 	cooper rm "$ctr"
-	[ -z "$(cooper containers -q)" ]
+	cooper containers --format '{{.ContainerName}}' | sort | cmp - before
 }
