@@ -142,3 +142,13 @@ step() {
 	grep -q '5/6 .* link -> x' "$BATS_TEST_TMPDIR/list"
 	grep -q '7/8 .* fifo' "$BATS_TEST_TMPDIR/list"
 }
+
+@test "so are those that a later step gives them" {
+	mkdir "$BATS_TEST_TMPDIR/context"
+	printf 'FROM busybox\nRUN mkdir /d && ln -s x /d/link && mkfifo /d/fifo\nRUN chown -h 5:6 /d/link && chown 7:8 /d/fifo\n' \
+		>"$BATS_TEST_TMPDIR/context/Dockerfile"
+	cooper build -q --layers -o "type=tar,dest=$BATS_TEST_TMPDIR/out.tar" "$BATS_TEST_TMPDIR/context"
+	tar --numeric-owner -tvf "$BATS_TEST_TMPDIR/out.tar" >"$BATS_TEST_TMPDIR/list"
+	grep -q '5/6 .* d/link -> x' "$BATS_TEST_TMPDIR/list"
+	grep -q '7/8 .* d/fifo' "$BATS_TEST_TMPDIR/list"
+}
