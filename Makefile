@@ -74,7 +74,7 @@ $(foreach f,$(HAVE),$(eval $(call library_rule,$(f))))
 $(B)/run/init/init: run/init/init.c run/init/protocol.h
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -Os -Wall -Wextra -I. -ffreestanding -fno-stack-protector -fno-pic -fno-pie -no-pie -static -nostdlib \
+	$(Q)$(CC) -std=gnu17 -Os -Wall -Wextra -I. -ffreestanding -fno-stack-protector -fno-pic -fno-pie -static -nostdlib \
 		-fno-asynchronous-unwind-tables -Wl,--build-id=none,-z,noexecstack,-z,noseparate-code -s -o $@ $<
 $(B)/run/init_image.o: $(B)/run/init/init
 $(B)/run/init_image.o: CPPFLAGS_ALL += -DINIT_IMAGE='"$(B)/run/init/init"'
@@ -139,7 +139,7 @@ check: ## all tests, as an unprivileged user (T=part-of-a-name, T=unit, T=cli; M
 .PHONY: demo
 demo: ## make a base, build two images on it, push them, and look at them with skopeo
 	+@tests/setup build demo
-	+@$(MAKE) --no-print-directory
+	+@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j $$(nproc))
 	@tests/demo $(B)/cooper
 
 # An archive linked as a whole, with nothing behind it but what its folder may know: an upward call does not link.
@@ -165,10 +165,11 @@ format: ## let clang-format decide
 	clang-format -i $(shell find $(FOLDERS) tests -name '*.[ch]')
 
 FUZZ_SOURCES := $(wildcard tests/fuzz/*_fuzz.c)
-.PHONY: fuzz
-fuzz: ## feed every parser hostile input under the sanitizers (FUZZ_SECONDS=20 for each, T=part-of-a-name)
-	+@$(MAKE) --no-print-directory MODE=fuzz CC='$(CLANG)' \
-		$(foreach s,$(if $(T),$(foreach s,$(FUZZ_SOURCES),$(if $(findstring $(T),$(s)),$(s))),$(FUZZ_SOURCES)),build/fuzz/$(s:.c=))
+FUZZ_CHOSEN := $(if $(T),$(foreach s,$(FUZZ_SOURCES),$(if $(findstring $(T),$(s)),$(s))),$(FUZZ_SOURCES))
+.PHONY: fuzzers fuzz
+fuzzers:
+	+@$(MAKE) --no-print-directory MODE=fuzz CC='$(CLANG)' $(FUZZ_CHOSEN:%.c=build/fuzz/%)
+fuzz: fuzzers ## feed every parser hostile input under the sanitizers (FUZZ_SECONDS=20 for each, T=part-of-a-name)
 	@T='$(T)' tests/fuzz/run build/fuzz/tests/fuzz
 
 $(B)/tests/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $(foreach f,$(HAVE),$(call library,$(f)))
@@ -186,8 +187,8 @@ bench: ## measure cooper beside the peers that are installed
 .PHONY: bench-quick bench-publish
 bench-quick: ## the same in some minutes: smaller layers, fewer runs and points
 	+@$(MAKE) --no-print-directory bench BENCH_QUICK=1
-bench-publish: ## bench-quick, and puts table and plots into README.md and docs/plots
-	+@$(MAKE) --no-print-directory bench BENCH_QUICK=1 BENCH_PUBLISH=1
+bench-publish: ## bench in full sizes, slow peers once; puts table and plots into README.md and docs/plots
+	+@$(MAKE) --no-print-directory bench BENCH_PUBLISH=1
 
 .PHONY: stats
 stats: ## sizes of folders, files and functions
@@ -207,7 +208,8 @@ install: $(B)/cooper ## program, man pages, completion (bash, fish), AppArmor pr
 	$(call say,INSTALL,$(MANDIR))
 	$(Q)for page in docs/man/*.[1-8]; do \
 		test ! -e "$$page" || install -D -m 644 "$$page" "$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; done
-	$(call say,INSTALL,$(BASH_COMPLETIONS) $(FISH_COMPLETIONS))
+	$(call say,INSTALL,$(BASH_COMPLETIONS))
+	$(call say,INSTALL,$(FISH_COMPLETIONS))
 	$(Q)install -d $(BASH_COMPLETIONS) $(FISH_COMPLETIONS) && \
 		{ $(B)/cooper completion bash >$(BASH_COMPLETIONS)/cooper && \
 			$(B)/cooper completion fish >$(FISH_COMPLETIONS)/cooper.fish; } || \

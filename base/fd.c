@@ -7,10 +7,14 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/directory.h"
+#include "base/strlist.h"
 
 /* <linux/memfd.h>, Linux 6.3; Debian 12's headers are older. */
 #ifndef MFD_EXEC
@@ -132,6 +136,24 @@ int fd_read_user_file(const char *path, struct buf *into, struct error **err)
 		return error_set_errno(err, "open '%s'", path);
 	int rc = fd_read_all(fd, into, err);
 	return rc < 0 ? error_prefix(err, "'%s'", path) : 0;
+}
+
+int fd_read_user_dir(const char *path, struct strlist *names, struct error **err)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_directory DIR *dir = NULL;
+	cleanup(strlist_done) struct strlist found = {0};
+
+	if (fd < 0)
+		return error_set_errno(err, "open '%s'", path);
+	int rc = directory_take(&fd, &dir, err);
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, err));)
+		strlist_append(&found, entry->d_name);
+	if (rc < 0)
+		return rc;
+	strlist_sort(&found);
+	strlist_append_all(names, &found);
+	return 0;
 }
 
 bool fd_clone(int from, int to, uint64_t *copied)

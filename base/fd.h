@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 struct stat;
+struct strlist;
 
 void fd_close(int fd); /* ignores negative ones; keeps errno */
 static inline void fd_close_cleanup(int *fd)
@@ -40,6 +41,9 @@ int fd_read_file(int dirfd, const char *path, struct buf *into, struct error **e
  * mounts Secrets as links, dotfile managers make them), and a pipe (`<(…)` of a shell) or /dev/null is as good as a
  * file. Never for a path that comes out of an image or a context. -ENOENT, -EISDIR, -EFBIG. */
 int fd_read_user_file(const char *path, struct buf *into, struct error **err);
+/* The names in a directory of theirs, sorted bytewise, without "." and "..", are appended. A directory that cannot be read to its end
+ * is an error and not a shorter one: what is left out may be what forbids something. -ENOENT, -ENOTDIR. */
+int fd_read_user_dir(const char *path, struct strlist *names, struct error **err);
 /* Copies the rest of `from` to `to`: FICLONE when both are whole files, then copy_file_range, then read/write.
  * Gives the bytes copied. */
 int fd_copy(int from, int to, uint64_t *copied, struct error **err);

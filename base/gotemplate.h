@@ -23,7 +23,7 @@ int gotemplate_run(const char *text, const json_t *value, bool strict_fields, st
 
 /* The same, strictly, for structs whose fields have other names in JSON: `json` is the value again, field by field in
  * the same order, with those names. Fields are looked up in `value`; the function `json` prints what stands in their
- * place in `json`. */
+ * place in `json`, which may be NULL where the text has no such function. */
 int gotemplate_run_struct(const char *text, const json_t *value, const json_t *json, struct buf *into,
 			  struct error **err);
 

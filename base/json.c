@@ -1,6 +1,6 @@
 /*
- * The only file that calls jansson's parser and writer. Text from outside is scanned for depth before jansson sees it,
- * because its own limit (2048) is deep enough to make every recursive reader of ours a risk.
+ * The only file that calls jansson's parser. Text from outside is scanned for depth before jansson sees it, because its
+ * own limit (2048) is deep enough to make every recursive reader of ours a risk.
  */
 #include "base/json.h"
 
@@ -12,7 +12,6 @@
 #include "base/utf8.h"
 
 #define JSON_DEPTH_MAX 64
-#define CANONICAL (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY)
 
 void json_decref_cleanup(json_t **value)
 {
@@ -302,7 +301,7 @@ json_t *json_from_bytes(const char *text)
 	size_t size = strlen(text);
 	json_t *value = NULL;
 	if (utf8_is_valid(text, size)) {
-		value = json_stringn(text, size);
+		value = json_stringn_nocheck(text, size);
 	} else {
 		/* A bad byte becomes three. */
 		cleanup(buf_done) struct buf clean = BUF_INIT(3 * size);
@@ -321,8 +320,9 @@ json_t *json_from_bytes(const char *text)
 void json_set_take(json_t *object, const char *key, json_t *value)
 {
 	/* A key may come from a user's label: it is made UTF-8 like every value. */
-	cleanup_json json_t *clean_key = json_from_bytes(key);
-	int rc = json_object_set_new(object, json_string_value(clean_key), value);
+	bool is_clean = utf8_is_valid(key, strlen(key));
+	cleanup_json json_t *clean_key = is_clean ? NULL : json_from_bytes(key);
+	int rc = json_object_set_new_nocheck(object, is_clean ? key : json_string_value(clean_key), value);
 	assert(rc == 0);
 	(void)rc;
 }
@@ -374,28 +374,4 @@ void json_set_map_opt(json_t *object, const char *key, const struct strlist *map
 		json_set_string(entries, name, equals ? equals + 1 : "");
 	}
 	json_set_take(object, key, entries);
-}
-
-/* ---- Writing ---- */
-
-static int append_chunk(const char *data, size_t size, void *into)
-{
-	buf_append(into, data, size);
-	return 0;
-}
-
-void json_format(const json_t *value, struct buf *into)
-{
-	int rc = json_dump_callback(value, append_chunk, into, CANONICAL);
-	assert(rc == 0);
-	(void)rc;
-}
-
-void json_format_pretty(const json_t *value, int indent, struct buf *into)
-{
-	size_t flags = JSON_INDENT((size_t)indent) | JSON_SORT_KEYS | JSON_ENCODE_ANY;
-	int rc = json_dump_callback(value, append_chunk, into, flags);
-	assert(rc == 0);
-	(void)rc;
-	buf_append_char(into, '\n');
 }

@@ -58,39 +58,73 @@ int owner_get(int fd, struct owner_record *record, struct error **err)
 	return 0;
 }
 
-int owner_set(int fd, const struct owner_record *record, struct error **err)
+/* What shuts its owner out takes no attribute where we may not override modes: a default access list has made it so, or
+ * it comes from elsewhere. It is opened to us; `meant` is the mode that it had. */
+static bool open_to_us(int fd, const char *proc, mode_t *meant)
 {
-	char proc[FD_PROC_PATH_SIZE];
+	struct stat st;
 
-	if (!owner_record_is_valid(record))
-		return error_set(err, EINVAL, "owner %u:%u with mode %o cannot be recorded", record->uid, record->gid,
-				 record->mode);
+	if (errno != EACCES || fstat(fd, &st) < 0)
+		return false;
+	*meant = st.st_mode & 07777;
+	bool is_open = chmod(proc, *meant | (S_ISDIR(st.st_mode) ? 0700 : 0600)) == 0;
+	errno = EACCES;
+	return is_open;
+}
+
+static int set_record(const char *proc, const struct owner_record *record)
+{
 	const uint32_t words[RECORD_WORDS] = {
 		htole32(record->uid),	htole32(record->gid),	htole32(record->mode),
 		htole32(record->major), htole32(record->minor),
 	};
-	if (setxattr(fd_proc_path(fd, proc), OWNER_XATTR, words, RECORD_SIZE, 0) < 0)
+
+	return setxattr(proc, OWNER_XATTR, words, RECORD_SIZE, 0);
+}
+
+int owner_set(int fd, const struct owner_record *record, struct error **err)
+{
+	char proc[FD_PROC_PATH_SIZE];
+	struct owner_record with_mode = *record;
+	mode_t meant;
+
+	if (!owner_record_is_valid(record))
+		return error_set(err, EINVAL, "owner %u:%u with mode %o cannot be recorded", record->uid, record->gid,
+				 record->mode);
+	if (set_record(fd_proc_path(fd, proc), record) == 0)
+		return 0;
+	if (!open_to_us(fd, proc, &meant))
 		return error_set_errno(err, "set " OWNER_XATTR);
-	return 0;
+	if (!(record->mode & OWNER_HAS_MODE))
+		with_mode.mode |= OWNER_HAS_MODE | meant;
+	return set_record(proc, &with_mode) < 0 ? error_set_errno(err, "set " OWNER_XATTR) : 0;
 }
 
 int owner_clear(int fd, struct error **err)
 {
 	char proc[FD_PROC_PATH_SIZE];
+	mode_t meant;
 
-	if (removexattr(fd_proc_path(fd, proc), OWNER_XATTR) < 0 && errno != ENODATA)
+	if (removexattr(fd_proc_path(fd, proc), OWNER_XATTR) == 0 || errno == ENODATA)
+		return 0;
+	if (!open_to_us(fd, proc, &meant))
 		return error_set_errno(err, "remove " OWNER_XATTR);
-	return 0;
+	int code = removexattr(proc, OWNER_XATTR) < 0 && errno != ENODATA ? errno : 0;
+	chmod(proc, meant);
+	errno = code;
+	return code ? error_set_errno(err, "remove " OWNER_XATTR) : 0;
 }
 
 void owner_apply(const struct owner_record *record, struct stat *st)
 {
 	mode_t type = record->mode & S_IFMT;
+	/* The file's own mode has set-id bits besides, and the kernel takes them from that when the file is written. */
+	mode_t lost = S_ISREG(st->st_mode) ? (S_ISUID | S_ISGID) & ~st->st_mode : 0;
 
 	st->st_uid = record->uid;
 	st->st_gid = record->gid;
 	st->st_mode = (type ? type : st->st_mode & S_IFMT) |
-		      ((record->mode & OWNER_HAS_MODE ? record->mode : st->st_mode) & 07777);
+		      ((record->mode & OWNER_HAS_MODE ? record->mode & ~lost : st->st_mode) & 07777);
 	if (type)
 		st->st_rdev = makedev(record->major, record->minor);
 }

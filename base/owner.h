@@ -33,9 +33,12 @@ struct owner_record {
 bool owner_record_is_valid(const struct owner_record *record);
 /* `fd` may be O_PATH. 0; -ENODATA when there is none; -EINVAL for a malformed one. */
 int owner_get(int fd, struct owner_record *record, struct error **err);
+/* A file that is shut to its owner, us, takes no record: it is opened to us, and the mode that it had becomes a part of
+ * the record where that has none. */
 int owner_set(int fd, const struct owner_record *record, struct error **err);
 int owner_clear(int fd, struct error **err);
-/* Puts what the record says over *st: st_uid, st_gid, st_mode, st_rdev. */
+/* Puts what the record says over *st: st_uid, st_gid, st_mode (but for set-id bits that the file itself has lost, to a
+ * write), st_rdev. */
 void owner_apply(const struct owner_record *record, struct stat *st);
 
 /* Root in more than name: he may give files away, read what is closed to its owner, and change ids. The root of a

@@ -125,8 +125,12 @@ static int dress(int fd, const struct rootpath_dir *dir)
 		return -1;
 	if (dir->record_owner && (dir->uid || dir->gid) && owner_set(fd, &record, NULL) < 0)
 		return -1;
-	if (fchmod(fd, dir->mode & 07777) < 0)
+	/* One that shuts its owner out shuts us out where we are not root: it is written down then. */
+	int rc = owner_set_mode(fd, dir->mode);
+	if (rc < 0) {
+		errno = -rc;
 		return -1;
+	}
 	return stamp(fd, dir);
 }
 

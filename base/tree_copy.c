@@ -7,16 +7,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/attributes.h"
 #include "base/fd.h"
 #include "base/inodetable.h"
 #include "base/log.h"
+#include "base/owner.h"
 #include "base/ovlmark.h"
 #include "base/parse.h"
 
@@ -214,15 +217,41 @@ static int copy_node(struct copier *copier, const struct tree_entry *entry, stru
 	return error_set_errno(err, "make the node '%s'", entry->path);
 }
 
+/* What an existing directory has of its own, its record above all, is not the entry's. Marks of layers stay: whoever
+ * merges layers minds them. */
+static int undress(int dirfd, const char *name, struct error **err)
+{
+	cleanup_free char *names = mem_alloc(XATTR_LIST_MAX);
+	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t size = fd < 0 ? -1 : flistxattr(fd, names, XATTR_LIST_MAX);
+
+	for (const char *at = names; size > 0 && at < names + size; at += strlen(at) + 1) {
+		bool is_mark = text_has_prefix(at, "user.overlay.") || text_has_prefix(at, "user.cooper.");
+		bool is_own = text_has_prefix(at, "user.") && !is_mark;
+		if (!is_own && strcmp(at, OWNER_XATTR) != 0 && !text_has_prefix(at, "system.posix_acl_"))
+			continue;
+		if (fremovexattr(fd, at) < 0 && errno != ENODATA)
+			return error_set_errno(err, "remove the attribute %s of '%s'", at, name);
+	}
+	return 0;
+}
+
+/* Into an existing directory we copy as into a new one: it gets the entry's owner and mode in the end. */
+static int make_directory(struct copier *copier, const struct tree_entry *entry, struct error **err)
+{
+	if (mkdirat(copier->dirfd, entry->name, 0700) == 0)
+		return MADE;
+	if (errno != EEXIST)
+		return error_set_errno(err, "make the directory '%s'", entry->path);
+	int rc = undress(copier->dirfd, entry->name, err);
+	return rc < 0 ? rc : MADE;
+}
+
 static int make_entry(struct copier *copier, const struct tree_entry *entry, struct error **err)
 {
 	switch (entry->st->st_mode & S_IFMT) {
 	case S_IFDIR:
-		/* Into an existing directory we copy as into a new one: it gets the entry's owner and mode in the end.
-		 */
-		if (mkdirat(copier->dirfd, entry->name, 0700) < 0 && errno != EEXIST)
-			return error_set_errno(err, "make the directory '%s'", entry->path);
-		return MADE;
+		return make_directory(copier, entry, err);
 	case S_IFREG:
 		return copy_file(copier, entry, err);
 	case S_IFLNK:
@@ -252,18 +281,24 @@ static int make_mount_point(struct copier *copier, const struct tree_entry *entr
 	return error_set_errno(err, "make the mount point '%s'", entry->path);
 }
 
-/* The name that was not copied because nobody knew of this second one is made one of the copy's. */
+/* The name that was not copied because nobody knew of this second one is made one of the copy's. Its directory may be
+ * finished, and keeps its time. */
 static int replace_first(struct copier *copier, int dirfd, const char *first, const struct tree_entry *entry,
 			 struct error **err)
 {
+	struct stat above;
 	int rc = make_entry(copier, entry, err);
 
 	if (rc >= 0)
 		rc = dress(copier, entry, err);
 	if (rc < 0)
 		return rc;
-	if (unlinkat(dirfd, first, 0) < 0 || linkat(copier->dirfd, entry->name, dirfd, first, 0) < 0)
+	if (fstat(dirfd, &above) < 0 || unlinkat(dirfd, first, 0) < 0 ||
+	    linkat(copier->dirfd, entry->name, dirfd, first, 0) < 0)
 		return error_set_errno(err, "link '%s' to '%s'", first, entry->path);
+	const struct timespec times[2] = {above.st_atim, above.st_mtim};
+	if (utimensat(dirfd, "", times, AT_EMPTY_PATH) < 0)
+		return error_set_errno(err, "set the times above '%s'", entry->path);
 	return 0;
 }
 

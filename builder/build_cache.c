@@ -5,7 +5,6 @@
  */
 #include "builder/build_cache.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 
 #include "base/atomicfile.h"
 #include "base/buf.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -283,14 +283,15 @@ static void add_entry(struct build_cache_entries *entries, int dirfd, const char
 int build_cache_list(struct store *store, struct build_cache_entries *entries, struct error **err)
 {
 	cleanup_free char *path = store_path(store, STORE_CACHE, FOLDER);
-	DIR *dir = opendir(path);
+	cleanup_error struct error *why = NULL;
+	cleanup_directory DIR *dir = NULL;
+	int rc = directory_open(AT_FDCWD, path, &dir, &why);
 
-	if (!dir)
-		return errno == ENOENT ? 0 : error_set_errno(err, "read the build cache");
-	for (const struct dirent *entry; (entry = readdir(dir));)
+	if (rc == -ENOENT)
+		return 0;
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, &why));)
 		add_entry(entries, dirfd(dir), entry->d_name);
-	closedir(dir);
-	return 0;
+	return rc < 0 ? error_set(err, -rc, "read the build cache: %s", error_message(why)) : 0;
 }
 
 int build_cache_layers(struct store *store, struct digest **diff_ids, size_t *count, struct error **err)

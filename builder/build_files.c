@@ -134,12 +134,26 @@ static bool is_remote(const struct plan_step *step, size_t index)
 	return step->kind == INSTRUCTION_ADD && copy_is_remote(step->instruction->copy.sources.items[index]);
 }
 
+/* The tar of the layer on the way, where the copy is all that is in it. It has threads: what forks comes before. */
+static int begin_ahead(struct build *build, const struct plan_step *step, struct error **err)
+{
+	const struct instruction_copy *copy = &step->instruction->copy;
+	bool set_mtime;
+	int64_t clamp = build_layer_clamp(build, &set_mtime);
+
+	if (step->kind != INSTRUCTION_COPY || copy->parents || copy->files.count > 0 || build->options->single_layer)
+		return 0;
+	return pack_ahead_new(clamp, set_mtime, &build->ahead, err);
+}
+
 /* Sources of the context, a stage or an image. */
 static int copy_local(struct build *build, struct stage_run *run, const struct plan_step *step,
 		      const struct strlist *sources, struct build_root *opened, struct build_seen *seen,
 		      struct error **err)
 {
 	int rc = opened->fd < 0 ? build_root_open(build, &step->input, opened, err) : 0;
+	if (rc >= 0 && !build->ahead)
+		rc = begin_ahead(build, step, err);
 	const struct copy_root root = {.fd = opened->fd,
 				       .ignore = opened->ignore,
 				       .keep_owner = opened->keep_owner,
@@ -194,27 +208,35 @@ static int copy_all(struct build *build, struct stage_run *run, const struct pla
 	return rc;
 }
 
+/* What is not there is said as who looks first says it. */
+static int copy_all_there_is(struct build *build, struct stage_run *run, const struct plan_step *step,
+			     struct build_seen *seen, struct error **err)
+{
+	cleanup_error struct error *why = NULL;
+	int rc = copy_all(build, run, step, seen, &why);
+
+	if (rc == -ENOENT && build_step_check_sources(build, step, err) < 0)
+		return rc;
+	if (rc < 0 && err)
+		*err = take_ptr(&why);
+	return rc;
+}
+
 /* Its inputs are what it has seen, unless something changed meanwhile. */
 static int copy_and_see(struct build *build, struct stage_run *run, const struct plan_step *step,
 			struct key_parts *parts, struct error **err)
 {
 	cleanup(build_key_done) struct build_key inputs = BUILD_KEY_INIT;
-	struct build_directory *directory;
-	int rc = build_directory_open(build, &step->input, &directory, err);
+	bool is_of_stage = step->input.kind == INPUT_STAGE;
+	struct build_directory *directory = NULL;
+	int rc = is_of_stage ? 0 : build_directory_open(build, &step->input, &directory, err);
 
 	if (rc < 0)
 		return rc;
-	struct build_seen seen = {.key = &inputs, .memo = directory->memo};
-	build_step_begin_inputs(build, run, step, parts, &inputs);
-	/* The layer has nothing else. */
-	if (step->instruction->copy.files.count == 0) {
-		bool set_mtime;
-		int64_t clamp = build_layer_clamp(build, &set_mtime);
-		rc = pack_ahead_new(clamp, set_mtime, &build->ahead, err);
-	}
-	if (rc < 0)
-		return rc;
-	rc = copy_all(build, run, step, &seen, err);
+	struct build_seen seen = {
+		.key = &inputs, .memo = directory ? directory->memo : NULL, .keep_owner = is_of_stage};
+	build_step_begin_inputs(build, run, step, is_of_stage ? KEY_OF_FILES : KEY_OF_LAYERS, parts, &inputs);
+	rc = copy_all_there_is(build, run, step, &seen, err);
 	if (rc < 0 || !seen.is_unsure)
 		return rc < 0 ? rc : build_key_finish(&inputs, &build->seen, err);
 	log_info("files changed while they were copied; the step is done again in the next build");
@@ -228,8 +250,10 @@ static int copy_and_see(struct build *build, struct stage_run *run, const struct
 int build_files_copy(struct build *build, struct stage_run *run, const struct plan_step *step, struct key_parts *parts,
 		     struct error **err)
 {
-	return build_step_is_seen(build, step) ? copy_and_see(build, run, step, parts, err)
-					       : copy_all(build, run, step, /* seen */ NULL, err);
+	/* What comes from an image is in the key by the image's layers. */
+	return build_step_is_seen(build, step) || build_step_is_seen_of_stage(build, step)
+		       ? copy_and_see(build, run, step, parts, err)
+		       : copy_all(build, run, step, /* seen */ NULL, err);
 }
 
 /* ---- WORKDIR --------------------------------------------------------------------------------------------------------
@@ -243,13 +267,13 @@ int build_files_workdir(struct build *build, struct stage_run *run, const struct
 
 	if (rc < 0)
 		return rc;
-	if (step->user && *step->user) {
+	if (step->user && *step->user)
 		rc = user_find_owner(rootfs_fd(rootfs), step->user, &dir.uid, &dir.gid, err);
-		if (rc < 0)
-			return error_prefix(err, "USER '%s'", step->user);
-		dir.record_owner = store_has_single_id(workshop_store(build->w));
-		dir.set_owner = !dir.record_owner;
-	}
+	if (rc < 0)
+		return error_prefix(err, "USER '%s'", step->user);
+	/* Also root's: a directory with the set-group-id bit would hand its group on. */
+	dir.record_owner = store_has_single_id(workshop_store(build->w));
+	dir.set_owner = !dir.record_owner;
 	int fd = rootpath_mkdirs(rootfs_fd(rootfs), step->cwd, &dir, err);
 	if (fd < 0)
 		return error_prefix(err, "make '%s'", step->cwd);

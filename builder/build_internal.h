@@ -63,6 +63,7 @@ struct stage_run {
 	const struct plan_stage *plan;
 	size_t number;		      /* in the plan */
 	size_t done;		      /* steps behind us */
+	size_t looked_up;	      /* the step at which looking up came to its end, counted from 1; 0: none */
 	bool is_ready;		      /* its base's layers are in `c` */
 	struct build_record *records; /* of each step that has a layer and is done */
 	struct digest *inputs;	    /* of each step: digest of what is in its key besides the state; null: not known */
@@ -205,14 +206,19 @@ int build_step_key(struct build *build, const struct stage_run *run, const struc
 		   enum key_of_stages of, struct key_parts *parts, struct digest *key, struct error **err);
 /* Can its copy see its inputs, so that they need not be looked at first? */
 bool build_step_is_seen(struct build *build, const struct plan_step *step);
+/* The same of a copy from a stage, for its KEY_OF_FILES. */
+bool build_step_is_seen_of_stage(const struct build *build, const struct plan_step *step);
 /* Are its sources there? -ENOENT as build_step_key() has it. */
 int build_step_check_sources(struct build *build, const struct plan_step *step, struct error **err);
 /* The inputs of such a step up to its files, into a new key, whose `parts` (may be NULL) are told of the whole key; and
  * the key that this alone gives (build_question.h). */
 void build_step_begin_inputs(const struct build *build, const struct stage_run *run, const struct plan_step *step,
-			     struct key_parts *parts, struct build_key *inputs);
+			     enum key_of_stages of, struct key_parts *parts, struct build_key *inputs);
 int build_step_question(const struct build *build, const struct stage_run *run, const struct plan_step *step,
-			struct digest *question, struct error **err);
+			enum key_of_stages of, struct digest *question, struct error **err);
+/* The key with inputs that somebody has seen. */
+int build_step_key_of_inputs(const struct stage_run *run, const struct plan_step *step, enum key_of_stages of,
+			     const struct digest *inputs, struct digest *key, struct error **err);
 /* Does the step read files of other stages? */
 bool build_step_reads_stages(const struct plan_step *step);
 /* True for a COPY that neither reads nor follows what is there (--link). */
@@ -260,7 +266,8 @@ int build_exec_run(struct build *build, struct stage_run *run, const struct plan
 /* The cache mount of a RUN: what its directory is and is called, without what it begins with. */
 void build_mounts_describe_cache(const struct build *build, const struct plan_step *step, size_t index,
 				 struct mount_setting *setting);
-/* Leaves build->seen behind where build_step_is_seen(); `parts` (may be NULL) is told as well. */
+/* Leaves build->seen behind where build_step_is_seen() or build_step_is_seen_of_stage(); `parts` (may be NULL) is told
+ * as well. */
 int build_files_copy(struct build *build, struct stage_run *run, const struct plan_step *step, struct key_parts *parts,
 		     struct error **err);
 int build_files_workdir(struct build *build, struct stage_run *run, const struct plan_step *step, struct error **err);

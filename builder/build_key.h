@@ -28,7 +28,7 @@ struct build_key_file {
 	uint32_t uid, gid;
 	uint64_t device;	      /* of a device node, else 0 */
 	const char *link;	      /* where a symlink leads, else NULL */
-	const struct digest *content; /* of a regular file, else NULL */
+	const struct digest *content; /* of a regular file, and of a directory with its owner; else NULL */
 };
 
 struct build_key {

@@ -5,7 +5,6 @@
  */
 #include "builder/build_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "base/tree.h"
 #include "builder/container_internal.h"
@@ -41,17 +42,6 @@ static int random_name(char **name, struct error **err)
 	return 0;
 }
 
-/* Leaves the mark by which prune knows it. */
-static int mark(int dir, struct error **err)
-{
-	int fd = openat(dir, CONTAINER_STAGE_MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return error_set_errno(err, "mark the stage's container");
-	fd_close(fd);
-	return 0;
-}
-
 int build_layer_begin(struct build *build, struct stage_run *run, struct error **err)
 {
 	struct workshop *w = build->w;
@@ -65,10 +55,7 @@ int build_layer_begin(struct build *build, struct stage_run *run, struct error *
 		return rc;
 	const struct container_options options = {
 		.name = name, .format = build->options->format, .settings = build->options->settings};
-	rc = container_create(w, /* image */ NULL, &options, &made, err);
-	if (rc < 0)
-		return rc;
-	int lock = store_lock(workshop_store(w), "container", made.id, LOCK_EXCLUSIVE, LOCK_WAIT, name, err);
+	int lock = container_create_for_stage(w, &options, &made, err);
 	if (lock < 0)
 		return lock;
 	/* The layers are those of the stage; what the container is otherwise is its own. */
@@ -83,7 +70,7 @@ int build_layer_begin(struct build *build, struct stage_run *run, struct error *
 	made = (struct container){0};
 	run->lock = lock;
 	run->dir = container_open_dir(w, &run->c, err);
-	return run->dir < 0 ? run->dir : mark(run->dir, err);
+	return run->dir < 0 ? run->dir : 0;
 }
 
 static int sweep_one(int containers, const char *id, void *context, struct error **err)
@@ -107,13 +94,15 @@ static void forget_step_locks(struct store *store)
 {
 	static const char prefix[] = BUILD_STEP_LOCK "-";
 	cleanup_free char *path = store_path(store, STORE_LOCKS, ".");
-	DIR *dir = opendir(path);
+	cleanup_error struct error *why = NULL;
+	cleanup_directory DIR *dir = NULL;
+	int rc = directory_open(AT_FDCWD, path, &dir, &why);
 
-	for (const struct dirent *entry; dir && (entry = readdir(dir));)
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, &why));)
 		if (text_has_prefix(entry->d_name, prefix))
 			store_forget_lock(store, BUILD_STEP_LOCK, entry->d_name + strlen(prefix));
-	if (dir)
-		closedir(dir);
+	if (rc < 0 && rc != -ENOENT)
+		log_debug("locks of steps that have died may stay: %s", error_message(why));
 }
 
 int build_layer_sweep(struct workshop *w, struct error **err)

@@ -80,8 +80,10 @@ static size_t match(const struct build_mask *mask, const char *text, size_t size
 	return longest;
 }
 
-void build_mask_filter(const struct build_mask *mask, const char *text, size_t size, bool is_end, struct buf *held,
-		       struct buf *out)
+/* One piece of text into `out`, together with what was held back before; what may be the beginning of a secret is held
+ * back in `held` unless this is the end. */
+static void build_mask_filter(const struct build_mask *mask, const char *text, size_t size, bool is_end,
+			      struct buf *held, struct buf *out)
 {
 	buf_append(held, text, size);
 	const char *at = buf_str(held), *end = at + held->len;

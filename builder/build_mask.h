@@ -28,9 +28,4 @@ void build_mask_add(struct build_mask *mask, const struct buf *value);
 /* Starts it, when there is something to mask; mask->to is then to be written to instead of `output`. */
 int build_mask_start(struct build_mask *mask, int output, struct error **err);
 
-/* One piece of text into `out`, together with what was held back before; what may be the beginning of a secret is held
- * back in `held` unless this is the end. */
-void build_mask_filter(const struct build_mask *mask, const char *text, size_t size, bool is_end, struct buf *held,
-		       struct buf *out);
-
 #endif

@@ -504,6 +504,15 @@ int build_memo_learn(struct build_memo *memo, int fd, const struct stat *st, con
 	return 0;
 }
 
+int build_memo_empty(int fd, struct digest *digest, struct error **err)
+{
+	struct digest empty;
+	int rc = digest_of("", 0, &empty, err);
+
+	return rc < 0 ? rc
+		      : build_memo_learn(/* memo */ NULL, fd, /* st */ NULL, /* began */ NULL, &empty, digest, err);
+}
+
 int build_memo_file(struct build_memo *memo, int dirfd, const char *name, const struct stat *st, struct digest *digest,
 		    struct error **err)
 {

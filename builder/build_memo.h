@@ -43,6 +43,9 @@ struct timespec build_memo_now(void);
 int build_memo_learn(struct build_memo *memo, int fd, const struct stat *st, const struct timespec *began,
 		     const struct digest *content, struct digest *digest, struct error **err);
 
+/* That of an empty file with the extended attributes of `fd`, which may be a directory. */
+int build_memo_empty(int fd, struct digest *digest, struct error **err);
+
 /* Removes the memos of contexts that are not used any more. `bytes` (may be NULL) is added to. */
 int build_memo_sweep(struct store *store, int64_t now, uint64_t *bytes, struct error **err);
 

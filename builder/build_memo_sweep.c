@@ -3,13 +3,13 @@
  */
 #include "builder/build_memo_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "builder/build_question.h"
 
@@ -45,13 +45,10 @@ static int compare_use(const void *a, const void *b)
 /* The last used come first. */
 static int list_files(int dir, struct memo_files *files, struct error **err)
 {
-	cleanup_close int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *entries = own < 0 ? NULL : fdopendir(own);
+	cleanup_directory DIR *entries = NULL;
+	int rc = directory_open(dir, ".", &entries, err);
 
-	if (!entries)
-		return error_set_errno(err, "read the directory of context memos");
-	own = -1; /* it is the stream's */
-	for (const struct dirent *entry; (entry = readdir(entries));) {
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(entries, &rc, err));) {
 		struct stat st;
 		if (fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 			continue;
@@ -59,7 +56,8 @@ static int list_files(int dir, struct memo_files *files, struct error **err)
 		files->items[files->count++] = (struct memo_file){
 			.name = mem_strdup(entry->d_name), .used = st.st_mtime, .size = (uint64_t)st.st_size};
 	}
-	closedir(entries);
+	if (rc < 0)
+		return rc;
 	if (files->count)
 		qsort(files->items, files->count, sizeof(*files->items), compare_use);
 	return 0;
@@ -69,12 +67,11 @@ int build_memo_sweep(struct store *store, int64_t now, uint64_t *bytes, struct e
 {
 	cleanup(memo_files_done) struct memo_files files = {0};
 	int cache = store_folder(store, STORE_CACHE, err);
-	cleanup_close int dir =
-		cache < 0 ? -1 : openat(cache, BUILD_MEMO_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (cache < 0)
 		return cache;
 	build_question_sweep(store, now);
+	cleanup_close int dir = openat(cache, BUILD_MEMO_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return errno == ENOENT ? 0 : error_set_errno(err, "open the directory of context memos");
 	int rc = list_files(dir, &files, err);

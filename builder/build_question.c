@@ -3,12 +3,12 @@
  */
 #include "builder/build_question.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -52,14 +52,16 @@ void build_question_note(struct store *store, const struct digest *question)
 void build_question_sweep(struct store *store, int64_t now)
 {
 	cleanup_free char *path = store_path(store, STORE_CACHE, BUILD_QUESTION_FOLDER);
-	DIR *dir = opendir(path);
+	cleanup_error struct error *why = NULL;
+	cleanup_directory DIR *dir = NULL;
 	struct stat st;
+	int rc = directory_open(AT_FDCWD, path, &dir, &why);
 
-	for (const struct dirent *entry; dir && (entry = readdir(dir));) {
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, &why));) {
 		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
 		    st.st_mtime < now - (int64_t)BUILD_QUESTION_DAYS * DAY_S)
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	}
-	if (dir)
-		closedir(dir);
+	if (rc < 0 && rc != -ENOENT)
+		log_debug("questions of old may stay: %s", error_message(why));
 }

@@ -158,6 +158,8 @@ void build_add_records_of_image(const struct build *build, struct cache_records 
 
 static void gather_records(const struct build *build, struct build_result *result)
 {
+	if (!build->options->has_cache_to) /* nobody wants them, and of hundreds each is compared with all */
+		return;
 	build_add_records_of_image(build, &result->records[CACHE_MIN]);
 	for (size_t i = 0; i < build->plan->stage_count; i++)
 		add_records(build, i, &result->records[CACHE_MAX]);

@@ -13,7 +13,15 @@ void build_seen_source(struct build_seen *seen, const char *name)
 void build_seen_file(struct build_seen *seen, const char *path, const char *shown, const struct stat *st,
 		     const char *link, const struct digest *content)
 {
-	struct build_key_file file = {.path = path, .shown = shown, .link = link, .content = content};
+	struct build_key_file file = {
+		.path = path,
+		.shown = shown,
+		.has_owner = seen->keep_owner,
+		.uid = seen->keep_owner ? st->st_uid : 0,
+		.gid = seen->keep_owner ? st->st_gid : 0,
+		.link = link,
+		.content = content,
+	};
 
 	build_selection_put_file(seen->key, st, &file);
 }

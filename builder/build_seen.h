@@ -16,13 +16,14 @@
 struct build_seen {
 	struct build_key *key;	 /* borrowed */
 	struct build_memo *memo; /* may be NULL */
+	bool keep_owner;	 /* owners count, as in a stage that is copied from */
 	bool is_unsure;		 /* a file changed while it was copied, in a way that leaves open what was written */
 };
 
 /* A source: `name` of a file, as its path has it; NULL for a directory. */
 void build_seen_source(struct build_seen *seen, const char *name);
 /* A file of it: `path` in the copied directory, "" for a source that is no directory; `link` of a symlink, `content` of
- * a regular file, else NULL. `shown` is where the user finds it. */
+ * a regular file, and of a directory where owners count, else NULL. `shown` is where the user finds it. */
 void build_seen_file(struct build_seen *seen, const char *path, const char *shown, const struct stat *st,
 		     const char *link, const struct digest *content);
 

@@ -76,6 +76,14 @@ static int read_link(int dirfd, const char *name, char **target, struct error **
 	return 0;
 }
 
+/* Of a directory that brings its owner with it, who may be recorded in them. */
+static int read_attributes(int dirfd, const char *name, struct digest *content, struct error **err)
+{
+	cleanup_close int fd = fd_open_dir(dirfd, name, err);
+
+	return fd < 0 ? fd : build_memo_empty(fd, content, err);
+}
+
 void build_selection_put_source(struct build_key *key, bool is_dir, const char *name)
 {
 	build_key_text(key, is_dir ? "a directory among the sources" : "the name of a source", name);
@@ -91,12 +99,10 @@ void build_selection_put_file(struct build_key *key, const struct stat *st, stru
 }
 
 /* `path` is what the copied directory has of its path, "" for a file that was named itself. */
-static int add_file(struct walk *walk, const char *path, int dirfd, const char *name, const struct stat *st,
-		    struct error **err)
+static void put_file(struct walk *walk, const char *path, const struct stat *st, const char *link,
+		     const struct digest *content)
 {
 	const struct build_selection *selection = walk->selection;
-	cleanup_free char *link = NULL;
-	struct digest content;
 	struct stat seen = *st;
 	struct build_key_file file = {
 		.path = path,
@@ -104,20 +110,35 @@ static int add_file(struct walk *walk, const char *path, int dirfd, const char *
 		.has_owner = selection->keep_owner,
 		.uid = selection->keep_owner ? st->st_uid : 0,
 		.gid = selection->keep_owner ? st->st_gid : 0,
+		.link = link,
+		.content = content,
 	};
-	int rc = 0;
 
 	if (selection->git_modes)
 		seen.st_mode = copy_git_mode(st->st_mode);
-	if (S_ISREG(st->st_mode)) {
+	build_selection_put_file(walk->key, &seen, &file);
+}
+
+static int add_file(struct walk *walk, const char *path, int dirfd, const char *name, const struct stat *st,
+		    struct error **err)
+{
+	const struct build_selection *selection = walk->selection;
+	bool has_content = S_ISREG(st->st_mode) || (S_ISDIR(st->st_mode) && selection->keep_owner);
+	cleanup_free char *link = NULL;
+	struct stat shown = *st;
+	struct digest content;
+	int rc = 0;
+
+	if (S_ISREG(st->st_mode))
 		rc = build_memo_file(selection->memo, dirfd, name, st, &content, err);
-		file.content = &content;
-	} else if (S_ISLNK(st->st_mode)) {
+	else if (has_content)
+		rc = read_attributes(dirfd, name, &content, err);
+	else if (S_ISLNK(st->st_mode))
 		rc = read_link(dirfd, name, &link, err);
-		file.link = link;
-	}
+	if (selection->keep_owner && !has_content)
+		copy_see_aside(selection->owners, dirfd, name, &shown);
 	if (rc >= 0)
-		build_selection_put_file(walk->key, &seen, &file);
+		put_file(walk, path, &shown, link, has_content ? &content : NULL);
 	return rc;
 }
 
@@ -154,10 +175,15 @@ static const char *below_base(const struct build_selection *selection, const cha
 	return strncmp(path, base, length) == 0 && (path[length] == '/' || !path[length]) ? path + length : path;
 }
 
-/* A file that is named itself, wherever links lead. */
+/* A file that is named itself, wherever links lead. One that is known need not be found again to be opened. */
 static int add_named_file(struct walk *walk, const struct stat *st, struct error **err)
 {
 	int root = walk->selection->root;
+	struct digest content;
+	if (S_ISREG(st->st_mode) && build_memo_find(walk->selection->memo, st, &content)) {
+		put_file(walk, "", st, /* link */ NULL, &content);
+		return 0;
+	}
 	cleanup_free char *leaf = NULL;
 	cleanup_free char *resolved = NULL;
 	int rc = walk->selection->keep_links ? 0 : rootpath_resolve(root, walk->source, &resolved, err);

@@ -1,6 +1,7 @@
 /*
- * What a COPY or ADD reads, as a digest: names, modes, owners, types, sizes, link targets and contents of the files
- * that it selects. Neither times nor what is not selected.
+ * What a COPY or ADD reads, as a digest: names, modes, owners, types, sizes, link targets, contents and extended
+ * attributes of the files that it selects; of a directory's attributes where owners count, which may be recorded there.
+ * Neither times nor what is not selected.
  */
 #ifndef COOPER_BUILDER_BUILD_SELECTION_H
 #define COOPER_BUILDER_BUILD_SELECTION_H
@@ -11,13 +12,16 @@
 
 #include <sys/stat.h>
 
+struct owner_table;
+
 struct build_selection {
 	int root;			   /* that sources are in */
 	const struct ignore_rules *ignore; /* relative to the root; NULL */
 	const struct strlist *sources;	   /* expanded, as the instruction has them; NULL: all */
 	const struct strlist *excludes;	   /* relative to each copied directory; NULL */
-	const char *base; /* that relative sources are in, absolute, and that does not count; NULL: / */
-	bool keep_owner;  /* from a stage or an image */
+	const char *base;		  /* that relative sources are in, absolute, and that does not count; NULL: / */
+	bool keep_owner;		  /* from a stage or an image */
+	const struct owner_table *owners; /* what is recorded of them beside the tree; NULL: nothing */
 	bool parents;
 	bool keep_links;	 /* a source that is a link is copied as one */
 	bool git_modes;		 /* modes as git keeps them: 0644 or 0755 */

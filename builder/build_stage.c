@@ -224,25 +224,53 @@ static bool is_known(struct build *build, const struct stage_run *run, const str
 	return build->imports && cache_imports_find(build->imports, key, options->cache_oldest, record);
 }
 
+/* Then it was asked, whatever has become of the answer, and need not be put together again: in a build of hundreds of
+ * steps in which nothing has changed that is a sixth of the work. */
+static bool has_come_here_before(const struct stage_run *run, const struct plan_step *step)
+{
+	return run->explain && explain_goes_on(run->explain, (size_t)(step - run->plan->steps), step->text);
+}
+
 /* Caches of other machines know keys alone. */
-bool build_step_is_unheard_of(struct build *build, const struct stage_run *run, const struct plan_step *step)
+static bool was_never_asked(struct build *build, const struct stage_run *run, const struct plan_step *step,
+			    enum key_of_stages of)
 {
 	struct digest question;
 
-	if (build->options->explain || !build_step_is_seen(build, step))
-		return false;
 	if (!may_look_up(build, run))
 		return true;
-	return !build->imports && build_step_question(build, run, step, &question, NULL) >= 0 &&
+	return !build->imports && build_step_question(build, run, step, of, &question, NULL) >= 0 &&
 	       !build_question_is_known(workshop_store(build->w), &question, workshop_options(build->w)->now);
+}
+
+bool build_step_is_unheard_of(struct build *build, const struct stage_run *run, const struct plan_step *step)
+{
+	return !build->options->explain && build_step_is_seen(build, step) &&
+	       !(may_look_up(build, run) && has_come_here_before(run, step)) &&
+	       was_never_asked(build, run, step, KEY_OF_LAYERS);
+}
+
+/* The same of a stage's files, by themselves. */
+static bool is_unheard_of_by_files(struct build *build, const struct stage_run *run, const struct plan_step *step)
+{
+	return !build->options->explain && build_step_is_seen_of_stage(build, step) &&
+	       was_never_asked(build, run, step, KEY_OF_FILES);
 }
 
 void build_step_note_question(struct build *build, const struct stage_run *run, const struct plan_step *step)
 {
+	bool is_of_stage = build_step_is_seen_of_stage(build, step);
 	struct digest question;
 
-	if (build_step_is_seen(build, step) && build_step_question(build, run, step, &question, NULL) >= 0)
+	if ((is_of_stage || build_step_is_seen(build, step)) &&
+	    build_step_question(build, run, step, is_of_stage ? KEY_OF_FILES : KEY_OF_LAYERS, &question, NULL) >= 0)
 		build_question_note(workshop_store(build->w), &question);
+}
+
+/* What went into the key is heard by the copy as well (build_seen.h): where that is soon enough, nobody looks for it. */
+static bool is_told_by_copy(struct build *build, const struct plan_step *step)
+{
+	return !build->options->explain && build_step_is_seen(build, step);
 }
 
 /* 1: found. 0: not there, or not to be known. */
@@ -262,8 +290,10 @@ static int find_cached(struct build *build, struct stage_run *run, const struct 
 		return rc;
 	}
 	*has_key = true;
-	build_explain_note(build, run, step, KEY_OF_LAYERS, key);
-	if (!is_known(build, run, key, record))
+	bool found = is_known(build, run, key, record);
+	if (found || !is_told_by_copy(build, step))
+		build_explain_note(build, run, step, KEY_OF_LAYERS, key);
+	if (!found)
 		return 0;
 	if (build->imports)
 		build_step_note_question(build, run, step);
@@ -324,8 +354,10 @@ int stage_run_look_up(struct build *build, struct stage_run *run, struct error *
 		if (found < 0)
 			return place_error(build, step, err);
 		/* Who makes it announces it. */
-		if (step->has_layer && !found)
+		if (step->has_layer && !found) {
+			run->looked_up = run->done + 1;
 			return 0;
+		}
 		build_say_started(build, run);
 		if (found) {
 			use_cached(build, run, &record);
@@ -402,7 +434,7 @@ static int find_by_files(struct build *build, struct stage_run *run, const struc
 {
 	cleanup(key_parts_done) struct key_parts parts = KEY_PARTS_INIT;
 
-	if (step->input.kind != INPUT_STAGE && !has_remotes(step))
+	if ((step->input.kind != INPUT_STAGE && !has_remotes(step)) || is_unheard_of_by_files(build, run, step))
 		return 0;
 	int rc = build_step_key(build, run, step, KEY_OF_FILES, &parts, key, err);
 	if (rc < 0)
@@ -412,7 +444,8 @@ static int find_by_files(struct build *build, struct stage_run *run, const struc
 	return is_known(build, run, key, record);
 }
 
-/* The key of what was copied, which is not always what was looked at; NULL: there is none. */
+/* The key of what was copied, which is not always what was looked at; NULL: there is none. `parts` (may be NULL) were
+ * told of it. */
 static const struct digest *key_as_seen(struct build *build, struct stage_run *run, const struct plan_step *step,
 					struct key_parts *parts, const struct digest *before, struct digest *seen)
 {
@@ -421,10 +454,20 @@ static const struct digest *key_as_seen(struct build *build, struct stage_run *r
 		return NULL;
 	if (before && !digest_equal(before, seen))
 		log_info("files changed between the look into the cache and the copy");
-	else if (!before)
+	if (parts)
 		build_explain_note_parts(run, step, seen, parts);
 	build_step_note_question(build, run, step);
 	return seen;
+}
+
+/* The same of a copy from a stage that nobody has looked at. */
+static bool files_as_seen(const struct build *build, const struct stage_run *run, const struct plan_step *step,
+			  const struct digest *key, struct key_parts *parts, struct digest *of_files)
+{
+	if (build_step_key_of_inputs(run, step, KEY_OF_FILES, &build->seen, of_files, NULL) < 0)
+		return false;
+	build_explain_note_parts(run, step, key ? key : of_files, parts);
+	return true;
 }
 
 /* `key` is NULL where it is not known yet, or there is none. */
@@ -434,7 +477,8 @@ static int make_step(struct build *build, struct stage_run *run, const struct pl
 	cleanup(key_parts_done) struct key_parts parts = KEY_PARTS_INIT;
 	struct build_record record;
 	struct digest of_files, as_seen;
-	bool has_files = false;
+	bool is_of_stage = build_step_is_seen_of_stage(build, step), has_files = false;
+	bool is_told = !key || is_told_by_copy(build, step);
 
 	int rc = find_by_files(build, run, step, key, &of_files, &has_files, &record, err);
 	bool found = rc == 1;
@@ -442,12 +486,14 @@ static int make_step(struct build *build, struct stage_run *run, const struct pl
 		build_explain_tell(build, run, step, key ? key : has_files ? &of_files : NULL, found);
 	build->seen = (struct digest){0};
 	if (rc == 0)
-		rc = make_layer(build, run, step, key ? NULL : &parts, &record, err);
+		rc = make_layer(build, run, step, is_told || (is_of_stage && !has_files) ? &parts : NULL, &record, err);
 	build_remotes_done(&build->remotes);
 	if (rc < 0)
 		return rc;
-	if (!digest_is_null(&build->seen))
-		key = key_as_seen(build, run, step, &parts, key, &as_seen);
+	if (!digest_is_null(&build->seen) && is_of_stage)
+		has_files = has_files || files_as_seen(build, run, step, key, &parts, &of_files);
+	else if (!digest_is_null(&build->seen))
+		key = key_as_seen(build, run, step, is_told ? &parts : NULL, key, &as_seen);
 	record.key = key ? *key : (struct digest){0};
 	if (has_files)
 		record.by_files = of_files;
@@ -455,6 +501,8 @@ static int make_step(struct build *build, struct stage_run *run, const struct pl
 		remember(build, run, key, &record);
 	if (has_files && !found)
 		remember(build, run, &of_files, &record);
+	if (has_files && is_of_stage)
+		build_step_note_question(build, run, step);
 	if (build_step_reads_stages(step) &&
 	    build_step_key(build, run, step, KEY_OF_DEFINITIONS, /* parts */ NULL, &record.by_definition, NULL) >= 0)
 		remember(build, run, &record.by_definition, &record);
@@ -481,6 +529,7 @@ static int make_step_once(struct build *build, struct stage_run *run, const stru
 		return turn;
 	if (is_known(build, run, key, &record)) {
 		record.key = *key;
+		build_explain_note(build, run, step, KEY_OF_LAYERS, key);
 		use_cached(build, run, &record);
 	} else {
 		rc = make_step(build, run, step, key, err);
@@ -496,7 +545,7 @@ static int make_unheard_of(struct build *build, struct stage_run *run, const str
 	struct store *store = workshop_store(build->w);
 	char hex[DIGEST_HEX_SIZE];
 	struct digest question;
-	int rc = build_step_question(build, run, step, &question, err);
+	int rc = build_step_question(build, run, step, KEY_OF_LAYERS, &question, err);
 
 	if (rc >= 0)
 		rc = build_step_check_sources(build, step, err);
@@ -544,8 +593,10 @@ static int next_step(struct build *build, struct stage_run *run, struct error **
 	}
 	if (build->options->single_layer)
 		return make_change(build, run, step, err);
-	/* Read again: since it was looked up the steps before it may have taken an hour. */
-	run->inputs[run->done] = (struct digest){0};
+	/* Read again: since it was looked up the steps before it may have taken an hour. Not where none stood before it: a
+	 * copy that reads something else than what was looked at is known by that. */
+	if (run->looked_up != run->done + 1 || !is_told_by_copy(build, step))
+		run->inputs[run->done] = (struct digest){0};
 	/* Whose shell may stay open is waited for by nobody. */
 	bool may_share = may_look_up(build, run) && !build->options->debug;
 	if (may_share && build_step_is_unheard_of(build, run, step)) {

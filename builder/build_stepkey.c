@@ -69,6 +69,7 @@ static int add_input(struct build *build, struct build_key *key, const struct pl
 		int opened = build_root_open(build, input, &root, err);
 		selection->root = root.fd;
 		selection->keep_owner = true;
+		selection->owners = &root.owners;
 		return opened < 0 ? opened : build_selection_add(selection, key, err);
 	}
 	if (input->kind != INPUT_CONTEXT && input->kind != INPUT_NAMED) {
@@ -325,13 +326,20 @@ static bool has_exception(const struct strlist *patterns)
 	return false;
 }
 
-bool build_step_is_seen(struct build *build, const struct plan_step *step)
+static bool can_be_seen(const struct build *build, const struct plan_step *step)
 {
 	const struct instruction_copy *copy = &step->instruction->copy;
+
+	return step->kind == INSTRUCTION_COPY && !copy->parents && copy->sources.count > 0 &&
+	       !build->options->single_layer && !has_exception(&copy->excludes);
+}
+
+bool build_step_is_seen(struct build *build, const struct plan_step *step)
+{
 	const struct plan_input *input = &step->input;
 	struct build_directory *directory;
 
-	if (step->kind != INSTRUCTION_COPY || copy->parents || copy->sources.count == 0 || build->options->single_layer)
+	if (!can_be_seen(build, step))
 		return false;
 	if (input->kind != INPUT_CONTEXT && input->kind != INPUT_NAMED)
 		return false;
@@ -339,7 +347,12 @@ bool build_step_is_seen(struct build *build, const struct plan_step *step)
 	if (build_directory_open(build, input, &directory, NULL) < 0)
 		return false;
 	const struct ignore_rules *ignore = build_context_ignore(directory->context);
-	return !has_exception(&copy->excludes) && (!ignore || !ignore->has_exceptions);
+	return !ignore || !ignore->has_exceptions;
+}
+
+bool build_step_is_seen_of_stage(const struct build *build, const struct plan_step *step)
+{
+	return can_be_seen(build, step) && step->input.kind == INPUT_STAGE;
 }
 
 int build_step_check_sources(struct build *build, const struct plan_step *step, struct error **err)
@@ -348,7 +361,8 @@ int build_step_check_sources(struct build *build, const struct plan_step *step, 
 	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
 	struct build_selection selection = {.sources = &copy->sources, .excludes = &copy->excludes, .names_only = true};
 
-	return add_input(build, &key, &step->input, KEY_OF_LAYERS, &selection, err);
+	return add_input(build, &key, &step->input, step->input.kind == INPUT_STAGE ? KEY_OF_FILES : KEY_OF_LAYERS,
+			 &selection, err);
 }
 
 static void add_head(struct build_key *key, const struct stage_run *run, const struct plan_step *step,
@@ -367,23 +381,33 @@ static void add_inputs_before_files(const struct build *build, const struct plan
 }
 
 void build_step_begin_inputs(const struct build *build, const struct stage_run *run, const struct plan_step *step,
-			     struct key_parts *parts, struct build_key *inputs)
+			     enum key_of_stages of, struct key_parts *parts, struct build_key *inputs)
 {
 	cleanup(build_key_done) struct build_key head = BUILD_KEY_INIT;
 
 	head.parts = inputs->parts = parts;
 	/* What is told of a key is told in its order. */
 	if (parts)
-		add_head(&head, run, step, KEY_OF_LAYERS);
+		add_head(&head, run, step, of);
 	add_inputs_before_files(build, step, inputs);
 }
 
-int build_step_question(const struct build *build, const struct stage_run *run, const struct plan_step *step,
-			struct digest *question, struct error **err)
+int build_step_key_of_inputs(const struct stage_run *run, const struct plan_step *step, enum key_of_stages of,
+			     const struct digest *inputs, struct digest *digest, struct error **err)
 {
 	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
 
-	add_head(&key, run, step, KEY_OF_LAYERS);
+	add_head(&key, run, step, of);
+	build_key_digest(&key, "inputs", inputs);
+	return build_key_finish(&key, digest, err);
+}
+
+int build_step_question(const struct build *build, const struct stage_run *run, const struct plan_step *step,
+			enum key_of_stages of, struct digest *question, struct error **err)
+{
+	cleanup(build_key_done) struct build_key key = BUILD_KEY_INIT;
+
+	add_head(&key, run, step, of);
 	add_inputs_before_files(build, step, &key);
 	return build_key_finish(&key, question, err);
 }

@@ -3,7 +3,6 @@
  */
 #include "builder/cache_mounts.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/atomicfile.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/tree.h"
@@ -236,19 +236,16 @@ static void list_one(struct store *store, int dirfd, const struct digest *name, 
 int cache_mounts_list(struct store *store, struct cache_mounts *mounts, struct error **err)
 {
 	cleanup_close int folder = cache_mounts_open(store, err);
-	DIR *dir = folder < 0 ? NULL : fdopendir(folder);
+	cleanup_directory DIR *dir = NULL;
+	int rc = folder < 0 ? folder : directory_take(&folder, &dir, err);
 
-	if (!dir)
-		return folder < 0 ? folder : error_set_errno(err, "read the cache mounts");
-	folder = -1; /* the DIR has it */
-	for (const struct dirent *entry; (entry = readdir(dir));) {
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, err));) {
 		cleanup_free char *text = mem_printf("sha256:%s", entry->d_name);
 		struct digest name;
 		if (digest_parse(text, &name, NULL) == 0)
 			list_one(store, dirfd(dir), &name, mounts);
 	}
-	closedir(dir);
-	return 0;
+	return rc;
 }
 
 /* ---- removing -------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
  */
 #include "builder/cache_usage.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "builder/build_cache.h"
 #include "builder/cache_mounts.h"
 #include "builder/container.h"
@@ -175,14 +175,15 @@ static void add_file(struct cache_items *items, int dirfd, const char *folder, c
 static int list_files(struct workshop *w, const char *folder, struct cache_items *items, struct error **err)
 {
 	cleanup_free char *path = store_path(workshop_store(w), STORE_CACHE, *folder ? folder : ".");
-	DIR *dir = opendir(path);
+	cleanup_error struct error *why = NULL;
+	cleanup_directory DIR *dir = NULL;
+	int rc = directory_open(AT_FDCWD, path, &dir, &why);
 
-	if (!dir)
-		return errno == ENOENT ? 0 : error_set_errno(err, "read the build cache");
-	for (const struct dirent *entry; (entry = readdir(dir));)
+	if (rc == -ENOENT)
+		return 0;
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, &why));)
 		add_file(items, dirfd(dir), folder, entry->d_name);
-	closedir(dir);
-	return 0;
+	return rc < 0 ? error_set(err, -rc, "read the build cache: %s", error_message(why)) : 0;
 }
 
 static int by_use(const void *a, const void *b)

@@ -4,7 +4,6 @@
  */
 #include "builder/cdi.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,19 +188,19 @@ static int search_file(const char *path, struct search *search, struct error **e
 static int search_directory(const char *path, struct search *search, struct error **err)
 {
 	cleanup(strlist_done) struct strlist names = {0};
-	DIR *dir = opendir(path);
-	int rc = 0;
+	cleanup_error struct error *error = NULL;
+	int rc = fd_read_user_dir(path, &names, &error);
 
-	if (!dir)
-		return errno == ENOENT ? 0 : error_set_errno(err, "'%s'", path);
-	for (const struct dirent *entry; (entry = readdir(dir));)
-		if (text_has_suffix(entry->d_name, ".json") || text_has_suffix(entry->d_name, ".yaml") ||
-		    text_has_suffix(entry->d_name, ".yml"))
-			strlist_printf(&names, "%s/%s", path, entry->d_name);
-	closedir(dir);
-	strlist_sort(&names);
-	for (size_t i = 0; rc >= 0 && i < names.count; i++)
-		rc = search_file(names.items[i], search, err);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc < 0)
+		return error_set(err, error_code(error), "%s", error_message(error));
+	for (size_t i = 0; rc >= 0 && i < names.count; i++) {
+		const char *name = names.items[i];
+		cleanup_free char *file = mem_printf("%s/%s", path, name);
+		if (text_has_suffix(name, ".json") || text_has_suffix(name, ".yaml") || text_has_suffix(name, ".yml"))
+			rc = search_file(file, search, err);
+	}
 	return rc;
 }
 

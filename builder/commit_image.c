@@ -214,13 +214,14 @@ static int format_config(const struct image_config *config, enum image_format fo
 }
 
 static int write_config(struct workshop *w, const struct image_config *config, enum image_format format,
-			struct descriptor *descriptor, struct error **err)
+			struct descriptor *descriptor, uint64_t *sum, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(CONFIG_SIZE_MAX);
 	int rc = format_config(config, format, &text, err);
 
 	if (rc < 0)
 		return rc;
+	*sum = blob_sum(text.data, text.len);
 	descriptor->media_type = mem_strdup(config_media_type(format));
 	descriptor->size = text.len;
 	return blob_put(workshop_store(w), text.data, text.len, &descriptor->digest, err);
@@ -257,10 +258,11 @@ int commit_write_image(struct workshop *w, const struct container *next, const s
 	cleanup(manifest_done) struct manifest m = {.format = format};
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
 	cleanup_free char *time = format_time(created, 0);
+	struct image_sums sums = {0};
 
 	int rc = image_config(next, options, format, time, &config, err);
 	if (rc >= 0)
-		rc = write_config(w, &config, format, &m.config, err);
+		rc = write_config(w, &config, format, &m.config, &sums.config, err);
 	if (rc < 0)
 		return rc;
 	m.layers = mem_alloc((next->layer_types.count + 1) * sizeof(*m.layers));
@@ -270,8 +272,10 @@ int commit_write_image(struct workshop *w, const struct container *next, const s
 		if (rc < 0)
 			return rc;
 	}
-	if (format == FORMAT_OCI) /* Docker's manifests have none */
+	if (format == FORMAT_OCI)
 		set_annotations(&m, next, options, time);
+	else if ((options->annotations && options->annotations->count > 0) || options->created_annotation)
+		log_warn("Docker's manifests have no annotations: the image is written without them");
 	manifest_format(&m, &text);
 	if (text.overflow)
 		return error_set(err, EFBIG, "the image's manifest is too large");
@@ -284,7 +288,8 @@ int commit_write_image(struct workshop *w, const struct container *next, const s
 	rc = blob_put(workshop_store(w), text.data, text.len, &image->manifest.digest, err);
 	/* The next who asks are we ourselves. */
 	if (rc >= 0) {
-		image_note_write(workshop_store(w), &image->manifest.digest, &m, &config, format);
+		sums.manifest = blob_sum(text.data, text.len);
+		image_note_write(workshop_store(w), &image->manifest.digest, &m, &config, format, &sums);
 		warn_of_many_layers(m.layer_count);
 	}
 	return rc;

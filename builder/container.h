@@ -22,7 +22,7 @@ struct container {
 	char id[CONTAINER_ID_SIZE]; /* 64 hex digits */
 	char *name;
 	int64_t created;		      /* seconds since the epoch */
-	int64_t created_ns;		      /* within that second: the order of those made in one */
+	int64_t created_ns;		      /* on top of it, may be more than a second: the moment it was made */
 	char *image_name;		      /* as the user's or the store's full name; "" for scratch */
 	struct digest image_id, image_digest; /* null for scratch */
 	char *image_manifest;		      /* text of the base's manifest, "" for scratch */
@@ -56,6 +56,12 @@ struct container_options {
  * taken name gives -EEXIST with Buildah's text. */
 int container_create(struct workshop *w, const struct image *image, const struct container_options *options,
 		     struct container *c, struct error **err);
+/* Such a container, for a stage of a build: it has CONTAINER_STAGE_MARK in its directory from its first moment until
+ * somebody is to find it (build_layer.c), and whoever makes it holds it, so that prune can tell one whose build has
+ * died. Returns the descriptor. */
+#define CONTAINER_STAGE_MARK "build"
+MUST_CHECK int container_create_for_stage(struct workshop *w, const struct container_options *options,
+					  struct container *c, struct error **err);
 /* By name, id or unique prefix of it; -ENOENT "container not known". Loads the state. */
 int container_find(struct workshop *w, const char *text, struct container *c, struct error **err);
 /* Exclusive use of a container: held while it is run, changed, committed or removed. Reload the state after taking it
@@ -64,8 +70,6 @@ MUST_CHECK int container_acquire(struct workshop *w, const char *text, struct co
 /* container_acquire() for who works with what is in it: -EBUSY for the container of a stage whose build is running or
  * was killed. It has no base that a user could know of; only rm and prune are for such. */
 MUST_CHECK int container_acquire_to_use(struct workshop *w, const char *text, struct container *c, struct error **err);
-/* Such containers have this in their directory until somebody is to find them (build_layer.c). */
-#define CONTAINER_STAGE_MARK "build"
 /* Finishes or takes back a commit that was interrupted; container_acquire() does it. */
 int container_recover(struct workshop *w, struct container *c, struct error **err);
 /* Descriptor of containers/<id>. */
@@ -92,8 +96,8 @@ struct container_list {
 void container_list_done(struct container_list *list);
 CLEANUP_FOR_VALUE(struct container_list, container_list_done)
 int containers_list(struct workshop *w, struct container_list *list, struct error **err);
-/* Removes the lock files of containers that are no more. */
-int containers_forget_locks(struct workshop *w, struct error **err);
+/* Removes the lock files and names of containers that are no more. */
+int containers_forget(struct workshop *w, struct error **err);
 /* Commits that were interrupted are finished or taken back: what they have made so far is named by nobody else. It may
  * wait for containers, so not for who holds the store alone: somebody who has a container may wait for him. */
 int containers_recover(struct workshop *w, struct error **err);

@@ -1,7 +1,6 @@
 /* The file of a container's layers: written, read, and compared with what is there. */
 #include "builder/container_base.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/atomicfile.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/fields.h"
 #include "base/parse.h"
@@ -216,16 +216,12 @@ int container_base_save(int dir, const struct container *c, char **name, struct 
 
 void container_base_tidy(int dir, const struct container *c, const char *name)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *names = fd < 0 ? NULL : fdopendir(fd);
+	cleanup_directory DIR *names = NULL;
+	int rc = directory_open(dir, ".", &names, NULL);
 
-	if (!names)
-		fd_close(fd);
-	for (const struct dirent *entry; names && (entry = readdir(names));)
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(names, &rc, NULL));)
 		if (is_base_name(entry->d_name) && strcmp(entry->d_name, name) != 0)
 			unlinkat(dir, entry->d_name, /* flags */ 0); /* what stays goes the next time */
-	if (names)
-		closedir(names);
-	if (c->base)
+	if (c->base && rc == 0)
 		c->base->has_others = false;
 }

@@ -19,7 +19,6 @@
 #include "builder/container_internal.h"
 #include "builder/container_name.h"
 #include "builder/rootfs_internal.h"
-#include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
 #include "imagefmt/layer_stack.h"
 #include "imagefmt/layerroot.h"
@@ -86,7 +85,7 @@ int container_make_upper(struct workshop *w, int dir, const struct container *c,
 static int fill_from_image(struct container *c, struct workshop *w, const struct image *image, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
-	int rc = blob_read(workshop_store(w), &image->entry.manifest.digest, MANIFEST_SIZE_MAX, &text, err);
+	int rc = image_read_manifest(workshop_store(w), image, &text, err);
 
 	if (rc < 0)
 		return rc;
@@ -158,8 +157,19 @@ static char *automatic_name(const struct image *image, const char *typed)
 	return container_default_name(image_name_of(image, typed));
 }
 
+/* Leaves the mark by which prune knows it. */
+static int mark_stage(int dir, struct error **err)
+{
+	int fd = openat(dir, CONTAINER_STAGE_MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return error_set_errno(err, "mark the stage's container");
+	fd_close(fd);
+	return 0;
+}
+
 /* Builds the container's directory in tmp/ and moves it to its place. */
-static int place(struct workshop *w, const struct container *c, struct error **err)
+static int place(struct workshop *w, const struct container *c, bool is_stage, struct error **err)
 {
 	struct store *store = workshop_store(w);
 	int containers = store_folder(store, STORE_CONTAINERS, err);
@@ -178,6 +188,8 @@ static int place(struct workshop *w, const struct container *c, struct error **e
 		rc = error_set_errno(err, "make a directory for the container");
 	if (rc >= 0)
 		rc = container_write_state(dir, c, err);
+	if (rc >= 0 && is_stage)
+		rc = mark_stage(dir, err);
 	if (rc >= 0 && renameat(tmp, name, containers, c->id) < 0)
 		rc = error_set_errno(err, "move the container to its place");
 	if (rc < 0)
@@ -185,57 +197,103 @@ static int place(struct workshop *w, const struct container *c, struct error **e
 	return rc;
 }
 
-int container_create(struct workshop *w, const struct image *image, const struct container_options *options,
-		     struct container *c, struct error **err)
+/* The moment it was made, on top of the second in which the command began (or which it was told): so those that one
+ * command makes have an order, too. */
+static int64_t nanoseconds_since(int64_t second)
 {
-	cleanup(container_done) struct container made = {
-		.created = workshop_options(w)->now, .format = options->format, .image_manifest = NULL};
 	struct timespec now = {0};
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	made.created_ns = now.tv_nsec;
-	int rc = random_id(made.id, err);
+	return now.tv_sec < second ? 0 : (now.tv_sec - second) * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* Under the lock of the names. */
+static int take_name(struct workshop *w, const struct image *image, const struct container_options *options,
+		     struct container *made, struct error **err)
+{
+	if (options->name) {
+		made->name = mem_strdup(options->name);
+		int rc = container_name_check(made->name, err);
+		if (rc >= 0)
+			rc = container_name_take(w, made->name, made->id, err);
+		return rc < 0 ? error_prefix(err, "creating container") : 0;
+	}
+	cleanup_free char *base = automatic_name(image, options->name_base);
+	if (options->suffix) {
+		size_t stem = strlen(base) - strlen("working-container");
+		cleanup_free char *suffixed = mem_printf("%.*s%s", (int)stem, base, options->suffix);
+		mem_replace(&base, suffixed);
+	}
+	return container_name_take_free(w, base, made->id, &made->name, err);
+}
+
+static int begin(struct workshop *w, const struct image *image, const struct container_options *options,
+		 struct container *made, struct error **err)
+{
+	made->created = workshop_options(w)->now;
+	made->created_ns = nanoseconds_since(made->created);
+	made->format = options->format;
+	int rc = random_id(made->id, err);
 	if (rc >= 0 && image)
-		rc = fill_from_image(&made, w, image, err);
+		rc = fill_from_image(made, w, image, err);
 	if (rc < 0)
 		return rc;
 	if (!image) {
-		image_config_init(&made.config, options->platform);
-		made.image_manifest = mem_strdup("");
+		image_config_init(&made->config, options->platform);
+		made->image_manifest = mem_strdup("");
 	}
-	made.image_name = mem_strdup(image ? image_name_of(image, options->name_base) : "");
+	made->image_name = mem_strdup(image ? image_name_of(image, options->name_base) : "");
 	if (image && options->note_base)
-		note_base(&made, image);
+		note_base(made, image);
 	if (options->settings)
-		settings_copy(&made.settings, options->settings);
+		settings_copy(&made->settings, options->settings);
+	return 0;
+}
 
-	cleanup_close int lock = container_names_lock(w, err);
-	if (lock < 0)
-		return lock;
-	if (options->name) {
-		made.name = mem_strdup(options->name);
-		rc = container_name_check(made.name, err);
-		if (rc >= 0)
-			rc = container_name_take(w, made.name, made.id, err);
-		if (rc < 0)
-			return error_prefix(err, "creating container");
-	} else {
-		cleanup_free char *base = automatic_name(image, options->name_base);
-		if (options->suffix) {
-			size_t stem = strlen(base) - strlen("working-container");
-			cleanup_free char *suffixed = mem_printf("%.*s%s", (int)stem, base, options->suffix);
-			mem_replace(&base, suffixed);
-		}
-		rc = container_name_take_free(w, base, made.id, &made.name, err);
-		if (rc < 0)
-			return rc;
-	}
-	rc = place(w, &made, err);
+/* `held` NULL: any container. Else one of a stage, whose lock it gets: taken before anybody sees the container, who would
+ * take it for one whose build has died. */
+static int create(struct workshop *w, const struct image *image, const struct container_options *options, int *held,
+		  struct container *c, struct error **err)
+{
+	cleanup(container_done) struct container made = {0};
+	cleanup_close int lock = -1;
+	int rc = begin(w, image, options, &made, err);
+
+	if (rc < 0)
+		return rc;
+	cleanup_close int names = container_names_lock(w, err);
+	if (names < 0)
+		return names;
+	rc = take_name(w, image, options, &made, err);
+	if (rc < 0)
+		return rc;
+	if (held)
+		lock = store_lock(workshop_store(w), "container", made.id, LOCK_EXCLUSIVE, LOCK_WAIT, made.name, err);
+	rc = held && lock < 0 ? lock : place(w, &made, held != NULL, err);
 	if (rc < 0) {
 		container_name_drop(w, made.name);
+		if (lock >= 0)
+			store_drop_lock(workshop_store(w), "container", made.id);
 		return error_prefix(err, "creating container '%s'", made.name);
 	}
+	if (held)
+		*held = take_fd(&lock);
 	*c = made;
 	made = (struct container){0};
 	return 0;
+}
+
+int container_create(struct workshop *w, const struct image *image, const struct container_options *options,
+		     struct container *c, struct error **err)
+{
+	return create(w, image, options, /* held */ NULL, c, err);
+}
+
+int container_create_for_stage(struct workshop *w, const struct container_options *options, struct container *c,
+			       struct error **err)
+{
+	int held = -1;
+	int rc = create(w, /* image */ NULL, options, &held, c, err);
+
+	return rc < 0 ? rc : held;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/parse.h"
 
@@ -25,7 +26,8 @@ int container_names_lock(struct workshop *w, struct error **err)
 			  "the names of containers", err);
 }
 
-char *container_name_escape(const char *name)
+/* A name as one path component: what could not be one is written as %XX. Newly allocated. */
+static char *escape_name(const char *name)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
 
@@ -85,7 +87,7 @@ static int find_in(struct workshop *w, int table, const char *escaped, char id[C
 
 int container_name_find(struct workshop *w, const char *name, char id[CONTAINER_ID_SIZE], struct error **err)
 {
-	cleanup_free char *escaped = container_name_escape(name);
+	cleanup_free char *escaped = escape_name(name);
 	cleanup_close int table = open_table(w, err);
 
 	if (table < 0)
@@ -99,7 +101,7 @@ int container_name_find(struct workshop *w, const char *name, char id[CONTAINER_
 static int take(struct workshop *w, int table, const char *name, const char *id, char owner[CONTAINER_ID_SIZE],
 		struct error **err)
 {
-	cleanup_free char *escaped = container_name_escape(name);
+	cleanup_free char *escaped = escape_name(name);
 
 	if (strlen(escaped) > NAME_SIZE_MAX)
 		return error_set(err, ENAMETOOLONG, "'%.40s…' is too long for a container's name", name);
@@ -167,11 +169,32 @@ int container_name_take_free(struct workshop *w, const char *base, const char *i
 
 void container_name_drop(struct workshop *w, const char *name)
 {
-	cleanup_free char *escaped = container_name_escape(name);
+	cleanup_free char *escaped = escape_name(name);
 	cleanup_close int table = open_table(w, NULL);
 
 	if (table >= 0)
 		unlinkat(table, escaped, 0);
+}
+
+static void forget_if_dangling(struct workshop *w, int table, const char *escaped)
+{
+	char id[CONTAINER_ID_SIZE];
+
+	if (find_in(w, table, escaped, id) == -ENOENT)
+		unlinkat(table, escaped, 0);
+}
+
+int container_names_forget(struct workshop *w, struct error **err)
+{
+	/* Who is making a container has its name before it is there. */
+	cleanup_close int lock = container_names_lock(w, err);
+	cleanup_close int table = lock < 0 ? lock : open_table(w, err);
+	cleanup_directory DIR *dir = NULL;
+	int rc = table < 0 ? table : directory_take(&table, &dir, err);
+
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, err));)
+		forget_if_dangling(w, dirfd(dir), entry->d_name);
+	return rc;
 }
 
 /* ---- what a container is called when nobody says ---- */

@@ -18,8 +18,8 @@ int container_name_take(struct workshop *w, const char *name, const char *id, st
 /* Takes `base`, or base-1, base-2, … whichever is free first. *name is newly allocated. Under the lock. */
 int container_name_take_free(struct workshop *w, const char *base, const char *id, char **name, struct error **err);
 void container_name_drop(struct workshop *w, const char *name);
-/* A name as one path component: what could not be one is written as %XX. Newly allocated. */
-MUST_CHECK char *container_name_escape(const char *name);
+/* Frees those that lead to no container: of commands that were killed. */
+int container_names_forget(struct workshop *w, struct error **err);
 bool container_id_is_valid(const char *text);
 
 #endif

@@ -3,45 +3,57 @@
  */
 #include "builder/container.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "builder/container_internal.h"
 #include "builder/container_name.h"
 
+#define SECOND_NS INT64_C(1000000000)
+
 int containers_walk(struct workshop *w, container_visit *visit, void *context, struct error **err)
 {
 	cleanup_free char *path = store_path(workshop_store(w), STORE_CONTAINERS, ".");
-	DIR *dir = opendir(path);
-	int rc = 0;
+	cleanup_error struct error *why = NULL;
+	cleanup_directory DIR *dir = NULL;
+	int rc = directory_open(AT_FDCWD, path, &dir, &why), visited = 0;
 
-	if (!dir)
-		return errno == ENOENT ? 0 : error_set_errno(err, "read the containers");
-	for (const struct dirent *entry; rc >= 0 && (entry = readdir(dir));)
+	if (rc == -ENOENT)
+		return 0;
+	for (const struct dirent *entry; rc == 0 && visited >= 0 && (entry = directory_next(dir, &rc, &why));)
 		if (container_id_is_valid(entry->d_name))
-			rc = visit(dirfd(dir), entry->d_name, context, err);
-	closedir(dir);
-	return rc < 0 ? rc : 0;
+			visited = visit(dirfd(dir), entry->d_name, context, err);
+	/* Who knows only some of them would remove what the others are made of. */
+	if (rc < 0)
+		return error_set(err, -rc, "read the containers: %s", error_message(why));
+	return visited < 0 ? visited : 0;
 }
 
 /* ---- listing ---- */
 
+/* Two commands may have begun in one order and made their containers in the other. */
+static int64_t second_of(const struct container *c)
+{
+	return (int64_t)((uint64_t)c->created + (uint64_t)(c->created_ns / SECOND_NS));
+}
+
 static int compare_age(const void *a, const void *b)
 {
 	const struct container *one = a, *other = b;
+	int64_t x = second_of(one), y = second_of(other);
 
-	if (one->created != other->created)
-		return one->created < other->created ? -1 : 1;
-	if (one->created_ns != other->created_ns)
-		return one->created_ns < other->created_ns ? -1 : 1;
-	return strcmp(one->id, other->id);
+	if (x == y) {
+		x = one->created_ns % SECOND_NS;
+		y = other->created_ns % SECOND_NS;
+	}
+	return x != y ? (x < y ? -1 : 1) : strcmp(one->id, other->id);
 }
 
 void container_list_done(struct container_list *list)
@@ -114,26 +126,34 @@ int containers_layers(struct workshop *w, struct digest **diff_ids, size_t *coun
 
 /* ---- after others ---- */
 
-int containers_forget_locks(struct workshop *w, struct error **err)
+static int forget_locks(struct workshop *w, struct error **err)
 {
 	static const char kind[] = "container-";
 	struct store *store = workshop_store(w);
 	int containers = store_folder(store, STORE_CONTAINERS, err);
 	cleanup_free char *path = store_path(store, STORE_LOCKS, ".");
-	DIR *dir = containers < 0 ? NULL : opendir(path);
+	cleanup_error struct error *why = NULL;
+	cleanup_directory DIR *dir = NULL;
 
 	if (containers < 0)
 		return containers;
-	if (!dir)
-		return errno == ENOENT ? 0 : error_set_errno(err, "read '%s'", path);
-	for (const struct dirent *entry; (entry = readdir(dir));) {
+	int rc = directory_open(AT_FDCWD, path, &dir, &why);
+	if (rc == -ENOENT)
+		return 0;
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, &why));) {
 		const char *id = entry->d_name + strlen(kind);
 		if (text_has_prefix(entry->d_name, kind) && container_id_is_valid(id) &&
 		    faccessat(containers, id, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 			store_forget_lock(store, "container", id);
 	}
-	closedir(dir);
-	return 0;
+	return rc < 0 ? error_set(err, -rc, "%s", error_message(why)) : 0;
+}
+
+int containers_forget(struct workshop *w, struct error **err)
+{
+	int rc = container_names_forget(w, err);
+
+	return rc < 0 ? rc : forget_locks(w, err);
 }
 
 static int recover_one(int containers, const char *id, void *context, struct error **err)

@@ -31,10 +31,6 @@ int context_make_temporary(struct build_context *context, char **path, struct er
 /* Bytes that are a tar archive (packed in whatever way) or a Dockerfile, from the position of `fd` on; a pipe will do.
  * Fills context->root or context->text. */
 int context_take_stream(struct build_context *context, int fd, struct error **err);
-/* Unpacks the tar archive that starts with the `size` bytes at `start` and goes on in `fd`, into the directory
- * `dirfd`. Names stay inside of it; owners, devices and attributes do not count in a context. *newest becomes the time
- * of its newest file, if it has any. */
-int context_unpack(int fd, const void *start, size_t size, int dirfd, int64_t *newest, struct error **err);
 
 int context_open_git(struct build_context *context, const char *address, struct error **err);
 int context_open_url(struct build_context *context, const char *url, struct error **err);

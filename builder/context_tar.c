@@ -260,7 +260,10 @@ static int unpack_all(struct context_tar *tar, struct error **err)
 	}
 }
 
-int context_unpack(int fd, const void *start, size_t size, int dirfd, int64_t *newest, struct error **err)
+/* Unpacks the tar archive that starts with the `size` bytes at `start` and goes on in `fd`, into the directory
+ * `dirfd`. Names stay inside of it; owners, devices and attributes do not count in a context. *newest becomes the time
+ * of its newest file, if it has any. */
+static int unpack(int fd, const void *start, size_t size, int dirfd, int64_t *newest, struct error **err)
 {
 	cleanup(context_tar_done) struct context_tar tar = {
 		.fd = fd, .start = start, .start_size = size, .root = dirfd, .newest = -1};
@@ -318,7 +321,7 @@ static int take_archive(struct build_context *context, int fd, const void *start
 	int64_t newest = -1;
 
 	if (rc == 0)
-		rc = context_unpack(fd, start, size, context->root, &newest, err);
+		rc = unpack(fd, start, size, context->root, &newest, err);
 	/* What the server has said of the whole counts more. */
 	if (context->time < 0)
 		context->time = newest;

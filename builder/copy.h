@@ -19,9 +19,9 @@ struct copy_root {
 	const struct ignore_rules *ignore; /* relative to it; NULL */
 	bool keep_owner;		   /* sources keep theirs, as with `from` */
 	const struct owner_table *owners;  /* what is recorded of theirs beside the tree; NULL: nothing */
-	struct build_seen *seen;	   /* is told of all that is copied (build_seen.h); NULL: nobody asks. Not where
-					      sources keep their owners, and not for options.parents or add */
-	struct pack_ahead *ahead; /* of the layer that this copy alone makes (imagefmt/packahead.h); NULL. With seen */
+	struct build_seen *seen;  /* is told of all that is copied (build_seen.h), a file as it lies there, with what
+				    is recorded of its owner; NULL: nobody asks. Not for options.parents or add */
+	struct pack_ahead *ahead; /* of the layer that this copy alone makes (imagefmt/packahead.h); NULL */
 };
 
 struct copy_options {

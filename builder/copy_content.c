@@ -14,6 +14,8 @@
 #include "imagefmt/pipeline.h"
 
 #define BLOCK_SIZE ((size_t)256 << 10)
+/* What is smaller fd_clone() would look at, and leave. */
+#define CLONE_SIZE_MIN ((uint64_t)64 << 10)
 /* Hashing so much costs more than a thread. */
 #define THREAD_SIZE_MIN ((uint64_t)4 << 20)
 
@@ -122,7 +124,7 @@ int copy_content(struct copy_job *job, int from, int to, uint64_t size, struct d
 	int rc = digest ? sum_begin(&sum, job, size, err) : 0;
 	if (rc < 0)
 		return rc;
-	if (fd_clone(from, to, &size)) {
+	if (size >= CLONE_SIZE_MIN && fd_clone(from, to, &size)) {
 		/* What is there now, whatever becomes of the source. */
 		if (lseek(to, 0, SEEK_SET) < 0)
 			return error_set_errno(err, "read what was copied");

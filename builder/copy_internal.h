@@ -123,7 +123,7 @@ int copy_place_hardlink(struct copy_job *job, const char *path, const char *exis
  * place stays there; who gives up leaves no half of a file behind. */
 struct copy_place {
 	int fd;
-	int parent;
+	int parent; /* borrowed from the job, until something is put into another directory */
 	char *leaf;
 	char *name; /* in the parent, of what was made; NULL: it has none yet */
 	bool is_settled;
@@ -209,9 +209,11 @@ void copy_tell_seen(const struct copy_job *job, const char *source, const char *
 /* The contents of the directory `fd` (`source` in the source root) into the existing directory `path`. */
 int copy_directory(struct copy_job *job, int fd, const char *source, const char *path, struct error **err);
 
-/* Puts over *st what is recorded beside the source's tree of a symlink or a node: dirfd/name, itself not followed. */
-void copy_apply_aside(const struct copy_job *job, int dirfd, const char *name, struct stat *st);
-/* The same by its path in the source root; nothing for files and directories. */
+/* Puts over *st what is recorded beside a tree, in `owners` (may be NULL), of a symlink or a node: dirfd/name, itself
+ * not followed. */
+void copy_see_aside(const struct owner_table *owners, int dirfd, const char *name, struct stat *st);
+/* The same by its path in the source root; nothing for files and directories, and where sources do not keep their
+ * owners. */
 void copy_apply_aside_at(const struct copy_job *job, const char *path, bool follow, struct stat *st);
 
 /* ---- copy_content.c --------------------------------------------------------------------------------------------- */

@@ -66,6 +66,7 @@ static int add_files(struct copy_job *job, const struct copy_from *from, const s
 		.excludes = options->exclude,
 		.base = from->directory,
 		.keep_owner = !is_host,
+		.owners = is_host ? NULL : &from->records.owners,
 		.parents = options->parents,
 		.keep_links = options->no_follow_symlinks,
 		.memo = memo,

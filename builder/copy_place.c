@@ -81,30 +81,26 @@ static void forget_directory(struct copy_job *job)
 	free(take_ptr(&job->above));
 }
 
+/* Borrowed from the job, until something is put elsewhere. */
 static int open_parent(struct copy_job *job, const char *path, char **leaf, struct error **err)
 {
 	const char *slash = strrchr(path, '/');
 	size_t length = slash ? (size_t)(slash - path) : 0;
-	int fd;
 
 	if (slash && slash[1] && is_same_directory(job, path, length)) {
-		fd = fcntl(job->above_fd, F_DUPFD_CLOEXEC, 0);
-		if (fd < 0)
-			return error_set_errno(err, "open the directory of '%s'", path);
 		*leaf = mem_strdup(slash + 1);
-		return fd;
+		return job->above_fd;
 	}
 	forget_directory(job);
 	cleanup_free char *above = mem_strndup(path, length);
 	int rc = job->options->link ? make_own_directories(job, above, err) : 0;
 	if (rc < 0)
 		return rc;
-	fd = rootpath_open_parent(job->root, path, /* create */ true, leaf, err);
+	int fd = rootpath_open_parent(job->root, path, /* create */ true, leaf, err);
 	if (fd < 0)
 		return fd;
-	job->above_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (job->above_fd >= 0)
-		job->above = take_ptr(&above);
+	job->above = take_ptr(&above);
+	job->above_fd = fd;
 	return fd;
 }
 
@@ -339,7 +335,6 @@ void copy_place_done(struct copy_place *place)
 	    ours.st_ino == there.st_ino)
 		unlinkat(place->parent, place->name, 0);
 	fd_close(place->fd);
-	fd_close(place->parent);
 	free(place->leaf);
 	free(place->name);
 	*place = COPY_PLACE_INIT;
@@ -392,7 +387,7 @@ int copy_finish_file(struct copy_job *job, const char *path, const struct copy_p
 int copy_place_hardlink(struct copy_job *job, const char *path, const char *existing, struct error **err)
 {
 	cleanup_free char *leaf = NULL, *existing_leaf = NULL, *name = NULL;
-	cleanup_close int parent = open_parent(job, path, &leaf, err);
+	const int parent = open_parent(job, path, &leaf, err);
 
 	if (parent < 0)
 		return parent;
@@ -408,7 +403,8 @@ int copy_place_hardlink(struct copy_job *job, const char *path, const char *exis
 		return rc;
 	if (linkat(existing_parent, existing_leaf, parent, name, /* flags */ 0) < 0)
 		return error_set_errno(err, "link '%s' to '%s'", path, existing);
-	return settle_or_drop(parent, name, leaf, path, 0, err);
+	rc = records_note_link(job->w, job->c, job->root, path, existing, err);
+	return settle_or_drop(parent, name, leaf, path, rc, err);
 }
 
 /* ---- links and nodes ----------------------------------------------------------------------------------------------
@@ -418,21 +414,22 @@ int copy_place_symlink(struct copy_job *job, const char *path, const struct copy
 {
 	cleanup_free char *leaf = NULL, *name = NULL;
 	struct timespec times[2];
-	cleanup_close int parent = open_parent(job, path, &leaf, err);
+	const int parent = open_parent(job, path, &leaf, err);
 
 	if (parent < 0)
 		return parent;
 	int rc = choose_name(job, parent, leaf, path, &name, err);
 	if (rc < 0)
 		return rc;
-	forget_directory(job); /* a path that leads through it is another one from here on */
 	if (symlinkat(entry->link, parent, name) < 0)
 		return error_set_errno(err, "make the link '%s'", path);
 	rc = set_owner(job, parent, name, &entry->st, path, err);
 	times_of(job, &entry->st, times);
 	if (rc >= 0 && utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		rc = error_set_errno(err, "give '%s' its time", path);
-	return settle_or_drop(parent, name, leaf, path, rc, err);
+	rc = settle_or_drop(parent, name, leaf, path, rc, err);
+	forget_directory(job); /* a path that leads through it is another one from here on */
+	return rc;
 }
 
 /* A device that the kernel does not let us make is an empty file with a record of what it should be. */
@@ -504,7 +501,7 @@ int copy_place_node(struct copy_job *job, const char *path, const struct copy_en
 	/* A character device 0:0 in an upper directory would be a whiteout (base/ovlmark.h). */
 	if (is_device && st->st_rdev == 0)
 		return record_device(job, path, entry, err);
-	cleanup_close int parent = open_parent(job, path, &leaf, err);
+	const int parent = open_parent(job, path, &leaf, err);
 	if (parent < 0)
 		return parent;
 	int rc = choose_name(job, parent, leaf, path, &name, err);
@@ -558,19 +555,29 @@ int copy_place_directory(struct copy_job *job, const char *path, const struct co
 
 	if (strcmp(path, "/") == 0)
 		return 0;
-	cleanup_close int parent = open_parent(job, path, &leaf, err);
+	const int parent = open_parent(job, path, &leaf, err);
 	if (parent < 0)
 		return parent;
 	cleanup_close int fd = make_directory(job, parent, leaf, path, err);
-	return fd < 0 ? fd : set_directory(job, fd, path, entry, err);
+	int rc = fd < 0 ? fd : set_directory(job, fd, path, entry, err);
+	if (rc < 0)
+		return rc;
+	/* What comes next mostly comes into it. */
+	forget_directory(job);
+	job->above = mem_strdup(path);
+	job->above_fd = take_fd(&fd);
+	return 0;
 }
 
 void copy_place_directory_time(struct copy_job *job, const char *path, const struct stat *st)
 {
 	struct timespec times[2];
-	cleanup_close int fd = rootpath_open(job->root, path, O_RDONLY | O_DIRECTORY, 0, NULL);
 
 	times_of(job, st, times);
+	/* By a name, as it may be open without the right to read it. */
+	if (is_same_directory(job, path, strlen(path)) && utimensat(job->above_fd, ".", times, 0) == 0)
+		return;
+	cleanup_close int fd = rootpath_open(job->root, path, O_RDONLY | O_DIRECTORY, 0, NULL);
 	if (fd >= 0)
 		futimens(fd, times);
 }
@@ -589,9 +596,10 @@ int copy_make_destination(struct copy_job *job, const char *path, struct error *
 	}
 	struct rootpath_dir made = {
 		.mode = mode_change_apply(&job->mode, S_IFDIR | 0755),
-		.uid = job->uid,
-		.gid = job->gid,
-		.set_owner = job->has_owner && !job->single_id,
+		.uid = job->has_owner ? job->uid : 0,
+		.gid = job->has_owner ? job->gid : 0,
+		/* Also root's: a directory with the set-group-id bit would hand its group on. */
+		.set_owner = !job->single_id,
 		.record_owner = job->has_owner && job->single_id,
 		.mtime = job->options->mtime,
 		.follow_dangling = true, /* as BuildKit does */

@@ -82,15 +82,16 @@ static int put_file(struct copy_job *job, int fd, const struct stat *st, const s
 static int put_node(struct copy_job *job, const struct stat *st, const struct copy_source *source,
 		    const struct copy_destination *to, struct error **err)
 {
-	const struct copy_entry entry = {.st = *st, .attributes = -1};
+	struct copy_entry entry = {.st = *st, .attributes = -1};
 	int rc = source->kept ? make_parents(job, source, to, /* itself */ false, err) : 0;
 
+	copy_apply_aside_at(job, source->path, !job->options->no_follow_symlinks, &entry.st);
 	if (rc < 0)
 		return rc;
 	cleanup_free char *path =
 		inside(to, source->kept && *source->kept ? source->kept + 1 : copy_last_part(source->path));
 	job->files++;
-	copy_tell_seen(job, source->path, "", st, /* link */ NULL, /* content */ NULL);
+	copy_tell_seen(job, source->path, "", &entry.st, /* link */ NULL, /* content */ NULL);
 	copy_give_up_ahead(job, source->path);
 	return copy_place_node(job, path, &entry, err);
 }
@@ -116,6 +117,7 @@ static int put_directory(struct copy_job *job, int fd, const struct copy_source 
 static int put_symlink(struct copy_job *job, const struct stat *st, const struct copy_source *source,
 		       const struct copy_destination *to, struct error **err)
 {
+	struct copy_entry entry = {.st = *st, .attributes = -1};
 	cleanup_free char *target = NULL;
 	cleanup_free char *path = inside(to, copy_last_part(source->path));
 	int rc = rootpath_readlink(job->source_root, source->path, &target, err);
@@ -123,7 +125,8 @@ static int put_symlink(struct copy_job *job, const struct stat *st, const struct
 	if (rc < 0)
 		return rc;
 	job->files++;
-	struct copy_entry entry = {.st = *st, .link = target, .attributes = -1};
+	entry.link = target;
+	copy_apply_aside_at(job, source->path, /* follow */ false, &entry.st);
 	strlist_printf(&job->digest_lines, "%s link %s", copy_digest_path(job, path), target);
 	return copy_place_symlink(job, path, &entry, err);
 }
@@ -143,7 +146,6 @@ static int put_path(struct copy_job *job, const struct copy_source *source, cons
 				 source->path);
 	if (rootpath_stat(job->source_root, source->path, follow, &st, NULL) < 0)
 		return error_set(err, ENOENT, "copier: stat: \"%s\": no such file or directory", source->path);
-	copy_apply_aside_at(job, source->path, follow, &st);
 	if (S_ISLNK(st.st_mode))
 		return put_symlink(job, &st, source, to, err);
 	bool is_node = !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);

@@ -4,13 +4,13 @@
  */
 #include "builder/copy_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/pattern.h"
 #include "base/rootpath.h"
@@ -30,22 +30,19 @@ static bool is_directory(const struct expansion *e, const char *path, bool follo
 	return rootpath_stat(e->root, path, follow, &st, NULL) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* The sorted names of a directory; none where there is no directory. */
-static void list_names(const struct expansion *e, const char *path, struct strlist *names)
+/* The sorted names of a directory; none where there is no directory that we may read. */
+static int list_names(const struct expansion *e, const char *path, struct strlist *names, struct error **err)
 {
-	int fd = rootpath_open(e->root, *path ? path : "/", O_RDONLY | O_DIRECTORY, 0, NULL);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	cleanup_close int fd = rootpath_open(e->root, *path ? path : "/", O_RDONLY | O_DIRECTORY, 0, NULL);
+	cleanup_directory DIR *dir = NULL;
 
-	if (!dir) {
-		fd_close(fd);
-		return;
-	}
-	for (const struct dirent *entry; (entry = readdir(dir));) {
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			strlist_append(names, entry->d_name);
-	}
-	closedir(dir);
+	if (fd < 0)
+		return 0;
+	int rc = directory_take(&fd, &dir, err);
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, err));)
+		strlist_append(names, entry->d_name);
 	strlist_sort(names);
+	return rc;
 }
 
 static int expand(const struct expansion *e, const char *prefix, size_t at, struct error **err);
@@ -70,7 +67,8 @@ static int expand_deep(const struct expansion *e, const char *prefix, size_t at,
 	bool last = at + 1 == e->parts->count;
 	int rc = last ? 0 : expand(e, prefix, at + 1, err);
 
-	list_names(e, prefix, &names);
+	if (rc >= 0)
+		rc = list_names(e, prefix, &names, err);
 	for (size_t i = 0; rc >= 0 && i < names.count; i++) {
 		cleanup_free char *path = mem_printf("%s/%s", prefix, names.items[i]);
 		if (last)
@@ -95,8 +93,7 @@ static int expand(const struct expansion *e, const char *prefix, size_t at, stru
 			       : matched(e, prefix, part, at, err);
 	}
 	cleanup(strlist_done) struct strlist names = {0};
-	int rc = 0;
-	list_names(e, prefix, &names);
+	int rc = list_names(e, prefix, &names, err);
 	for (size_t i = 0; rc >= 0 && i < names.count; i++) {
 		if (pattern_match(part, names.items[i]))
 			rc = matched(e, prefix, names.items[i], at, err);

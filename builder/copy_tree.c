@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -121,6 +122,12 @@ void copy_tell_seen(const struct copy_job *job, const char *source, const char *
 /* ---- one file -----------------------------------------------------------------------------------------------------
  */
 
+/* Most files have no extended attributes: then nobody need ask for them again. */
+static int with_attributes(int fd)
+{
+	return fd < 0 || flistxattr(fd, NULL, 0) == 0 ? -1 : fd;
+}
+
 /* A file of an image may stand for something that could not be made here. */
 static void apply_record(const struct copy_job *job, int fd, const char *source, struct stat *st)
 {
@@ -142,18 +149,22 @@ static void apply_record(const struct copy_job *job, int fd, const char *source,
 }
 
 /* The same for what carries no record. */
-void copy_apply_aside(const struct copy_job *job, int dirfd, const char *name, struct stat *st)
+void copy_see_aside(const struct owner_table *owners, int dirfd, const char *name, struct stat *st)
 {
 	struct owner_key key;
 
-	if (job->keep_owner)
-		owner_see(st);
-	if (!job->keep_owner || !job->source_owners || job->source_owners->count == 0 ||
-	    owner_key_of(dirfd, name, &key, NULL) < 0)
+	owner_see(st);
+	if (!owners || owners->count == 0 || owner_key_of(dirfd, name, &key, NULL) < 0)
 		return;
-	const struct owner_record *record = owner_table_find(job->source_owners, &key);
+	const struct owner_record *record = owner_table_find(owners, &key);
 	if (record)
 		owner_apply(record, st);
+}
+
+static void apply_aside(const struct copy_job *job, int dirfd, const char *name, struct stat *st)
+{
+	if (job->keep_owner)
+		copy_see_aside(job->source_owners, dirfd, name, st);
 }
 
 void copy_apply_aside_at(const struct copy_job *job, const char *path, bool follow, struct stat *st)
@@ -168,7 +179,7 @@ void copy_apply_aside_at(const struct copy_job *job, const char *path, bool foll
 			: rootpath_open(job->source_root, path, O_PATH | (follow ? 0 : O_NOFOLLOW), 0, NULL);
 
 	if (fd >= 0)
-		copy_apply_aside(job, fd, "", st);
+		apply_aside(job, fd, "", st);
 }
 
 static bool is_same_time(const struct timespec *one, const struct timespec *other)
@@ -225,14 +236,17 @@ static int fill_file(struct copy_job *job, int from, const struct copy_place *to
 int copy_file(struct copy_job *job, int fd, const struct stat *st, const char *source, const char *path,
 	      struct digest *content, struct error **err)
 {
-	struct copy_entry entry = {.st = *st, .attributes = fd};
+	struct copy_entry entry = {.st = *st, .attributes = with_attributes(fd)};
 
 	apply_record(job, fd, source, &entry.st);
 	if (job->options->git_modes)
 		entry.st.st_mode = copy_git_mode(entry.st.st_mode);
 	if (S_ISCHR(entry.st.st_mode) || S_ISBLK(entry.st.st_mode)) {
 		note(job, path, &entry.st, "device");
-		return copy_place_node(job, path, &entry, err);
+		/* One that could not be made lies there as an empty file with a record. */
+		int rc = job->options->root && job->options->root->seen && content ? build_memo_empty(fd, content, err)
+										   : 0;
+		return rc < 0 ? rc : copy_place_node(job, path, &entry, err);
 	}
 	cleanup(copy_place_done) struct copy_place to = COPY_PLACE_INIT;
 	int rc = copy_place_file(job, path, &to, err);
@@ -280,6 +294,14 @@ static int open_file(const struct tree_entry *entry)
 	return fd < 0 && errno == EPERM ? openat(entry->dirfd, entry->name, flags) : fd;
 }
 
+/* Nodes lose their further names when they are copied, and so does what stands for one. */
+static bool is_device(const struct copy_job *job, int fd)
+{
+	struct owner_record record;
+
+	return job->keep_owner && owner_get(fd, &record, NULL) == 0 && (record.mode & S_IFMT) != 0;
+}
+
 static int copy_one_file(const struct directory_copy *copy, const struct tree_entry *entry, const char *path,
 			 struct error **err)
 {
@@ -294,7 +316,7 @@ static int copy_one_file(const struct directory_copy *copy, const struct tree_en
 		return error_set_errno(err, "'%s'", entry->path);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, EAGAIN, "'%s' changed while it was copied", entry->path);
-	struct link_slot *link = st.st_nlink > 1 ? link_of(&job->links, &st) : NULL;
+	struct link_slot *link = st.st_nlink > 1 && !is_device(job, fd) ? link_of(&job->links, &st) : NULL;
 	struct digest content = {0};
 	int rc;
 	if (link && is_still_there(job, link)) {
@@ -313,6 +335,22 @@ static int copy_one_file(const struct directory_copy *copy, const struct tree_en
 	return rc;
 }
 
+/* With the attributes, in which its owner may be recorded, where that counts (build_selection.c). */
+static int see_directory(const struct directory_copy *copy, const struct tree_entry *entry, int fd, struct error **err)
+{
+	const struct build_seen *seen = copy->job->options->root ? copy->job->options->root->seen : NULL;
+	bool has_content = seen && seen->keep_owner;
+	struct digest content;
+
+	if (has_content && fd < 0)
+		return error_set_errno(err, "open '%s'", entry->path);
+	int rc = has_content ? build_memo_empty(fd, &content, err) : 0;
+	if (rc >= 0)
+		copy_tell_seen(copy->job, copy->source, entry->path, entry->st, /* link */ NULL,
+			       has_content ? &content : NULL);
+	return rc;
+}
+
 static int copy_one_directory(const struct directory_copy *copy, const struct tree_entry *entry, const char *path,
 			      struct error **err)
 {
@@ -320,14 +358,16 @@ static int copy_one_directory(const struct directory_copy *copy, const struct tr
 	struct copy_entry placed = {.st = *entry->st};
 	cleanup_free char *source = job->keep_owner ? join(copy->source, entry->path) : NULL;
 	cleanup_close int fd = openat(entry->dirfd, entry->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int rc = see_directory(copy, entry, fd, err);
 
-	placed.attributes = fd;
+	if (rc < 0)
+		return rc;
+	placed.attributes = with_attributes(fd);
 	if (fd >= 0)
 		apply_record(job, fd, source, &placed.st);
 	if (job->options->git_modes)
 		placed.st.st_mode = copy_git_mode(placed.st.st_mode);
 	note(job, path, &placed.st, "");
-	copy_tell_seen(job, copy->source, entry->path, entry->st, /* link */ NULL, /* content */ NULL);
 	copy_say_ahead(job, path, TAR_DIRECTORY, &placed, 0);
 	return copy_place_directory(job, path, &placed, err);
 }
@@ -348,7 +388,7 @@ static int visit(const struct tree_entry *entry, void *context, struct error **e
 	struct copy_entry placed = {.st = *entry->st, .attributes = -1};
 	int rc;
 	if (!is_dir && !S_ISREG(placed.st.st_mode))
-		copy_apply_aside(job, entry->dirfd, entry->name, &placed.st);
+		apply_aside(job, entry->dirfd, entry->name, &placed.st);
 	if (is_dir) {
 		rc = copy_one_directory(copy, entry, path, err);
 	} else if (S_ISREG(entry->st->st_mode)) {
@@ -359,13 +399,13 @@ static int visit(const struct tree_entry *entry, void *context, struct error **e
 		placed.link = target;
 		if (rc >= 0) {
 			note(job, path, &placed.st, target);
-			copy_tell_seen(job, copy->source, entry->path, entry->st, target, /* content */ NULL);
+			copy_tell_seen(job, copy->source, entry->path, &placed.st, target, /* content */ NULL);
 			copy_say_ahead(job, path, TAR_SYMLINK, &placed, 0);
 			rc = copy_place_symlink(job, path, &placed, err);
 		}
 	} else {
 		note(job, path, &placed.st, "node");
-		copy_tell_seen(job, copy->source, entry->path, entry->st, /* link */ NULL, /* content */ NULL);
+		copy_tell_seen(job, copy->source, entry->path, &placed.st, /* link */ NULL, /* content */ NULL);
 		if (S_ISFIFO(placed.st.st_mode))
 			copy_say_ahead(job, path, TAR_FIFO, &placed, 0);
 		else

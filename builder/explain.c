@@ -148,6 +148,12 @@ static const struct step *counterpart(const struct explain *explain, const struc
 	const struct step *found = NULL;
 	size_t distance = SIZE_MAX;
 
+	/* Nearer is none. Most are where they were. */
+	if (step->number < explain->before_count) {
+		const struct step *same = &explain->before[step->number];
+		if (same->is_there && strcmp(same->text, step->text) == 0)
+			return same;
+	}
 	for (size_t i = 0; i < explain->before_count; i++) {
 		const struct step *other = &explain->before[i];
 		size_t away = i > step->number ? i - step->number : step->number - i;
@@ -170,6 +176,19 @@ static bool has_key(const struct step *step, const struct digest *key)
 bool explain_knows(const struct explain *explain, const struct explain_step *step)
 {
 	return has_key(&explain->now[step->number], step->key) || has_key(counterpart(explain, step), step->key);
+}
+
+bool explain_goes_on(const struct explain *explain, size_t number, const char *text)
+{
+	size_t below = number;
+
+	if (number >= explain->before_count || !explain->before[number].is_there ||
+	    strcmp(explain->before[number].text, text) != 0)
+		return false;
+	while (below > 0 && !explain->now[below - 1].is_there && !explain->before[below - 1].is_there)
+		below--; /* they give no layer */
+	return below > 0 && explain->now[below - 1].is_there && explain->before[below - 1].is_there &&
+	       memcmp(explain->now[below - 1].key, explain->before[below - 1].key, sizeof(explain->now->key)) == 0;
 }
 
 void explain_note(struct explain *explain, const struct explain_step *step, const struct key_parts *parts)

@@ -31,6 +31,8 @@ struct explain_step {
 };
 /* True when the parts of this key are there already. */
 bool explain_knows(const struct explain *explain, const struct explain_step *step);
+/* True when the last build came to a step with this text as this one does: from the same step with the same key. */
+bool explain_goes_on(const struct explain *explain, size_t number, const char *text);
 /* Remembers the step. `parts` (ended, copied) may be NULL where explain_knows() it. */
 void explain_note(struct explain *explain, const struct explain_step *step, const struct key_parts *parts);
 

@@ -59,12 +59,15 @@ static void answer_for_user(struct git *git)
 }
 
 /* Our environment without git's own variables, which would lead it to another repository or add settings; how the user
- * reaches servers stays. */
+ * reaches servers stays. That is also why the files of user and administrator are read: proxies, authorities and
+ * addresses in the place of others stand there, and who may write them needs no git to run something as this user. What
+ * would do more to a context than bring it is set in front of every command (`settings`). */
 static bool may_pass(const char *variable)
 {
 	static const char *const passed[] = {
-		"GIT_SSH=",  "GIT_SSH_COMMAND=", "GIT_SSH_VARIANT=",   "GIT_ASKPASS=", "GIT_SSL_",
-		"GIT_HTTP_", "GIT_PROXY_",	 "GIT_CONFIG_GLOBAL=", "GIT_TRACE",    "GIT_CURL_VERBOSE="};
+		"GIT_SSH=",  "GIT_SSH_COMMAND=", "GIT_SSH_VARIANT=",   "GIT_ASKPASS=",	     "GIT_SSL_",
+		"GIT_HTTP_", "GIT_PROXY_",	 "GIT_CONFIG_GLOBAL=", "GIT_CONFIG_SYSTEM=", "GIT_CONFIG_NOSYSTEM=",
+		"GIT_TRACE", "GIT_CURL_VERBOSE="};
 
 	if (text_has_prefix(variable, "LC_") || text_has_prefix(variable, "LANG"))
 		return false;
@@ -113,7 +116,6 @@ static void make_environment(struct git *git)
 			strlist_append(&git->environment, *variable);
 	find_ssh_files(git);
 	strlist_append(&git->environment, "LC_ALL=C"); /* its words are for our errors */
-	strlist_append(&git->environment, "GIT_CONFIG_NOSYSTEM=1");
 	strlist_append(&git->environment, "GIT_TERMINAL_PROMPT=0");
 	answer_for_user(git);
 	allow_protocol(git, git->address->protocol);

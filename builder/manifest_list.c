@@ -40,8 +40,8 @@ int manifest_list_find(struct workshop *w, const char *text, struct image_entry 
 	return 0;
 }
 
-int manifest_list_load(struct workshop *w, const struct image_entry *entry, struct image_index *index,
-		       struct error **err)
+/* Reads the index of a list. */
+static int load_list(struct workshop *w, const struct image_entry *entry, struct image_index *index, struct error **err)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(MANIFEST_SIZE_MAX);
 	int rc = blob_read(workshop_store(w), &entry->manifest.digest, MANIFEST_SIZE_MAX, &text, err);
@@ -181,7 +181,7 @@ int list_change(struct workshop *w, const char *list, list_edit *edit, void *con
 	int rc = lock < 0 ? lock : manifest_list_find(w, list, &before, err);
 
 	if (rc == 0)
-		rc = manifest_list_load(w, &before, &index, err);
+		rc = load_list(w, &before, &index, err);
 	if (rc == 0)
 		rc = edit(&index, context, err);
 	return rc < 0 ? rc : replace_list(w, list, &before, &index, origins, entry, err);
@@ -246,7 +246,7 @@ int list_create(struct workshop *w, const char *name, enum manifest_list_create_
 
 	if (rc < 0 && !is_new)
 		return rc;
-	rc = is_new ? 0 : manifest_list_load(w, &there, &index, err);
+	rc = is_new ? 0 : load_list(w, &there, &index, err);
 	for (size_t i = 0; annotations && i < annotations->count; i++)
 		list_annotation_set(&index.annotations, annotations->items[i]);
 	if (rc == 0)
@@ -402,7 +402,7 @@ int manifest_list_choose(struct workshop *w, const struct image_entry *list, con
 	cleanup(manifest_done) struct manifest m = {0};
 	const char *what = list->names.count ? list->names.items[0] : "the list";
 	size_t chosen = 0;
-	int rc = manifest_list_load(w, list, &index, err);
+	int rc = load_list(w, list, &index, err);
 
 	if (platform)
 		platform_copy(&want, platform);

@@ -26,9 +26,6 @@ int manifest_list_create(struct workshop *w, const char *name, enum manifest_lis
 /* As images_find(), but -EINVAL when it is no list. */
 int manifest_list_find(struct workshop *w, const char *text, struct image_entry *entry, struct error **err);
 bool manifest_list_is(const struct image_entry *entry);
-/* Reads the index of a list. */
-int manifest_list_load(struct workshop *w, const struct image_entry *entry, struct image_index *index,
-		       struct error **err);
 
 /* What an entry of an index says beside the digest: set by `manifest add` and `annotate`. NULL or empty: as it is. */
 struct list_entry_changes {

@@ -67,14 +67,14 @@ static int make_blob(struct store *store, const struct packing_order *order, siz
 		     struct layer_blob *blob, struct error **err)
 {
 	cleanup_error struct error *error = NULL;
-	int rc = layer_make_blob_watched(store, &order->diff_ids[i], order->codec, order->level, order->exactly, watch,
-					 blob, &error);
+	int rc = layer_make_blob(store, &order->diff_ids[i], order->codec, order->level, order->exactly, watch, blob,
+				 &error);
 
 	if (rc == -ENOENT && order->packed && blob_exists(store, &order->packed[i].digest, NULL)) {
 		rc = layer_unpack(store, &order->diff_ids[i], &order->packed[i], err);
 		return rc < 0 ? rc
-			      : layer_make_blob_watched(store, &order->diff_ids[i], order->codec, order->level,
-							order->exactly, watch, blob, err);
+			      : layer_make_blob(store, &order->diff_ids[i], order->codec, order->level, order->exactly,
+						watch, blob, err);
 	}
 	if (rc < 0 && err)
 		*err = take_ptr(&error);

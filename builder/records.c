@@ -2,6 +2,7 @@
 #include "builder/records.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -86,34 +87,74 @@ const struct vouchers *records_vouchers(const struct records *records)
 	return records->trusted ? NULL : &records->vouchers;
 }
 
+/* Where the name at the end of `path` stands: what it is a link to, if anything, is about to be replaced by the file. */
+static int place_of(int root, const char *path, char **place, struct error **err)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup_free char *directory = slash ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup("");
+	cleanup_free char *resolved = NULL;
+	int rc = rootpath_resolve(root, *directory ? directory : "/", &resolved, err);
+
+	if (rc < 0)
+		return rc;
+	*place = mem_printf("%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, slash ? slash + 1 : path);
+	return 0;
+}
+
 int records_note(struct workshop *w, const struct container *c, int root, const char *path,
 		 const struct owner_record *record, struct error **err)
 {
-	cleanup_free char *resolved = NULL;
+	cleanup_free char *place = NULL;
 
 	if (store_has_single_id(workshop_store(w)))
 		return 0;
-	int rc = rootpath_resolve(root, path, &resolved, err);
+	int rc = place_of(root, path, &place, err);
 	cleanup_close int dir = rc < 0 ? rc : container_open_dir(w, c, err);
 	if (dir < 0)
 		return dir;
 	if (mkdirat(dir, NOTES, 0700) < 0 && errno != EEXIST)
 		return error_set_errno(err, "make a directory for notes");
 	cleanup_close int notes = fd_open_dir(dir, NOTES, err);
-	return notes < 0 ? notes : vouch_note(notes, resolved + 1, record, err);
+	return notes < 0 ? notes : vouch_note(notes, place + 1, record, err);
+}
+
+int records_note_link(struct workshop *w, const struct container *c, int root, const char *path, const char *existing,
+		      struct error **err)
+{
+	cleanup(records_done) struct records known = RECORDS_INIT;
+	cleanup_free char *place = NULL;
+	struct owner_record record;
+
+	if (store_has_single_id(workshop_store(w)))
+		return 0;
+	cleanup_close int fd = rootpath_open(root, existing, O_PATH | O_NOFOLLOW, 0, NULL);
+	if (fd < 0 || owner_get(fd, &record, NULL) < 0)
+		return 0; /* as nearly all have none */
+	int rc = place_of(root, existing, &place, err);
+	if (rc == 0)
+		rc = records_open(w, c, &known, err);
+	if (rc < 0)
+		return rc;
+	return vouch_check(&known.vouchers, place + 1, &record) ? records_note(w, c, root, path, &record, err) : 0;
 }
 
 /* ---- what cannot carry a record ---- */
 
-/* What the layers say of things that the container has as copies. */
-static int translate_layers(struct workshop *w, const struct container *c, int dir, struct owner_table *owners,
-			    struct error **err)
+/* What the layers and `upper`, which lies on them, say of things that the container has as copies. */
+static int translate_trees(struct workshop *w, const struct container *c, int dir, struct owner_table *owners,
+			   struct error **err)
 {
 	cleanup(records_done) struct records layers = RECORDS_INIT;
 	int rc = open_lowers(w, &c->config, &layers, err);
 	cleanup_close int copy = rc < 0 ? rc : fd_open_dir(dir, ROOTCOPY, err);
 
-	return copy < 0 ? copy : records_translate(layers.lowers, layers.lower_count, owners, copy, owners, err);
+	if (copy < 0)
+		return copy;
+	layers.lowers = mem_grow(layers.lowers, layers.lower_count + 1, sizeof(*layers.lowers));
+	memmove(layers.lowers + 1, layers.lowers, layers.lower_count++ * sizeof(*layers.lowers));
+	layers.lowers[0] = fd_open_dir(dir, "upper", err);
+	return layers.lowers[0] < 0 ? layers.lowers[0]
+				    : records_translate(layers.lowers, layers.lower_count, owners, copy, owners, err);
 }
 
 /* The trees that the container's own records may speak of: "upper" and, where the root is a copy, that. */
@@ -124,8 +165,8 @@ static int bind_to(struct owner_table *owners, int dir, const char *name, struct
 	return tree < 0 ? tree : owner_table_bind(owners, tree, err);
 }
 
-/* What was made in the container itself. */
-static int load_own(const struct container *c, int dir, struct owner_table *owners, struct error **err)
+/* What was made in the container itself. *has_copy: it speaks of all that is in the root, which is a copy. */
+static int load_own(const struct container *c, int dir, struct owner_table *owners, bool *has_copy, struct error **err)
 {
 	cleanup(owner_table_done) struct owner_table own = {0};
 	cleanup_close int upper = fd_open_dir(dir, "upper", NULL);
@@ -139,9 +180,21 @@ static int load_own(const struct container *c, int dir, struct owner_table *owne
 		log_warn("the store was copied by something that does not keep inodes: what container '%s' knows of "
 			 "the owners of its links, FIFOs and devices is lost, they are root's and plain files now",
 			 c->name);
+	*has_copy = own.count && copy >= 0 && owner_table_is_of(&own, copy);
 	if (own.count)
 		owner_table_add_all(owners, &own);
 	return 0;
+}
+
+/* A copy is known by what lies at the same path in what it was made of, which holds until a step has moved something
+ * there. So it is written down before. */
+static int follow_into_copy(struct workshop *w, const struct container *c, int dir, struct owner_table *owners,
+			    struct error **err)
+{
+	int rc = translate_trees(w, c, dir, owners, err);
+
+	owners->has_changed = true;
+	return rc < 0 ? rc : records_save_owners(w, c, owners, err);
 }
 
 int records_load_owners(struct workshop *w, const struct container *c, struct owner_table *owners, struct error **err)
@@ -154,10 +207,11 @@ int records_load_owners(struct workshop *w, const struct container *c, struct ow
 		return dir;
 	for (size_t i = 0; rc >= 0 && i < config->diff_id_count && store_has_single_id(workshop_store(w)); i++)
 		rc = layer_load_owners(workshop_store(w), &config->diff_ids[i], owners, err);
-	if (rc >= 0 && owners->count && rootcopy_exists(dir))
-		rc = translate_layers(w, c, dir, owners, err);
+	bool has_copy = false;
 	if (rc >= 0)
-		rc = load_own(c, dir, owners, err);
+		rc = load_own(c, dir, owners, &has_copy, err);
+	if (rc >= 0 && owners->count && !has_copy && rootcopy_exists(dir))
+		rc = follow_into_copy(w, c, dir, owners, err);
 	owners->has_changed = false;
 	return rc < 0 ? error_prefix(err, "container '%s'", c->name) : 0;
 }

@@ -47,8 +47,12 @@ int records_translate(const int *from, size_t count, struct owner_table *owners,
 /* Where a container's root is a copy (rootcopy.h): those of dir/copy, for what has just been put into dir/upper. */
 int records_follow_copy(int dir, struct owner_table *owners, struct error **err);
 
-/* Takes a note; `path` is inside `root`, the container's, and may lead through links. */
+/* Takes a note; `path` is inside `root`, the container's. It may lead through links, but its last name is meant as it
+ * is. */
 int records_note(struct workshop *w, const struct container *c, int root, const char *path,
 		 const struct owner_record *record, struct error **err);
+/* For `path` as another name of the file at `existing`: a record that is known there is known here. */
+int records_note_link(struct workshop *w, const struct container *c, int root, const char *path, const char *existing,
+		      struct error **err);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,15 +228,70 @@ int rootcopy_make(int dir, const int *lowers, size_t count, int upper, enum root
 	return rc;
 }
 
+/* The store had a layer of the same bytes already, and upper, whose files the root was to share, was removed: they are
+ * the root's own, are changed in place, and cannot be listed as shared. */
+static bool has_lost_shares(int dir)
+{
+	cleanup(buf_done) struct buf path = BUF_INIT((size_t)4 * PATH_MAX);
+	struct stat st;
+
+	if (fd_read_file(dir, ROOTCOPY_WITNESS, &path, NULL) < 0)
+		return false;
+	cleanup_close int copy = fd_open_dir(dir, ROOTCOPY, NULL);
+	return copy < 0 || fstatat(copy, buf_str(&path), &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_nlink == 1;
+}
+
+struct owned {
+	const struct rootcopy_links *links;
+	bool *is_own; /* of each */
+};
+
+static int note_own(const struct tree_entry *entry, void *context, struct error **err)
+{
+	const struct owned *owned = context;
+	const struct rootcopy_links *links = owned->links;
+	uint64_t ino = entry->st->st_ino;
+
+	if (!S_ISREG(entry->st->st_mode) || entry->st->st_nlink > 1 || !rootcopy_links_has(links, ino))
+		return TREE_GO_ON;
+	const uint64_t *found = bsearch(&ino, links->inodes, links->count, sizeof(ino), compare_inodes);
+	owned->is_own[found - links->inodes] = true;
+	return TREE_GO_ON;
+}
+
+/* Those have their only name in the root. With a second one there they would pass for shared, and a change would part
+ * the two. */
+static int forget_lost_shares(int dir, int copy, struct rootcopy_links *links, struct error **err)
+{
+	cleanup_free bool *is_own = mem_alloc(links->count + 1);
+	struct owned owned = {.links = links, .is_own = is_own};
+	size_t kept = 0;
+	int rc = tree_walk(copy, note_own, /* after */ NULL, &owned, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < links->count; i++)
+		if (!is_own[i])
+			links->inodes[kept++] = links->inodes[i];
+	links->count = kept;
+	return atomic_file_write(dir, ROOTCOPY_LINKED, 0600, links->inodes, kept * sizeof(*links->inodes),
+				 /* flags */ 0, err);
+}
+
 int rootcopy_mark(int dir, struct error **err)
 {
-	if (renameat(dir, ROOTCOPY_NEXT, dir, ROOTCOPY_LIST) == 0)
-		return 0;
-	if (errno != ENOENT)
-		return error_set_errno(err, "keep the list of the container's files");
+	if (!has_lost_shares(dir)) {
+		if (renameat(dir, ROOTCOPY_NEXT, dir, ROOTCOPY_LIST) == 0)
+			return 0;
+		if (errno != ENOENT)
+			return error_set_errno(err, "keep the list of the container's files");
+	}
+	unlinkat(dir, ROOTCOPY_NEXT, 0);
 	cleanup(rootcopy_links_done) struct rootcopy_links links = {0};
 	cleanup_close int copy = fd_open_dir(dir, ROOTCOPY, err);
 	int rc = copy < 0 ? copy : rootcopy_load_links(dir, &links, err);
+	if (rc > 0)
+		rc = forget_lost_shares(dir, copy, &links, err);
 	return rc < 0 ? rc : rootcopy_scan(dir, copy, ROOTCOPY_LIST, &links, SCAN_ANEW, /* changes */ NULL, err);
 }
 

@@ -7,7 +7,7 @@
  * replaced by a copy. Nothing protects the layer but that rule, so only these may work in such a root:
  *
  *	the supervisor of a translated root, which gets the set of shared files (rootcopy_load_links())
- *	who puts files there by making new ones and renaming them (builder/copy_place.h)
+ *	who puts files there by making new ones and renaming them (builder/copy_place.c)
  *	who reads
  *
  * For everybody else rootcopy_own() comes first: then it is of the first kind, and stays so.
@@ -38,7 +38,8 @@ int rootcopy_merge(const int *lowers, size_t count, int to, enum rootcopy_kind k
 int rootcopy_make(int dir, const int *lowers, size_t count, int upper, enum rootcopy_kind kind, struct error **err);
 /* Fills dir/upper (what was in it is removed) with what has changed since the list was written, as overlayfs would have
  * it: changed and new files with the directories above, whiteouts for what is gone. In a root of links upper's files
- * are the root's own, which are shared from then on. */
+ * are the root's own, which are shared from then on. New sockets are removed from the root, and
+ * access lists from what has changed: no layer has any. */
 int rootcopy_fill_upper(int dir, struct error **err);
 /* The state that rootcopy_fill_upper() has found is the unchanged one from now on. */
 int rootcopy_mark(int dir, struct error **err);

@@ -11,11 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/atomicfile.h"
 #include "base/attributes.h"
 #include "base/fd.h"
 #include "base/inodetable.h"
 #include "base/ovlmark.h"
 #include "builder/rootcopy_internal.h"
+#include "imagefmt/accesslists.h"
 
 struct difference {
 	int copy;  /* the root */
@@ -39,12 +41,18 @@ CLEANUP_FOR_VALUE(struct difference, difference_done)
 
 /* ---- directories ---- */
 
+/* No layer has one, and what is made in the directory would inherit it. */
+static bool is_no_access_list(const char *name)
+{
+	return !access_lists_is_name(name);
+}
+
 static int copy_directory_attributes(int from, int to, const struct stat *st, const char *path, struct error **err)
 {
 	if (fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0)
 		return error_set_errno(err, "'%s'", path);
 	/* These are data and records: the marks of layers were taken away when the copy was made. */
-	return attributes_copy(from, to, /* wanted */ NULL, /* flags */ 0, err);
+	return attributes_copy(from, to, is_no_access_list, /* flags */ 0, err);
 }
 
 /* Makes the directory `path` and those above it, with the attributes that they have in the root. */
@@ -185,6 +193,23 @@ static int announce_shares(int dir, const struct changes *changes, struct error 
 	return count ? rootcopy_links_save(dir, inodes, count, err) : 0;
 }
 
+/* One file that only the root has, and is to become the layer's, too: rootcopy_mark() asks it whether it did. */
+static int call_witness(int dir, int copy, const struct changes *changes, struct error **err)
+{
+	struct stat st;
+
+	if (unlinkat(dir, ROOTCOPY_WITNESS, 0) < 0 && errno != ENOENT)
+		return error_set_errno(err, "remove '%s'", ROOTCOPY_WITNESS);
+	for (size_t i = 0; i < changes->count; i++) {
+		const struct change *change = &changes->items[i];
+		if (change->kind == CHANGE_SHARE && fstatat(copy, change->path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_nlink == 1)
+			return atomic_file_write(dir, ROOTCOPY_WITNESS, 0600, change->path, strlen(change->path),
+						 /* flags */ 0, err);
+	}
+	return 0;
+}
+
 /* ---- the door ---- */
 
 static int renew_upper(int dir, int copy, struct error **err)
@@ -200,7 +225,7 @@ static int renew_upper(int dir, int copy, struct error **err)
 	    fchmodat(dir, "upper", st.st_mode & 07777, 0) < 0)
 		return error_set_errno(err, "make the container's directory");
 	cleanup_close int upper = fd_open_dir(dir, "upper", err);
-	rc = upper < 0 ? upper : attributes_copy(copy, upper, /* wanted */ NULL, /* flags */ 0, err);
+	rc = upper < 0 ? upper : attributes_copy(copy, upper, is_no_access_list, /* flags */ 0, err);
 	return rc < 0 ? rc : take_fd(&upper);
 }
 
@@ -213,11 +238,13 @@ int rootcopy_fill_upper(int dir, struct error **err)
 
 	if (rc < 0)
 		return rc;
-	unsigned flags = rc > 0 ? SCAN_MAY_SHARE : 0;
+	unsigned flags = SCAN_FOR_LAYER | (rc > 0 ? SCAN_MAY_SHARE : 0);
 	d.copy = copy;
 	rc = rootcopy_scan(dir, copy, ROOTCOPY_NEXT, &links, flags, &d.changes, err);
 	if (rc >= 0)
 		rc = announce_shares(dir, &d.changes, err);
+	if (rc >= 0)
+		rc = call_witness(dir, copy, &d.changes, err);
 	if (rc >= 0)
 		rc = d.upper = renew_upper(dir, copy, err);
 	if (rc >= 0)

@@ -15,7 +15,8 @@
 #include "base/tree.h"
 
 #define ROOTCOPY_LIST "copy.list"
-#define ROOTCOPY_NEXT "copy.list.next" /* the state that rootcopy_fill_upper() has found */
+#define ROOTCOPY_NEXT "copy.list.next"	/* the state that rootcopy_fill_upper() has found */
+#define ROOTCOPY_WITNESS "copy.witness" /* the path of a file that was made to be shared then; or it is not there */
 #define ROOTCOPY_MAKING "copy.making"
 #define ROOTCOPY_LINKED "copy.linked"
 #define ROOTCOPY_OWN "copy.own"
@@ -43,7 +44,12 @@ CLEANUP_FOR_VALUE(struct changes, changes_done)
 /* What of `root` is not as the list in dir says; without that list nothing is. `changes` may be NULL. The state as it
  * is now is written to dir/`name`. `links` (NULL: none) are shared already; with `may_share` the others of one name
  * become so (CHANGE_SHARE). */
-enum scan_flags { SCAN_MAY_SHARE = 1, SCAN_ANEW = 2 /* as if there were no list */ };
+enum scan_flags {
+	SCAN_MAY_SHARE = 1,
+	SCAN_ANEW = 2,	    /* as if there were no list */
+	SCAN_FOR_LAYER = 4, /* what no layer has is taken away, so that the next step does not find it: new sockets,
+				* and the access lists of what has changed (with a warning) */
+};
 int rootcopy_scan(int dir, int root, const char *name, const struct rootcopy_links *links, unsigned flags,
 		  struct changes *changes, struct error **err);
 /* The list says of files that were shared, and now are not, what they are now. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "imagefmt/accesslists.h"
 
 void changes_done(struct changes *changes)
 {
@@ -38,6 +39,7 @@ struct scan {
 	const struct rootcopy_links *links;
 	unsigned flags;
 	struct changes *changes;
+	struct access_lists lost;
 	struct timespec newest; /* of all ctimes */
 	struct level *levels;
 	size_t depth, cap;
@@ -48,6 +50,7 @@ static void scan_done(struct scan *scan)
 {
 	list_writer_done(&scan->next);
 	buf_done(&scan->state);
+	access_lists_done(&scan->lost);
 	free(scan->levels);
 }
 CLEANUP_FOR_VALUE(struct scan, scan_done)
@@ -102,9 +105,8 @@ static void describe_attributes(int fd, struct buf *text)
 
 /* Behind the identity. Its time is the last of its attributes: a file that was made and removed again has changed the
  * directory, as overlayfs sees it, too. */
-static void describe_directory(struct scan *scan, const struct tree_entry *entry)
+static void describe_directory(struct scan *scan, const struct tree_entry *entry, const struct stat *st)
 {
-	const struct stat *st = entry->st;
 	const char *name = *entry->path ? entry->name : ".";
 	cleanup_close int fd = openat(entry->dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -186,6 +188,21 @@ static void enter(struct scan *scan, const char *name, struct level level)
 	scan->levels[scan->depth++] = level;
 }
 
+/* The list of the unchanged state is without them: taken away later they would count as a change. 1: something was taken
+ * away, and *st is what there is now. */
+static int drop_access_lists(struct scan *scan, const struct tree_entry *entry, struct stat *st, struct error **err)
+{
+	const char *name = *entry->path ? entry->name : ".";
+
+	*st = *entry->st;
+	if (!(scan->flags & SCAN_FOR_LAYER) || S_ISLNK(st->st_mode))
+		return 0;
+	int rc = access_lists_drop_at(&scan->lost, entry->dirfd, name, entry->path, err);
+	if (rc > 0 && fstatat(entry->dirfd, name, st, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set_errno(err, "look at '%s'", entry->path);
+	return rc;
+}
+
 /* A directory that has its entries, none of which needs to be looked at. */
 static bool has_only_shared(struct scan *scan, const struct list_record *record)
 {
@@ -197,7 +214,8 @@ static bool has_only_shared(struct scan *scan, const struct list_record *record)
 	return child.kind == LIST_END && child.behind == record->behind;
 }
 
-static int visit_directory(struct scan *scan, const struct tree_entry *entry, const struct list_record *record)
+static int visit_directory(struct scan *scan, const struct tree_entry *entry, const struct list_record *record,
+			   struct error **err)
 {
 	bool is_listed = record && record->kind == 'd';
 
@@ -214,9 +232,17 @@ static int visit_directory(struct scan *scan, const struct tree_entry *entry, co
 		enter(scan, entry->name, (struct level){.is_listed = true, .is_unchanged = true});
 		return TREE_GO_ON;
 	}
-	describe_directory(scan, entry);
+	describe_directory(scan, entry, entry->st);
 	if (*entry->path && (!is_listed || strcmp(attributes_of(record->state), buf_str(&scan->state) + identity) != 0))
 		note(scan, CHANGE_DIRECTORY, entry->path, 0);
+	struct stat now;
+	int rc = drop_access_lists(scan, entry, &now, err);
+	if (rc < 0)
+		return rc;
+	if (rc > 0) {
+		describe_identity(scan, &now);
+		describe_directory(scan, entry, &now);
+	}
 	enter(scan, entry->name, (struct level){.is_listed = is_listed});
 	return TREE_GO_ON;
 }
@@ -231,24 +257,49 @@ static bool is_as_listed(struct scan *scan, const struct stat *st, const struct 
 	return S_ISREG(st->st_mode) && strcmp(record->state, ino) == 0;
 }
 
-static void visit_file(struct scan *scan, const struct tree_entry *entry, const struct list_record *record)
+/* As it is taken away from an upper directory (imagefmt/normalise.h). The directory's time does not tell of it. */
+static void remove_socket(const struct tree_entry *entry)
+{
+	struct stat above;
+
+	if (fstat(entry->dirfd, &above) < 0 || unlinkat(entry->dirfd, entry->name, 0) < 0)
+		return;
+	const struct timespec times[2] = {above.st_atim, above.st_mtim};
+	utimensat(entry->dirfd, ".", times, 0);
+}
+
+/* Of a socket no layer has anything, and none of a step's may pass for a whiteout (base/ovlmark.h). What it has taken
+ * the place of is gone all the same. */
+static void visit_socket(struct scan *scan, const struct tree_entry *entry, const struct list_record *record)
+{
+	if (record)
+		note(scan, CHANGE_REMOVAL, entry->path, 0);
+	if (scan->flags & SCAN_FOR_LAYER)
+		remove_socket(entry);
+}
+
+static int visit_file(struct scan *scan, const struct tree_entry *entry, const struct list_record *record,
+		      struct error **err)
 {
 	const struct stat *st = entry->st;
 	bool is_shared = S_ISREG(st->st_mode) && st->st_nlink > 1 && rootcopy_links_has(scan->links, st->st_ino);
 
 	if (record)
 		scan->cursor.at = record->behind;
-	/* Of a socket no layer has anything, and none of a step's may pass for a whiteout (base/ovlmark.h). */
 	if (S_ISSOCK(st->st_mode)) {
-		if (record)
-			list_put_again(&scan->next, record);
-		return;
+		visit_socket(scan, entry, record);
+		return TREE_GO_ON;
 	}
 	describe_identity(scan, st);
 	if (record && is_as_listed(scan, st, record)) {
 		list_put_again(&scan->next, record);
-		return;
+		return TREE_GO_ON;
 	}
+	struct stat now;
+	int rc = drop_access_lists(scan, entry, &now, err);
+	if (rc < 0)
+		return rc;
+	describe_identity(scan, &now);
 	bool shares = scan->flags & SCAN_MAY_SHARE && S_ISREG(st->st_mode) && (is_shared || st->st_nlink == 1);
 	note(scan, shares ? CHANGE_SHARE : CHANGE_FILE, entry->path, st->st_ino);
 	if (is_shared || shares) {
@@ -256,6 +307,7 @@ static void visit_file(struct scan *scan, const struct tree_entry *entry, const 
 		buf_printf(&scan->state, "%" PRIu64, (uint64_t)st->st_ino);
 	}
 	list_put(&scan->next, is_shared || shares ? 'l' : 'f', entry->name, buf_str(&scan->state));
+	return TREE_GO_ON;
 }
 
 static int visit(const struct tree_entry *entry, void *context, struct error **err)
@@ -286,9 +338,8 @@ static int visit(const struct tree_entry *entry, void *context, struct error **e
 		return TREE_SKIP_CHILDREN;
 	}
 	if (S_ISDIR(entry->st->st_mode))
-		return visit_directory(scan, entry, listed);
-	visit_file(scan, entry, listed);
-	return TREE_GO_ON;
+		return visit_directory(scan, entry, listed, err);
+	return visit_file(scan, entry, listed, err);
 }
 
 static int leave(const struct tree_entry *entry, void *context, struct error **err)
@@ -359,6 +410,7 @@ int rootcopy_scan(int dir, int root, const char *name, const struct rootcopy_lin
 
 	if (rc >= 0)
 		rc = tree_walk_some(root, visit, leave, choose_names, &scan, err);
+	access_lists_warn(&scan.lost);
 	if (rc < 0)
 		return rc;
 	wait_for_next_tick(&scan.newest);

@@ -267,6 +267,12 @@ int rootfs_mount(struct workshop *w, const struct container *c, char **path, str
 	}
 	if (rc < 0)
 		return rc;
+	/* In a session owners and modes are what they are recorded to be. */
+	if (workshop_is_translated(w) && !own_session)
+		log_warn(
+			"container '%s' is shown as it lies on the disk, all files as yours: owners and modes that are "
+			"given there may not count; in a `cooper unshare` session they do",
+			c->name);
 	*path = container_path(w, c, direct ? direct_name(w, c) : "merged");
 	return 0;
 }

@@ -2,13 +2,13 @@
  * What is installed in an image, as its package managers' databases say it. The files are the image's: hostile text,
  * of which names, versions and architectures are taken, one to a line, on their way out of the worker.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/directory.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/rootpath.h"
@@ -153,31 +153,29 @@ static int read_file(int root, const char *path, struct buf *text, struct error 
 /* Distroless images have a file for each package here. */
 #define STATUS_FOLDER "var/lib/dpkg/status.d"
 
-static void list_status_folder(int root, struct strlist *names, bool *are_too_many)
+static int list_status_folder(int root, struct strlist *names, bool *are_too_many, struct error **err)
 {
-	int fd = rootpath_open(root, STATUS_FOLDER, O_RDONLY | O_DIRECTORY, 0, NULL);
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	cleanup_close int fd = rootpath_open(root, STATUS_FOLDER, O_RDONLY | O_DIRECTORY, 0, NULL);
+	cleanup_directory DIR *directory = NULL;
 
-	if (!directory) {
-		fd_close(fd);
-		return;
-	}
-	for (const struct dirent *entry; !*are_too_many && (entry = readdir(directory));) {
+	if (fd < 0)
+		return 0;
+	int rc = directory_take(&fd, &directory, err);
+	for (const struct dirent *entry; rc == 0 && !*are_too_many && (entry = directory_next(directory, &rc, err));) {
 		if (*entry->d_name == '.')
 			continue;
 		strlist_append(names, entry->d_name);
 		*are_too_many = names->count > 2 * PACKAGES_MAX; /* each may have a list of checksums beside it */
 	}
-	closedir(directory);
 	strlist_sort(names);
+	return rc;
 }
 
 static int read_status_folder(int root, struct sbom_packages *packages, struct error **err)
 {
 	cleanup(strlist_done) struct strlist names = {0};
-	int rc = 0;
+	int rc = list_status_folder(root, &names, &packages->are_too_many, err);
 
-	list_status_folder(root, &names, &packages->are_too_many);
 	for (size_t i = 0; rc >= 0 && !packages->are_too_many && i < names.count; i++) {
 		cleanup(buf_done) struct buf text = BUF_INIT(DATABASE_SIZE_MAX);
 		cleanup_free char *path = mem_printf(STATUS_FOLDER "/%s", names.items[i]);

@@ -3,11 +3,11 @@
  */
 #include "builder/script_cache.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -73,16 +73,10 @@ static bool is_changed(const struct script_step *step)
 {
 	cleanup_close int dir = container_open_dir(step->w, step->c, NULL);
 	cleanup_close int upper = dir < 0 || rootcopy_exists(dir) ? -1 : fd_open_dir(dir, "upper", NULL);
-	DIR *entries = upper < 0 ? NULL : fdopendir(upper);
-	bool empty = entries != NULL;
+	cleanup_directory DIR *entries = NULL;
+	int rc = upper < 0 ? upper : directory_take(&upper, &entries, NULL);
 
-	if (!entries)
-		return true;
-	upper = -1; /* it is the stream's */
-	for (const struct dirent *entry; empty && (entry = readdir(entries));)
-		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-	closedir(entries);
-	return !empty;
+	return rc < 0 || directory_next(entries, &rc, NULL) || rc < 0;
 }
 
 /* What has changed without --cache is part of the state from here on. */

@@ -3,7 +3,6 @@
  */
 #include "builder/secret_place.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -15,6 +14,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/parse.h"
 #include "base/tree.h"
@@ -36,14 +36,13 @@ static bool is_left_behind(int dirfd, const char *name)
 
 static void sweep_shared(void)
 {
-	DIR *dir = opendir(SHARED);
+	cleanup_directory DIR *dir = NULL;
+	int rc = directory_open(AT_FDCWD, SHARED, &dir, NULL);
 
-	if (!dir)
-		return;
-	for (const struct dirent *entry; (entry = readdir(dir));)
+	/* What is not seen now is seen by the next one. */
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, NULL));)
 		if (text_has_prefix(entry->d_name, SHARED_NAME) && is_left_behind(dirfd(dir), entry->d_name))
 			tree_remove(dirfd(dir), entry->d_name, NULL); /* the next one tries again */
-	closedir(dir);
 }
 
 /* -EAGAIN: a sweeper came between making it and locking it. */

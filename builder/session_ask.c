@@ -4,7 +4,6 @@
  */
 #include "builder/session_server.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/env.h"
 #include "base/fd.h"
 #include "base/parse.h"
@@ -25,11 +25,11 @@ bool session_is_served(void)
 
 static int collect(struct session_request *request, struct error **err)
 {
-	DIR *dir = opendir("/proc/self/fd");
+	cleanup_directory DIR *dir = NULL;
 	uint64_t number;
-	int rc = dir ? 0 : error_set_errno(err, "read /proc/self/fd");
+	int rc = directory_open(AT_FDCWD, "/proc/self/fd", &dir, err);
 
-	for (const struct dirent *entry; rc == 0 && (entry = readdir(dir)) != NULL;) {
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, err));) {
 		if (parse_u64(entry->d_name, INT_MAX, "descriptor", &number, NULL) < 0 || (int)number == dirfd(dir))
 			continue;
 		if (request->count == SESSION_FDS_MAX)
@@ -38,8 +38,6 @@ static int collect(struct session_request *request, struct error **err)
 		else
 			request->numbers[request->count++] = (int32_t)number;
 	}
-	if (dir)
-		closedir(dir);
 	return rc;
 }
 

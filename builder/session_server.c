@@ -79,8 +79,7 @@ bool session_server_is_needed(struct workshop *w)
 {
 	const struct idmap *map = NULL;
 
-	return !session_is_served() && !workshop_is_translated(w) && workshop_idmap(w, &map, NULL) == 0 &&
-	       map->kind == IDMAP_SINGLE;
+	return !session_is_served() && workshop_idmap(w, &map, NULL) == 0 && map->kind == IDMAP_SINGLE;
 }
 
 static int open_socket(struct session_server *server, struct workshop *w, struct error **err)
@@ -130,16 +129,18 @@ int session_server_start(struct workshop *w, struct session_server **server, pid
 		.may_change_root = true,
 		.find_place = session_owners_find,
 		.place_context = made->owners,
+		.without_namespace = workshop_is_translated(w),
 	};
 	int rc = open_socket(made, w, err);
 	if (rc == 0)
 		rc = take_signals(made, err);
 	if (rc == 0)
 		rc = emulated_fork(&options, &made->emulation, &made->program, err);
-	if (rc < 0) {
+	/* It is for who asks, and not for us. */
+	if (rc < 0 || made->program != 0)
 		unsetenv(SESSION_SOCKET_VARIABLE);
+	if (rc < 0)
 		return rc;
-	}
 	if (made->program == 0) {
 		sigprocmask(SIG_SETMASK, &made->mask, NULL);
 		made->path = NULL; /* the parent's to remove */

@@ -1,5 +1,5 @@
 /*
- * What stands beside the program of a `cooper unshare` where one id is mapped: it answers the program's calls about
+ * What stands beside the program of a `cooper unshare` where there is one id: it answers the program's calls about
  * owners and ids (run/emulated.h), and carries out the cooper commands that are given in the session, because under
  * the program's filter they could neither read records nor run steps of their own.
  *
@@ -22,7 +22,7 @@
 
 struct session_server;
 
-/* True where a session needs one: a single id is mapped, and there is none yet. */
+/* True where a session needs one: a single id is mapped, or none because there is no namespace; and there is none yet. */
 bool session_server_is_needed(struct workshop *w);
 /* `w`, inside, is borrowed. *pid is 0 in the child, which becomes the program. On failure nothing was started. */
 int session_server_start(struct workshop *w, struct session_server **server, pid_t *pid, struct error **err);

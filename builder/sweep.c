@@ -210,7 +210,7 @@ int sweep_store(struct workshop *w, const struct sweep_options *options, struct 
 	if (rc == 0)
 		rc = sweep_images(w, LOCK_WAIT, &total, err);
 	if (rc == 0)
-		rc = containers_forget_locks(w, err);
+		rc = containers_forget(w, err);
 	if (rc < 0)
 		return rc;
 	total.leftovers = leftovers.entries;

@@ -144,7 +144,7 @@ static void fall_to_translation(struct workshop *w)
 	if (code == 0 || translation_check(/* err */ NULL) < 0)
 		return;
 	log_warn("the kernel gives no user namespace here (%s); steps run in a root without namespaces instead, "
-		 "the weakest isolation ('cooper info' says which level, and what would raise it)",
+		 "the weakest isolation ('cooper info' says which rung, and what would raise it)",
 		 strerror(code));
 	idmap_done(&w->map);
 	idmap_own(&w->map);

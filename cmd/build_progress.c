@@ -187,6 +187,8 @@ static int start_relay(struct build_progress_state *state, enum build_view_kind 
 				      .line = BUF_INIT(LINE_MAX_BYTES)};
 		fd_close(into);
 		run_relay(&relay);
+		build_view_free(relay.view);
+		buf_done(&relay.line);
 		_exit(0);
 	}
 	state->relay = child;

@@ -181,6 +181,24 @@ static int write_results(const struct commit_flags *flags, const struct image *i
 	return result_file_write(flags->metadata_file, buf_str(&text), err);
 }
 
+/* What is said of sending to `place`, which is NULL for the store: a mistake in it is one even then. */
+static int read_sending(const struct command_context *context, const struct commit_flags *flags, const char *place,
+			struct export_options *export, struct sign_request *sign, struct error **err)
+{
+	int rc = compression_flags_read(&flags->compression, export, err);
+
+	if (rc == 0)
+		rc = registry_flags_read(&flags->registry, flags->quiet, &export->registry, err);
+	if (rc == 0)
+		rc = sign_flags_read(&flags->sign, context->now, sign, err);
+	export->signing = sign_request_wanted(sign);
+	push_flags_apply(&flags->push, export);
+	if (rc == 0)
+		rc = push_flags_check(&flags->push, place && text_has_prefix(place, "docker://"),
+				      "a docker:// destination", err);
+	return rc == 0 && export->signing && !place ? signing_refuse_store(err) : rc;
+}
+
 static int run(struct command_context *context, void *values, const struct strlist *args, struct error **err)
 {
 	const struct commit_flags *flags = values;
@@ -193,20 +211,8 @@ static int run(struct command_context *context, void *values, const struct strli
 	cleanup(sign_request_done) struct sign_request sign = SIGN_REQUEST_INIT;
 	struct export_options export = {0};
 	int rc = read_flags(context, flags, &options, err);
-	/* Also when nothing will be sent: a mistake in them is one. */
 	if (rc == 0)
-		rc = compression_flags_read(&flags->compression, &export, err);
-	if (rc == 0)
-		rc = registry_flags_read(&flags->registry, flags->quiet, &export.registry, err);
-	if (rc == 0)
-		rc = sign_flags_read(&flags->sign, context->now, &sign, err);
-	export.signing = sign_request_wanted(&sign);
-	push_flags_apply(&flags->push, &export);
-	if (rc == 0)
-		rc = push_flags_check(&flags->push, is_place && text_has_prefix(destination, "docker://"),
-				      "a docker:// destination", err);
-	if (rc == 0 && export.signing && !is_place)
-		rc = signing_refuse_store(err);
+		rc = read_sending(context, flags, is_place ? destination : NULL, &export, &sign, err);
 	if (rc == 0 && destination && !is_place)
 		rc = reference_local_name(destination, &name, err);
 	if (rc < 0)
@@ -255,13 +261,14 @@ const struct command command_commit = {
 	.summary = "make an image of a working container",
 	.description =
 		"Prints the image's id. The container stays and goes on from the image. IMAGE is a name (localhost/ "
-		"and :latest are "
-		"added where it has no registry or tag); a place (docker://NAME, oci:DIR[:TAG], oci-archive:FILE, "
-		"docker-archive:FILE, dir:DIR) gets the image as well. Without either the image has no name.\n\n"
+		"and :latest are added where it has no registry or tag); a place (docker://NAME, oci:DIR[:TAG], "
+		"oci-archive:FILE, docker-archive:FILE, dir:DIR) gets the image as well. Without either the image has "
+		"no name.\n\n"
 		"The container's changes become one new layer; they are moved, not copied, and compressed only when "
 		"the image is pushed or saved. Committed again without changes, the container gets no further layer: "
 		"with the same configuration it is the same image, else one with the layers of the last commit. An "
-		"image that cannot be sent to its place is not kept, and the same commit can be repeated.",
+		"image that cannot be sent to its place is not kept, and the same commit can be repeated. Access lists "
+		"(acl(5)) are no part of an image: they are lost, with a warning, and the modes stay.",
 	.examples = "  cooper commit $ctr my-image:1.0\n  cooper commit --rm --squash $ctr oci:./out:latest",
 	.needs = NEEDS_STORE | NEEDS_WORKER,
 	.order = OPTIONS_FIRST,

@@ -265,9 +265,9 @@ const struct command command_config = {
 	.name = "config",
 	.arguments = "[OPTIONS] CONTAINER",
 	.summary = "change the configuration that the image will have",
-	.description = "Prints nothing. Every option may be repeated where that makes sense. Healthcheck, shell and "
-		       "onbuild are kept in "
-		       "images of both formats.",
+	.description =
+		"Prints nothing. Every option may be repeated where that makes sense. Healthcheck, shell and onbuild "
+		"are kept in images of both formats.",
 	.examples = "  cooper config --entrypoint '[\"/usr/bin/app\"]' --cmd '--port 80' --port 80 $ctr\n"
 		    "  cooper config --env PATH=/opt/bin:/usr/bin --label version=1.2 --user 1000 $ctr",
 	.needs = NEEDS_STORE,

@@ -149,10 +149,9 @@ const struct command command_du = {
 	.summary = "show what the build cache holds",
 	.description =
 		"One line for each layer that a step gave (regular), each cache mount of RUN --mount=type=cache "
-		"(exec.cachemount), and what cooper keeps for itself (internal), with its size and when it was last of "
-		"use. A layer that an image or a container has, too, is shared: taking it out of the cache gives "
-		"nothing "
-		"back. `cooper prune` takes the same filters.",
+		"(exec.cachemount), and what cooper keeps for itself (internal), with its size and when it was last "
+		"of use. A layer that an image or a container has, too, is shared: taking it out of the cache gives "
+		"nothing back. `cooper prune` takes the same filters.",
 	.examples = "  cooper du\n  cooper du --filter type=exec.cachemount\n"
 		    "  cooper du --filter unused-for=168h --format '{{.ID}} {{.Size}}'",
 	.needs = NEEDS_STORE | NEEDS_WORKER,

@@ -87,14 +87,12 @@ const struct command command_from = {
 	.name = "from",
 	.arguments = "[OPTIONS] IMAGE|scratch",
 	.summary = "make a working container of an image, or of nothing",
-	.description = "Prints the name of the new container. IMAGE is a name, an id, or a place: docker://NAME, "
-		       "oci:DIR[:TAG], "
-		       "oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], dir:DIR. A name that is not in the store "
-		       "is pulled; a name "
-		       "without a registry is taken from docker.io.\n\n"
-		       "What is said here about running (volumes, capabilities, network, limits) holds for every later "
-		       "'cooper run' "
-		       "of the container.",
+	.description =
+		"Prints the name of the new container. IMAGE is a name, an id, or a place: docker://NAME, "
+		"oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], dir:DIR. A name that is not in "
+		"the store is pulled; a name without a registry is taken from docker.io.\n\n"
+		"What is said here about running (volumes, capabilities, network, limits) holds for every later "
+		"'cooper run' of the container.",
 	.examples = "  ctr=$(cooper from debian:12)\n  cooper from --name web scratch\n  cooper from oci:./layout:v1",
 	.needs = NEEDS_STORE,
 	.order = OPTIONS_FIRST,

@@ -231,9 +231,9 @@ const struct command command_image_tags = {
 	.aliases = {"list-tags"},
 	.arguments = "[OPTIONS] PLACE",
 	.summary = "list the tags of a repository or of an archive",
-	.description = "PLACE is docker://NAME (without a tag), docker-archive:FILE, oci:DIR or oci-archive:FILE. "
-		       "Prints JSON: "
-		       "{\"Repository\": …, \"Tags\": […]}.",
+	.description =
+		"PLACE is docker://NAME (without a tag), docker-archive:FILE, oci:DIR or oci-archive:FILE. Prints "
+		"JSON: {\"Repository\": …, \"Tags\": […]}.",
 	.examples = "  cooper image tags docker://docker.io/library/debian",
 	.needs = NEEDS_STORE,
 	.min_args = 1,
@@ -283,9 +283,8 @@ const struct command command_image_delete = {
 	.summary = "remove an image where it is",
 	.description =
 		"docker://NAME: the manifest that the tag stands for, and so all tags of it; the registry's own "
-		"garbage "
-		"collection frees the space. oci:DIR:NAME: the entry in the layout and the blobs that no other image "
-		"there has. A plain name or store:NAME: as rmi.",
+		"garbage collection frees the space. oci:DIR:NAME: the entry in the layout and the blobs that no "
+		"other image there has. A plain name or store:NAME: as rmi.",
 	.examples = "  cooper image delete docker://registry.example.org/app:old",
 	.needs = NEEDS_STORE,
 	.min_args = 1,
@@ -354,15 +353,14 @@ static const struct option_group group_group = {NULL, group_rows, ARRAY_COUNT(gr
 const struct command command_image = {
 	.name = "image",
 	.summary = "copy, look at and remove images where they are",
-	.description = "Images at any place, without bringing them into the store: docker://NAME in a registry, "
-		       "oci:DIR[:NAME] and "
-		       "oci-archive:FILE[:NAME], docker-archive:FILE[:NAME|:@NUMBER], dir:DIR; and the store itself, "
-		       "as a plain "
-		       "name, store:NAME or containers-storage:NAME (which means cooper's own store, not that of "
-		       "others). Names "
-		       "of commands, options and exit statuses are those of skopeo, whose global options (--policy, "
-		       "--insecure-policy, --registries.d, --override-arch, --override-os, --override-variant, "
-		       "--command-timeout, --tmpdir, --debug) may stand before the command's name or behind it.",
+	.description =
+		"Images at any place, without bringing them into the store: docker://NAME in a registry, "
+		"oci:DIR[:NAME] and oci-archive:FILE[:NAME], docker-archive:FILE[:NAME|:@NUMBER], dir:DIR; and the "
+		"store itself, as a plain name, store:NAME or containers-storage:NAME (which means cooper's own "
+		"store, not that of others). Names of commands, options and exit statuses are those of skopeo, whose "
+		"global options (--policy, --insecure-policy, --registries.d, --override-arch, --override-os, "
+		"--override-variant, --command-timeout, --tmpdir, --debug) may stand before the command's name or "
+		"behind it.",
 	.examples = "  cooper image --override-arch arm64 --command-timeout 5m copy docker://debian oci:./layout:arm",
 	.commands = image_commands,
 	.options = {{&skopeo_group, offsetof(struct group_options, skopeo)},

@@ -178,15 +178,13 @@ const struct command command_image_copy = {
 	.group = "image",
 	.arguments = "[OPTIONS] SOURCE DESTINATION...",
 	.summary = "copy an image from one place to others",
-	.description = "Layers that need not change are copied as they are, those that the destination has are not, "
-		       "and between "
-		       "repositories of one registry they are mounted; on their way they lie in the store's tmp/, a "
-		       "few at a time, unless they are files that can be sent from where they are. "
-		       "Uncompressed layers are compressed for registries and layouts. Of a list the image for this "
-		       "machine (or "
-		       "--platform) is copied, with --all the list with all of them.\n\nWith several destinations the "
-		       "source is "
-		       "read once.",
+	.description =
+		"Layers that need not change are copied as they are, those that the destination has are not, and "
+		"between repositories of one registry they are mounted; on their way they lie in the store's tmp/, a "
+		"few at a time, unless they are files that can be sent from where they are. Uncompressed layers are "
+		"compressed for registries and layouts. Of a list the image for this machine (or --platform) is "
+		"copied, with --all the list with all of them.\n\n"
+		"With several destinations the source is read once.",
 	.examples = "  cooper image copy docker://debian:12 oci:./layout:12\n"
 		    "  cooper image copy --all docker://quay.io/me/app:1 docker://registry.example.org/app:1\n"
 		    "  cooper image copy my-image docker-archive:my-image.tar:my-image:1",

@@ -206,11 +206,10 @@ const struct command command_image_inspect = {
 	.group = "image",
 	.arguments = "[OPTIONS] PLACE",
 	.summary = "tell what an image is, where it is",
-	.description = "Prints JSON: Name, Digest, RepoTags, Created, DockerVersion, Labels, Architecture, Os, Layers, "
-		       "LayersData, Env. "
-		       "Of a list the image for this machine (or --platform) is told; Digest is that of the list. "
-		       "Layers are not "
-		       "fetched.",
+	.description =
+		"Prints JSON: Name, Digest, RepoTags, Created, DockerVersion, Labels, Architecture, Os, Layers, "
+		"LayersData, Env. Of a list the image for this machine (or --platform) is told; Digest is that of the "
+		"list. Layers are not fetched.",
 	.examples = "  cooper image inspect docker://debian:12\n"
 		    "  cooper image inspect --raw docker://quay.io/me/app:1 | cooper image digest -\n"
 		    "  cooper image inspect --config --format '{{.Config.Entrypoint}}' oci:./layout:v1",

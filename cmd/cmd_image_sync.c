@@ -142,14 +142,11 @@ const struct command command_image_sync = {
 	.summary = "copy many images: a repository, a tree of directories, or a list",
 	.description =
 		"SOURCE is with --src docker a name (without a tag or digest all tags of the repository), with dir a "
-		"directory "
-		"into which sync has written, with yaml a file that lists images. DESTINATION is with --dest docker a "
-		"registry "
-		"and a path in it, with dir a directory.\n\nA YAML file has for each registry the keys images (a list "
-		"of tags "
-		"or digests for each image, an empty one for all), images-by-tag-regex (POSIX extended), "
-		"images-by-semver (a range such as \">= 1.2, < 2\"), credentials "
-		"(username, password), tls-verify and cert-dir.",
+		"directory into which sync has written, with yaml a file that lists images. DESTINATION is with "
+		"--dest docker a registry and a path in it, with dir a directory.\n\n"
+		"A YAML file has for each registry the keys images (a list of tags or digests for each image, an "
+		"empty one for all), images-by-tag-regex (POSIX extended), images-by-semver (a range such as \">= "
+		"1.2, < 2\"), credentials (username, password), tls-verify and cert-dir.",
 	.examples = "  cooper image sync --src docker --dest dir --scoped quay.io/me/app /media/usb\n"
 		    "  cooper image sync --src dir --dest docker /media/usb registry.example.org/mirror\n"
 		    "  cooper image sync --src yaml --dest docker --all mirror.yml registry.example.org",

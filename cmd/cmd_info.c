@@ -205,9 +205,9 @@ const struct command command_info = {
 	.name = "info",
 	.arguments = "[--format TEMPLATE]",
 	.summary = "tell about this machine, the store, and the isolation that steps get here",
-	.description = "The isolation is found by trying: 'rung' is the level (1 is the strongest), 'probes' what was "
-		       "tried and what the "
-		       "kernel said, 'remedy' the one change that would raise the rung.",
+	.description =
+		"The isolation is found by trying: 'rung' is how strong it is (1 is the strongest), 'probes' what was "
+		"tried and what the kernel said, 'remedy' the one change that would raise the rung.",
 	.examples = "  cooper info --format '{{.isolation.rung}}'",
 	.needs = NEEDS_STORE,
 	.options = {{&group, 0}},

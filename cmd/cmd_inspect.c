@@ -49,9 +49,9 @@ static int describe_image(struct command_context *context, const char *name, enu
 	if (rc == 0)
 		rc = image_load(context->store, &entry, &image, err);
 	if (rc == 0)
-		rc = blob_read(context->store, &image.manifest.config.digest, CONFIG_SIZE_MAX, &config, err);
+		rc = image_read_config(context->store, &image, &config, err);
 	if (rc == 0)
-		rc = blob_read(context->store, &image.entry.manifest.digest, MANIFEST_SIZE_MAX, &manifest, err);
+		rc = image_read_manifest(context->store, &image, &manifest, err);
 	if (rc == 0)
 		*value = inspect_image(&image, buf_str(&config), buf_str(&manifest), spelling);
 	return rc;
@@ -110,7 +110,9 @@ static int run(struct command_context *context, void *values, const struct strli
 	const struct inspect_options *options = values;
 	cleanup_json json_t *value = NULL, *fields = NULL;
 	cleanup(buf_done) struct buf text = BUF_INIT(BUF_MAX_DEFAULT);
-	int rc = describe(context, options, args->items[0], SPELLING_JSON, &value, err);
+	/* Of hundreds of layers to tell all twice is what it takes: only the function `json` needs these names. */
+	bool needs_json = inspect_wants_json(options->format) || strstr(options->format, "json");
+	int rc = needs_json ? describe(context, options, args->items[0], SPELLING_JSON, &value, err) : 0;
 	if (rc < 0)
 		return rc;
 	if (inspect_wants_json(options->format)) {

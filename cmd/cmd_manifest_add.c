@@ -24,8 +24,9 @@ static void split_all(const struct strlist *texts, struct strlist *words)
 		strlist_split(words, texts->items[i], ',');
 }
 
-void entry_flags_read(const struct entry_flags *flags, struct strlist *os_features, struct strlist *features,
-		      struct list_entry_changes *changes)
+/* The lists (split at commas) are borrowed by `changes`; both are the caller's to free with strlist_done(). */
+static void read_entry_flags(const struct entry_flags *flags, struct strlist *os_features, struct strlist *features,
+			     struct list_entry_changes *changes)
 {
 	split_all(&flags->os_features, os_features);
 	split_all(&flags->features, features);
@@ -145,7 +146,7 @@ static int run_add(struct command_context *context, void *values, const struct s
 		rc = registry_flags_read(&options->registry, /* quiet */ true, &add.registry, err);
 	if (rc < 0)
 		return rc;
-	entry_flags_read(flags, &os_features, &features, &add.changes);
+	read_entry_flags(flags, &os_features, &features, &add.changes);
 	for (size_t i = 1; i < args->count; i++)
 		strlist_append(&files, args->items[i]);
 	const char *name = args->items[0];
@@ -165,12 +166,11 @@ const struct command command_manifest_add = {
 	.summary = "add an image, or an artifact made of files, to a list",
 	.description =
 		"IMAGE is an image of the store, a name in a registry, or a place (docker://NAME, oci:DIR[:TAG], …). "
-		"It "
-		"takes the place of an image for the same platform. Of a registry's image the layers stay where they "
-		"are until the list is pushed. When IMAGE is a list itself, its image for this machine, or for --os, "
-		"--arch and --variant, is added; with --all every one, with its attestations.\n\nWith --artifact the "
-		"FILEs become an OCI artifact in the store, one layer each, and that is added.\n\nPrints \"LISTID: "
-		"DIGEST\".",
+		"It takes the place of an image for the same platform. Of a registry's image the layers stay where "
+		"they are until the list is pushed. When IMAGE is a list itself, its image for this machine, or for "
+		"--os, --arch and --variant, is added; with --all every one, with its attestations.\n\n"
+		"With --artifact the FILEs become an OCI artifact in the store, one layer each, and that is added.\n\n"
+		"Prints \"LISTID: DIGEST\".",
 	.examples = "  cooper manifest add app:1 app-amd64\n  cooper manifest add --arch arm64 --variant v8 app:1 "
 		    "docker://quay.io/me/app-arm64\n"
 		    "  cooper manifest add --artifact --artifact-type application/vnd.example.notes app:1 notes.md",
@@ -223,7 +223,7 @@ static int annotate_image(struct command_context *context, const struct annotate
 	cleanup(strlist_done) struct strlist os_features = {0}, features = {0};
 	struct list_entry_changes changes;
 
-	entry_flags_read(&options->entry, &os_features, &features, &changes);
+	read_entry_flags(&options->entry, &os_features, &features, &changes);
 	if (options->index)
 		changes.annotations = NULL;
 	return manifest_list_annotate(context->workshop, name, instance, &changes, list, err);

@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 
-#include "base/log.h"
 #include "base/parse.h"
 #include "cmd/manifest_flags.h"
 #include "cmd/push_flags.h"
@@ -96,10 +95,12 @@ static int run(struct command_context *context, void *values, const struct strli
 		return rc;
 	rc = manifest_list_push(context->workshop, &list, destination, &push, &digest, err);
 	build_progress_end(&progress);
-	rc = push_report(rc, destination, &digest, options->quiet, options->digestfile, err);
-	if (rc == 0 && options->rm)
-		rc = images_remove(context->store, &list.id, err);
-	return rc;
+	const struct push_end end = {.destination = destination,
+				     .digest = &digest,
+				     .digestfile = options->digestfile,
+				     .quiet = options->quiet,
+				     .rm = options->rm ? &list.id : NULL};
+	return push_end(context->store, rc, &end, err);
 }
 
 const struct command command_manifest_push = {

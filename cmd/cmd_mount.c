@@ -90,9 +90,10 @@ const struct command command_mount = {
 	.name = "mount",
 	.arguments = "[--json] [CONTAINER...]",
 	.summary = "mount containers' root file systems and print where, or list what is mounted",
-	.description = "A mount lives in the mount namespace of a 'cooper unshare' session and ends with it. Outside "
-		       "of a session only a "
-		       "container without lower layers (from scratch) can be given: its path is a plain directory.",
+	.description =
+		"A mount lives in the mount namespace of a 'cooper unshare' session and ends with it. Outside of a "
+		"session only a container without lower layers (from scratch) can be given: its path is a plain "
+		"directory.",
 	.examples = "  cooper unshare sh -c 'make install DESTDIR=$(cooper mount ctr)'",
 	.needs = NEEDS_STORE,
 	.max_args = SIZE_MAX,

@@ -129,18 +129,14 @@ const struct command command_prune = {
 	.name = "prune",
 	.arguments = "[OPTIONS]",
 	.summary = "remove what nothing refers to any more",
-	.description = "Removes images without a name, layers and blobs that no image and no container refers to, and "
-		       "what killed "
-		       "processes left behind. With --all also images that no container stands on, and the build "
-		       "cache. Prints "
-		       "the ids of the images that are gone.\n\n"
-		       "With --build-cache, --cache-mounts, --filter or a limit it is about the build cache only, and "
-		       "prints the "
-		       "ids of what is gone, as `cooper du` has them. All filters must hold. With a limit, what was "
-		       "used least "
-		       "recently goes first; layers that an image or a container has, too, cost nothing and stay. A "
-		       "cache mount "
-		       "that a step has stays, and a build that runs keeps what it has found.",
+	.description =
+		"Removes images without a name, layers and blobs that no image and no container refers to, and what "
+		"killed processes left behind. With --all also images that no container stands on, and the build "
+		"cache. Prints the ids of the images that are gone.\n\n"
+		"With --build-cache, --cache-mounts, --filter or a limit it is about the build cache only, and prints "
+		"the ids of what is gone, as `cooper du` has them. All filters must hold. With a limit, what was used "
+		"least recently goes first; layers that an image or a container has, too, cost nothing and stay. A "
+		"cache mount that a step has stays, and a build that runs keeps what it has found.",
 	.examples = "  cooper prune --filter unused-for=168h\n  cooper prune --cache-mounts\n"
 		    "  cooper prune --max-used-space 20g",
 	.needs = NEEDS_STORE | NEEDS_WORKER,

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "builder/manifest_list.h"
 #include "cmd/flags.h"
 #include "cmd/push_flags.h"
@@ -112,10 +111,12 @@ static int run(struct command_context *context, void *values, const struct strli
 		return rc;
 	rc = send(context, options, &entry, destination, &export, &digest, err);
 	build_progress_end(&progress);
-	rc = push_report(rc, destination, &digest, options->quiet, options->digestfile, err);
-	if (rc == 0 && options->rm)
-		rc = images_remove(context->store, &entry.id, err);
-	return rc;
+	const struct push_end end = {.destination = destination,
+				     .digest = &digest,
+				     .digestfile = options->digestfile,
+				     .quiet = options->quiet,
+				     .rm = options->rm ? &entry.id : NULL};
+	return push_end(context->store, rc, &end, err);
 }
 
 const struct command command_push = {
@@ -123,16 +124,14 @@ const struct command command_push = {
 	.arguments = "[OPTIONS] IMAGE [DESTINATION]",
 	.summary = "send an image to a registry, a layout or an archive",
 	.description =
-		"DESTINATION is a name in a registry or a place: docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG], "
-		"docker-archive:FILE[:NAME], dir:DIR; without it the image's own name is meant. Layers that are there "
-		"already are "
-		"not sent; those that another repository of the registry has are mounted from there; those that were "
-		"built here are compressed now.\n\n"
+		"DESTINATION is a name in a registry or a place: docker://NAME, oci:DIR[:TAG], "
+		"oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], dir:DIR; without it the image's own name is "
+		"meant. Layers that are there already are not sent; those that another repository of the registry has "
+		"are mounted from there; those that were built here are compressed now.\n\n"
 		"A request that fails is made again: an upload goes on where the registry says it stands, and a "
 		"Retry-After is obeyed up to --max-wait. A transfer of less than a byte a second for a minute counts "
-		"as "
-		"broken; COOPER_STALL_TIMEOUT sets another time. The exit status is 120 when the registry did not take "
-		"the image, 125 for all else.",
+		"as broken; COOPER_STALL_TIMEOUT sets another time. The exit status is 120 when the registry did not "
+		"take the image, 125 for all else.",
 	.examples = "  cooper push app registry.example.org/team/app:1.2\n  cooper push app oci:./layout:v1",
 	.needs = NEEDS_STORE,
 	.order = OPTIONS_FIRST,

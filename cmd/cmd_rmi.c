@@ -158,9 +158,9 @@ const struct command command_rmi = {
 	.name = "rmi",
 	.arguments = "[OPTIONS] IMAGE...",
 	.summary = "remove images or some of their names",
-	.description = "A name is taken from its image; an image without another name is removed, and its id printed. "
-		       "An image that a "
-		       "working container stands on is refused, unless --force removes the container too.",
+	.description =
+		"A name is taken from its image; an image without another name is removed, and its id printed. An "
+		"image that a working container stands on is refused, unless --force removes the container too.",
 	.needs = NEEDS_STORE,
 	.max_args = SIZE_MAX,
 	.order = OPTIONS_FIRST,

@@ -51,16 +51,21 @@ static void print_bash_flags(const struct command *const *list)
 }
 
 /* Also for zsh, which knows neither `mapfile` nor `;;&`, and without `compgen -W`, which would execute what stands in
- * $(…): names of containers are as their makers please. */
+ * $(…): names of containers are as their makers please. The word that is completed is taken from the line: bash cuts names
+ * of images at their colons (COMP_WORDBREAKS), and puts what it gets behind the last of them. */
 static void print_bash_completion(void)
 {
-	printf("_cooper() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words= at=1 word names=\"");
+	printf("_cooper() {\n\tlocal cur=${COMP_LINE:0:COMP_POINT} given= words= at=1 word names=\"");
 	print_names(commands);
 	printf("\"\n\tcase \"${COMP_WORDS[1]}\" in\n");
 	print_bash_groups();
 	printf("\tesac\n\tcase \"${COMP_WORDS[1]} ${COMP_WORDS[2]} \" in\n");
 	print_bash_flags(commands);
 	printf("\tesac\n"
+	       "\tcur=${cur##*[[:space:]=]}\n"
+	       "\tcase ${COMP_WORDBREAKS-} in\n"
+	       "\t*:*) given=${cur%%\"${cur##*:}\"} ;;\n"
+	       "\tesac\n"
 	       "\tif [ \"$COMP_CWORD\" = \"$at\" ]; then\n"
 	       "\t\twords=$names\n"
 	       "\telif [ \"${cur#-}\" = \"$cur\" ]; then\n"
@@ -71,7 +76,7 @@ static void print_bash_completion(void)
 	       "\twhile read -r word; do\n"
 	       "\t\tcase $word in\n"
 	       "\t\t*[!A-Za-z0-9._/:@+-]*) ;;\n"
-	       "\t\t\"$cur\"*) COMPREPLY+=(\"$word\") ;;\n"
+	       "\t\t\"$cur\"*) COMPREPLY+=(\"${word#\"$given\"}\") ;;\n"
 	       "\t\tesac\n"
 	       "\tdone <<EOF\n"
 	       "$(printf '%%s' \"$words\" | tr ' ' '\\n')\n"

@@ -375,21 +375,6 @@ int push_status(int rc, const char *destination, struct error **err)
 	return rc < 0 && rc != -EINVAL && is_registry ? push_failed(err) : rc;
 }
 
-int push_report(int rc, const char *destination, const struct digest *digest, bool quiet, const char *digestfile,
-		struct error **err)
-{
-	char text[DIGEST_TEXT_SIZE];
-
-	if (rc < 0) {
-		error_prefix(err, "push %s", destination);
-		return push_status(rc, destination, err);
-	}
-	digest_format(digest, text);
-	if (!quiet)
-		log_info("pushed %s@%s", destination, text);
-	return digestfile ? result_file_write(digestfile, text, err) : 0;
-}
-
 /* /dev/null, /dev/stderr or a pipe: nothing that a rename could put a file in the place of. */
 static int write_to_special(const char *path, const char *text, struct error **err)
 {

@@ -67,11 +67,6 @@ int push_failed(struct error **err);
 /* The same for a `rc` that sending to `destination` ended with, when that is a registry and the fault is not the
  * caller's (-EINVAL); else rc as it is. */
 int push_status(int rc, const char *destination, struct error **err);
-/* What a push to `destination` says at its end, where sending gave `rc`: a failure goes on as push_status() has it,
- * else it is told what has arrived, unless `quiet`, and the digest is written to `digestfile` (NULL: to none). */
-int push_report(int rc, const char *destination, const struct digest *digest, bool quiet, const char *digestfile,
-		struct error **err);
-
 /* Writes `text` to the file of --iidfile, --cidfile, --digestfile: no newline, and never through a symlink unless that
  * leads to a device, a pipe, or what our own output goes to (/dev/stdout). */
 int result_file_write(const char *path, const char *text, struct error **err);

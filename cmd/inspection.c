@@ -127,7 +127,10 @@ static json_t *rootfs_value(const struct image_config *config, enum spelling spe
 	return object;
 }
 
-static json_t *document_value(const struct image_config *config, enum image_format format, enum spelling spelling)
+/* `history` is history_value() of it, which of an image with hundreds of layers is most of what is told, and the same in
+ * both formats. Borrowed. */
+static json_t *document_value(const struct image_config *config, enum image_format format, enum spelling spelling,
+			      json_t *history)
 {
 	json_t *object = json_object();
 	put(object, spelling, (struct field){"created", "Created"}, text_value(config->created));
@@ -140,7 +143,7 @@ static json_t *document_value(const struct image_config *config, enum image_form
 	put(object, spelling, (struct field){"os.features", "OSFeatures"}, list_value(&config->platform.os_features));
 	put(object, spelling, (struct field){"config", "Config"}, config_value(config, format, spelling));
 	put(object, spelling, (struct field){"rootfs", "RootFS"}, rootfs_value(config, spelling));
-	put(object, spelling, (struct field){"history", "History"}, history_value(config, spelling));
+	put(object, spelling, (struct field){"history", "History"}, json_incref(history));
 	if (format == FORMAT_OCI)
 		return object;
 	put(object, spelling, (struct field){"container_config", "ContainerConfig"},
@@ -164,6 +167,7 @@ json_t *inspect_container(const struct container *c, const char *mount_point, en
 	cleanup(buf_done) struct buf config = BUF_INIT(CONFIG_SIZE_MAX);
 	json_t *object = json_object();
 	json_t *namespaces = json_array();
+	json_t *history = history_value(&c->config, spelling);
 	image_config_format(&c->config, c->format, &config);
 	json_set_string(object, "Type", "cooper 0.1");
 	json_set_string(object, "FromImage", c->image_name ? c->image_name : "");
@@ -178,8 +182,8 @@ json_t *inspect_container(const struct container *c, const char *mount_point, en
 	json_set_string(object, "MountLabel", "");
 	json_set_take(object, "ImageAnnotations", map_value(&c->annotations));
 	json_set_string(object, "ImageCreatedBy", c->created_by ? c->created_by : "");
-	json_set_take(object, "OCIv1", document_value(&c->config, FORMAT_OCI, spelling));
-	json_set_take(object, "Docker", document_value(&c->config, FORMAT_DOCKER, spelling));
+	json_set_take(object, "OCIv1", document_value(&c->config, FORMAT_OCI, spelling, history));
+	json_set_take(object, "Docker", document_value(&c->config, FORMAT_DOCKER, spelling, history));
 	json_set_string(object, "DefaultMountsFilePath", "");
 	json_set_string(object, "Isolation", c->settings.isolation ? c->settings.isolation : "auto");
 	json_set_take(object, "NamespaceOptions", namespaces);
@@ -188,7 +192,7 @@ json_t *inspect_container(const struct container *c, const char *mount_point, en
 	json_set_take(object, "DropCapabilities", list_value(&c->settings.cap_drop));
 	capability_names(capability_defaults(), &capabilities);
 	json_set_take(object, "DefaultCapabilities", list_value(&capabilities));
-	json_set_take(object, "History", history_value(&c->config, spelling));
+	json_set_take(object, "History", history);
 	return object;
 }
 
@@ -196,6 +200,7 @@ json_t *inspect_image(const struct image *image, const char *config_text, const 
 		      enum spelling spelling)
 {
 	json_t *object = json_object();
+	cleanup_json json_t *history = history_value(&image->config, spelling);
 	json_set_string(object, "Type", "cooper 0.1");
 	json_set_string(object, "FromImage", image->entry.names.count ? image->entry.names.items[0] : "");
 	put_digest(object, "FromImageID", &image->entry.id, /* hex_only */ true);
@@ -207,8 +212,8 @@ json_t *inspect_image(const struct image *image, const char *config_text, const 
 	json_set_string(object, "MountPoint", "");
 	json_set_take(object, "ImageAnnotations", map_value(&image->manifest.annotations));
 	json_set_string(object, "ImageCreatedBy", "");
-	json_set_take(object, "OCIv1", document_value(&image->config, FORMAT_OCI, spelling));
-	json_set_take(object, "Docker", document_value(&image->config, FORMAT_DOCKER, spelling));
+	json_set_take(object, "OCIv1", document_value(&image->config, FORMAT_OCI, spelling, history));
+	json_set_take(object, "Docker", document_value(&image->config, FORMAT_DOCKER, spelling, history));
 	return object;
 }
 

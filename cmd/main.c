@@ -23,6 +23,7 @@
 #include "base/parse.h"
 #include "builder/refused.h"
 #include "builder/session_server.h"
+#include "cmd/first_process.h"
 
 struct global_options {
 	const char *root, *runroot, *log_level, *isolation, *min_rung, *registries_conf, *signature_policy;
@@ -413,6 +414,7 @@ int main(int argc, char **argv)
 	fill_standard_descriptors();
 	leave_no_core();
 	signal(SIGPIPE, SIG_IGN);
+	first_process_end_by_signals();
 	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would take the statuses of our children */
 	umask(0022);
 	seed_json();

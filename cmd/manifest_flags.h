@@ -23,9 +23,6 @@ struct entry_flags {
 	struct strlist os_features, features, annotations;
 };
 extern const struct option_group entry_group;
-/* The lists (split at commas) are borrowed by `changes`; both are the caller's to free with strlist_done(). */
-void entry_flags_read(const struct entry_flags *flags, struct strlist *os_features, struct strlist *features,
-		      struct list_entry_changes *changes);
 /* "K=V" each, or -EINVAL. */
 int annotation_flags_check(const char *option, const struct strlist *annotations, struct error **err);
 

@@ -3,6 +3,7 @@
  */
 #include "cmd/prompt.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -53,13 +54,18 @@ static void quiet_terminal_end(struct quiet_terminal *terminal)
 	sigprocmask(SIG_SETMASK, &terminal->mask, NULL);
 }
 
-/* One character of stdin; 0 at its end, and when a signal has come. */
+/* One character of stdin; 0 at its end; -1 with errno EINTR when a signal has come, which may be one that is ignored
+ * (nohup, a shell's background): half an answer is none then, either. */
 static ssize_t read_character(const struct quiet_terminal *terminal, char *c)
 {
 	struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = terminal->signals, .events = POLLIN}};
 
-	if (poll(fds, ARRAY_COUNT(fds), -1) < 0 || fds[1].revents)
-		return 0;
+	if (poll(fds, ARRAY_COUNT(fds), -1) < 0)
+		return -1;
+	if (fds[1].revents) {
+		errno = EINTR;
+		return -1;
+	}
 	return read(STDIN_FILENO, c, 1);
 }
 

@@ -1,7 +1,11 @@
-/* The options of a push, in one place. */
+/* The options of a push, and its end, in one place. */
 #include "cmd/push_flags.h"
 
 #include <errno.h>
+
+#include "base/log.h"
+#include "cmd/flags.h"
+#include "imagefmt/images.h"
 
 #define PUSH(member) offsetof(struct push_flags, member)
 static const struct option_spec rows[] = {
@@ -29,4 +33,19 @@ int push_flags_check(const struct push_flags *flags, bool pushes, const char *wa
 						: NULL;
 
 	return given && !pushes ? error_set(err, EINVAL, "--%s goes with %s", given, way) : 0;
+}
+
+int push_end(struct store *store, int rc, const struct push_end *end, struct error **err)
+{
+	char text[DIGEST_TEXT_SIZE];
+
+	if (rc < 0) {
+		error_prefix(err, "push %s", end->destination);
+		return push_status(rc, end->destination, err);
+	}
+	digest_format(end->digest, text);
+	if (!end->quiet)
+		log_info("pushed %s@%s", end->destination, text);
+	rc = end->digestfile ? result_file_write(end->digestfile, text, err) : 0;
+	return rc == 0 && end->rm ? images_remove(store, end->rm, err) : rc;
 }

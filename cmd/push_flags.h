@@ -17,4 +17,16 @@ void push_flags_apply(const struct push_flags *flags, struct export_options *exp
 /* -EINVAL when one of them is given and nothing goes to a registry; `way` is what would make it so. */
 int push_flags_check(const struct push_flags *flags, bool pushes, const char *way, struct error **err);
 
+/* What has been pushed, for its end. */
+struct push_end {
+	const char *destination;
+	const struct digest *digest; /* of what is there now */
+	const char *digestfile;	     /* gets it; NULL: no file */
+	bool quiet;		     /* it is not told */
+	const struct digest *rm;     /* the image, when it is to leave the store; else NULL */
+};
+/* Behind a sending that gave `rc`: a failure goes on as push_status() has it, what has arrived is told, written down, and
+ * removed. */
+int push_end(struct store *store, int rc, const struct push_end *end, struct error **err);
+
 #endif

@@ -32,7 +32,6 @@ static void characters_done(struct characters *characters)
 	mem_free_cleanup(&characters->items);
 	mem_free_cleanup(&characters->starts);
 }
-CLEANUP_FOR_VALUE(struct characters, characters_done)
 
 static int too_long(const char *pattern, struct error **err)
 {
@@ -100,7 +99,6 @@ static void matcher_done(struct matcher *matcher)
 	mem_free_cleanup(&matcher->now);
 	mem_free_cleanup(&matcher->next);
 }
-CLEANUP_FOR_VALUE(struct matcher, matcher_done)
 
 static void matcher_init(struct matcher *matcher, const struct characters *tokens)
 {
@@ -162,33 +160,57 @@ static size_t match_at(struct matcher *matcher, const struct characters *value, 
 	return found;
 }
 
-int expand_pattern_trim(const char *pattern, const char *value, enum pattern_end end, enum pattern_reach wanted,
-			struct buf *into, struct error **err)
-{
-	cleanup(characters_done) struct characters tokens = {0};
-	cleanup(characters_done) struct characters text = {0};
-	cleanup(matcher_done) struct matcher matcher = {0};
+/* A pattern and the text that it is looked for in. */
+struct search {
+	struct characters tokens, text;
+	struct matcher matcher;
+};
 
-	int rc = read_tokens(pattern, &tokens, err);
+static void search_done(struct search *search)
+{
+	matcher_done(&search->matcher);
+	characters_done(&search->text);
+	characters_done(&search->tokens);
+}
+CLEANUP_FOR_VALUE(struct search, search_done)
+
+/* `end` is where a match begins: of a suffix both are turned around. */
+static int search_begin(struct search *search, const char *pattern, const char *value, enum pattern_end end,
+			struct error **err)
+{
+	int rc = read_tokens(pattern, &search->tokens, err);
+
 	if (rc < 0)
 		return rc;
 	if (strlen(value) > VALUE_MAX)
 		return too_long(pattern, err);
-	decode(value, &text);
+	decode(value, &search->text);
 	if (end == PATTERN_SUFFIX) {
-		turn_around(tokens.items, tokens.count);
-		turn_around(text.items, text.count);
+		turn_around(search->tokens.items, search->tokens.count);
+		turn_around(search->text.items, search->text.count);
 	}
-	matcher_init(&matcher, &tokens);
-	size_t matched = match_at(&matcher, &text, 0, wanted);
-	if (matcher.steps > STEPS_MAX)
+	matcher_init(&search->matcher, &search->tokens);
+	return 0;
+}
+
+int expand_pattern_trim(const char *pattern, const char *value, enum pattern_end end, enum pattern_reach wanted,
+			struct buf *into, struct error **err)
+{
+	cleanup(search_done) struct search search = {0};
+	int rc = search_begin(&search, pattern, value, end, err);
+
+	if (rc < 0)
+		return rc;
+	size_t matched = match_at(&search.matcher, &search.text, 0, wanted);
+	if (search.matcher.steps > STEPS_MAX)
 		return too_long(pattern, err);
 	if (matched == NO_MATCH)
 		matched = 0;
+	const size_t *starts = search.text.starts;
 	if (end == PATTERN_SUFFIX)
-		buf_append(into, value, text.starts[text.count - matched]);
+		buf_append(into, value, starts[search.text.count - matched]);
 	else
-		buf_append_str(into, value + text.starts[matched]);
+		buf_append_str(into, value + starts[matched]);
 	return 0;
 }
 
@@ -196,27 +218,22 @@ int expand_pattern_trim(const char *pattern, const char *value, enum pattern_end
 int expand_pattern_replace(const char *pattern, const char *value, const char *replacement, enum pattern_times times,
 			   struct buf *into, struct error **err)
 {
-	cleanup(characters_done) struct characters tokens = {0};
-	cleanup(characters_done) struct characters text = {0};
-	cleanup(matcher_done) struct matcher matcher = {0};
+	cleanup(search_done) struct search search = {0};
+	int rc = search_begin(&search, pattern, value, PATTERN_PREFIX, err);
 
-	int rc = read_tokens(pattern, &tokens, err);
 	if (rc < 0)
 		return rc;
-	if (strlen(value) > VALUE_MAX)
-		return too_long(pattern, err);
-	decode(value, &text);
-	matcher_init(&matcher, &tokens);
+	const size_t *starts = search.text.starts;
 	size_t done = 0; /* characters that are in `into` already */
-	for (size_t at = 0; at <= text.count;) {
-		size_t matched = match_at(&matcher, &text, at, PATTERN_LONGEST);
-		if (matcher.steps > STEPS_MAX)
+	for (size_t at = 0; at <= search.text.count;) {
+		size_t matched = match_at(&search.matcher, &search.text, at, PATTERN_LONGEST);
+		if (search.matcher.steps > STEPS_MAX)
 			return too_long(pattern, err);
 		if (matched == NO_MATCH) {
 			at++;
 			continue;
 		}
-		buf_append(into, value + text.starts[done], text.starts[at] - text.starts[done]);
+		buf_append(into, value + starts[done], starts[at] - starts[done]);
 		if (at + matched > done || at == 0)
 			buf_append_str(into, replacement);
 		done = at + matched;
@@ -224,6 +241,6 @@ int expand_pattern_replace(const char *pattern, const char *value, const char *r
 			break;
 		at = matched ? done : at + 1;
 	}
-	buf_append_str(into, value + text.starts[done]);
+	buf_append_str(into, value + starts[done]);
 	return 0;
 }

@@ -67,8 +67,9 @@ int ignore_rules_add(struct ignore_rules *rules, const char *line, struct error 
 		return 0;
 	cleanup_free char *path = ignore_path_clean(pattern);
 	cleanup_free char *clean = mem_printf("%s%s", path, ends_in_plain_backslash(path) ? "\\" : "");
-	/* "!/" is cleaned to "!" by Docker too. */
-	if (negated && (!*pattern || (!*clean && pattern[0] == '/')))
+	/* "!/" and "/!" are cleaned to "!" by Docker too. */
+	bool is_bare = negated ? !*pattern || (!*clean && pattern[0] == '/') : strcmp(clean, "!") == 0;
+	if (is_bare)
 		return error_set(err, EINVAL, "illegal exclusion pattern: \"!\"");
 	if (!pattern_is_valid(clean))
 		return error_set(err, EINVAL, "pattern '%s': an open '[' or a trailing backslash", pattern);
@@ -77,7 +78,8 @@ int ignore_rules_add(struct ignore_rules *rules, const char *line, struct error 
 	if (rules->patterns.count == IGNORE_PATTERNS_MAX)
 		return error_set(err, EFBIG, "more than %d patterns", IGNORE_PATTERNS_MAX);
 	strlist_printf(&rules->patterns, "%s%s", negated ? "!" : "", clean);
-	rules->has_exceptions |= negated;
+	/* For Docker "/!a" takes back in, too: it looks for the '!' behind the cleaning. */
+	rules->has_exceptions |= negated || clean[0] == '!';
 	return 0;
 }
 

@@ -66,12 +66,6 @@ static const struct lint_rule rules[] = {
 	 PAGE("invalid-definition-description"), true},
 };
 
-const struct lint_rule *lint_rules(size_t *count)
-{
-	*count = ARRAY_COUNT(rules);
-	return rules;
-}
-
 const struct lint_rule *lint_rule_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_COUNT(rules); i++)

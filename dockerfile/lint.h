@@ -20,8 +20,7 @@ struct lint_rule {
 	bool is_experimental; /* only when asked for */
 };
 
-/* All of them, in BuildKit's order; *count is how many. */
-const struct lint_rule *lint_rules(size_t *count);
+/* NULL when there is none of that name. */
 const struct lint_rule *lint_rule_find(const char *name);
 
 /* "skip=A,B;error=true;experimental=C", "skip=all". */

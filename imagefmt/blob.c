@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "imagefmt/store_internal.h"
 
 /* Bytes that are copied stay in the processor's cache between read, hash and write. */
 #define COPY_BUFFER_SIZE ((size_t)128 << 10)
@@ -80,7 +81,37 @@ int blob_open(struct store *store, const struct digest *digest, uint64_t *size, 
 	return take_fd(&fd);
 }
 
+static uint64_t sum_word(uint64_t sum, const char *bytes, size_t size)
+{
+	uint64_t word = 0;
+
+	memcpy(&word, bytes, size);
+	sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return sum ^ sum >> 32;
+}
+
+/* As FNV-1a, but with eight bytes a step. Each step can be undone: two texts of one size that differ in one word never
+ * have the same sum. */
+uint64_t blob_sum(const void *data, size_t size)
+{
+	const char *bytes = data;
+	uint64_t sum = UINT64_C(0xcbf29ce484222325) ^ size;
+	size_t at = 0;
+
+	for (; size - at >= sizeof(uint64_t); at += sizeof(uint64_t))
+		sum = sum_word(sum, bytes + at, sizeof(uint64_t));
+	if (at < size)
+		sum = sum_word(sum, bytes + at, size - at);
+	return sum ? sum : 1;
+}
+
 int blob_read(struct store *store, const struct digest *digest, size_t max, struct buf *into, struct error **err)
+{
+	return blob_read_again(store, digest, /* sum */ 0, max, into, err);
+}
+
+int blob_read_again(struct store *store, const struct digest *digest, uint64_t sum, size_t max, struct buf *into,
+		    struct error **err)
 {
 	char text[DIGEST_TEXT_SIZE];
 	uint64_t size;
@@ -95,36 +126,15 @@ int blob_read(struct store *store, const struct digest *digest, size_t max, stru
 	int rc = fd_read_all(fd, &bytes, err);
 	if (rc < 0)
 		return error_prefix(err, "read blob %s", digest_format(digest, text));
-	struct digest actual;
-	rc = digest_of_as(digest->algorithm, bytes.data, bytes.len, &actual, err);
+	struct digest actual = *digest;
+	if (sum == 0 || sum != blob_sum(bytes.data, bytes.len))
+		rc = digest_of_as(digest->algorithm, bytes.data, bytes.len, &actual, err);
 	if (rc < 0)
 		return rc;
 	if (!digest_equal(&actual, digest))
 		return error_set(err, EBADMSG, "blob %s is damaged: its bytes have another digest",
 				 digest_format(digest, text));
 	buf_append(into, bytes.data, bytes.len);
-	return 0;
-}
-
-int blob_put(struct store *store, const void *data, size_t size, struct digest *digest, struct error **err)
-{
-	struct digest want;
-	int rc = digest_of(data, size, &want, err);
-	if (rc < 0)
-		return rc;
-	uint64_t present;
-	if (!blob_exists(store, &want, &present) || present != size) {
-		cleanup(blob_writer_free) struct blob_writer *w = NULL;
-		rc = blob_writer_new(store, &want, size, &w, err);
-		if (rc == 0)
-			rc = blob_writer_write(w, data, size, err);
-		if (rc == 0)
-			rc = blob_writer_commit(w, /* digest */ NULL, /* size */ NULL, err);
-		if (rc < 0)
-			return rc;
-	}
-	if (digest)
-		*digest = want;
 	return 0;
 }
 
@@ -156,7 +166,7 @@ struct blob_writer {
 	int tmp;	     /* borrowed: the folder of `name` */
 	char *name;	     /* NULL once renamed or removed */
 	int fd;
-	struct hasher *hasher;
+	struct hasher *hasher; /* NULL: `want` is the digest of what is written (blob_put()) */
 	bool has_want;
 	struct digest want;
 	uint64_t limit; /* or BLOB_SIZE_UNKNOWN */
@@ -165,8 +175,9 @@ struct blob_writer {
 	const struct blob_watch *watch; /* borrowed, or NULL */
 };
 
-int blob_writer_new(struct store *store, const struct digest *want, uint64_t size, struct blob_writer **w,
-		    struct error **err)
+/* Does not hash. */
+static int open_writer(struct store *store, const struct digest *want, uint64_t size, struct blob_writer **w,
+		       struct error **err)
 {
 	cleanup(blob_writer_free) struct blob_writer *made = mem_alloc(sizeof(*made));
 	made->store = store;
@@ -176,9 +187,6 @@ int blob_writer_new(struct store *store, const struct digest *want, uint64_t siz
 		made->has_want = true;
 		made->want = *want;
 	}
-	int rc = hasher_new(want ? want->algorithm : DIGEST_SHA256, &made->hasher, err);
-	if (rc < 0)
-		return rc;
 	made->tmp = store_tmp(store, err);
 	if (made->tmp < 0)
 		return made->tmp;
@@ -189,6 +197,18 @@ int blob_writer_new(struct store *store, const struct digest *want, uint64_t siz
 	made->name = take_ptr(&name);
 	*w = take_ptr(&made);
 	return 0;
+}
+
+int blob_writer_new(struct store *store, const struct digest *want, uint64_t size, struct blob_writer **w,
+		    struct error **err)
+{
+	cleanup(hasher_free) struct hasher *hasher = NULL;
+	int rc = hasher_new(want ? want->algorithm : DIGEST_SHA256, &hasher, err);
+	if (rc == 0)
+		rc = open_writer(store, want, size, w, err);
+	if (rc == 0)
+		(*w)->hasher = take_ptr(&hasher);
+	return rc;
 }
 
 static int check_room(const struct blob_writer *w, uint64_t size, struct error **err)
@@ -222,7 +242,8 @@ int blob_writer_write(struct blob_writer *w, const void *data, size_t size, stru
 		rc = fd_write_all(w->fd, data, size, err);
 	if (rc < 0)
 		return rc;
-	hasher_update(w->hasher, data, size);
+	if (w->hasher)
+		hasher_update(w->hasher, data, size);
 	w->size += size;
 	begin_writeback(w);
 	const struct blob_observer *observer = w->has_want ? store_observer(w->store) : NULL;
@@ -348,6 +369,7 @@ static int publish(struct blob_writer *w, const struct digest *digest, struct er
 	if (lasts && fsync(w->fd) < 0)
 		return error_set_errno(err, "sync a blob");
 	trace(STORE, "blob %s", digest_hex(digest, hex));
+	store_is_no_longer_clean(w->store);
 	if (renameat(w->tmp, w->name, folder, digest_hex(digest, hex)) < 0)
 		return error_set_errno(err, "name blob %s", hex);
 	free(w->name);
@@ -359,8 +381,9 @@ static int publish(struct blob_writer *w, const struct digest *digest, struct er
 
 int blob_writer_commit(struct blob_writer *w, struct digest *digest, uint64_t *size, struct error **err)
 {
-	struct digest actual;
-	hasher_finish(w->hasher, &actual);
+	struct digest actual = w->want;
+	if (w->hasher)
+		hasher_finish(w->hasher, &actual);
 	int rc = check_whole(w, &actual, err);
 	if (rc == 0 && w->watch)
 		rc = w->watch->whole(w->watch->context, &actual, w->size, err);
@@ -385,6 +408,29 @@ void blob_writer_free(struct blob_writer *w)
 	fd_close(w->fd);
 	hasher_free(w->hasher);
 	free(w);
+}
+
+int blob_put(struct store *store, const void *data, size_t size, struct digest *digest, struct error **err)
+{
+	struct digest want;
+	int rc = digest_of(data, size, &want, err);
+	if (rc < 0)
+		return rc;
+	uint64_t present;
+	if (!blob_exists(store, &want, &present) || present != size) {
+		/* Of the same bytes, in our memory, the digest is known. */
+		cleanup(blob_writer_free) struct blob_writer *w = NULL;
+		rc = open_writer(store, &want, size, &w, err);
+		if (rc == 0)
+			rc = blob_writer_write(w, data, size, err);
+		if (rc == 0)
+			rc = blob_writer_commit(w, /* digest */ NULL, /* size */ NULL, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (digest)
+		*digest = want;
+	return 0;
 }
 
 /* ---- Loans, and the way out of a scratch store ---- */

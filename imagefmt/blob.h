@@ -19,6 +19,12 @@ bool blob_exists(struct store *store, const struct digest *digest, uint64_t *siz
 MUST_CHECK int blob_open(struct store *store, const struct digest *digest, uint64_t *size, struct error **err);
 /* A small blob whole, its digest checked. -ENOENT, -EFBIG, -EBADMSG when the bytes on disk are not the blob's. */
 int blob_read(struct store *store, const struct digest *digest, size_t max, struct buf *into, struct error **err);
+/* The same once more, of a blob that was read or put in this boot: with blob_sum() of its bytes then, which is a
+ * thirtieth of the work of a digest. Another sum now, or 0: as blob_read(). */
+int blob_read_again(struct store *store, const struct digest *digest, uint64_t sum, size_t max, struct buf *into,
+		    struct error **err);
+/* 64 bits that notice damage, and no more than that; never 0. Another program's version may give another. */
+MUST_CHECK uint64_t blob_sum(const void *data, size_t size);
 int blob_put(struct store *store, const void *data, size_t size, struct digest *digest, struct error **err);
 int blob_remove(struct store *store, const struct digest *digest, struct error **err);
 /* In a scratch store that allows loans: the blob is the file `fd` (from its start, `size` bytes), which stays where it

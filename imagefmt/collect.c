@@ -6,17 +6,19 @@
  */
 #include "imagefmt/images.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "base/tree.h"
 #include "imagefmt/blob.h"
+#include "imagefmt/collect_stamp.h"
 #include "imagefmt/image_note.h"
 #include "imagefmt/images_catalogue.h"
 #include "imagefmt/images_internal.h"
@@ -24,6 +26,8 @@
 #include "imagefmt/layer_pile.h"
 #include "imagefmt/layer_stack.h"
 #include "imagefmt/marks.h"
+
+#define STAMP_SIZE_MAX ((size_t)4096)
 
 /* What is used: of images by the prints that the catalogue has of it, which may say too much and never too little; of
  * all else by digests. */
@@ -112,27 +116,6 @@ static int mark_all(struct store *store, struct in_use *use, struct error **err)
 	return rc < 0 ? rc : mark_rows(&use->marks, &foreign, err);
 }
 
-/* The same by reading all of it: in a store that may only be read. */
-static int mark_by_reading(struct store *store, struct in_use *use, struct error **err)
-{
-	cleanup(image_index_done) struct image_index table = {0};
-	int rc = images_load_table(store, &table, err);
-
-	return rc < 0 ? rc : mark_rows(&use->marks, &table, err);
-}
-
-int images_use_layers(struct store *store, const struct digest *diff_ids, size_t count, bool *used, struct error **err)
-{
-	cleanup(in_use_done) struct in_use use = {.marks = {.store = store}};
-	int rc = mark_all(store, &use, NULL);
-
-	if (rc < 0)
-		rc = mark_by_reading(store, &use, err);
-	for (size_t i = 0; rc == 0 && i < count; i++)
-		used[i] |= has_layer(&use, &diff_ids[i]);
-	return rc;
-}
-
 /* ---- Sweeping ---- */
 
 int images_collect_blob(struct store *store, const struct digest *digest, struct images_collected *collected,
@@ -173,14 +156,9 @@ static int sweep_blobs(struct in_use *use, enum digest_algorithm algorithm, stru
 	int fd = openat(oci, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		int rc = error_set_errno(err, "read '%s'", folder);
-		fd_close(fd);
-		return rc;
-	}
-	int rc = 0;
-	for (struct dirent *entry; rc == 0 && (entry = readdir(dir));) {
+	cleanup_directory DIR *dir = NULL;
+	int rc = fd < 0 ? error_set_errno(err, "read '%s'", folder) : directory_take(&fd, &dir, err);
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, err));) {
 		struct digest digest;
 		if (is_printed(use, entry->d_name))
 			continue;
@@ -189,7 +167,6 @@ static int sweep_blobs(struct in_use *use, enum digest_algorithm algorithm, stru
 		if (digest_parse(text, &digest, NULL) == 0 && !has_blob(use, &digest))
 			rc = images_collect_blob(store, &digest, collected, err);
 	}
-	closedir(dir);
 	return rc;
 }
 
@@ -234,6 +211,28 @@ static int sweep_piles(struct store *store, struct error **err)
 	return rc;
 }
 
+/* Each blob that was fetched and each layer that was unpacked has left one, and whoever looks for locks that are of
+ * nobody's any more reads all names. Nobody fetches while the store is held alone; who has a layer keeps its lock. */
+static void forget_locks(struct store *store)
+{
+	static const char *const kinds[] = {"blob", "layer"};
+	cleanup_free char *path = store_path(store, STORE_LOCKS, ".");
+	cleanup_error struct error *why = NULL;
+	cleanup_directory DIR *dir = NULL;
+	int rc = directory_open(AT_FDCWD, path, &dir, &why);
+
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, &why));) {
+		for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+			size_t length = strlen(kinds[i]);
+			if (strncmp(entry->d_name, kinds[i], length) == 0 && entry->d_name[length] == '-' &&
+			    store_forget_lock(store, kinds[i], entry->d_name + length + 1) < 0)
+				trace(STORE, "the lock %s is in use and stays", entry->d_name);
+		}
+	}
+	if (rc < 0)
+		log_debug("locks of nobody's may stay: %s", error_message(why));
+}
+
 static int list_removed(struct store *store, struct strlist *removed, struct error **err)
 {
 	cleanup_error struct error *why = NULL;
@@ -246,14 +245,11 @@ static int list_removed(struct store *store, struct strlist *removed, struct err
 	return table < 0 ? table : images_removed_list(table, removed, err);
 }
 
-int images_collect(struct store *store, const struct digest *kept, size_t kept_count, enum lock_wait wait,
+/* The store is held alone. */
+static int collect(struct store *store, const struct digest *kept, size_t kept_count,
 		   struct images_collected *collected, struct error **err)
 {
 	struct images_collected total = {0};
-	cleanup_close int alone = store_hold_alone(store, wait, err);
-	if (alone < 0)
-		return alone;
-
 	cleanup(in_use_done) struct in_use use = {.marks = {.store = store}};
 	cleanup(strlist_done) struct strlist removed = {0};
 	for (size_t i = 0; i < kept_count; i++)
@@ -278,7 +274,32 @@ int images_collect(struct store *store, const struct digest *kept, size_t kept_c
 		rc = sweep_piles(store, err);
 	if (rc == 0)
 		rc = layer_stacks_clear(store, err);
-	if (rc == 0 && collected)
+	if (rc == 0)
+		forget_locks(store);
+	if (rc == 0)
 		*collected = total;
 	return rc;
+}
+
+int images_collect(struct store *store, const struct digest *kept, size_t kept_count, enum lock_wait wait,
+		   struct images_collected *collected, struct error **err)
+{
+	struct images_collected found = {0};
+	cleanup(buf_done) struct buf stamp = BUF_INIT(STAMP_SIZE_MAX);
+	cleanup_close int alone = store_hold_alone(store, wait, err);
+
+	if (alone < 0)
+		return alone;
+	/* As it was before we looked: what others (rmi, other programs) change meanwhile is for the next one. */
+	bool is_told = collect_stamp_make(store, kept, kept_count, &stamp);
+	if (!is_told || !collect_stamp_is(store, &stamp)) {
+		int rc = collect(store, kept, kept_count, &found, err);
+		if (rc < 0)
+			return rc;
+		if (is_told && found.blobs == 0 && found.layers == 0)
+			collect_stamp_write(store, &stamp);
+	}
+	if (collected)
+		*collected = found;
+	return 0;
 }

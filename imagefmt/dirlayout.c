@@ -4,7 +4,6 @@
  */
 #include "imagefmt/transport_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/atomicfile.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -199,18 +199,17 @@ static bool is_leftover(const char *name)
 
 static void remove_leftovers(struct dir_sink *sink)
 {
-	int fd = openat(sink->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		fd_close(fd);
-		return;
-	}
-	for (struct dirent *entry; (entry = readdir(dir));) {
+	cleanup_error struct error *why = NULL;
+	cleanup_directory DIR *dir = NULL;
+	int rc = directory_open(sink->dirfd, ".", &dir, &why);
+
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, &why));) {
 		if (is_leftover(entry->d_name) && !strlist_contains(&sink->names, entry->d_name) &&
 		    unlinkat(sink->dirfd, entry->d_name, 0) < 0)
 			log_debug("'%s' of an earlier image is left", entry->d_name);
 	}
-	closedir(dir);
+	if (rc < 0)
+		log_debug("what an earlier image has left may stay: %s", error_message(why));
 }
 
 static int sink_commit(void *state, struct error **err)
@@ -236,18 +235,11 @@ static const struct image_sink_ops sink_ops = {
 
 static int is_empty_directory(int dirfd, struct error **err)
 {
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		int rc = error_set_errno(err, "read the directory");
-		fd_close(fd);
-		return rc;
-	}
-	int is_empty = 1;
-	for (struct dirent *entry; is_empty && (entry = readdir(dir));)
-		is_empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-	closedir(dir);
-	return is_empty;
+	cleanup_directory DIR *dir = NULL;
+	int rc = directory_open(dirfd, ".", &dir, err);
+	bool is_empty = rc == 0 && !directory_next(dir, &rc, err);
+
+	return rc < 0 ? rc : is_empty;
 }
 
 /* A directory with other things in it is not written to: a slip must not cost anybody their files. */

@@ -88,3 +88,18 @@ int dir_list_read(int fd, struct dir_list *list, struct error **err)
 	found = (struct dir_list){0};
 	return 0;
 }
+
+ssize_t dir_list_count(int fd, const char *prefix, struct error **err)
+{
+	cleanup_free char *records = NULL;
+	size_t length = strlen(prefix), size;
+	ssize_t count = 0;
+	int rc = read_records(fd, &records, &size, err);
+
+	for (size_t at = 0; rc == 0 && at < size;) {
+		const struct dirent64 *record = (const struct dirent64 *)(records + at);
+		at += record->d_reclen;
+		count += !is_dots(record->d_name) && strncmp(record->d_name, prefix, length) == 0;
+	}
+	return rc < 0 ? rc : count;
+}

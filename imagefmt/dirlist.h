@@ -7,6 +7,7 @@
 #include "base/error.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
 struct dir_name {
 	uint64_t key; /* the first eight bytes, for comparing */
@@ -22,6 +23,8 @@ struct dir_list {
 
 /* Reads the directory from its start, without "." and "..". */
 int dir_list_read(int fd, struct dir_list *list, struct error **err);
+/* How many names of it begin so, which costs half. */
+MUST_CHECK ssize_t dir_list_count(int fd, const char *prefix, struct error **err);
 void dir_list_done(struct dir_list *list);
 CLEANUP_FOR_VALUE(struct dir_list, dir_list_done)
 

@@ -52,6 +52,7 @@ void extractor_free(struct extractor *x)
 	buf_done(&x->path);
 	extract_dirs_done(x);
 	path_map_done(&x->added);
+	access_lists_done(&x->unkept);
 	free(x);
 }
 
@@ -495,6 +496,7 @@ int extractor_finish(struct extractor *x, struct unpack_result *result, struct e
 		rc = extract_finish_dirs(x, err);
 	if (rc < 0)
 		return rc;
+	access_lists_warn(&x->unkept);
 	result->entries = x->entries;
 	result->recorded = x->recorded;
 	result->lost = x->lost;

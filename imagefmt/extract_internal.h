@@ -5,6 +5,7 @@
 #ifndef COOPER_IMAGEFMT_EXTRACT_INTERNAL_H
 #define COOPER_IMAGEFMT_EXTRACT_INTERNAL_H
 
+#include "imagefmt/accesslists.h"
 #include "imagefmt/extract.h"
 #include "imagefmt/handover.h"
 #include "imagefmt/pathmap.h"
@@ -46,6 +47,7 @@ struct extractor {
 	atomic_uint_least64_t recorded; /* both threads count */
 	uint64_t lost;
 	bool warned_xattr;
+	struct access_lists unkept; /* that the tar has */
 
 	struct buf path; /* of the entry at hand, cleaned */
 

@@ -152,10 +152,15 @@ static int set_one_xattr(struct extractor *x, const struct extract_place *place,
 int extract_set_xattrs(struct extractor *x, const struct extract_place *place, const struct tar_entry *entry,
 		       struct error **err)
 {
+	bool has_lists = false;
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < entry->xattr_count; i++)
+	for (size_t i = 0; rc == 0 && i < entry->xattr_count; i++) {
+		has_lists = has_lists || access_lists_is_name(entry->xattrs[i].name);
 		rc = set_one_xattr(x, place, &entry->xattrs[i], entry->path, err);
+	}
+	if (has_lists)
+		access_lists_note(&x->unkept, buf_str(&x->path));
 	return rc;
 }
 

@@ -13,6 +13,7 @@ void image_done(struct image *image)
 	manifest_done(&image->manifest);
 	image_config_done(&image->config);
 	image->size = 0;
+	image->sums = (struct image_sums){0};
 }
 
 static int load_config(struct store *store, struct image *image, struct error **err)
@@ -23,6 +24,7 @@ static int load_config(struct store *store, struct image *image, struct error **
 	int rc = blob_read(store, &config->digest, CONFIG_SIZE_MAX, &text, err);
 	if (rc < 0)
 		return rc;
+	image->sums.config = blob_sum(text.data, text.len);
 	cleanup_free char *what = mem_printf("configuration %s", digest_format(&config->digest, digest));
 	rc = image_config_parse(text.data ? text.data : "", text.len, what, &image->config, err);
 	if (rc < 0)
@@ -41,6 +43,7 @@ static int load_manifest(struct store *store, struct image *image, struct error 
 	int rc = blob_read(store, &d->digest, MANIFEST_SIZE_MAX, &text, err);
 	if (rc < 0)
 		return rc;
+	image->sums.manifest = blob_sum(text.data, text.len);
 	/* What it is was made sure of when it came into the store; to ask again is to parse it twice. */
 	const struct media_kind *known = media_kind(d->media_type);
 	enum manifest_kind kind = known ? known->kind : MANIFEST_IMAGE;
@@ -56,14 +59,26 @@ static int load_manifest(struct store *store, struct image *image, struct error 
 static int load_documents(struct store *store, struct image *image, struct error **err)
 {
 	const struct descriptor *manifest = &image->entry.manifest;
-	if (image_note_read(store, manifest, &image->manifest, &image->config))
+	if (image_note_read(store, manifest, &image->manifest, &image->config, &image->sums))
 		return 0;
 	int rc = load_manifest(store, image, err);
 	if (rc == 0)
 		rc = load_config(store, image, err);
 	if (rc == 0)
-		image_note_write(store, &manifest->digest, &image->manifest, &image->config, FORMAT_DOCKER);
+		image_note_write(store, &manifest->digest, &image->manifest, &image->config, FORMAT_DOCKER,
+				 &image->sums);
 	return rc;
+}
+
+int image_read_manifest(struct store *store, const struct image *image, struct buf *text, struct error **err)
+{
+	return blob_read_again(store, &image->entry.manifest.digest, image->sums.manifest, MANIFEST_SIZE_MAX, text,
+			       err);
+}
+
+int image_read_config(struct store *store, const struct image *image, struct buf *text, struct error **err)
+{
+	return blob_read_again(store, &image->manifest.config.digest, image->sums.config, CONFIG_SIZE_MAX, text, err);
 }
 
 int image_load(struct store *store, struct image_entry *entry, struct image *image, struct error **err)

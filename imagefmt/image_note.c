@@ -22,6 +22,7 @@
 #define SIZE_LIMIT (MANIFEST_SIZE_MAX + CONFIG_SIZE_MAX)
 
 enum key {
+	KEY_SUMS = 's',	       /* "<of the manifest's text> <of the configuration's>", in hex */
 	KEY_MANIFEST = 'm',    /* JSON, without layers */
 	KEY_CONFIG_TYPE = 't', /* of the manifest: its text has the one that is written today */
 	KEY_LAYER = 'l',       /* "<digest> <size> <media type>" */
@@ -37,7 +38,7 @@ enum key {
 
 static char *head_of(struct store *store)
 {
-	return mem_printf("1 %s\n", store_boot_id(store));
+	return mem_printf("2 %s\n", store_boot_id(store));
 }
 
 static char *path_of(const struct digest *manifest)
@@ -103,8 +104,16 @@ static void put_config(const struct image_config *config, enum image_format fami
 	}
 }
 
+static void put_sums(const struct image_sums *sums, struct buf *text)
+{
+	cleanup_free char *line =
+		mem_printf("%016llx %016llx", (unsigned long long)sums->manifest, (unsigned long long)sums->config);
+
+	field_put(text, KEY_SUMS, line);
+}
+
 void image_note_write(struct store *store, const struct digest *manifest, const struct manifest *m,
-		      const struct image_config *config, enum image_format family)
+		      const struct image_config *config, enum image_format family, const struct image_sums *sums)
 {
 	cleanup(buf_done) struct buf text = BUF_INIT(SIZE_LIMIT);
 	cleanup_free char *head = head_of(store);
@@ -119,6 +128,7 @@ void image_note_write(struct store *store, const struct digest *manifest, const 
 	buf_append_str(&text, head);
 	put_manifest(m, &text);
 	put_config(config, family, &text);
+	put_sums(sums, &text);
 	field_put(&text, KEY_END, "");
 	int cache = store_folder(store, STORE_CACHE, NULL);
 	if (cache < 0 || text.overflow || (mkdirat(cache, FOLDER, 0700) < 0 && errno != EEXIST))
@@ -133,6 +143,7 @@ void image_note_write(struct store *store, const struct digest *manifest, const 
 struct reading {
 	struct manifest m;
 	struct image_config config;
+	struct image_sums sums;
 	char *config_type;
 	bool is_whole;
 };
@@ -186,6 +197,21 @@ static int take_history(struct image_config *config, enum key key, const char *v
 	return 0;
 }
 
+static int take_sums(struct image_sums *sums, const char *line)
+{
+	unsigned char bytes[2][sizeof(uint64_t)];
+
+	if (strlen(line) != 33 || line[16] != ' ' || parse_hex(line, 16, bytes[0], sizeof(bytes[0])) < 0 ||
+	    parse_hex(line + 17, 16, bytes[1], sizeof(bytes[1])) < 0)
+		return -EINVAL;
+	sums->manifest = sums->config = 0;
+	for (size_t i = 0; i < sizeof(uint64_t); i++) {
+		sums->manifest = sums->manifest << 8 | bytes[0][i];
+		sums->config = sums->config << 8 | bytes[1][i];
+	}
+	return 0;
+}
+
 static int take(struct reading *reading, const struct field *field)
 {
 	cleanup_free char *value = mem_strndup(field->value, field->size);
@@ -210,6 +236,8 @@ static int take(struct reading *reading, const struct field *field)
 	case KEY_HISTORY:
 		image_config_add_history(&reading->config, &(struct history){.empty_layer = *value != '\0'});
 		return 0;
+	case KEY_SUMS:
+		return take_sums(&reading->sums, value);
 	case KEY_END:
 		reading->is_whole = true;
 		return 0;
@@ -222,7 +250,7 @@ static int take(struct reading *reading, const struct field *field)
 #define LAYER_SIZE_MIN 100
 
 bool image_note_read(struct store *store, const struct descriptor *manifest, struct manifest *m,
-		     struct image_config *config)
+		     struct image_config *config, struct image_sums *sums)
 {
 	if (manifest->size < (uint64_t)LAYERS_MIN * LAYER_SIZE_MIN)
 		return false;
@@ -245,6 +273,8 @@ bool image_note_read(struct store *store, const struct descriptor *manifest, str
 		return false;
 	*m = reading.m;
 	*config = reading.config;
+	if (sums)
+		*sums = reading.sums;
 	reading.m = (struct manifest){0};
 	reading.config = (struct image_config){0};
 	return true;

@@ -233,14 +233,14 @@ int images_list_unnamed(struct store *store, struct image_list *list, struct err
 
 int images_count(struct store *store, size_t *count, struct error **err)
 {
-	cleanup(strlist_done) struct strlist ids = {0};
 	cleanup_close int table = -1;
+	size_t number = 0;
 	int rc = open_table(store, &table, err);
 
 	if (rc == 0)
-		rc = images_ids(table, &ids, err);
+		rc = images_number(table, &number, err);
 	if (rc >= 0)
-		*count = ids.count;
+		*count = number;
 	return rc < 0 ? rc : 0;
 }
 

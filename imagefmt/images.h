@@ -72,17 +72,26 @@ int images_use_layers(struct store *store, const struct digest *diff_ids, size_t
 int images_collect(struct store *store, const struct digest *kept, size_t kept_count, enum lock_wait wait,
 		   struct images_collected *collected, struct error **err);
 
+/* Of the texts of an image's documents, as blob_sum() has it; 0: not known. */
+struct image_sums {
+	uint64_t manifest, config;
+};
+
 /* An image, read. */
 struct image {
 	struct image_entry entry;
 	struct manifest manifest;
 	struct image_config config;
 	uint64_t size; /* sum of layer sizes as the manifest has them */
+	struct image_sums sums;
 };
 void image_done(struct image *image);
 CLEANUP_FOR_VALUE(struct image, image_done)
 /* Reads manifest and configuration of an entry (taken over) and checks them against each other: as many diff_ids as
  * layers. -EINVAL for a list. */
 int image_load(struct store *store, struct image_entry *entry, struct image *image, struct error **err);
+/* The texts of its documents, as blob_read(). */
+int image_read_manifest(struct store *store, const struct image *image, struct buf *text, struct error **err);
+int image_read_config(struct store *store, const struct image *image, struct buf *text, struct error **err);
 
 #endif

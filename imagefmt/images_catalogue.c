@@ -68,11 +68,15 @@ static void format_head(struct store *store, char head[HEAD_SIZE])
 /* Enough to tell a record from one of which a part was never written; sums are what a processor does best. */
 static uint64_t sum_of(const uint64_t *words, size_t count)
 {
-	uint64_t sum = ~(uint64_t)count;
+	uint64_t sum = ~(uint64_t)count, other = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < count; i++)
+	/* Two at once do not wait for each other: this is most of what reading a catalogue costs. */
+	for (; i + 1 < count; i += 2) {
 		sum += words[i];
-	return sum;
+		other += words[i + 1];
+	}
+	return sum + other + (i < count ? words[i] : 0);
 }
 
 static size_t id_words(enum digest_algorithm algorithm)

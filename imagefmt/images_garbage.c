@@ -140,10 +140,11 @@ struct search {
 	struct store *store;
 	int table;
 	struct prints prints;
+	size_t open;		   /* of those it is not known yet that they stay */
 	struct digest_set indexes; /* images that must be looked at */
 };
 
-static void keep_printed(const struct search *search, const struct catalogue_record *record)
+static void keep_printed(struct search *search, const struct catalogue_record *record)
 {
 	bool is_asked = false;
 
@@ -158,6 +159,7 @@ static void keep_printed(const struct search *search, const struct catalogue_rec
 				return;
 			is_asked = true;
 			at->item->stays = true;
+			search->open--;
 		}
 	}
 }
@@ -208,13 +210,14 @@ static int keep_used_of(struct search *search, struct catalogue *catalogue, stru
 	add_prints(&search->prints, layers);
 	if (search->prints.count > 1)
 		qsort(search->prints.items, search->prints.count, sizeof(*search->prints.items), compare_prints);
-	while (catalogue_next(catalogue, &record)) {
+	search->open = search->prints.count;
+	while (search->open > 0 && catalogue_next(catalogue, &record)) {
 		if (record.kind == CATALOGUE_INDEX)
 			digest_set_add(&search->indexes, &record.id);
 		if (record.kind == CATALOGUE_IMAGE)
 			keep_printed(search, &record);
 	}
-	int rc = mark_others(search, &marks, err);
+	int rc = search->open > 0 ? mark_others(search, &marks, err) : 0;
 	if (rc == 0)
 		keep_marked(&marks, blobs, layers);
 	return rc;
@@ -308,6 +311,59 @@ void images_garbage_keep(struct images_garbage *garbage, const struct digest *la
 {
 	for (size_t i = 0; i < count; i++)
 		keep(&garbage->layers, &layers[i]);
+}
+
+/* ---- asking ---- */
+
+static bool stays(const struct garbage_items *items, const struct digest *digest)
+{
+	const struct garbage_item *item = find_item(items, digest);
+
+	return item && item->stays;
+}
+
+/* By reading all of it: in a store that may only be read. */
+static int ask_images(struct store *store, struct garbage_items *layers, struct error **err)
+{
+	cleanup(image_index_done) struct image_index table = {0};
+	cleanup(marks_done) struct marks marks = {.store = store};
+	struct garbage_items none = {0};
+	int rc = images_load_table(store, &table, err);
+
+	for (size_t i = 0; rc == 0 && i < table.manifest_count; i++)
+		rc = marks_add(&marks, &table.manifests[i], err);
+	if (rc == 0)
+		keep_marked(&marks, &none, layers);
+	return rc;
+}
+
+static int ask_catalogue(struct store *store, struct garbage_items *layers)
+{
+	struct garbage_items none = {0};
+	cleanup_close int lock = -1, table = images_table_open(store, NULL);
+
+	if (table < 0)
+		return table;
+	fd_close(take_fd(&table));
+	table = images_table_edit(store, &lock, NULL);
+	return table < 0 ? table : keep_used(store, table, &none, layers, NULL);
+}
+
+int images_use_layers(struct store *store, const struct digest *diff_ids, size_t count, bool *used, struct error **err)
+{
+	const struct digest_set asked = {.items = (struct digest *)diff_ids, .count = count};
+	struct garbage_items layers = {0};
+
+	if (count == 0)
+		return 0;
+	make_items(&asked, &layers);
+	int rc = ask_catalogue(store, &layers);
+	if (rc < 0)
+		rc = ask_images(store, &layers, err);
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		used[i] |= stays(&layers, &diff_ids[i]);
+	free(layers.items);
+	return rc;
 }
 
 /* ---- sweeping ---- */

@@ -5,6 +5,8 @@
  *					one without a name
  *	images/by-name/<sha256 of it>	a symlink that holds the id of the image that has the name
  *	images/removed/<hex>.<n>	the rows of an image that is gone, until its content is (images_garbage.h)
+ *	images/numbers			how many there are in each of the folders of by-id (images_number.c)
+ *	images/clean			what the store looked like without any garbage (collect_stamp.h)
  *	images/catalogue		what all of them use, for that (images_catalogue.h)
  *
  * Nothing here is read or written whole, so that no command gets slower with what else is in the store. A name counts
@@ -26,6 +28,7 @@
 #include "imagefmt/images.h"
 
 #define REF_NAME_ANNOTATION "org.opencontainers.image.ref.name"
+#define BY_ID "by-id"
 
 /* ---- images_table.c: rows and links ---- */
 
@@ -81,6 +84,11 @@ int images_removed_list(int table, struct strlist *names, struct error **err);
 int images_removed_load(int table, const char *name, struct image_index *rows, struct error **err);
 /* Their content is seen to. */
 int images_removed_forget(struct store *store, const struct strlist *names, struct error **err);
+
+/* ---- images_number.c ---- */
+
+/* How many images_ids() gives. */
+int images_number(int table, size_t *number, struct error **err);
 
 /* ---- images_view.c ---- */
 

@@ -1,5 +1,5 @@
 /* images/removed/: the rows of images that are gone, until somebody has looked at what they have used. */
-#include "imagefmt/images_internal.h"
+#include "imagefmt/images_catalogue.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,8 +42,12 @@ int images_removed_add(struct store *store, int table, const struct digest *id, 
 		rc = move_there(table, path, id);
 	if (rc == 0 || rc == -ENOENT)
 		return 0;
-	/* It goes all the same; what it has used goes with the next prune. */
+	/* It goes all the same; what it has used goes with the next prune, which must not take the store for one in
+	 * which nothing has changed (collect_stamp.h). */
 	log_debug("rows of an image are not kept: %s", strerror(-rc));
+	rc = catalogue_give_up(table, err);
+	if (rc < 0)
+		return rc;
 	return unlinkat(table, path, /* flags */ 0) < 0 && errno != ENOENT
 		       ? error_set_errno(err, "remove 'images/%s'", path)
 		       : 0;

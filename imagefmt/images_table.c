@@ -18,7 +18,6 @@
 #include "imagefmt/index.h"
 
 #define FOLDER "images"
-#define BY_ID "by-id"
 #define BY_NAME "by-name"
 #define ID_ANNOTATION "io.github.cooper.image.id"
 #define CREATED_ANNOTATION "io.github.cooper.created"

@@ -13,6 +13,9 @@
 #include "imagefmt/codec_internal.h"
 
 #define ROOM ((size_t)256 << 10)
+/* RFC 1952, 2.3: the fourth byte of a member has its flags, and "reserved bits must be zero". */
+#define GZIP_FLAGS_AT 3
+#define GZIP_FLAGS_RESERVED 0xe0
 #define STEP_MAX ((size_t)1 << 30) /* the libraries count in 32 bits */
 
 enum state {
@@ -29,6 +32,7 @@ struct inflater {
 	const char *in; /* what the source gave and nobody has taken */
 	size_t in_size;
 	uint64_t packed_size;
+	uint64_t member_size; /* what has been taken of the open member */
 	bool source_ended;
 	char *room; /* of inflater_next() */
 
@@ -200,10 +204,20 @@ static ssize_t step_zstd(struct inflater *f, char *out, size_t size, struct erro
 	return (ssize_t)room.pos;
 }
 
+/* isal takes them all; to zlib they are an error. What they would mean, nobody knows: bytes may follow that are none of
+ * the compressed data. */
+static bool has_reserved_flags(const struct inflater *f)
+{
+	return f->member_size <= GZIP_FLAGS_AT && f->in_size > GZIP_FLAGS_AT - f->member_size &&
+	       (f->in[GZIP_FLAGS_AT - f->member_size] & GZIP_FLAGS_RESERVED) != 0;
+}
+
 static ssize_t step(struct inflater *f, char *out, size_t size, struct error **err)
 {
 	if (f->codec == CODEC_ZSTD)
 		return step_zstd(f, out, size, err);
+	if (has_reserved_flags(f))
+		return damaged("gzip: reserved flags", err);
 	return f->has_isal ? step_isal(f, out, size, err) : step_zlib(f, out, size, err);
 }
 
@@ -214,6 +228,7 @@ static void begin_member(struct inflater *f, bool first)
 {
 	/* Zeros behind the last member are padding to a tape's block, as gzip(1) takes them. */
 	f->state = !first && *f->in == '\0' ? ENDED : INSIDE;
+	f->member_size = 0;
 }
 
 static int skip_padding(struct inflater *f, struct error **err)
@@ -246,6 +261,7 @@ static ssize_t advance(struct inflater *f, char *out, size_t size, bool *ended, 
 	}
 	size_t before = f->in_size;
 	ssize_t n = step(f, out, size, err);
+	f->member_size += before - f->in_size;
 	if (n == 0 && rc == 0 && before == 0 && f->state == INSIDE)
 		return damaged("it ends too early", err);
 	return n;

@@ -4,7 +4,6 @@
  */
 #include "imagefmt/layer.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/tree.h"
@@ -181,30 +181,21 @@ static int open_layers(struct store *store, DIR **dir, struct error **err)
 
 	if (layers < 0)
 		return layers;
-	int fd = openat(layers, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	*dir = fd < 0 ? NULL : fdopendir(fd);
-	if (*dir != NULL)
-		return 0;
-	int rc = error_set_errno(err, "read the store's layers");
-	fd_close(fd);
-	return rc;
+	return directory_open(layers, ".", dir, err);
 }
 
 static int take_trees(struct store *store, const char *hex, struct strlist *trash, struct error **err)
 {
-	DIR *dir = NULL;
+	cleanup_directory DIR *dir = NULL;
 	int rc = open_layers(store, &dir, err);
 
-	if (rc < 0)
-		return rc;
-	for (struct dirent *entry; rc == 0 && (entry = readdir(dir)) != NULL;) {
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, err));) {
 		char *moved = NULL;
 		if (is_tree_of(entry->d_name, hex))
 			rc = move_away(store, entry->d_name, &moved, err);
 		if (moved)
 			strlist_take(trash, moved);
 	}
-	closedir(dir);
 	return rc;
 }
 
@@ -264,19 +255,18 @@ int layer_list(struct store *store, struct digest **diff_ids, size_t *count, str
 {
 	cleanup_free struct digest *found = mem_alloc(0);
 	size_t found_count = 0;
-	DIR *dir = NULL;
+	cleanup_directory DIR *dir = NULL;
 	int rc = open_layers(store, &dir, err);
 
-	if (rc < 0)
-		return rc;
-	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, err));) {
 		struct digest digest;
 		if (!parse_name(entry->d_name, &digest))
 			continue;
 		found = mem_grow(found, found_count + 1, sizeof(*found));
 		found[found_count++] = digest;
 	}
-	closedir(dir);
+	if (rc < 0)
+		return rc;
 	*count = sort_unique(found, found_count);
 	*diff_ids = take_ptr(&found);
 	return 0;

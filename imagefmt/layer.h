@@ -25,8 +25,9 @@ struct layer_blob {
 
 struct layer_record {
 	struct digest diff_id;
-	uint64_t size; /* of the tar stream */
-	int recipe;    /* PACK_RECIPE that gives diff_id again, or 0 when the tree came from a foreign tar */
+	uint64_t size;	     /* of the tar stream */
+	int recipe;	     /* PACK_RECIPE that gives diff_id again, or 0 when the tree came from a foreign tar */
+	struct pack_crc crc; /* of that tar, counted when it was hashed; only with a recipe */
 	char *id_map;
 	char *boot_id;
 	bool durable;
@@ -85,12 +86,9 @@ int layer_adopt_prepared(struct store *store, int dirfd, const char *made, const
 			 struct error **err);
 
 /* The blob of a layer in the wanted codec, for push or save: one that is recorded and present, or packed now from the
- * tree and recorded. CODEC_NONE too makes a real blob. */
+ * tree and recorded; `watch` (may be NULL) sees it grow then. CODEC_NONE too makes a real blob. */
 int layer_make_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
-		    struct layer_blob *blob, struct error **err);
-/* The same; `watch` (may be NULL) sees it grow when it is packed now from the tree. */
-int layer_make_blob_watched(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
-			    const struct blob_watch *watch, struct layer_blob *blob, struct error **err);
+		    const struct blob_watch *watch, struct layer_blob *blob, struct error **err);
 /* Digest and size of the blob that layer_make_blob() would only have to find. Needs no user namespace. */
 bool layer_find_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
 		     struct descriptor *blob);

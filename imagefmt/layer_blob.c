@@ -42,6 +42,7 @@ static int pack_layer(struct store *store, const struct layer_record *record, co
 	cleanup(blob_writer_free) struct blob_writer *writer = NULL;
 	struct pack_result result;
 	struct pack_blob blob;
+	const struct pack_want want = {.diff_id = record->diff_id, .size = record->size, .crc = record->crc};
 	cleanup_close int fs = layer_open(store, &record->diff_id, err);
 	int rc = fs < 0 ? fs : layer_load_owners(store, &record->diff_id, &owners, err);
 
@@ -50,7 +51,7 @@ static int pack_layer(struct store *store, const struct layer_record *record, co
 	if (rc < 0)
 		return rc;
 	blob_writer_watch(writer, watch);
-	rc = pack_into_blob(writer, fs, &owners, recipe, &record->diff_id, &result, &blob, err);
+	rc = pack_into_blob(writer, fs, &owners, recipe, &want, &result, &blob, err);
 	if (rc < 0)
 		return rc;
 	made->digest = blob.digest;
@@ -88,12 +89,6 @@ int layer_add_blob(struct store *store, const struct digest *diff_id, const stru
 	return layer_change_record(store, diff_id, add_blob, blob, err);
 }
 
-int layer_make_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
-		    struct layer_blob *blob, struct error **err)
-{
-	return layer_make_blob_watched(store, diff_id, codec, level, force, /* watch */ NULL, blob, err);
-}
-
 bool layer_find_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
 		     struct descriptor *blob)
 {
@@ -129,8 +124,8 @@ bool layer_recall_blob(struct store *store, const struct digest *diff_id, enum c
 	return false;
 }
 
-int layer_make_blob_watched(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
-			    const struct blob_watch *watch, struct layer_blob *blob, struct error **err)
+int layer_make_blob(struct store *store, const struct digest *diff_id, enum codec codec, int level, bool force,
+		    const struct blob_watch *watch, struct layer_blob *blob, struct error **err)
 {
 	cleanup(layer_record_done) struct layer_record record = {0};
 	cleanup(layer_blob_done) struct layer_blob made = {0};

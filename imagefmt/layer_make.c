@@ -23,6 +23,7 @@
 #include "imagefmt/codec.h"
 #include "imagefmt/layer_origin.h"
 #include "imagefmt/layerroot.h"
+#include "imagefmt/store_internal.h"
 #include "imagefmt/unpack.h"
 
 /* ---- making ---- */
@@ -56,6 +57,7 @@ static int publish(struct store *store, int dirfd, const char *made, const char 
 	if (rc < 0)
 		return rc;
 	trace(STORE, "layer %s", name);
+	store_is_no_longer_clean(store);
 	if (renameat2(dirfd, made, layers, name, RENAME_NOREPLACE) < 0)
 		return error_set_errno(err, "put the layer '%s' into its place", name);
 	return record->durable && fsync(layers) < 0 ? error_set_errno(err, "sync the store's layers") : 0;
@@ -119,8 +121,10 @@ static int unpack_into(struct layer_origin *origin, const struct digest *diff_id
 	char wanted[DIGEST_TEXT_SIZE];
 	cleanup(owner_table_done) struct owner_table owners = {0};
 	cleanup(nursery_done) struct nursery nursery = nursery_at(store_tmp(store, NULL));
-	struct unpack_options options = {
-		.single_id = store_has_single_id(store), .owners = &owners, .nursery = &nursery};
+	struct unpack_options options = {.algorithm = diff_id->algorithm,
+					 .single_id = store_has_single_id(store),
+					 .owners = &owners,
+					 .nursery = &nursery};
 	struct unpack_result result;
 	enum codec codec;
 	int rc = layer_origin_limit(&options.max_bytes, err);
@@ -146,7 +150,8 @@ static int unpack_into(struct layer_origin *origin, const struct digest *diff_id
 
 /* What is known about a tree before it is made. */
 struct trust {
-	int recipe; /* it packs to its diff_id by this one; 0 when that is not known */
+	int recipe;	     /* it packs to its diff_id by this one; 0 when that is not known */
+	struct pack_crc crc; /* of that tar; what is unpacked is compared with the diff_id of the same */
 	bool durable;
 };
 
@@ -157,7 +162,8 @@ static int unpack_as(struct store *store, const struct digest *diff_id, const st
 {
 	cleanup(layer_origin_done) struct layer_origin origin = {
 		.store = store, .packed = packed, .arrival = arrival, .fd = -1};
-	cleanup(layer_record_done) struct layer_record record = {.recipe = trust->recipe, .durable = trust->durable};
+	cleanup(layer_record_done) struct layer_record record = {
+		.recipe = trust->recipe, .crc = trust->crc, .durable = trust->durable};
 	cleanup_free char *tmp_name = NULL;
 	int tmp = make_tmp(store, &tmp_name, err);
 
@@ -222,7 +228,7 @@ static int restore(struct store *store, const struct digest *diff_id, const char
 			  digest_format(diff_id, text));
 		/* Durable this time: the next start must not do this again. */
 		return unpack_as(store, diff_id, &packed, /* arrival */ NULL, name,
-				 &(struct trust){.recipe = record->recipe, .durable = true}, err);
+				 &(struct trust){.recipe = record->recipe, .crc = record->crc, .durable = true}, err);
 	}
 	return error_set(
 		err, EUCLEAN,
@@ -321,7 +327,7 @@ static int adopt_as(struct store *store, int tmp, const char *tree, struct owner
 		    const struct pack_result *packed, const char *name, struct error **err)
 {
 	cleanup(layer_record_done) struct layer_record record = {
-		.diff_id = packed->diff_id, .size = packed->size, .recipe = PACK_RECIPE};
+		.diff_id = packed->diff_id, .size = packed->size, .recipe = PACK_RECIPE, .crc = packed->crc};
 	cleanup_free char *tmp_name = NULL;
 	int rc = make_tmp(store, &tmp_name, err);
 
@@ -376,7 +382,7 @@ int layer_adopt_prepared(struct store *store, int dirfd, const char *made, const
 			 struct error **err)
 {
 	cleanup(layer_record_done) struct layer_record record = {
-		.diff_id = packed->diff_id, .size = packed->size, .recipe = PACK_RECIPE};
+		.diff_id = packed->diff_id, .size = packed->size, .recipe = PACK_RECIPE, .crc = packed->crc};
 	cleanup_close int lock = layer_lock(store, &packed->diff_id, err);
 	cleanup_free char *name = NULL;
 

@@ -13,7 +13,6 @@
  */
 #include "imagefmt/layer_pile.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/atomicfile.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/ovlmark.h"
@@ -442,17 +442,11 @@ static int take_away(struct store *store, int layers, const char *name, struct s
 int layer_piles_take_away(struct store *store, const struct strlist *gone, struct strlist *trash, struct error **err)
 {
 	int layers = store_folder(store, STORE_LAYERS, err);
-	int fd = layers < 0 ? -1 : openat(layers, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *names = fd < 0 ? NULL : fdopendir(fd);
-	int rc = 0;
+	cleanup_directory DIR *names = NULL;
+	int rc = layers < 0 ? layers : directory_open(layers, ".", &names, err);
 
-	if (!names) {
-		fd_close(fd);
-		return layers < 0 ? layers : error_set(err, EIO, "read the store's layers");
-	}
-	for (const struct dirent *entry; rc == 0 && (entry = readdir(names));)
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(names, &rc, err));)
 		if (text_has_prefix(entry->d_name, PREFIX) && !stays(store, layers, entry->d_name, gone))
 			rc = take_away(store, layers, entry->d_name, trash, err);
-	closedir(names);
 	return rc;
 }

@@ -85,6 +85,19 @@ static int read_blobs(struct json_place at, struct layer_record *record, struct 
 	return rc;
 }
 
+/* Left out where it is not known, as versions before this one do. */
+static int read_crc(struct json_place at, struct pack_crc *crc, struct error **err)
+{
+	uint64_t value = 0;
+	int rc = json_get_u64(at, &value, err);
+
+	if (rc == 0 && value > UINT32_MAX)
+		return json_error(&at, err, "not a CRC-32");
+	if (rc == 0)
+		*crc = (struct pack_crc){.is_known = json_is_present(&at), .value = (uint32_t)value};
+	return rc;
+}
+
 static int read_record(const struct json_place *at, struct layer_record *record, struct error **err)
 {
 	int64_t recipe = 0;
@@ -94,6 +107,8 @@ static int read_record(const struct json_place *at, struct layer_record *record,
 		rc = json_get_u64(json_field(at, "size"), &record->size, err);
 	if (rc == 0)
 		rc = json_get_i64(json_field(at, "recipe"), &recipe, err);
+	if (rc == 0)
+		rc = read_crc(json_field(at, "crc32"), &record->crc, err);
 	if (rc == 0)
 		rc = json_get_string(json_field(at, "idMap"), &record->id_map, err);
 	if (rc == 0)
@@ -156,6 +171,8 @@ int layer_record_save(int dirfd, const char *name, const struct layer_record *re
 	json_set_string(root, "diffId", digest_format(&record->diff_id, digest));
 	json_set_i64(root, "size", (int64_t)record->size);
 	json_set_i64(root, "recipe", record->recipe);
+	if (record->crc.is_known)
+		json_set_i64(root, "crc32", record->crc.value);
 	json_set_string(root, "idMap", record->id_map != NULL ? record->id_map : "");
 	json_set_string(root, "bootId", record->boot_id != NULL ? record->boot_id : "");
 	json_set_bool(root, "durable", record->durable);

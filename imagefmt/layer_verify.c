@@ -45,7 +45,7 @@ static int verify_layer(const struct check *check, const struct layer_arrival *a
 {
 	cleanup(layer_origin_done) struct layer_origin origin = {
 		.store = check->verify->store, .packed = check->claim.packed, .arrival = arrival, .fd = -1};
-	struct unpack_options options = {0};
+	struct unpack_options options = {.algorithm = check->claim.diff_id->algorithm};
 	struct unpack_result result;
 	char text[DIGEST_TEXT_SIZE];
 	enum codec codec;

@@ -10,6 +10,7 @@
 #include "base/ovlmark.h"
 #include "base/owner.h"
 #include "base/parse.h"
+#include "imagefmt/accesslists.h"
 
 #define CAPABILITY "security.capability"
 
@@ -26,7 +27,8 @@ char *layer_xattr_to_tar(const char *name)
 
 char *layer_xattr_to_tree(const char *name)
 {
-	if (strcmp(name, "security.selinux") == 0 || text_has_prefix(name, "trusted.overlay."))
+	if (strcmp(name, "security.selinux") == 0 || text_has_prefix(name, "trusted.overlay.") ||
+	    access_lists_is_name(name))
 		return NULL;
 	if (strcmp(name, CAPABILITY) == 0)
 		return mem_strdup(owner_capability_xattr());

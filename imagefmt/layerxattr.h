@@ -1,7 +1,8 @@
 /*
  * Which extended attributes travel between a layer's tree and its tar, and under which name. Capabilities, IMA
  * signatures and user.* are data. Marks of overlayfs and of cooper stay where they are (base/ovlmark.h); labels of the
- * machine's own policy (security.selinux, trusted.*) are left out, as containers/storage does.
+ * machine's own policy (security.selinux, trusted.*) are left out, as containers/storage does, and access lists
+ * (accesslists.h) in both directions.
  */
 #ifndef COOPER_IMAGEFMT_LAYERXATTR_H
 #define COOPER_IMAGEFMT_LAYERXATTR_H

@@ -111,7 +111,7 @@ static int mark_image(struct marks *marks, const struct descriptor *d, struct er
 	cleanup(manifest_done) struct manifest m = {0};
 	cleanup(image_config_done) struct image_config config = {0};
 	int rc = 0;
-	if (!image_note_read(marks->store, d, &m, &config)) {
+	if (!image_note_read(marks->store, d, &m, &config, /* sums */ NULL)) {
 		rc = read_marked(marks, &d->digest, MANIFEST_SIZE_MAX, &text, err);
 		if (rc < 0 || text.len == 0)
 			return rc;

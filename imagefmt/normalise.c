@@ -31,28 +31,29 @@ void normaliser_init(struct normaliser *n, int root, const struct normalise_opti
 void normaliser_done(struct normaliser *n)
 {
 	owner_table_done(&n->kept);
+	access_lists_done(&n->lost);
 	free(n->xattr_list);
 }
 
 /* ---- what is below ---- */
 
-static bool is_directory(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* Is there a directory of this name below? */
-static bool is_in_lowers(const struct normaliser *n, const char *path)
+/* What the layers below show at the path of the thing at hand; false: nothing. */
+static bool find_below(const struct normaliser *n, struct stat *st)
 {
 	for (size_t i = 0; i < n->options->lower_count; i++) {
 		cleanup_close int fd = -1;
-		enum lower_verdict verdict = lower_find(n->options->lowers[i], path, &fd);
+		enum lower_verdict verdict = lower_find(n->options->lowers[i], buf_str(n->path), &fd);
 		if (verdict != LOWER_SAYS_NOTHING)
-			return verdict == LOWER_HAS_IT && is_directory(fd);
+			return verdict == LOWER_HAS_IT && fstat(fd, st) == 0 && !ovlmark_is_whiteout(st);
 	}
 	return false;
+}
+
+static bool is_directory_below(const struct normaliser *n)
+{
+	struct stat st;
+
+	return find_below(n, &st) && S_ISDIR(st.st_mode);
 }
 
 /* ---- one file or directory ---- */
@@ -106,11 +107,12 @@ static int keep_record(struct normaliser *n, int dirfd, const char *name, struct
 	return rc;
 }
 
-/* Removes all that overlayfs keeps for itself; of its marks only `opaque` is ours to judge. */
+/* Removes access lists, and all that overlayfs keeps for itself; of its marks only `opaque` is ours to judge. */
 static int drop_bookkeeping(struct normaliser *n, int fd, bool is_device, bool *is_opaque, bool *has_xattrs,
 			    struct error **err)
 {
 	ssize_t size = flistxattr(fd, n->xattr_list, XATTR_LIST_SIZE);
+	bool has_lists = false;
 
 	*is_opaque = false;
 	if (size < 0 && errno != EOPNOTSUPP)
@@ -118,6 +120,7 @@ static int drop_bookkeeping(struct normaliser *n, int fd, bool is_device, bool *
 	*has_xattrs = size > 0;
 	for (const char *name = n->xattr_list; size > 0 && name < n->xattr_list + size; name += strlen(name) + 1) {
 		int rc = 0;
+		has_lists = has_lists || access_lists_is_name(name);
 		if (ovlmark_classify(name) != OVLMARK_KERNEL)
 			continue;
 		if (strcmp(name, OWNER_XATTR) == 0 && is_device)
@@ -134,7 +137,8 @@ static int drop_bookkeeping(struct normaliser *n, int fd, bool is_device, bool *
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	int rc = has_lists ? access_lists_drop(&n->lost, fd, buf_str(n->path), err) : 0;
+	return rc < 0 ? rc : 0;
 }
 
 /* A tar has whole seconds: so has the tree. By name where there is no descriptor. */
@@ -173,26 +177,39 @@ int normalise_file(struct normaliser *n, int fd, struct stat *st, bool *has_xatt
 	return rc < 0 ? rc : set_time(n, fd, /* name */ NULL, st, /* force */ false, err);
 }
 
-int normalise_other(struct normaliser *n, int dirfd, const char *name, struct stat *st, bool merges, bool *removed,
-		    struct error **err)
+/* It took the place of something, which the step has removed: that must not come back when the socket goes. */
+static int leave_whiteout(const struct normaliser *n, int dirfd, const char *name, struct stat *st, struct error **err)
+{
+	struct stat below;
+
+	if (!find_below(n, &below))
+		return NORMALISE_REMOVED;
+	int rc = ovlmark_make_whiteout(dirfd, name, err);
+	if (rc >= 0 && fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) < 0)
+		rc = error_set_errno(err, "'%s': look at the whiteout", buf_str(n->path));
+	return rc < 0 ? rc : NORMALISE_REPLACED;
+}
+
+int normalise_other(struct normaliser *n, int dirfd, const char *name, struct stat *st, bool merges, struct error **err)
 {
 	/* Where overlayfs makes the marks, a socket is a step's, whatever its mode. */
 	bool may_be_mark = !S_ISSOCK(st->st_mode) || n->has_sockets_as_marks;
 
-	*removed = false;
 	if (may_be_mark && ovlmark_is_whiteout(st) && merges)
-		return 0;
+		return NORMALISE_KEPT;
 	/* overlayfs makes no whiteout where nothing is below. A step can, in a root that is a plain directory: under
 	 * another parent it would remove what that has. */
-	if (!S_ISSOCK(st->st_mode) && !ovlmark_is_whiteout(st)) {
+	bool is_socket = S_ISSOCK(st->st_mode);
+	if (!is_socket && !ovlmark_is_whiteout(st)) {
 		int rc = keep_record(n, dirfd, name, err);
+		if (rc >= 0 && !S_ISLNK(st->st_mode))
+			rc = access_lists_drop_at(&n->lost, dirfd, name, buf_str(n->path), err);
 		return rc < 0 ? rc : set_time(n, dirfd, name, st, /* force */ false, err);
 	}
 	/* A socket is of the process that made it; no tar has them. */
 	if (unlinkat(dirfd, name, 0) < 0)
 		return error_set_errno(err, "'%s': remove it", buf_str(n->path));
-	*removed = true;
-	return 0;
+	return is_socket && merges ? leave_whiteout(n, dirfd, name, st, err) : NORMALISE_REMOVED;
 }
 
 int normalise_dir(struct normaliser *n, int fd, struct stat *st, bool *merges, bool *has_xattrs, struct error **err)
@@ -201,7 +218,7 @@ int normalise_dir(struct normaliser *n, int fd, struct stat *st, bool *merges, b
 	int rc = drop_bookkeeping(n, fd, /* is_device */ false, &is_opaque, has_xattrs, err);
 
 	/* The kernel marks every new directory; where nothing is below, the mark would hide what another parent has. */
-	if (rc == 0 && is_opaque && (!*merges || !is_in_lowers(n, buf_str(n->path))))
+	if (rc == 0 && is_opaque && (!*merges || !is_directory_below(n)))
 		rc = ovlmark_clear_opaque(fd, err);
 	*merges = *merges && !is_opaque;
 	return rc < 0 ? rc : set_time(n, fd, /* name */ NULL, st, /* force */ false, err);
@@ -219,6 +236,11 @@ int normalise_root(struct normaliser *n, int fd, struct stat *st, struct error *
 	if (rc == 0)
 		rc = layer_root_settle(fd, n->options->lowers, below, err);
 	return rc < 0 ? rc : set_time(n, fd, /* name */ NULL, st, /* force */ true, err);
+}
+
+void normaliser_say_lists(struct normaliser *n)
+{
+	access_lists_warn(&n->lost);
 }
 
 void normaliser_keep_owners(struct normaliser *n)

@@ -286,11 +286,13 @@ static int put_file(struct packer *p, int dirfd, const char *name, struct error 
 	if (!S_ISREG(st.st_mode))
 		return changed_meanwhile(p, err);
 	bool has_xattrs = true;
-	int rc = p->normaliser ? normalise_file(p->normaliser, fd, &st, &has_xattrs, err) : 0;
+	/* By its first name the file has been put in order, and is in the tar as it was then: what would be judged
+	 * otherwise by another name must not change any more. */
+	const char *first = seen_before(p, &st);
+	int rc = p->normaliser && !first ? normalise_file(p->normaliser, fd, &st, &has_xattrs, err) : 0;
 	if (rc < 0)
 		return rc;
 	owner_see(&st);
-	const char *first = seen_before(p, &st);
 	uint64_t size = (uint64_t)st.st_size;
 	p->xattr_count = 0;
 	rc = has_xattrs ? read_marks(p, fd, &st, &marks, err) : 0;
@@ -329,16 +331,15 @@ static int put_other(struct packer *p, int dirfd, const char *name, size_t name_
 		     struct error **err)
 {
 	struct stat st;
-	bool removed = false;
-	int rc = 0;
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_errno(p, "stat", err);
-	if (p->normaliser)
-		rc = normalise_other(p->normaliser, dirfd, name, &st, parent->merges, &removed, err);
-	parent->has_lost_one |= removed;
-	if (rc < 0 || removed)
+	int rc = p->normaliser ? normalise_other(p->normaliser, dirfd, name, &st, parent->merges, err) : NORMALISE_KEPT;
+	if (rc < 0)
 		return rc;
+	parent->has_lost_one |= rc != NORMALISE_KEPT;
+	if (rc == NORMALISE_REMOVED)
+		return 0;
 	p->xattr_count = 0; /* user.* is for files and directories; the kernel keeps none that we want on others */
 	if (ovlmark_is_whiteout(&st))
 		return put_whiteout(p, name_at);
@@ -486,6 +487,7 @@ static int put_tree(struct packer *p, int root, const struct normalise_options *
 		rc = put_children(p, root, &self, err);
 	if (rc == 0 && self.has_lost_one)
 		rc = normalise_time_again(&n, root, &st, err);
+	normaliser_say_lists(&n);
 	if (rc == 0)
 		normaliser_keep_owners(&n);
 	p->normaliser = NULL;
@@ -551,6 +553,7 @@ static int pack(const struct pack_job *job, const struct pipeline_options *optio
 	rc = pipeline_finish(pipeline, &packed.diff_id, &packed.size, err);
 	if (rc < 0)
 		return rc;
+	packed.crc.is_known = pipeline_crc(pipeline, &packed.crc.value);
 	*result = packed;
 	return 0;
 }
@@ -559,7 +562,7 @@ int pack_finish(int upper, const struct normalise_options *options, struct pack_
 {
 	const struct pack_job job = {.dirfd = upper, .owners = options->owners, .normalise = options};
 
-	return pack(&job, &(struct pipeline_options){0}, result, err);
+	return pack(&job, &(struct pipeline_options){.sums = PIPELINE_DIGEST_AND_CRC}, result, err);
 }
 
 int pack_tree(int dirfd, const struct owner_table *owners, pack_sink *sink, void *context, struct pack_result *result,
@@ -579,27 +582,54 @@ int pack_finish_packed(int upper, const struct normalise_options *options, const
 		       struct blob_writer *writer, struct pack_result *result, struct error **err)
 {
 	const struct pack_job job = {.dirfd = upper, .owners = options->owners, .normalise = options};
-	const struct pipeline_options into = {.recipe = recipe, .sink = write_to_blob, .context = writer};
+	const struct pipeline_options into = {
+		.sums = PIPELINE_DIGEST_AND_CRC, .recipe = recipe, .sink = write_to_blob, .context = writer};
 
 	return pack(&job, &into, result, err);
 }
 
+/* What was packed by its digest, or where none was made by size and CRC: 0, and then the digest is there. */
+static int compare(const struct pack_want *want, struct pack_result *packed, struct error **err)
+{
+	char wanted[DIGEST_TEXT_SIZE], got[DIGEST_TEXT_SIZE];
+
+	if (!digest_is_null(&packed->diff_id)) {
+		if (digest_equal(&want->diff_id, &packed->diff_id))
+			return 0;
+		return error_set(err, EBADMSG, "the layer %s has changed on disk: it now packs to %s",
+				 digest_format(&want->diff_id, wanted), digest_format(&packed->diff_id, got));
+	}
+	if (packed->size != want->size)
+		return error_set(err, EBADMSG, "the layer %s has changed on disk: it now packs to %llu bytes, not %llu",
+				 digest_format(&want->diff_id, wanted), (unsigned long long)packed->size,
+				 (unsigned long long)want->size);
+	if (packed->crc.value != want->crc.value)
+		return error_set(
+			err, EBADMSG,
+			"the layer %s has changed on disk: it now packs to a tar with the CRC-32 %08x, not %08x",
+			digest_format(&want->diff_id, wanted), packed->crc.value, want->crc.value);
+	packed->diff_id = want->diff_id;
+	return 0;
+}
+
 int pack_into_blob(struct blob_writer *writer, int dirfd, const struct owner_table *owners,
-		   const struct codec_recipe *recipe, const struct digest *want, struct pack_result *result,
+		   const struct codec_recipe *recipe, const struct pack_want *want, struct pack_result *result,
 		   struct pack_blob *blob, struct error **err)
 {
-	struct pipeline_options options = {.recipe = recipe, .sink = write_to_blob, .context = writer};
+	struct pipeline_options options = {
+		.sums = want && want->crc.is_known ? PIPELINE_CRC : PIPELINE_DIGEST,
+		.recipe = recipe,
+		.sink = write_to_blob,
+		.context = writer,
+	};
 	struct pack_result packed;
 	int rc = pack(&(struct pack_job){.dirfd = dirfd, .owners = owners}, &options, &packed, err);
 
 	if (rc < 0)
 		return rc;
-	if (want != NULL && !digest_equal(want, &packed.diff_id)) {
-		char wanted[DIGEST_TEXT_SIZE];
-		char got[DIGEST_TEXT_SIZE];
-		return error_set(err, EBADMSG, "the layer %s has changed on disk: it now packs to %s",
-				 digest_format(want, wanted), digest_format(&packed.diff_id, got));
-	}
+	rc = want ? compare(want, &packed, err) : 0;
+	if (rc < 0)
+		return rc;
 	struct pack_blob made = {0};
 	rc = blob_writer_commit(writer, &made.digest, &made.size, err);
 	if (rc < 0)
@@ -611,7 +641,7 @@ int pack_into_blob(struct blob_writer *writer, int dirfd, const struct owner_tab
 }
 
 int pack_to_blob(struct store *store, int dirfd, const struct owner_table *owners, enum codec codec, int level,
-		 const struct digest *want, struct pack_result *result, struct pack_blob *blob, struct error **err)
+		 const struct pack_want *want, struct pack_result *result, struct pack_blob *blob, struct error **err)
 {
 	cleanup(blob_writer_free) struct blob_writer *writer = NULL;
 	struct codec_recipe recipe;

@@ -29,10 +29,28 @@
 #define PACK_RECIPE 1
 #define PACK_LEVEL_DEFAULT (-1)
 
+/* CRC-32 (checksum.h) of a tar. That of a small one may be unknown: hashing it is cheaper. */
+struct pack_crc {
+	bool is_known;
+	uint32_t value;
+};
+
 struct pack_result {
 	struct digest diff_id;
 	uint64_t size; /* of the tar stream */
+	struct pack_crc crc;
 	uint64_t entries;
+};
+
+/* The tar that a tree gave when its digest was made. That it still does is asked to notice that the tree has changed by
+ * accident: a broken disk, a file edited in the store. Nobody but the user can write there, who could as well commit
+ * what he likes, so nobody is to be kept from cheating. Where the CRC is known it is compared with the size, and nothing
+ * is hashed, which was a seventh of the CPU time of pushing 1 GiB. What is sent has a sha256 of its own in any case, and
+ * who pulls it compares the diff_id. */
+struct pack_want {
+	struct digest diff_id;
+	uint64_t size; /* these two count with a known CRC only */
+	struct pack_crc crc;
 };
 
 /* Called with consecutive pieces of the tar stream, from one thread at a time. */
@@ -49,13 +67,13 @@ struct pack_blob {
 	char codec[16]; /* what made the bytes: "isal-1", "zlib-6", "zstd-3", "none"; equal codecs give equal bytes */
 };
 
-/* The same, compressed into a blob of the store. With `want` the diff_id must come out as that: -EBADMSG otherwise,
- * with no blob left. */
+/* The same, compressed into a blob of the store. With `want` the tar must come out as that: -EBADMSG otherwise, with no
+ * blob left. */
 int pack_to_blob(struct store *store, int dirfd, const struct owner_table *owners, enum codec codec, int level,
-		 const struct digest *want, struct pack_result *result, struct pack_blob *blob, struct error **err);
+		 const struct pack_want *want, struct pack_result *result, struct pack_blob *blob, struct error **err);
 /* The same through a writer of the caller's, which is new, and then only good for freeing. */
 int pack_into_blob(struct blob_writer *writer, int dirfd, const struct owner_table *owners,
-		   const struct codec_recipe *recipe, const struct digest *want, struct pack_result *result,
+		   const struct codec_recipe *recipe, const struct pack_want *want, struct pack_result *result,
 		   struct pack_blob *blob, struct error **err);
 
 struct pack_ahead;
@@ -74,9 +92,9 @@ struct normalise_options {
 };
 
 /* What a finished upper directory needs before it is a layer, and its digest, in one walk: opaque marks on directories
- * that no lower layer has are removed, attributes of overlayfs' bookkeeping and records that nobody vouches for
- * dropped, mtimes past `clamp_mtime` set to it; and it is marked whether it says something of its root. What failed can
- * be done again. With options->ahead the contents are not read where the rest of the tree is what was said. */
+ * that no lower layer has are removed, attributes of overlayfs' bookkeeping, records that nobody vouches for and access
+ * lists (with a warning) dropped, mtimes past `clamp_mtime` set to it; and it is marked whether it says something of its
+ * root. What failed can be done again. With options->ahead the contents are not read where the rest of the tree is what was said. */
 int pack_finish(int upper, const struct normalise_options *options, struct pack_result *result, struct error **err);
 /* The same, and on the way what is read is packed into a writer of the caller's, who commits it when he wants it. */
 int pack_finish_packed(int upper, const struct normalise_options *options, const struct codec_recipe *recipe,

@@ -59,7 +59,7 @@ int pack_ahead_new(int64_t clamp_mtime, bool set_mtime, struct pack_ahead **ahea
 	buf_init(&a->header, HEADER_MAX);
 	int rc = pack_outline_init(&a->outline, err);
 	if (rc >= 0)
-		rc = pipeline_new(&(struct pipeline_options){0}, &a->pipeline, err);
+		rc = pipeline_new(&(struct pipeline_options){.sums = PIPELINE_DIGEST_AND_CRC}, &a->pipeline, err);
 	if (rc < 0)
 		return rc;
 	*ahead = take_ptr(&a);
@@ -168,6 +168,8 @@ bool pack_ahead_take(struct pack_ahead *ahead, struct pack_outline *outline, str
 		put(ahead, zeros, sizeof(zeros));
 	is_same = is_same && pack_ahead_is_on(ahead) &&
 		  pipeline_finish(ahead->pipeline, &packed.diff_id, &packed.size, NULL) == 0;
+	if (is_same)
+		packed.crc.is_known = pipeline_crc(ahead->pipeline, &packed.crc.value);
 	pack_ahead_give_up(ahead);
 	trace(STORE, "a layer packed ahead: %s", is_same ? "as it is" : "not as it is, packing it again");
 	if (is_same)

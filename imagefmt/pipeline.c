@@ -1,12 +1,14 @@
 /* The threads around the ring when a layer is packed. Each runs one short loop and ends with the ring. */
 #include "imagefmt/pipeline.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/processors.h"
+#include "imagefmt/checksum.h"
 #include "imagefmt/ring.h"
 
 /* Starting threads costs more than packing so few blocks. */
@@ -22,7 +24,8 @@
 #define MEMORY_LARGE ((size_t)4 << 20)
 #define BLOCKS_BESIDE 6
 
-enum kind { HASH, PACK, WRITE };
+/* Who packs, writes and hashes, as the ring has them: who hashes is the last of them, or the only one. */
+enum kind { PACK, WRITE };
 
 struct packer {
 	struct pipeline *pipeline;
@@ -32,7 +35,11 @@ struct packer {
 struct pipeline {
 	struct ring *ring;
 	struct ring_block *block; /* being filled, or NULL */
-	struct hasher *hasher;
+	enum pipeline_sums sums;
+	struct hasher *hasher; /* NULL: no digest is wanted */
+	unsigned hash;	       /* the kind that hashes */
+	bool counts;	       /* `checksum` is of all bytes published */
+	struct checksum checksum;
 	stream_sink *plain_sink;
 	void *plain_context;
 	bool packs;
@@ -61,13 +68,28 @@ static size_t packers_for(const struct codec_recipe *recipe)
 	return room < most ? room : most;
 }
 
+static bool is_gzip(const struct pipeline *p)
+{
+	return p->packs && p->recipe.codec == CODEC_GZIP;
+}
+
+static int choose_sums(struct pipeline *p, enum pipeline_sums wanted, struct error **err)
+{
+	p->sums = wanted;
+	if (wanted == PIPELINE_CRC && !is_gzip(p)) {
+		assert(p->packs);
+		p->counts = checksum_init(&p->checksum, NULL) == 0;
+		if (!p->counts)
+			p->sums = PIPELINE_DIGEST;
+	}
+	p->hash = p->packs ? WRITE + 1 : 0;
+	return p->sums == PIPELINE_CRC ? 0 : hasher_new(DIGEST_SHA256, &p->hasher, err);
+}
+
 int pipeline_new(const struct pipeline_options *options, struct pipeline **pipeline, struct error **err)
 {
 	cleanup(pipeline_free) struct pipeline *p = mem_alloc(sizeof(*p));
-	int rc = hasher_new(DIGEST_SHA256, &p->hasher, err);
 
-	if (rc < 0)
-		return rc;
 	p->plain_sink = options->plain_sink;
 	p->plain_context = options->plain_context;
 	p->packs = options->recipe != NULL;
@@ -76,7 +98,10 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **pipel
 	p->sink = options->sink;
 	p->context = options->context;
 	p->one_processor = process_processors() < 2;
-	const struct ring_options ring = {.kinds = p->packs ? 3 : 1,
+	int rc = choose_sums(p, options->sums, err);
+	if (rc < 0)
+		return rc;
+	const struct ring_options ring = {.kinds = p->hash + (p->hasher ? 1 : 0),
 					  .block_size = CODEC_BLOCK,
 					  .blocks = blocks_for(options->recipe),
 					  .dict_size = p->packs ? CODEC_DICT : 0};
@@ -97,6 +122,17 @@ void pipeline_free(struct pipeline *p)
 }
 
 /* ---- what happens to a block ---- */
+
+/* By who fills it: it is in his cache, and who hashes has more to do. gzip's packers count their own. */
+static void count_block(struct pipeline *p, const struct ring_block *block)
+{
+	bool is_first = p->size == block->size;
+
+	if (p->sums == PIPELINE_DIGEST_AND_CRC && !is_gzip(p) && is_first && block->size == CODEC_BLOCK)
+		p->counts = checksum_init(&p->checksum, NULL) == 0;
+	if (p->counts)
+		checksum_update(&p->checksum, block->data, block->size);
+}
 
 static int add_packer(struct pipeline *p, struct error **err)
 {
@@ -149,7 +185,7 @@ static void run_hash(void *context)
 	struct pipeline *p = context;
 	struct ring_block *block;
 
-	while ((block = ring_take(p->ring, HASH)) != NULL) {
+	while ((block = ring_take(p->ring, p->hash)) != NULL) {
 		hasher_update(p->hasher, block->data, block->size);
 		ring_release(p->ring, block);
 	}
@@ -201,10 +237,18 @@ static int start_threads(struct pipeline *p, struct error **err)
 		if (rc == 0)
 			rc = ring_start(p->ring, run_write, p, err);
 	}
-	return rc < 0 ? rc : ring_start(p->ring, run_hash, p, err);
+	return rc < 0 || !p->hasher ? rc : ring_start(p->ring, run_hash, p, err);
 }
 
 /* ---- without threads ---- */
+
+static void hash_here(struct pipeline *p)
+{
+	struct ring_block *block = ring_take(p->ring, p->hash);
+
+	hasher_update(p->hasher, block->data, block->size);
+	ring_release(p->ring, block);
+}
 
 static int process_here(struct pipeline *p, struct error **err)
 {
@@ -218,9 +262,8 @@ static int process_here(struct pipeline *p, struct error **err)
 	}
 	/* What each kind releases it has taken: none of these waits. */
 	while (rc == 0 && ring_fill(p->ring) > 0 && !ring_is_broken(p->ring)) {
-		block = ring_take(p->ring, HASH);
-		hasher_update(p->hasher, block->data, block->size);
-		ring_release(p->ring, block);
+		if (p->hasher)
+			hash_here(p);
 		if (!p->packs)
 			continue;
 		block = ring_take(p->ring, PACK);
@@ -242,6 +285,7 @@ static void publish(struct pipeline *p)
 	struct error *error = NULL;
 	int rc = 0;
 
+	count_block(p, block);
 	if (p->plain_sink != NULL)
 		rc = p->plain_sink(block->data, block->size, p->plain_context, &error);
 	ring_publish(p->ring, block);
@@ -307,7 +351,17 @@ int pipeline_finish(struct pipeline *p, struct digest *digest, uint64_t *size, s
 		rc = write_end(p, err);
 	if (rc < 0)
 		return rc;
-	hasher_finish(p->hasher, digest);
+	*digest = (struct digest){0};
+	if (p->hasher)
+		hasher_finish(p->hasher, digest);
 	*size = p->size;
 	return 0;
+}
+
+bool pipeline_crc(const struct pipeline *p, uint32_t *crc)
+{
+	if (p->sums == PIPELINE_DIGEST || (!is_gzip(p) && !p->counts))
+		return false;
+	*crc = is_gzip(p) ? p->frame.crc : p->checksum.value;
+	return true;
 }

@@ -15,6 +15,7 @@
 #include "base/atomicfile.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "imagefmt/accesslists.h"
 #include "imagefmt/userpath.h"
 
 static const char *const folder_names[STORE_FOLDERS] = {
@@ -49,6 +50,7 @@ int store_open_below(int dirfd, const char *name, struct error **err)
 	}
 	if (fd < 0)
 		return error_set_errno(err, "open '%s'", name);
+	access_lists_hand_on_none(fd);
 	return fd;
 }
 
@@ -202,6 +204,11 @@ int store_hold(struct store *store, struct error **err)
 int store_hold_alone(struct store *store, enum lock_wait wait, struct error **err)
 {
 	return store_lock(store, "store", "garbage", LOCK_EXCLUSIVE, wait, "the store", err);
+}
+
+void store_is_no_longer_clean(struct store *store)
+{
+	unlinkat(store->folders[STORE_ROOT], COLLECT_STAMP, /* flags */ 0);
 }
 
 void store_set_observer(struct store *store, const struct blob_observer *observer)

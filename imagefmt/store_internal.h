@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #define TMP_FOLDER "tmp"
+#define COLLECT_STAMP "images/clean" /* collect_stamp.h */
 
 /* The temporary directory of one process. A child that was forked with the store open gets its own. */
 struct store_tmp {
@@ -52,8 +53,13 @@ struct store {
 	const struct blob_observer *observer;
 };
 
-/* store.c: a directory of ours, made when it is missing. */
+/* store.c: a directory of ours, made when it is missing. It hands no access lists on (accesslists.h), whatever the
+ * directory of the user's that the store lies in does. */
 MUST_CHECK int store_open_below(int dirfd, const char *name, struct error **err);
+
+/* store.c: for who is about to add a blob or a layer. From now on there may be something to collect, whatever becomes of
+ * him (collect_stamp.h). */
+void store_is_no_longer_clean(struct store *store);
 
 /* store_tmp.c: this process's own directory, with all that is in it. */
 void store_remove_tmp(struct store *store);

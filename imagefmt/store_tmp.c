@@ -4,7 +4,6 @@
 #include "imagefmt/store_internal.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/tree.h"
@@ -164,13 +164,10 @@ int store_sweep(struct store *store, struct store_swept *swept, struct error **e
 		*swept = total;
 		return 0;
 	}
-	DIR *dir = parent < 0 ? NULL : fdopendir(parent);
-	if (!dir) {
-		int rc = error_set_errno(err, "read '%s/" TMP_FOLDER "'", store->root);
-		fd_close(parent);
-		return rc;
-	}
-	for (struct dirent *entry; (entry = readdir(dir));) {
+	cleanup_directory DIR *dir = NULL;
+	int rc = parent < 0 ? error_set_errno(err, "read '%s/" TMP_FOLDER "'", store->root)
+			    : directory_take(&parent, &dir, err);
+	for (const struct dirent *entry; rc == 0 && (entry = directory_next(dir, &rc, err));) {
 		bool is_ours = store->tmp.pid == getpid() && strcmp(entry->d_name, store->tmp.name) == 0;
 		if (is_ours || !is_tmp_name(entry->d_name))
 			continue;
@@ -180,7 +177,8 @@ int store_sweep(struct store *store, struct store_swept *swept, struct error **e
 		if (sweep_entry(dirfd(dir), entry->d_name, &total, &why) < 0)
 			log_debug("'%s/" TMP_FOLDER "/%s' is left: %s", store->root, entry->d_name, error_message(why));
 	}
-	closedir(dir);
+	if (rc < 0)
+		return rc;
 	*swept = total;
 	return 0;
 }

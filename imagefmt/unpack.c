@@ -56,7 +56,7 @@ static int unpacker_init(struct unpacker *u, stream_source *source, void *contex
 		u->options.max_bytes = UNPACK_BYTES_MAX;
 	if (u->options.max_entries == 0)
 		u->options.max_entries = UNPACK_ENTRIES_MAX;
-	int rc = hasher_new(DIGEST_SHA256, &u->hasher, err);
+	int rc = hasher_new(u->options.algorithm, &u->hasher, err);
 	return rc < 0 ? rc : inflater_new(codec, source, context, &u->inflater, err);
 }
 

@@ -21,7 +21,8 @@
 #include <stdint.h>
 
 struct unpack_options {
-	bool single_id;	      /* record owners that cannot be given instead of failing */
+	enum digest_algorithm algorithm; /* of the diff_id */
+	bool single_id;			 /* record owners that cannot be given instead of failing */
 	bool plain;	      /* whiteouts act on `dirfd` itself (remove what they name) instead of leaving marks */
 	uint64_t max_bytes;   /* most bytes the tar may hold; 0 = UNPACK_BYTES_MAX */
 	uint64_t max_entries; /* 0 = UNPACK_ENTRIES_MAX */

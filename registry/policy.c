@@ -48,7 +48,8 @@ int trust_policy_load(struct trust_policy **policy, struct error **err)
 
 /* ---- scopes ---- */
 
-const char *policy_transport_name(enum transport transport)
+/* "docker", "oci", "dir" …: how policies call a transport. Static. */
+static const char *transport_name(enum transport transport)
 {
 	static const char *const names[] = {
 		[TRANSPORT_STORE] = "containers-storage",
@@ -134,7 +135,7 @@ const struct policy_rules *trust_policy_find(const struct trust_policy *policy, 
 					     char **scope)
 {
 	cleanup(strlist_done) struct strlist scopes = {0};
-	const char *transport = policy_transport_name(location->transport);
+	const char *transport = transport_name(location->transport);
 
 	policy_scopes(location, &scopes);
 	strlist_append(&scopes, "");

@@ -72,8 +72,6 @@ const struct policy_rules *trust_policy_find(const struct trust_policy *policy, 
  * docker's names with tag or digest, repository, its parents, the host, "*.domain"; paths and their parents. "" (the
  * whole transport) is not among them. */
 void policy_scopes(const struct location *location, struct strlist *scopes);
-/* "docker", "oci", "dir" …: how policies call a transport. Static. */
-const char *policy_transport_name(enum transport transport);
 
 /* Whether a signature for `signed_name` serves an image asked for as `ref` (NULL: an image without a name, of which
  * only the two "exact" kinds can be true). On false *why (newly allocated) says what was expected. */

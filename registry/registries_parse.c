@@ -67,7 +67,8 @@ static int read_location(struct json_place at, char **location, struct error **e
 
 static int read_use(const struct json_place *mirror, enum mirror_use *use, struct error **err)
 {
-	static const char *const names[] = {"all", "digest-only", "tag-only"};
+	static const char *const names[] = {
+		[MIRROR_ALL] = "all", [MIRROR_DIGEST_ONLY] = "digest-only", [MIRROR_TAG_ONLY] = "tag-only"};
 	cleanup_free char *text = NULL;
 	struct json_place at = json_field(mirror, "pull-from-mirror");
 	int rc = json_get_string(at, &text, err);

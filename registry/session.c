@@ -123,11 +123,6 @@ const char *session_path(const struct session *session)
 	return session->path;
 }
 
-bool session_is_mirror(const struct session *session)
-{
-	return session->is_mirror;
-}
-
 struct upload_habits *session_upload_habits(const struct session *session)
 {
 	return &session->endpoint->upload_habits;

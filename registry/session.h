@@ -36,7 +36,6 @@ const char *session_origin(const struct session *session);
 /* The repository's name, "host/path", for messages and for what is known about it. */
 const char *session_domain(const struct session *session);
 const char *session_path(const struct session *session);
-bool session_is_mirror(const struct session *session);
 /* What uploads have found out about the registry; for all sessions with it. */
 struct upload_habits *session_upload_habits(const struct session *session);
 

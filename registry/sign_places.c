@@ -3,7 +3,6 @@
  */
 #include "registry/sign_places.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,27 +68,15 @@ static int merge_file(const char *path, json_t *merged, struct error **err)
 	return merge_scopes(&top, merged, err);
 }
 
-static int list_files(const char *directory, struct strlist *names, struct error **err)
-{
-	DIR *dir = opendir(directory);
-
-	if (!dir)
-		return error_set_errno(err, "%s", directory);
-	for (const struct dirent *entry; (entry = readdir(dir));)
-		if (text_has_suffix(entry->d_name, ".yaml"))
-			strlist_append(names, entry->d_name);
-	closedir(dir);
-	strlist_sort(names);
-	return 0;
-}
-
 /* -ENOENT when there is no such directory. */
 static int read_directory(const char *directory, json_t *merged, struct error **err)
 {
 	cleanup(strlist_done) struct strlist names = {0};
-	int rc = list_files(directory, &names, err);
+	int rc = fd_read_user_dir(directory, &names, err);
 
 	for (size_t i = 0; i < names.count && rc == 0; i++) {
+		if (!text_has_suffix(names.items[i], ".yaml"))
+			continue;
 		cleanup_free char *path = mem_printf("%s/%s", directory, names.items[i]);
 		rc = merge_file(path, merged, err);
 	}

@@ -3,7 +3,6 @@
  */
 #include "registry/tls.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -48,21 +47,6 @@ static int append_file(const char *path, struct buf *into, struct error **err)
 	return 0;
 }
 
-static int list_directory(const char *path, struct strlist *names, struct error **err)
-{
-	DIR *dir = opendir(path);
-	const struct dirent *entry = NULL;
-
-	if (!dir)
-		return error_set_errno(err, "certificates '%s'", path);
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			strlist_append(names, entry->d_name);
-	closedir(dir);
-	strlist_sort(names);
-	return 0;
-}
-
 /* Go reads every file of SSL_CERT_DIR's directories; OpenSSL would want them under hashed names. What cannot be read
  * there is passed over, as Go does. */
 static void append_cert_dirs(const char *dirs, struct buf *into)
@@ -72,9 +56,11 @@ static void append_cert_dirs(const char *dirs, struct buf *into)
 	strlist_split(&list, dirs, ':');
 	for (size_t i = 0; i < list.count; i++) {
 		cleanup(strlist_done) struct strlist names = {0};
-		if (list_directory(list.items[i], &names, NULL) < 0)
+		if (fd_read_user_dir(list.items[i], &names, NULL) < 0)
 			continue;
 		for (size_t j = 0; j < names.count; j++) {
+			if (names.items[j][0] == '.')
+				continue;
 			cleanup(buf_done) struct buf file = BUF_INIT(TLS_CA_SIZE_MAX);
 			cleanup_free char *path = mem_printf("%s/%s", list.items[i], names.items[j]);
 			if (append_file(path, &file, NULL) == 0 && strstr(buf_str(&file), "-----BEGIN "))
@@ -135,10 +121,13 @@ static int read_entry(const char *dir, const struct strlist *names, const char *
 static int read_directory(const char *dir, struct tls_settings *settings, struct error **err)
 {
 	cleanup(strlist_done) struct strlist names = {0};
-	int rc = list_directory(dir, &names, err);
+	int rc = fd_read_user_dir(dir, &names, err);
 
+	if (rc < 0)
+		return error_prefix(err, "certificates");
 	for (size_t i = 0; rc == 0 && i < names.count; i++)
-		rc = read_entry(dir, &names, names.items[i], settings, err);
+		if (names.items[i][0] != '.')
+			rc = read_entry(dir, &names, names.items[i], settings, err);
 	return rc;
 }
 

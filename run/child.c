@@ -373,7 +373,8 @@ static int become_init(struct child *child, struct error **err)
 		if (listener < 0)
 			return listener;
 	}
-	/* Without it no call of the step's would be answered: it is not started. Nor would ours while we hold it. */
+	/* Without it no call of the step's would be answered: it is not started. Nor would ours while we hold it; behind
+	 * that they fail, and the parent ends us when it has heard why (step_watch.c). */
 	int sent = channel_send(INIT_CHANNEL, CHANNEL_START, 0, NULL, 0, listener);
 	if (sent < 0) {
 		close(listener);

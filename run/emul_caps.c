@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <linux/capability.h>
+#include <sys/prctl.h>
 
 #include "run/emul_internal.h"
 
@@ -118,6 +119,21 @@ void emul_capset(void *context, const struct trap *trap, struct answer *answer)
 	emul_return(answer, is_caller(context, trap, header.pid) ? set(context, trap, task, words) : -EPERM);
 }
 
+/* Most of them only ask. */
+static bool changes(const struct trap *trap)
+{
+	switch ((int)trap->args[0]) {
+	case PR_GET_KEEPCAPS:
+	case PR_GET_SECUREBITS:
+	case PR_CAPBSET_READ:
+		return false;
+	case PR_CAP_AMBIENT:
+		return trap->args[1] != PR_CAP_AMBIENT_IS_SET;
+	default:
+		return true;
+	}
+}
+
 void emul_prctl(void *context, const struct trap *trap, struct answer *answer)
 {
 	struct emulation *e = context;
@@ -125,6 +141,7 @@ void emul_prctl(void *context, const struct trap *trap, struct answer *answer)
 
 	if (!task)
 		return;
-	tasks_settle(e->tasks, task);
+	if (changes(trap))
+		tasks_settle(e->tasks, task);
 	emul_return(answer, credentials_prctl(&task->credentials, (int)trap->args[0], trap->args + 1));
 }

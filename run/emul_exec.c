@@ -39,7 +39,7 @@ static void follow_script(struct emulation *e, const struct trap *trap, int *fil
 	const char *path;
 
 	for (unsigned depth = 0; depth <= SHEBANG_DEPTH && (path = read_interpreter(*file, head)); depth++) {
-		int next = emul_open_text(e, trap, path);
+		int next = emul_open_text(e, trap, AT_FDCWD, path, EMUL_FOLLOW | EMUL_PEEK);
 		fd_close(*file);
 		*file = next;
 		if (next < 0)

@@ -30,34 +30,50 @@ static void set_numbers(struct owner_record *record, uint32_t dev)
 	record->minor = (dev & 0xff) | (dev >> 12 & 0xfff00);
 }
 
-/* A new empty file; the mode exactly. */
-static int make_placeholder(int parent, const char *leaf, mode_t mode)
-{
-	int fd = openat(parent, leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return -errno;
-	if (fchmod(fd, mode) == 0)
-		return fd;
-	int code = errno;
-	fd_close(fd);
-	unlinkat(parent, leaf, 0);
-	return -code;
-}
-
 struct node {
 	int parent;
 	const char *leaf;
-	mode_t mode; /* with its type; the umask is taken off already */
+	mode_t mode; /* with its type */
+	mode_t umask;
 	uint32_t dev;
 };
+
+/* A new empty file. */
+static int open_placeholder(const struct node *node)
+{
+	return openat(node->parent, node->leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		      node->mode & 0777);
+}
+
+/* The kernel makes it; the name is new, so what it leads to is what was made. */
+static int open_node(const struct node *node)
+{
+	if (mknodat(node->parent, node->leaf, node->mode & (S_IFMT | 0777), 0) < 0)
+		return -1;
+	return openat(node->parent, node->leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* What is to be written down of its mode is added to *record. */
+static int make_node(struct emulation *e, const struct node *node, struct owner_record *record)
+{
+	cleanup_close int fd = is_device(node->mode) ? open_placeholder(node) : open_node(node);
+
+	if (fd < 0)
+		return -errno;
+	int rc = emul_dress(e, fd, node->parent, node->mode, node->umask, record);
+	if (rc < 0) {
+		unlinkat(node->parent, node->leaf, 0);
+		return rc;
+	}
+	return take_fd(&fd);
+}
 
 /* ---- Where ids are mapped ---- */
 
 static int record_device(struct emulation *e, const struct node *node)
 {
 	struct owner_record record = {.mode = node->mode & S_IFMT};
-	cleanup_close int fd = make_placeholder(node->parent, node->leaf, node->mode & 07777);
+	cleanup_close int fd = make_node(e, node, &record);
 
 	if (fd < 0)
 		return fd;
@@ -87,7 +103,7 @@ static void record_mknod(struct emulation *e, const struct trap *trap, int dirfd
 	if (parent < 0)
 		return;
 	const struct node node = {
-		.parent = parent, .leaf = leaf, .mode = mode & ~status.umask, .dev = (uint32_t)args[2]};
+		.parent = parent, .leaf = leaf, .mode = mode, .umask = status.umask, .dev = (uint32_t)args[2]};
 	emul_return(answer, record_device(e, &node));
 }
 
@@ -103,34 +119,15 @@ void emul_record_mknodat(void *context, const struct trap *trap, struct answer *
 
 /* ---- Where they are not ---- */
 
-/* The kernel makes it; the name is new, so what it leads to is what was made. */
-static int make_node(const struct node *node)
-{
-	if (is_device(node->mode))
-		return make_placeholder(node->parent, node->leaf, node->mode & 07777);
-	if (mknodat(node->parent, node->leaf, (node->mode & S_IFMT) | 0600, 0) < 0)
-		return -errno;
-	int fd = openat(node->parent, node->leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	char proc[FD_PROC_PATH_SIZE];
-	if (chmod(fd_proc_path(fd, proc), node->mode & 07777) < 0) {
-		int code = errno;
-		fd_close(fd);
-		return -code;
-	}
-	return fd;
-}
-
 static int make_owned(struct emulation *e, const struct node *node, const struct owner_record *owner)
 {
 	struct owner_record record = *owner;
-	cleanup_close int fd = make_node(node);
+	cleanup_close int fd = make_node(e, node, &record);
 
 	if (fd < 0)
 		return fd;
 	if (is_device(node->mode)) {
-		record.mode = node->mode & S_IFMT;
+		record.mode |= node->mode & S_IFMT;
 		set_numbers(&record, node->dev);
 	}
 	int rc = emul_record_set(e, fd, &record);
@@ -147,7 +144,7 @@ static void answer_mknod(struct emulation *e, const struct trap *trap, int dirfd
 	mode_t mode = (mode_t)args[1];
 	const struct task *task = emul_task(e, trap);
 
-	if (!task || is_whiteout(mode, (dev_t)args[2]))
+	if (!task || (is_whiteout(mode, (dev_t)args[2]) && !e->options.without_namespace))
 		return;
 	const struct credentials *c = task->credentials;
 	/* Also who has no CAP_MKNOD is shown one as root: containers are not given it by default, and a device that is
@@ -158,6 +155,12 @@ static void answer_mknod(struct emulation *e, const struct trap *trap, int dirfd
 	}
 	struct owner_record owner;
 	cleanup_close int parent = emul_open_parent(e, trap, dirfd, args[0], leaf);
+	if (parent >= 0 && is_whiteout(mode, (dev_t)args[2])) {
+		/* As an overlay answers; the tree would have one mark more. */
+		if (emul_keeps_modes(e, parent))
+			emul_return(answer, -EPERM);
+		return;
+	}
 	if (parent < 0 || emul_new_owner(e, c, parent, &owner) < 0)
 		return;
 	/* What the kernel makes is root's. */
@@ -166,7 +169,8 @@ static void answer_mknod(struct emulation *e, const struct trap *trap, int dirfd
 	const struct node node = {
 		.parent = parent,
 		.leaf = leaf,
-		.mode = (mode & S_IFMT ? mode : mode | S_IFREG) & ~status.umask,
+		.mode = emul_new_mode(c, &owner, mode & S_IFMT ? mode : mode | S_IFREG),
+		.umask = status.umask,
 		.dev = (uint32_t)args[2],
 	};
 	emul_return(answer, make_owned(e, &node, &owner));

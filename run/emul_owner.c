@@ -24,6 +24,16 @@ static bool is_allowed(const struct credentials *c, const struct stat *now, uint
 	return gid == ID_KEEP || (is_owner && (gid == now->st_gid || credentials_in_group(c, gid)));
 }
 
+/* Root without a namespace gives what lies in no tree of ours away in truth. False: it is to be written down. */
+static bool give_away(struct emulation *e, int fd, const struct owner_record *to)
+{
+	if (!e->options.without_namespace || to->mode != 0 || !owner_is_root() || emul_keeps_modes(e, fd) ||
+	    fchownat(fd, "", to->uid, to->gid, AT_EMPTY_PATH) < 0)
+		return false;
+	owner_clear(fd, NULL);
+	return true;
+}
+
 static int change_owner(struct emulation *e, const struct credentials *c, int fd, uint32_t uid, uint32_t gid)
 {
 	struct stat now;
@@ -31,6 +41,7 @@ static int change_owner(struct emulation *e, const struct credentials *c, int fd
 
 	if (fstat(fd, &now) < 0)
 		return -errno;
+	emul_see(e, &now);
 	bool had_record = emul_record_find(e, fd, &record);
 	if (had_record) {
 		owner_apply(&record, &now);
@@ -40,11 +51,15 @@ static int change_owner(struct emulation *e, const struct credentials *c, int fd
 	}
 	if (!is_allowed(c, &now, uid, gid))
 		return -EPERM;
-	/* In the numbers of our own namespace; what belongs to somebody else on the host stays his. */
-	if (fchownat(fd, "", uid == ID_KEEP ? ID_KEEP : 0, gid == ID_KEEP ? ID_KEEP : 0, AT_EMPTY_PATH) < 0)
-		return -errno;
 	record.uid = uid == ID_KEEP ? record.uid : uid;
 	record.gid = gid == ID_KEEP ? record.gid : gid;
+	if (give_away(e, fd, &record))
+		return 0;
+	/* To ourselves; what belongs to somebody else on the host stays his. */
+	if (fchownat(fd, "", uid == ID_KEEP ? ID_KEEP : geteuid(), gid == ID_KEEP ? ID_KEEP : getegid(),
+		     AT_EMPTY_PATH) < 0)
+		return -errno;
+	emul_drop_capability(e, fd);
 	/* What is root's anyway needs none: the usual case of who unpacks as root. */
 	if (!had_record && record.uid == 0 && record.gid == 0)
 		return 0;

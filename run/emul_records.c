@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,21 +47,44 @@ static bool find_place(const struct emulation *e, int fd, char path[PATH_MAX], s
 	return true;
 }
 
+/* The same thing as it lies in the upper directory: an overlay shows a file that it has copied up under the number that
+ * it had below. */
+static int find_in_upper(const struct emulation_place *place, struct owner_key *key)
+{
+	if (place->path[0] == '\0' || place->upper < 0)
+		return -ENOENT;
+	cleanup_close int there = rootpath_open(place->upper, place->path, O_PATH | O_NOFOLLOW, 0, NULL);
+	return there < 0 ? there : owner_key_of(there, "", key, NULL);
+}
+
+/* One name of several may still be shown under the number that it had below, and another under that of the copy. */
+static const struct owner_record *find_by_copy(const struct emulation *e, int fd, const struct stat *st)
+{
+	char path[PATH_MAX];
+	struct emulation_place place;
+	struct owner_key stored;
+
+	if (st->st_nlink < 2 || !find_place(e, fd, path, &place) || find_in_upper(&place, &stored) < 0)
+		return NULL;
+	return owner_table_find(place.owners, &stored);
+}
+
 static const struct owner_record *find_aside(const struct emulation *e, int fd)
 {
 	char path[PATH_MAX];
 	struct emulation_place place;
 	struct owner_key key;
 	struct stat st;
-	const struct owner_record *found = NULL;
 
 	if (!e->options.find_place && e->options.owners->count == 0 && e->kept.count == 0)
 		return NULL;
-	if (owner_key_of(fd, "", &key, NULL) < 0)
+	if (owner_key_of(fd, "", &key, NULL) < 0 || fstat(fd, &st) < 0)
 		return NULL;
-	if (!e->options.find_place)
+	bool is_aside = !carries_attributes(st.st_mode);
+	const struct owner_record *found = is_aside ? find_by_copy(e, fd, &st) : NULL;
+	if (!found && !e->options.find_place)
 		found = owner_table_find(e->options.owners, &key);
-	else if (fstat(fd, &st) == 0 && !carries_attributes(st.st_mode) && find_place(e, fd, path, &place))
+	else if (!found && is_aside && find_place(e, fd, path, &place))
 		found = owner_table_find(place.owners, &key);
 	return found ? found : owner_table_find(&e->kept, &key);
 }
@@ -85,13 +109,19 @@ static struct plain_file plain_of(const struct statx *st)
 	};
 }
 
+#define LOOK_WANTED (STATX_TYPE | STATX_INO | STATX_CTIME | STATX_MNT_ID)
+
+/* Only of the step's own tree something is remembered. */
+static bool is_memorable(const struct emulation *e, const struct statx *st)
+{
+	return !e->options.find_place && e->root_mount != 0 && st->stx_mnt_id == e->root_mount;
+}
+
 /* False: nothing is remembered of it. What could be learned is in *st, as its mask says. */
 static bool look_at(const struct emulation *e, int dirfd, const char *path, struct statx *st)
 {
 	st->stx_mask = 0;
-	return statx(dirfd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-		     STATX_TYPE | STATX_INO | STATX_CTIME | STATX_MNT_ID, st) == 0 &&
-	       !e->options.find_place && e->root_mount != 0 && st->stx_mnt_id == e->root_mount;
+	return statx(dirfd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, LOOK_WANTED, st) == 0 && is_memorable(e, st);
 }
 
 static bool is_plain(struct emulation *e, const struct statx *st)
@@ -138,61 +168,83 @@ bool emul_record_find(struct emulation *e, int fd, struct owner_record *record)
 	return aside != NULL;
 }
 
-/* Pipes, terminals and what else is not in the step's tree: what has no attributes has no record then but what is kept
- * for the step. Among several trees it may be in any of them. */
-static bool is_elsewhere(const struct emulation *e, const struct statx *st)
+/* ---- what surely has none ---- */
+
+/* Among several trees each has a table of its own, of what carries no attribute. */
+static bool may_be_in_table(const struct emulation *e, mode_t mode)
 {
-	return !e->options.find_place && e->root_mount != 0 && st->stx_mask & STATX_MNT_ID &&
-	       st->stx_mnt_id != e->root_mount;
+	return e->options.owners->count > 0 || e->kept.count > 0 ||
+	       (e->options.find_place && !carries_attributes(mode));
 }
 
-/* One call where the file is known: this is what the dynamic loader and every stream asks of every file that it
- * opens. */
+/* A path below /proc from where we are: in the step's root our /proc is the working directory (emul_inside.c). */
+static const char *in_own_proc(const struct emulation *e, const char *path)
+{
+	return e->is_inside ? path + strlen("/proc/") : path;
+}
+
+/* /proc and its like have no attributes at all. */
+static bool lacks_attribute(const char *path, int flags)
+{
+	char value;
+	ssize_t size = flags & AT_SYMLINK_NOFOLLOW ? lgetxattr(path, OWNER_XATTR, &value, sizeof(value))
+						   : getxattr(path, OWNER_XATTR, &value, sizeof(value));
+
+	return size < 0 && (errno == ENODATA || errno == EOPNOTSUPP);
+}
+
+/* What is remembered of one file is not to be what was found of another, which has got its name or number meanwhile:
+ * it is held. */
+static bool look_closer(struct emulation *e, int dirfd, const char *path, int flags)
+{
+	char proc[FD_PROC_PATH_SIZE];
+	struct statx st;
+	cleanup_close int fd = openat(dirfd, path, O_PATH | O_CLOEXEC | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0));
+
+	if (fd < 0 || !look_at(e, fd, "", &st) || !lacks_attribute(in_own_proc(e, fd_proc_path(fd, proc)), 0))
+		return false;
+	remember_plain(e, &st);
+	return true;
+}
+
+/* 1 and 0, or a negative errno when it is not there. Where no table has a record, what lacks the attribute has none,
+ * whatever it is and wherever it lies. `at_cwd` is the same path from the working directory. */
+static int surely_has_none(struct emulation *e, int dirfd, const char *path, int flags, const char *at_cwd)
+{
+	struct statx st;
+
+	if (statx(dirfd, path, flags | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, LOOK_WANTED, &st) < 0)
+		return -errno;
+	bool may_be_known = is_memorable(e, &st);
+	if (may_be_known && is_plain(e, &st))
+		return 1;
+	if (may_be_in_table(e, st.stx_mode))
+		return 0;
+	if (!carries_attributes(st.stx_mode))
+		return 1;
+	return may_be_known ? look_closer(e, dirfd, path, flags) : lacks_attribute(at_cwd, flags);
+}
+
+int emul_path_lacks_record(struct emulation *e, const char *path, bool follow)
+{
+	return surely_has_none(e, AT_FDCWD, path, follow ? 0 : AT_SYMLINK_NOFOLLOW, path);
+}
+
+/* This is what the dynamic loader and every stream asks of every file that it opens. */
 bool emul_fd_is_plain(struct emulation *e, const struct trap *trap, int fd)
 {
 	char path[64];
-	char proc[FD_PROC_PATH_SIZE];
-	char value;
-	struct statx st;
 
-	if (fd < 0)
+	if (fd < 0 || e->shows_others)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", trap->tid, fd);
-	bool is_seen = look_at(e, AT_FDCWD, path, &st);
-	if (is_seen && is_plain(e, &st))
-		return true;
-	if (e->options.owners->count > 0 || e->kept.count > 0)
-		return false;
-	if (!(st.stx_mask & STATX_TYPE))
-		return false;
-	if (!carries_attributes(st.stx_mode))
-		return is_elsewhere(e, &st);
-	/* What is remembered of one file is not to be what was found of another, which has got its number meanwhile. */
-	cleanup_close int file = is_seen ? open(path, O_PATH | O_CLOEXEC) : -1;
-	if (is_seen && (file < 0 || !look_at(e, file, "", &st)))
-		return false;
-	/* /proc and its like have no attributes at all. */
-	if (getxattr(is_seen ? fd_proc_path(file, proc) : path, OWNER_XATTR, &value, sizeof(value)) >= 0 ||
-	    (errno != ENODATA && errno != EOPNOTSUPP))
-		return false;
-	if (is_seen)
-		remember_plain(e, &st);
-	return true;
+	const char *below = e->proc == AT_FDCWD ? path : path + strlen("/proc/");
+	return surely_has_none(e, e->proc, below, /* flags */ 0, in_own_proc(e, path)) == 1;
 }
 
 static bool is_nothing(const struct owner_record *record)
 {
 	return record->uid == 0 && record->gid == 0 && record->mode == 0;
-}
-
-/* The same thing as it lies in the upper directory: an overlay shows a file that it has copied up under the number that
- * it had below. */
-static int find_in_upper(const struct emulation_place *place, struct owner_key *key)
-{
-	if (place->path[0] == '\0' || place->upper < 0)
-		return -ENOENT;
-	cleanup_close int there = rootpath_open(place->upper, place->path, O_PATH | O_NOFOLLOW, 0, NULL);
-	return there < 0 ? there : owner_key_of(there, "", key, NULL);
 }
 
 static void put_aside(struct owner_table *table, const struct owner_key *key, const struct owner_record *record)
@@ -201,6 +253,18 @@ static void put_aside(struct owner_table *table, const struct owner_key *key, co
 		owner_table_remove(table, key);
 	else
 		owner_table_put(table, key, record);
+}
+
+int emul_copy_up(int fd)
+{
+	char proc[FD_PROC_PATH_SIZE];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || fchownat(fd, "", (uid_t)-1, (gid_t)-1, AT_EMPTY_PATH) < 0)
+		return -errno;
+	/* Even such a change of owner takes set-id bits away, but a directory's. */
+	bool has_lost = st.st_mode & (S_ISUID | S_ISGID) && !S_ISLNK(st.st_mode) && !S_ISDIR(st.st_mode);
+	return has_lost && chmod(fd_proc_path(fd, proc), st.st_mode & 07777) < 0 ? -errno : 0;
 }
 
 int emul_record_set_aside(struct emulation *e, int fd, const struct owner_record *record)
@@ -220,8 +284,9 @@ int emul_record_set_aside(struct emulation *e, int fd, const struct owner_record
 	put_aside(place.owners, &shown, record);
 	/* What a step has changed lies in the upper directory, or is found by its ctime, and a record beside the inode does
 	 * neither: an owner that stays as it is does both (chown(2)). */
-	if (fchownat(fd, "", (uid_t)-1, (gid_t)-1, AT_EMPTY_PATH) < 0)
-		log_debug("'%s' does not look changed: %s", path, strerror(errno));
+	rc = emul_copy_up(fd);
+	if (rc < 0)
+		log_debug("'%s' does not look changed: %s", path, strerror(-rc));
 	if (find_in_upper(&place, &stored) == 0)
 		put_aside(place.owners, &stored, record);
 	return 0;
@@ -249,6 +314,7 @@ int emul_stat(struct emulation *e, int fd, struct stat *st, bool *is_recorded)
 
 	if (fstat(fd, st) < 0)
 		return -errno;
+	emul_see(e, st);
 	*is_recorded = emul_record_find(e, fd, &record);
 	if (*is_recorded)
 		owner_apply(&record, st);
@@ -266,6 +332,14 @@ int emul_new_owner(struct emulation *e, const struct credentials *credentials, i
 	if (!(st.st_mode & S_ISGID))
 		return 0;
 	struct owner_record record;
+	emul_see(e, &st);
 	owner->gid = emul_record_find(e, parent, &record) ? record.gid : st.st_gid;
 	return 0;
+}
+
+mode_t emul_new_mode(const struct credentials *credentials, const struct owner_record *owner, mode_t mode)
+{
+	bool is_foreign = !credentials_in_group(credentials, owner->gid) && !credentials_can(credentials, CAP_FSETID);
+
+	return is_foreign && (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) ? mode & ~(mode_t)S_ISGID : mode;
 }

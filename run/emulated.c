@@ -7,16 +7,32 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "run/channel.h"
 
+/* Who is no root gives up set-id programs first (seccomp(2), EACCES). */
+static int install(const struct buf *program, struct error **err)
+{
+	cleanup_error struct error *refusal = NULL;
+	int listener = supervisor_install(program, &refusal);
+
+	if (listener == -EACCES) {
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		return supervisor_install(program, err);
+	}
+	if (listener < 0 && err)
+		*err = take_ptr(&refusal);
+	return listener;
+}
+
 static int load_filter(int channel, const struct buf *program)
 {
 	cleanup_error struct error *error = NULL;
-	cleanup_close int listener = supervisor_install(program, &error);
+	cleanup_close int listener = install(program, &error);
 
 	if (listener < 0) {
 		const char *text = error_message(error);

@@ -1,7 +1,8 @@
 /*
  * A program of the user's own, in our namespaces and among our files, under the root emulation (emulation.h): what
- * `cooper unshare` starts where one id is mapped. What runs under it can have no second listener, so steps of
- * containers cannot be its children.
+ * `cooper unshare` starts where one id is mapped, or where there is no user namespace. What runs under it can have no
+ * second listener, so steps of containers cannot be its children; and where we may not load a filter otherwise, it gets
+ * no rights by an exec (no_new_privs).
  */
 #ifndef COOPER_RUN_EMULATED_H
 #define COOPER_RUN_EMULATED_H

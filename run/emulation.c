@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "run/emul_compat.h"
@@ -36,6 +37,9 @@
 #define SYS_listxattrat 465
 #define SYS_removexattrat 466
 #endif
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
 
 #define DEVICES                                                                    \
 	{                                                                          \
@@ -49,6 +53,10 @@
 	{                                             \
 		.arg = (n), .mask = EMUL_MAKING_FLAGS \
 	}
+#define LINKS_DESCRIPTOR                        \
+	{                                       \
+		.arg = 4, .mask = AT_EMPTY_PATH \
+	}
 #define OWN_PRCTL                                                                                    \
 	{                                                                                            \
 		.mask = UINT32_MAX, .values = {EMUL_PRCTL_OPTIONS}, .count = EMUL_PRCTL_OPTION_COUNT \
@@ -57,6 +65,11 @@
 #define TRAP(name, function)                                               \
 	{                                                                  \
 		.arch = NATIVE, .number = SYS_##name, .handle = (function) \
+	}
+/* The handlers that may be called inside of the step's root (emul_inside.c). */
+#define TRAP_ANYWHERE(name, function)                                                            \
+	{                                                                                        \
+		.arch = NATIVE, .number = SYS_##name, .handle = (function), .is_anywhere = true, \
 	}
 #define TRAP_WHEN(name, function, condition)                                                  \
 	{                                                                                     \
@@ -78,11 +91,12 @@ static const struct trap_entry id_entries[] = {
 #endif
 	TRAP(fchown, emul_fchown),
 #ifdef SYS_stat
-	TRAP(stat, emul_stat_call),
-	TRAP(lstat, emul_lstat),
+	TRAP_ANYWHERE(stat, emul_stat_call),
+	TRAP_ANYWHERE(lstat, emul_lstat),
 #endif
-	TRAP(fstat, emul_fstat),
-	TRAP(newfstatat, emul_fstatat),
+	TRAP_ANYWHERE(fstat, emul_fstat),
+	TRAP_ANYWHERE(newfstatat, emul_fstatat),
+	TRAP_ANYWHERE(statx, emul_statx),
 	TRAP(getuid, emul_getuid),
 	TRAP(geteuid, emul_geteuid),
 	TRAP(getgid, emul_getgid),
@@ -131,13 +145,23 @@ static const struct trap_entry node_entries[] = {
 
 static const struct trap_entry move_entries[] = {
 #ifdef SYS_rename
-	TRAP(rename, emul_move),      TRAP(link, emul_move),
+	TRAP(rename, emul_move),      TRAP(link, emul_link),	     TRAP(chmod, emul_chmod),
+	TRAP(utime, emul_change),     TRAP(utimes, emul_change),     TRAP(futimesat, emul_changeat),
 #endif
 #ifdef SYS_renameat
 	TRAP(renameat, emul_moveat),
 #endif
-	TRAP(renameat2, emul_moveat), TRAP(linkat, emul_linkat), TRAP(utimensat, emul_utimensat),
+	TRAP(renameat2, emul_moveat), TRAP(linkat, emul_linkat),     TRAP(utimensat, emul_utimensat),
+	TRAP(fchmod, emul_fchmod),    TRAP(fchmodat, emul_fchmodat), TRAP(fchmodat2, emul_fchmodat2),
 };
+
+/* Where nothing has to be followed, only a descriptor that gets a name. */
+static const struct trap_entry link_entries[] = {
+	TRAP_WHEN(linkat, emul_linkat, LINKS_DESCRIPTOR),
+};
+
+static const struct trap_table links = {
+	.entries = link_entries, .count = ARRAY_COUNT(link_entries), .also = EMUL_COMPAT_TABLE};
 
 static const struct trap_table moves = {
 	.entries = move_entries, .count = ARRAY_COUNT(move_entries), .also = EMUL_COMPAT_TABLE};
@@ -148,7 +172,7 @@ static const struct trap_table tables[] = {
 			   .also = EMUL_COMPAT_OTHERS,
 			   .others_pass = true},
 	[EMULATE_IDS_AND_MOVES] = {.entries = id_entries, .count = ARRAY_COUNT(id_entries), .also = &moves},
-	[EMULATE_IDS] = {.entries = id_entries, .count = ARRAY_COUNT(id_entries), .also = EMUL_COMPAT_TABLE},
+	[EMULATE_IDS] = {.entries = id_entries, .count = ARRAY_COUNT(id_entries), .also = &links},
 };
 
 const struct trap_table *emulation_table(enum emulation_scope scope)
@@ -170,8 +194,12 @@ void emulation_init(struct emulation *e, const struct emulation_options *options
 {
 	e->options = *options;
 	e->supervisor = SUPERVISOR_INIT;
-	e->root = -1;
+	e->root = e->own_root = e->own_cwd = -1;
+	e->proc = AT_FDCWD;
 	e->roots_differ = options->may_change_root;
+	e->shows_others = options->without_namespace && geteuid() != 0;
+	struct stat proc;
+	e->proc_device = e->shows_others && stat("/proc", &proc) == 0 ? proc.st_dev : 0;
 	if (!options->owners)
 		e->options.owners = &e->none;
 }
@@ -181,6 +209,10 @@ void emulation_done(struct emulation *e)
 	supervisor_done(&e->supervisor);
 	tasks_free(e->tasks);
 	fd_close(e->root);
+	fd_close(e->own_root);
+	fd_close(e->own_cwd);
+	if (e->proc != AT_FDCWD)
+		fd_close(e->proc);
 	owner_table_done(&e->kept);
 	owner_table_done(&e->none);
 	free(e->plain);
@@ -232,6 +264,7 @@ void emul_return(struct answer *answer, int64_t value)
 
 struct task *emul_task(struct emulation *e, const struct trap *trap)
 {
+	emul_come_back(e);
 	return tasks_find(e->tasks, trap->tid);
 }
 
@@ -245,6 +278,7 @@ static struct taskmem *memory_of(struct emulation *e, const struct trap *trap, s
 		task = emul_task(e, trap);
 	struct taskmem *mem = task ? &task->mem : own;
 
+	mem->proc = e->proc;
 	/* Without a call to answer it stands before its tracer, and cannot end. */
 	mem->listener = trap->id ? e->supervisor.listener : -1;
 	mem->call = trap->id;

@@ -35,6 +35,10 @@ struct emulation_options {
 	struct owner_table *owners; /* borrowed: what the step's tree has, and what is added. NULL: kept for the step */
 	int upper;		    /* the tree that `owners` belongs to, as it lies on disk; -1: unknown */
 	bool may_change_root;	    /* the step can make mount namespaces: its root is looked up at each call */
+	/* With `find_place`: no user namespace has made us root (emul_unmapped.c). What is ours is shown as root's; and in
+	 * the trees that are found there, which the kernel does not open to us as to root, modes that would shut us out,
+	 * and capabilities of files, are written down. */
+	bool without_namespace;
 	/* Instead of `owners` and `upper`, for what runs in no container but among several (emulated.h). Elsewhere
 	 * files and directories keep their records, too, as they would keep a real owner; those of links and FIFOs end
 	 * with it. NULL: there is one tree, the step's. */
@@ -57,5 +61,10 @@ int emulation_start(struct emulation *emulation, int listener, pid_t pid, struct
 /* The step's first process has its root, and what it calls from here on is the step's. */
 void emulation_arm(struct emulation *emulation);
 struct supervisor *emulation_supervisor(struct emulation *emulation);
+/* Between these two nothing but supervisor_serve() may be done: our process may have the step's root for its own, in
+ * which a path of the step's is looked up by one call. */
+void emulation_row_begin(struct emulation *emulation);
+/* Fails when the working directory does not let us in any more. */
+int emulation_row_end(struct emulation *emulation, struct error **err);
 
 #endif

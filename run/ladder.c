@@ -50,7 +50,7 @@ int rung_parse(const char *text, enum rung *rung, struct error **err)
 			return 0;
 		}
 	}
-	return error_set(err, EINVAL, "'%s' is no level of isolation (1, 2, 1p, 2p, 3 or 4)", text);
+	return error_set(err, EINVAL, "'%s' is no rung of isolation (1, 2, 1p, 2p, 3 or 4)", text);
 }
 
 void ladder_done(struct ladder *ladder)
@@ -384,8 +384,11 @@ static char *choose_remedy(const struct ladder *ladder, const struct idmap *map)
 		return mem_strdup("the container's seccomp profile forbids user namespaces: give it cooper's "
 				  "(contrib/seccomp/cooper.json; Kubernetes: seccompProfile of the type Localhost, "
 				  "docs/kubernetes.md)");
-	return mem_strdup("allow user namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
-			  "kernel.apparmor_restrict_unprivileged_userns; in a container a seccomp profile that has "
+	if (userns_is_restricted_by_apparmor())
+		return mem_strdup("install cooper's AppArmor profile (make install), or run as root: sysctl -w "
+				  "kernel.apparmor_restrict_unprivileged_userns=0 (docs/rootless.md)");
+	return mem_strdup("allow user namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone; "
+			  "in a container a seccomp profile that has "
 			  "unshare, clone, mount and pivot_root");
 }
 

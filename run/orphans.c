@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -32,6 +31,15 @@ static bool is_in_other_namespace(const char *pid, ino_t ours)
 	return stat(path, &st) == 0 && st.st_ino != ours;
 }
 
+void orphans_list(struct strlist *pids)
+{
+	cleanup(buf_done) struct buf text = BUF_INIT(CHILDREN_SIZE_MAX);
+	cleanup_free char *path = mem_printf("/proc/self/task/%ld/children", syscall(SYS_gettid));
+
+	if (fd_read_file(AT_FDCWD, path, &text, NULL) == 0)
+		strlist_split(pids, buf_str(&text), ' ');
+}
+
 /* They are our children that are not in our user namespace. Each round's dead hand us theirs, for the next. */
 static void kill_all(void)
 {
@@ -40,14 +48,10 @@ static void kill_all(void)
 	if (stat("/proc/self/ns/user", &st) < 0)
 		return;
 	for (;;) {
-		cleanup(buf_done) struct buf text = BUF_INIT(CHILDREN_SIZE_MAX);
 		cleanup(strlist_done) struct strlist pids = {0};
-		cleanup_free char *path = mem_printf("/proc/self/task/%ld/children", syscall(SYS_gettid));
 		bool found = false;
 
-		if (fd_read_file(AT_FDCWD, path, &text, NULL) < 0)
-			return;
-		strlist_split(&pids, buf_str(&text), ' ');
+		orphans_list(&pids);
 		for (size_t i = 0; i < pids.count; i++) {
 			uint64_t pid = 0;
 			if (parse_u64(pids.items[i], INT32_MAX, "pid", &pid, NULL) < 0 ||
@@ -66,4 +70,11 @@ void orphans_kill(void)
 {
 	kill_all();
 	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+}
+
+bool orphans_reap(pid_t pid)
+{
+	pid_t session = getsid(pid);
+
+	return session >= 0 && session != getsid(0) && waitpid(pid, NULL, WNOHANG) == pid;
 }

@@ -151,12 +151,14 @@ static int make_throwaway(struct sources *sources, int parent, int *upper, int *
 	return 0;
 }
 
-/* The merged root shows the upper's owner and mode. */
+/* The merged root shows the upper's owner and mode. Somebody whom our namespace does not know (EINVAL) cannot be given
+ * anything: it stays ours. */
 static int copy_owner(int from, int to, struct error **err)
 {
 	struct stat st;
 
-	if (fstat(from, &st) < 0 || fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0)
+	if (fstat(from, &st) < 0 || (fchown(to, st.st_uid, st.st_gid) < 0 && errno != EINVAL) ||
+	    fchmod(to, st.st_mode & 07777) < 0)
 		return error_set_errno(err, "give the changes the source's owner and mode");
 	return 0;
 }

@@ -33,7 +33,7 @@ static int check_rung(const struct step *step, struct error **err)
 	if (step->spec->min_rung == RUNG_NONE || (int)rung <= step->spec->min_rung)
 		return 0;
 	return error_set(err, ENOTSUP,
-			 "this machine isolates at level %s, --min-isolation asks for %s (see cooper info)",
+			 "this machine isolates at rung %s, --min-isolation asks for %s (see cooper info)",
 			 rung_name(rung), rung_name((enum rung)step->spec->min_rung));
 }
 

@@ -102,6 +102,9 @@ static void hear(struct step *step, struct channel_message *message, struct erro
 		break;
 	case CHANNEL_FAIL:
 		step->failure = error_set(err, message->code > 0 ? message->code : EIO, "%s", message->data);
+		/* The last that it says. Under a filter whose listener nobody has it could not even end itself: there
+		 * exit_group(2) is refused. */
+		syscall(SYS_pidfd_send_signal, step->pidfd, SIGKILL, NULL, 0);
 		break;
 	case CHANNEL_NO_PROC:
 		step->wants_no_pid = true;
@@ -183,6 +186,8 @@ static int supervised_fd(const struct step *step)
 
 /* ---- Beside a supervised step ---- */
 
+enum { WATCH_END, WATCH_SIGNALS, WATCH_CHANNEL, WATCH_SUPERVISOR, WATCH_TTY, WATCH_COUNT = WATCH_TTY + 2 + RELAY_WAYS };
+
 /* A supervised step asks tens of thousands of times a second, and poll(2) costs by the descriptor: so all others are
  * looked at as one. -1: one of them is of a kind that cannot be waited for. */
 static int gather(const struct pollfd *fds, size_t count)
@@ -198,11 +203,40 @@ static int gather(const struct pollfd *fds, size_t count)
 	return take_fd(&all);
 }
 
-/* Answers the step's calls until something else happens, which the caller then looks at; `others` is what. */
-static int serve_calls(struct step *step, const struct pollfd *others, size_t count, struct error **err)
-{
-	cleanup_close int rest = gather(others, count);
+/* What was gathered last, and of what: most often it is the same when the next thing has been looked at. */
+struct gathering {
+	int all; /* -1: nothing yet, or it cannot be waited for */
+	struct pollfd of[WATCH_COUNT];
+	size_t count;
+};
 
+static void gathering_done(struct gathering *gathering)
+{
+	fd_close(gathering->all);
+}
+CLEANUP_FOR_VALUE(struct gathering, gathering_done)
+
+static bool is_of(const struct gathering *gathering, const struct pollfd *fds, size_t count)
+{
+	if (gathering->count != count)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (gathering->of[i].fd != fds[i].fd || gathering->of[i].events != fds[i].events)
+			return false;
+	return true;
+}
+
+static void gather_anew(struct gathering *gathering, const struct pollfd *fds, size_t count)
+{
+	fd_close(gathering->all);
+	gathering->all = gather(fds, count);
+	memcpy(gathering->of, fds, count * sizeof(*fds));
+	gathering->count = count;
+}
+
+/* Answers the step's calls until something else happens, which the caller then looks at; `rest` is what. */
+static int serve_calls(struct step *step, int rest, struct error **err)
+{
 	for (int rc = 0; rest >= 0 && rc == 0;) {
 		struct pollfd fds[] = {{.fd = supervised_fd(step), .events = POLLIN}, {.fd = rest, .events = POLLIN}};
 		if (poll(fds, ARRAY_COUNT(fds), /* timeout */ -1) <= 0 || fds[1].revents)
@@ -214,16 +248,26 @@ static int serve_calls(struct step *step, const struct pollfd *others, size_t co
 	return 0;
 }
 
+static int serve_row(struct step *step, int rest, struct error **err)
+{
+	if (step->emulation)
+		emulation_row_begin(step->emulation);
+	int rc = serve_calls(step, rest, err);
+	if (!step->emulation)
+		return rc;
+	int end = emulation_row_end(step->emulation, rc < 0 ? NULL : err);
+	return rc < 0 ? rc : end;
+}
+
 /* Calls in a row, before it is worth its preparation. */
 #define CALLS_IN_A_ROW 8
-
-enum { WATCH_END, WATCH_SIGNALS, WATCH_CHANNEL, WATCH_SUPERVISOR, WATCH_TTY, WATCH_COUNT = WATCH_TTY + 2 + RELAY_WAYS };
 
 /* Until the first process has ended, which it does only when all others of its pid namespace have. */
 int step_watch(struct step *step, struct error **err)
 {
 	int timeout = step->disk.limit ? DISK_INTERVAL_MS : -1;
 	unsigned calls = 0;
+	cleanup(gathering_done) struct gathering others = {.all = -1};
 
 	for (;;) {
 		/* Once it is set up, only that the command cannot be executed is left to hear. That has time until the
@@ -262,11 +306,14 @@ int step_watch(struct step *step, struct error **err)
 		if (!step->killed_for && disk_is_spent(&step->disk))
 			step_kill(step, "it has written more than its disk limit allows");
 		calls = ready == 1 && fds[WATCH_SUPERVISOR].revents ? calls + 1 : 0;
-		if (calls < CALLS_IN_A_ROW || step->disk.limit)
+		fds[WATCH_SUPERVISOR].fd = -1;
+		bool is_same = is_of(&others, fds, WATCH_TTY + ttys + relays);
+		if ((calls < CALLS_IN_A_ROW && !is_same) || step->disk.limit)
 			continue;
 		calls = 0;
-		fds[WATCH_SUPERVISOR].fd = -1;
-		int rc = serve_calls(step, fds, WATCH_TTY + ttys + relays, err);
+		if (!is_same)
+			gather_anew(&others, fds, WATCH_TTY + ttys + relays);
+		int rc = serve_row(step, others.all, err);
 		if (rc < 0)
 			return rc;
 	}

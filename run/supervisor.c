@@ -53,7 +53,11 @@ int supervisor_install(const struct buf *program, struct error **err)
 
 /* ---- Which handler ---- */
 
+#define NATIVE_CALLS 512
+
 struct trap_index {
+	uint32_t arch; /* of the first table: whose calls are found at once */
+	const struct trap_entry *by_number[NATIVE_CALLS];
 	size_t count;
 	const struct trap_entry *entries[];
 };
@@ -79,17 +83,25 @@ static struct trap_index *make_index(const struct trap_table *table)
 		for (size_t i = 0; i < at->count; i++)
 			index->entries[index->count++] = &at->entries[i];
 	qsort(index->entries, index->count, sizeof(index->entries[0]), compare_entries);
+	index->arch = table->entries[0].arch;
+	for (size_t i = 0; i < index->count; i++) {
+		const struct trap_entry *entry = index->entries[i];
+		if (entry->arch == index->arch && (unsigned)entry->number < NATIVE_CALLS)
+			index->by_number[entry->number] = entry;
+	}
 	return index;
 }
 
-static trap_handler *find_handler(const struct supervisor *s, const struct trap *trap)
+static const struct trap_entry *find_entry(const struct supervisor *s, const struct trap *trap)
 {
+	if (trap->arch == s->index->arch && (unsigned)trap->number < NATIVE_CALLS)
+		return s->index->by_number[trap->number];
 	const struct trap_entry wanted = {.arch = trap->arch, .number = trap->number};
 	const struct trap_entry *key = &wanted;
 	const struct trap_entry *const *found =
 		bsearch(&key, s->index->entries, s->index->count, sizeof(s->index->entries[0]), compare_entries);
 
-	return found ? (*found)->handle : NULL;
+	return found ? *found : NULL;
 }
 
 /* ---- Life ---- */
@@ -293,10 +305,12 @@ static void hand_over_here(struct supervisor *s, const struct trap *trap, struct
 static int answer_one(struct supervisor *s, const struct trap *trap)
 {
 	struct answer answer = {.kind = ANSWER_CONTINUE, .fd = -1};
-	trap_handler *handle = s->is_armed ? find_handler(s, trap) : NULL;
+	const struct trap_entry *entry = s->is_armed ? find_entry(s, trap) : NULL;
 
-	if (handle)
-		handle(s->context, trap, &answer);
+	if (entry && s->come_back && !entry->is_anywhere)
+		s->come_back(s->context);
+	if (entry && entry->handle)
+		entry->handle(s->context, trap, &answer);
 	s->answered++;
 	if (answer.kind == ANSWER_LATER)
 		return 0;
@@ -349,14 +363,10 @@ int supervisor_replace(const struct supervisor *s, const struct trap *trap, int 
 	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &given) < 0 ? -errno : 0;
 }
 
-/* What the next one asks; -ENOENT when it was killed before it could be read. */
-static int receive(struct supervisor *s, struct trap *trap)
+static void read_request(const struct supervisor *s, struct trap *trap)
 {
-	struct seccomp_notif *request = s->request;
+	const struct seccomp_notif *request = s->request;
 
-	memset(request, 0, s->request_size); /* the kernel insists */
-	if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, request) < 0)
-		return -errno;
 	*trap = (struct trap){
 		.id = request->id,
 		.tid = (pid_t)request->pid,
@@ -365,7 +375,30 @@ static int receive(struct supervisor *s, struct trap *trap)
 	};
 	for (size_t i = 0; i < TRAP_ARGS; i++)
 		trap->args[i] = request->data.args[i];
+}
+
+/* What the next one asks; -ENOENT when it was killed before it could be read. */
+static int receive(struct supervisor *s, struct trap *trap)
+{
+	memset(s->request, 0, s->request_size); /* the kernel insists */
+	if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, s->request) < 0)
+		return -errno;
+	read_request(s, trap);
 	return 0;
+}
+
+static int answer_next(struct supervisor *s, const struct trap *trap)
+{
+	think_of_stay(s, trap->tid);
+	return answer_one(s, trap);
+}
+
+/* Who is gone meanwhile, or was interrupted, wants no answer. */
+static int judge(int rc, struct error **err)
+{
+	return rc < 0 && rc != -ENOENT && rc != -EINTR
+		       ? error_set(err, -rc, "answer a system call of the step: %s", strerror(-rc))
+		       : 0;
 }
 
 int supervisor_serve(struct supervisor *s, short events, struct error **err)
@@ -379,11 +412,5 @@ int supervisor_serve(struct supervisor *s, short events, struct error **err)
 		return 0;
 	}
 	int rc = receive(s, &trap);
-	if (rc == 0) {
-		think_of_stay(s, trap.tid);
-		rc = answer_one(s, &trap);
-	}
-	return rc < 0 && rc != -ENOENT && rc != -EINTR
-		       ? error_set(err, -rc, "answer a system call of the step: %s", strerror(-rc))
-		       : 0;
+	return rc < 0 ? judge(rc, err) : judge(answer_next(s, &trap), err);
 }

@@ -82,7 +82,10 @@ struct trap_entry {
 	enum trap_action otherwise; /* TRAP_BY_HANDLER stands for TRAP_ALLOW here, unless `handles_rest` */
 	bool handles_rest;	    /* where the condition does not hold, `handle` answers */
 	uint16_t code;
-	/* A second condition, asked first, and what it does (TRAP_REFUSE with EBADF: a descriptor that is guarded). */
+	bool is_anywhere; /* the handler does not mind where `supervisor.come_back` would bring it */
+	/* Where this holds the call is the kernel's, whatever `when` says. */
+	struct trap_condition pass;
+	/* A further condition, asked first of all, and what it does (TRAP_REFUSE with EBADF: a descriptor that is guarded). */
 	struct trap_condition guard;
 	uint16_t guard_code;
 };
@@ -109,7 +112,9 @@ MUST_CHECK int supervisor_install(const struct buf *program, struct error **err)
 struct supervisor {
 	struct trap_table table;
 	void *context; /* for the handlers, borrowed */
-	int listener;  /* -1 before supervisor_take() */
+	/* Called with the context before every handler that is not `is_anywhere`; NULL: nothing is to be done. */
+	void (*come_back)(void *context);
+	int listener; /* -1 before supervisor_take() */
 	bool is_armed;
 	struct trap_index *index;
 	void *request, *response; /* as large as this kernel's */

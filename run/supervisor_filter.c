@@ -41,7 +41,7 @@ static bool has_condition(const struct trap_condition *when)
 
 static bool is_conditional(const struct trap_entry *entry)
 {
-	return has_condition(&entry->when) || has_condition(&entry->guard);
+	return has_condition(&entry->when) || has_condition(&entry->guard) || has_condition(&entry->pass);
 }
 
 static uint32_t low_half(unsigned arg)
@@ -101,7 +101,8 @@ static size_t size_of_argument(const struct trap_condition *when)
 
 static size_t size_of_entry(const struct trap_entry *entry)
 {
-	return 1 + size_of_argument(&entry->guard) + size_of_argument(&entry->when) + 1;
+	return 1 + size_of_argument(&entry->guard) + size_of_argument(&entry->pass) + size_of_argument(&entry->when) +
+	       1;
 }
 
 /* The number, then the arguments; the instructions before have made sure of the architecture. */
@@ -110,6 +111,8 @@ static void ask_entry(const struct trap_entry *entry, struct buf *program)
 	put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)(size_of_entry(entry) - 1), (uint32_t)entry->number);
 	if (has_condition(&entry->guard))
 		ask_argument(&entry->guard, SECCOMP_RET_ERRNO | entry->guard_code, program);
+	if (has_condition(&entry->pass))
+		ask_argument(&entry->pass, SECCOMP_RET_ALLOW, program);
 	if (has_condition(&entry->when))
 		ask_argument(&entry->when, verdict(entry, entry->action), program);
 	put(program, BPF_RET | BPF_K, 0, 0, rest_verdict(entry));

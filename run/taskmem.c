@@ -28,10 +28,11 @@ void taskmem_drop(struct taskmem *mem)
 
 static int open_mem(struct taskmem *mem, pid_t tid)
 {
-	cleanup_free char *path = mem_printf("/proc/%d/mem", tid);
+	char path[64];
 
+	snprintf(path, sizeof(path), "%s%d/mem", mem->proc == AT_FDCWD ? "/proc/" : "", tid);
 	taskmem_drop(mem);
-	mem->fd = open(path, O_RDWR | O_CLOEXEC);
+	mem->fd = openat(mem->proc, path, O_RDWR | O_CLOEXEC);
 	if (mem->fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
 	if (mem->listener >= 0 && ioctl(mem->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &mem->call) < 0) {

@@ -10,6 +10,7 @@
 #ifndef COOPER_RUN_TASKMEM_H
 #define COOPER_RUN_TASKMEM_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,10 +18,11 @@
 
 struct taskmem {
 	int fd;	       /* -1: not open */
+	int proc;      /* borrowed: our /proc; AT_FDCWD: by its path */
 	int listener;  /* borrowed, and the call that is answered; -1: the thread is known to wait otherwise */
 	uint64_t call; /* struct trap's id */
 };
-#define TASKMEM_INIT ((struct taskmem){.fd = -1, .listener = -1})
+#define TASKMEM_INIT ((struct taskmem){.fd = -1, .proc = AT_FDCWD, .listener = -1})
 
 void taskmem_drop(struct taskmem *mem);
 /* All of it, or -EFAULT; -ESRCH when the thread has ended. */

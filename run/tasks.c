@@ -25,6 +25,7 @@
 #define CHILDREN_SIZE ((size_t)64 << 10)
 /* A chain of parents none of which has ever asked. */
 #define ANCESTORS_MAX 32
+#define UNKNOWN_PROCESS 0
 
 struct tasks {
 	struct task *buckets[BUCKETS];
@@ -106,11 +107,16 @@ _Static_assert(sizeof(struct pidfd_answer) == 64, "the first version's size");
 #define ASK_PIDFD _IOWR(0xff, 11, struct pidfd_answer)
 #define ASK_PIDFD_FOR_NUMBERS UINT64_C(1)
 
+static int open_pidfd(pid_t tid)
+{
+	return (int)syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
+}
+
 /* 0, or -ESRCH for a thread that has ended; another error where there is no such thing. */
 static int ask_pidfd(pid_t tid, struct task_identity *identity, struct pidfd_answer *answer)
 {
 	struct stat st;
-	cleanup_close int fd = (int)syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
+	cleanup_close int fd = open_pidfd(tid);
 
 	*answer = (struct pidfd_answer){.mask = ASK_PIDFD_FOR_NUMBERS};
 	/* Who answers this has inodes that are given once (Linux 6.9). */
@@ -118,6 +124,14 @@ static int ask_pidfd(pid_t tid, struct task_identity *identity, struct pidfd_ans
 		return -errno;
 	*identity = (struct task_identity){.of_pidfd = st.st_ino};
 	return 0;
+}
+
+/* To make one costs twenty times as much as to ask one that is there. As long as its process has not ended and been
+ * waited for, nobody else has the number. */
+static bool pidfd_has_ended(int pidfd)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, /* none, only whether it could be sent */ 0, NULL, 0) < 0 &&
+	       errno == ESRCH;
 }
 
 /* ---- Who it is ---- */
@@ -154,6 +168,8 @@ static bool is_identical(const struct tasks *tasks, struct task *task)
 	struct task_identity now;
 	struct pidfd_answer answer;
 
+	if (task->pidfd >= 0)
+		return !pidfd_has_ended(task->pidfd);
 	if (tasks->has_pidfds) {
 		int rc = ask_pidfd(task->tid, &now, &answer);
 		/* Want of descriptors makes nobody another. */
@@ -200,13 +216,19 @@ static void image_release(struct task_image *image)
 	free(image);
 }
 
+static void drop_descriptors(struct task *task)
+{
+	taskmem_drop(&task->mem);
+	fd_close(take_fd(&task->pidfd));
+}
+
 static void task_free(struct task *task)
 {
 	fs_release(task->fs);
 	image_release(task->image);
 	credentials_free(task->credentials);
 	credentials_free(task->after_exec);
-	taskmem_drop(&task->mem);
+	drop_descriptors(task);
 	free(task);
 }
 
@@ -233,8 +255,12 @@ static struct task **find_place(struct tasks *tasks, pid_t tid)
 	return place;
 }
 
+static void identify_all(struct tasks *tasks);
+
 static void mark_special(struct tasks *tasks, struct task *task)
 {
+	if (tasks->specials == 0)
+		identify_all(tasks);
 	tasks->specials += !task->is_special;
 	task->is_special = true;
 }
@@ -259,6 +285,7 @@ static struct task *add(struct tasks *tasks, pid_t tid, pid_t tgid, struct crede
 	task->tgid = tgid;
 	task->credentials = credentials_share(credentials);
 	task->mem = TASKMEM_INIT;
+	task->pidfd = -1;
 	if (credentials != tasks->initial)
 		mark_special(tasks, task);
 	*place = task;
@@ -279,10 +306,50 @@ static void forget(struct tasks *tasks, pid_t tid)
 
 /* ---- Meeting ---- */
 
+/* False also when somebody else has its number. */
+static bool has_ended(const struct task *task)
+{
+	if (task->pidfd >= 0)
+		return pidfd_has_ended(task->pidfd);
+	return syscall(SYS_tgkill, task->tgid, task->tid, 0) < 0 && errno == ESRCH;
+}
+
+/* Whose number it is and of which process. False: it has ended. */
+static bool identify(const struct tasks *tasks, struct task *task, pid_t *parent)
+{
+	task->is_identified = look_up(tasks, task->tid, &task->identity, &task->tgid, parent);
+	return task->is_identified;
+}
+
+/* Somebody is about to be another than all the rest. Until now it was enough to know that somebody has asked. Whoever
+ * has got a number since has it with what all have had so far. */
+static void identify_all(struct tasks *tasks)
+{
+	pid_t parent;
+
+	if (tasks->is_told)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct task *task = tasks->buckets[i]; task; task = task->next)
+			if (!task->is_identified)
+				identify(tasks, task, &parent);
+}
+
 /* Is it the thread that was met? Asked only where it could be believed to be somebody that it is not. */
 static bool is_still_the_same(struct tasks *tasks, struct task *task)
 {
 	return tasks->specials == 0 || tasks->is_told || is_identical(tasks, task);
+}
+
+/* One that is killed ends without a call. Who it was is to cost nobody anything from then on. */
+static void forget_ended_specials(struct tasks *tasks)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct task *task = tasks->buckets[i], *next; task; task = next) {
+			next = task->next;
+			if (task->is_special && has_ended(task))
+				forget(tasks, task->tid);
+		}
 }
 
 static struct task *meet(struct tasks *tasks, pid_t tid, unsigned depth)
@@ -294,6 +361,10 @@ static struct task *meet(struct tasks *tasks, pid_t tid, unsigned depth)
 	if (known && is_still_the_same(tasks, known))
 		return known;
 	forget(tasks, tid);
+	if (tasks->specials > 0 && !tasks->is_told)
+		forget_ended_specials(tasks);
+	if (tasks->specials == 0 && !tasks->is_told)
+		return add(tasks, tid, tid == tasks->first ? tid : UNKNOWN_PROCESS, tasks->initial);
 	if (!look_up(tasks, tid, &identity, &tgid, &parent))
 		return NULL;
 	pid_t creator = tgid != tid ? tgid : parent;
@@ -301,6 +372,7 @@ static struct task *meet(struct tasks *tasks, pid_t tid, unsigned depth)
 	const struct task *from = is_ours ? meet(tasks, creator, depth + 1) : NULL;
 	struct task *met = add(tasks, tid, tgid, from ? from->credentials : tasks->initial);
 	met->identity = identity;
+	met->is_identified = true;
 	return met;
 }
 
@@ -338,7 +410,7 @@ static void keep(struct tasks *tasks, const struct task *task)
 			return;
 	struct task *old = *find_place(tasks, tasks->recent[tasks->next_recent]);
 	if (old)
-		taskmem_drop(&old->mem);
+		drop_descriptors(old);
 	tasks->recent[tasks->next_recent] = task->tid;
 	tasks->next_recent = (tasks->next_recent + 1) % RECENT;
 }
@@ -353,6 +425,9 @@ struct task *tasks_find(struct tasks *tasks, pid_t tid)
 		finish_exec(task);
 	unmark_special(tasks, task);
 	keep(tasks, task);
+	/* While it waits, and is who it was: from here on it is told by this. */
+	if (tasks->specials > 0 && tasks->has_pidfds && !tasks->is_told && task->pidfd < 0)
+		task->pidfd = open_pidfd(tid);
 	return task;
 }
 
@@ -370,8 +445,14 @@ static void settle_one(struct tasks *tasks, pid_t tgid, pid_t tid, struct creden
 		forget(tasks, tid);
 		task = add(tasks, tid, tgid, credentials);
 	}
-	if (!tasks->is_told)
-		task->identity = identity_of(tasks, tid);
+	if (tasks->is_told)
+		return;
+	/* It may be of who had the number while all were alike. */
+	if (task->pidfd >= 0 && pidfd_has_ended(task->pidfd))
+		fd_close(take_fd(&task->pidfd));
+	task->tgid = tgid;
+	task->identity = identity_of(tasks, tid);
+	task->is_identified = true;
 }
 
 static void settle_children(struct tasks *tasks, pid_t tgid, pid_t tid, struct credentials *credentials)
@@ -420,17 +501,34 @@ static void drop_memory(struct tasks *tasks, pid_t tgid, pid_t tid, struct crede
 		taskmem_drop(&task->mem);
 }
 
+/* Is it the first thread of its process? */
+static bool is_process(const struct tasks *tasks, struct task *task)
+{
+	pid_t parent;
+
+	/* Without a signal: only whether there is such a thread in the process of that number. */
+	if (task->tgid == UNKNOWN_PROCESS && syscall(SYS_tgkill, task->tid, task->tid, 0) == 0)
+		return true;
+	if (task->tgid == UNKNOWN_PROCESS && !identify(tasks, task, &parent))
+		return true; /* it has ended */
+	return task->tid == task->tgid;
+}
+
 void tasks_exec(struct tasks *tasks, struct task *task, struct credentials *after, dev_t dev, ino_t ino)
 {
-	/* The thread that executes becomes the process: its number is then the process' own. */
-	struct task *process = task->tid == task->tgid ? task : meet(tasks, task->tgid, /* depth */ 0);
+	bool is_thread = !is_process(tasks, task);
 
 	taskmem_drop(&task->mem);
-	if (process && process != task)
-		each_thread(tasks, task, drop_memory);
+	/* The thread that executes becomes the process: its number is then the process' own. One that is killed now is
+	 * forgotten when the process is met. */
+	struct task *process = is_thread ? meet(tasks, task->tgid, /* depth */ 0) : task;
 	if (!process) {
 		credentials_free(after);
 		return;
+	}
+	if (is_thread) {
+		process->tgid = process->tid;
+		each_thread(tasks, process, drop_memory);
 	}
 	if (after)
 		mark_special(tasks, process);

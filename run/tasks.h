@@ -5,8 +5,8 @@
  * fork is trapped: the creator is looked up then (a thread's is its process, a process's is its parent), and whoever is
  * about to change or to end, tasks_settle() first gives what it has to all of its children that were not met yet.
  * So a child that outlives its parent, or asks first after its parent has changed, still gets what its parent was.
- * One that is killed ends without a call. Who gets its number later is told from it by its pidfd's inode or the time of
- * its start, and met anew. None of this matters while all have what the step's first process has, as most steps do all
+ * One that is killed ends without a call. Who gets its number later is told from it by its pidfd, its inode or the time
+ * of its start, and met anew. None of this matters while all have what the step's first process has, as most steps do all
  * their life: then nobody is looked up.
  *
  * Descriptors below /proc/TID are kept for the threads that asked last; the others open them again.
@@ -46,8 +46,10 @@ struct task_identity {
 
 struct task {
 	pid_t tid;
-	pid_t tgid; /* of its process */
+	pid_t tgid; /* of its process; 0: not looked up yet */
 	struct task_identity identity;
+	bool is_identified; /* the two above are known: from the moment when somebody is another than the rest */
+	int pidfd;	    /* of those that asked last, from that moment on; -1 */
 	struct credentials *credentials;
 	bool is_special;	  /* these may be others than the step's first process has */
 	struct task_fs *fs;	  /* NULL: the kernel's is right */

@@ -54,7 +54,7 @@ void exec_plan_free(struct exec_plan *plan)
 static int open_executable(struct translation *t, const struct spot *spot, struct stat *st)
 {
 	char proc[FD_PROC_PATH_SIZE];
-	int rc = view_stat(t, spot->fd, st);
+	int rc = view_stat(t, spot_mount(spot), spot->fd, st);
 
 	if (rc < 0)
 		return rc;

@@ -42,6 +42,11 @@ struct spot {
 };
 #define SPOT_INIT ((struct spot){.fd = -1, .parent = -1, .path = BUF_INIT((size_t)4 * PATH_MAX)})
 void spot_done(struct spot *spot);
+/* What it surely lies in; NULL: it has no path. */
+static inline const struct view_mount *spot_mount(const struct spot *spot)
+{
+	return spot->path.len > 0 ? spot->mount : NULL;
+}
 CLEANUP_FOR_VALUE(struct spot, spot_done)
 
 enum view_flags {
@@ -83,7 +88,7 @@ struct translation {
 	int own_fds;	 /* /proc/self/fd: a step shorter than by its path */
 	uid_t uid;	 /* ours */
 	gid_t gid;
-	struct plain *plain;   /* translate_make.c */
+	struct plain *plain;   /* translate_plain.c */
 	struct places *places; /* translate_places.c */
 	dev_t root_device;
 	struct replaced *replaced; /* translate_private.c: shared files that have a copy in their place */
@@ -120,7 +125,7 @@ MUST_CHECK int view_open_canonical(const struct translation *t, const char *path
 int copy_for_writing(int from, int to, struct error **err);
 
 /* ---- translate_places.c ---- */
-/* A directory of the step's root, and of nothing that is mounted there. */
+/* A directory of the step's root, and of nothing that is mounted there. Valid until the next of these calls. */
 struct place {
 	char *text; /* its path from the root, as a call had it; NULL: none */
 	size_t length;
@@ -130,17 +135,41 @@ struct place {
 	bool has_mounts; /* below it, or in it */
 	uint64_t serial; /* of what was noted; the next in its slot has another */
 };
-/* What is known by this text. Valid until the next of these calls. */
-const struct place *places_find(struct translation *t, const char *text, size_t length);
-/* Takes the directory. */
-const struct place *places_note(struct translation *t, const char *text, size_t length, int directory,
-				const char *name);
 /* To be called when a directory or a link has got another name, or none; its path, without links on the way, was
  * `name`. NULL: any of them. */
 void places_forget(struct translation *t, const char *name);
+/* To be called when a directory or a link has been made: what was not there may be. */
+void places_made(struct translation *t);
 void places_free(struct translation *t);
 /* Is this such a thing? -1 is none. */
 bool places_are_changed_by(int thing);
+
+/* A path's directory and last component, where the root's own directory has it by a plain absolute path. 1: *place is
+ * the directory, *leaf is in `path`. 0: another way is to be gone (view_find_text()). -ENOENT and -ENOTDIR: there is no
+ * such directory. */
+int view_find_place(struct translation *t, const struct trap *trap, const char *path, const struct place **place,
+		    const char **leaf);
+/* What such a path leads to, looked at, links to names of the same directory followed with VIEW_FOLLOW. 1: found, and
+ * it stays what it is until we change its name. */
+struct leaf {
+	const struct place *place;
+	char name[NAME_MAX + 1];
+	struct stat st; /* as the kernel has it */
+};
+int view_look_in_place(struct translation *t, const struct trap *trap, const char *path, unsigned flags,
+		       struct leaf *leaf);
+
+/* ---- translate_text.c ---- */
+/* O_PATH where no link is on the way: then the text is the name. -ENOENT and -ENOTDIR are true; with another error
+ * another way is to be gone. */
+MUST_CHECK int text_open(int base, const char *rest, uint64_t flags);
+bool text_is_missing(int rc);
+void text_name(const char *base_name, const char *rest, struct buf *path);
+/* The directory that `above` leads to from `base`, also by links, and its name. */
+MUST_CHECK int text_open_above(struct translation *t, int base, const char *base_name, const char *above,
+			       struct buf *path);
+/* Is it in the root, and in no other mount, by its text? */
+bool text_is_in_root(const struct translation *t, const char *path);
 
 /* ---- translate_walk.c ---- */
 /* Where a path starts, without links, and what `..` does not leave: the first `floor` bytes of it. */
@@ -164,20 +193,6 @@ int view_find_at(struct translation *t, const struct trap *trap, int dirfd, uint
 		 struct spot *spot);
 int view_find_text(struct translation *t, const struct trap *trap, int dirfd, const char *path, unsigned flags,
 		   struct spot *spot);
-/* A path's directory and last component, where the root's own directory has it by a plain absolute path. 1: *place is
- * the directory, *leaf is in `path`. 0: another way is to be gone (view_find_text()). -ENOENT and -ENOTDIR: there is no
- * such directory. */
-int view_find_place(struct translation *t, const struct trap *trap, const char *path, const struct place **place,
-		    const char **leaf);
-/* What such a path leads to, looked at, links to names of the same directory followed with VIEW_FOLLOW. 1: found, and
- * it stays what it is until we change its name. */
-struct leaf {
-	const struct place *place;
-	char name[NAME_MAX + 1];
-	struct stat st; /* as the kernel has it */
-};
-int view_look_in_place(struct translation *t, const struct trap *trap, const char *path, unsigned flags,
-		       struct leaf *leaf);
 /* True when something is mounted at this name. */
 bool view_is_mount(const struct translation *t, const struct spot *spot);
 /* A descriptor of the caller's, O_PATH, if it is nothing of the host's file system. */
@@ -212,25 +227,52 @@ struct sight {
 	bool has_record;
 	struct owner_record record; /* zeros: none */
 };
-int view_look(struct translation *t, int fd, struct sight *seen);
+/* `mount` is what it lies in; NULL: that is not known. */
+int view_look(struct translation *t, const struct view_mount *mount, int fd, struct sight *seen);
 bool records_are_same(const struct owner_record *a, const struct owner_record *b);
 /* The kernel's bits so that we can still read and write it, the others written down. */
 int make_mode(struct translation *t, int fd, struct sight *seen, mode_t mode);
+/* What chown(2) and writing leave of set-id bits. */
+mode_t mode_without_set_ids(mode_t mode);
+/* We have changed a regular file's contents for the step: it runs with nobody else's rights any more. */
+int make_written(struct translation *t, int fd);
 int make_dressed(struct translation *t, int fd, mode_t mode, const struct owner_record *owner);
 /* The same of a regular file that was made just now, and is open. */
 int make_dressed_file(struct translation *t, int fd, mode_t mode, const struct owner_record *owner);
-/* Who a new thing in this directory belongs to, and the caller's umask. */
-int make_birth(struct translation *t, const struct trap *trap, int parent, struct owner_record *owner, mode_t *umask);
+/* What a new thing gets. */
+struct birth {
+	struct owner_record owner;
+	mode_t umask;	     /* the caller's, or what a default access list leaves out */
+	bool hands_group_on; /* the directory: it has the set-group-id bit */
+	bool is_of_others;   /* of a group that the caller is not in, and may not act for */
+};
+mode_t birth_mode(const struct birth *birth, mode_t mode);
+/* What the kernel is asked to make it with: where that is all, nothing is changed behind it, which inotify(7) would
+ * tell. Not the bits that give rights: first its owner is written down. */
+mode_t birth_bits(mode_t type, mode_t mode);
+int make_birth(struct translation *t, const struct trap *trap, const struct view_mount *mount, int directory,
+	       struct birth *birth);
 /* Writes it down, where records are (emul_record_set()). */
 int make_record(struct translation *t, int fd, const struct owner_record *record);
-/* Of what fstat(2) says: true when it is what the step sees, with that; false: view_stat() has to be asked. */
-bool view_stat_plain(struct translation *t, struct stat *st);
-/* The same of what was looked at in its place: true when it has no record. */
-bool view_learn(struct translation *t, const struct leaf *leaf);
-/* Owner, type and mode as the step sees them. */
-int view_stat(struct translation *t, int fd, struct stat *st);
+/* From what fstat(2) says to what the step sees, if there is no record (translate_plain.c). */
+void view_show(const struct translation *t, struct stat *st);
+/* Owner, type and mode as the step sees them; `mount` as in view_look(). */
+int view_stat(struct translation *t, const struct view_mount *mount, int fd, struct stat *st);
 /* Where the real bits keep us out of what the step's root may do: opens it up, and writes down what it was. */
 int make_accessible(struct translation *t, int fd);
+
+/* ---- translate_plain.c: what has no record ---- */
+/* Is it known to have none? `st` is what fstat(2) says, `mount` what it lies in; NULL: that is not known. */
+bool plain_has(struct translation *t, const struct view_mount *mount, const struct stat *st);
+void plain_note(struct translation *t, const struct stat *st);
+void plain_note_fd(struct translation *t, int fd);
+/* To be called before one is written, and for every file that comes into the root with one. */
+void plain_forget(struct translation *t, int fd);
+/* Looks, where that needs no descriptor: true when it has none. */
+bool plain_learn(struct translation *t, const struct leaf *leaf);
+/* The same of a file of the root's that is open for reading, for who asks next. */
+void plain_learn_open(struct translation *t, int fd, const struct stat *st);
+bool plain_find_record(struct translation *t, int fd, const struct stat *st, struct owner_record *record);
 
 /* ---- translate_private.c: files that are shared with layers ---- */
 bool view_is_shared(const struct translation *t, const struct stat *st);
@@ -289,6 +331,18 @@ void trace_free(struct translation *t);
 void exec_plan_free(struct exec_plan *plan);
 CLEANUP_FOR(struct exec_plan, exec_plan_free)
 
+/* ---- translate_dir.c ---- */
+/* The place of a name that is to be made, changed or removed, and whether that may be. */
+int view_find_name(struct translation *t, const struct trap *trap, int dirfd, uint64_t path, struct spot *spot);
+/* Once more, when the directory's real bits were in our way. */
+#define WITH_ACCESS(t, parent, call)                                                       \
+	({                                                                                 \
+		int result_ = (call);                                                      \
+		if (result_ < 0 && errno == EACCES && make_accessible((t), (parent)) == 0) \
+			result_ = (call);                                                  \
+		result_ < 0 ? -errno : result_;                                            \
+	})
+
 /* ---- translate_xattr.c ---- */
 /* What gives a program rights goes when the file gets another owner or other contents. */
 void xattr_drop_capability(int fd);
@@ -322,8 +376,9 @@ trap_handler tr_stat, tr_lstat, tr_fstat, tr_fstatat, tr_statx, tr_access, tr_fa
 /* translate_fs.c */
 trap_handler tr_chdir, tr_fchdir, tr_getcwd, tr_umask, tr_chroot, tr_uname;
 /* translate_dir.c */
-trap_handler tr_mkdir, tr_mkdirat, tr_rmdir, tr_unlink, tr_unlinkat, tr_rename, tr_renameat, tr_renameat2, tr_link,
-	tr_linkat, tr_symlink, tr_symlinkat, tr_mknod, tr_mknodat;
+trap_handler tr_mkdir, tr_mkdirat, tr_link, tr_linkat, tr_symlink, tr_symlinkat, tr_mknod, tr_mknodat;
+/* translate_move.c */
+trap_handler tr_rmdir, tr_unlink, tr_unlinkat, tr_rename, tr_renameat, tr_renameat2;
 /* translate_meta.c */
 trap_handler tr_chmod, tr_fchmod, tr_fchmodat, tr_fchmodat2, tr_chown, tr_lchown, tr_fchown, tr_fchownat, tr_truncate,
 	tr_utime, tr_utimes, tr_futimesat, tr_utimensat, tr_fsync;

@@ -3,8 +3,12 @@
  * it: what the step's root may read, we must be able to read. So a mode that would lock us out is written down, and the
  * file's own has the owner's bits besides.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,122 +19,63 @@
 #include "base/log.h"
 #include "run/translate_internal.h"
 
+#define DEFAULT_LIST_XATTR "system.posix_acl_default"
+
 static mode_t needed_bits(mode_t type)
 {
 	return S_ISDIR(type) ? 0700 : 0600;
 }
 
-/* What belongs to us is root's; there is nobody else. */
-static void see_ids(const struct translation *t, struct stat *st)
+static bool is_shut(const struct stat *st)
 {
-	if (st->st_uid == t->uid)
-		st->st_uid = 0;
-	if (st->st_gid == t->gid)
-		st->st_gid = 0;
-}
+	mode_t needed = needed_bits(st->st_mode);
 
-/* ---- What has no record ---- */
-
-/* Most things have none, and are asked for again and again: which is remembered of the last ones, by what changes when
- * somebody else gives one a record. */
-struct plain {
-	dev_t dev;
-	ino_t ino;
-	struct timespec ctime;
-};
-
-#define PLAIN_SLOTS 16384
-
-static struct plain *plain_slot(struct translation *t, const struct stat *st)
-{
-	if (!t->plain)
-		t->plain = mem_alloc(PLAIN_SLOTS * sizeof(*t->plain));
-	return &t->plain[st->st_ino % PLAIN_SLOTS];
-}
-
-static bool is_plain(struct translation *t, const struct stat *st)
-{
-	const struct plain *plain = plain_slot(t, st);
-
-	return plain->ino == st->st_ino && plain->dev == st->st_dev && plain->ctime.tv_sec == st->st_ctim.tv_sec &&
-	       plain->ctime.tv_nsec == st->st_ctim.tv_nsec;
-}
-
-static void note_plain(struct translation *t, const struct stat *st)
-{
-	*plain_slot(t, st) = (struct plain){.dev = st->st_dev, .ino = st->st_ino, .ctime = st->st_ctim};
+	return !S_ISLNK(st->st_mode) && (st->st_mode & needed) != needed;
 }
 
 int make_record(struct translation *t, int fd, const struct owner_record *record)
 {
-	struct stat st;
-
-	/* The clock of files may stand still between the two. */
-	if (fstat(fd, &st) == 0)
-		*plain_slot(t, &st) = (struct plain){0};
+	plain_forget(t, fd);
 	return emul_record_set(&t->emulation, fd, record);
 }
 
-bool view_stat_plain(struct translation *t, struct stat *st)
+void view_show(const struct translation *t, struct stat *st)
 {
-	see_ids(t, st);
+	/* What belongs to us is root's; there is nobody else. */
+	if (st->st_uid == t->uid)
+		st->st_uid = 0;
+	if (st->st_gid == t->gid)
+		st->st_gid = 0;
 	/* The other names are the layer's, and of other roots. */
 	if (view_is_shared(t, st))
 		st->st_nlink = 1;
-	return is_plain(t, st);
 }
 
-/* Files and directories carry it; whether one is kept aside is asked only where any is. */
-static bool find_record(struct translation *t, int fd, const struct stat *st, struct owner_record *record)
-{
-	struct emulation *e = &t->emulation;
-
-	if (e->options.owners->count > 0 || e->kept.count > 0)
-		return emul_record_find(e, fd, record);
-	return (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)) && owner_get(fd, record, NULL) == 0;
-}
-
-int view_look(struct translation *t, int fd, struct sight *seen)
+int view_look(struct translation *t, const struct view_mount *mount, int fd, struct sight *seen)
 {
 	*seen = (struct sight){0};
 	if (fstat(fd, &seen->real) < 0)
 		return -errno;
 	seen->shown = seen->real;
-	if (view_stat_plain(t, &seen->shown))
+	view_show(t, &seen->shown);
+	if (plain_has(t, mount, &seen->real))
 		return 0;
-	seen->has_record = find_record(t, fd, &seen->real, &seen->record);
+	seen->has_record = plain_find_record(t, fd, &seen->real, &seen->record);
 	if (seen->has_record)
 		owner_apply(&seen->record, &seen->shown);
 	else
-		note_plain(t, &seen->real);
+		plain_note(t, &seen->real);
 	return 0;
 }
 
-int view_stat(struct translation *t, int fd, struct stat *st)
+int view_stat(struct translation *t, const struct view_mount *mount, int fd, struct stat *st)
 {
 	struct sight seen;
-	int rc = view_look(t, fd, &seen);
+	int rc = view_look(t, mount, fd, &seen);
 
 	if (rc == 0)
 		*st = seen.shown;
 	return rc;
-}
-
-bool view_learn(struct translation *t, const struct leaf *leaf)
-{
-	const struct emulation *e = &t->emulation;
-	char path[FD_PROC_PATH_SIZE + NAME_MAX + 2];
-	char proc[FD_PROC_PATH_SIZE];
-	char value;
-
-	if (e->options.owners->count > 0 || e->kept.count > 0)
-		return false;
-	snprintf(path, sizeof(path), "%s/%s", fd_proc_path(leaf->place->fd, proc), leaf->name);
-	if ((S_ISREG(leaf->st.st_mode) || S_ISDIR(leaf->st.st_mode)) &&
-	    (lgetxattr(path, OWNER_XATTR, &value, sizeof(value)) >= 0 || errno != ENODATA))
-		return false;
-	note_plain(t, &leaf->st);
-	return true;
 }
 
 static bool has_something(const struct owner_record *record)
@@ -144,15 +89,6 @@ bool records_are_same(const struct owner_record *a, const struct owner_record *b
 	       a->minor == b->minor;
 }
 
-/* It has been changed, and has no record still. */
-static void note_plain_again(struct translation *t, int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) == 0)
-		note_plain(t, &st);
-}
-
 int make_mode(struct translation *t, int fd, struct sight *seen, mode_t mode)
 {
 	char proc[FD_PROC_PATH_SIZE];
@@ -161,17 +97,39 @@ int make_mode(struct translation *t, int fd, struct sight *seen, mode_t mode)
 	mode_t real = mode | needed_bits(seen->real.st_mode);
 	struct owner_record after = seen->record;
 	after.mode = (after.mode & S_IFMT) | (real != mode ? OWNER_HAS_MODE | mode : 0);
+	fd_proc_path(fd, proc);
+	/* What an access list has shut takes no record. */
+	if (is_shut(&seen->real) && chmod(proc, real) < 0)
+		return -errno;
 	/* The record first: killed in between, the file is closed rather than open. */
 	int rc = records_are_same(&seen->record, &after) ? 0 : make_record(t, fd, &after);
-	if (rc == 0 && chmod(fd_proc_path(fd, proc), real) < 0)
+	if (rc == 0 && chmod(proc, real) < 0)
 		rc = -errno;
 	if (rc < 0)
 		return rc;
 	seen->record = after;
 	seen->has_record = has_something(&after);
 	if (!seen->has_record)
-		note_plain_again(t, fd);
+		plain_note_fd(t, fd);
 	return 0;
+}
+
+mode_t mode_without_set_ids(mode_t mode)
+{
+	return mode & ~(mode_t)(S_ISUID | (mode & S_IXGRP ? S_ISGID : 0));
+}
+
+int make_written(struct translation *t, int fd)
+{
+	struct stat st;
+	struct sight seen;
+
+	xattr_drop_capability(fd);
+	/* The kernel has taken them, unless we are the host's root. */
+	if (fstat(fd, &st) < 0 || !(st.st_mode & (S_ISUID | S_ISGID)))
+		return 0;
+	int rc = view_look(t, /* mount */ NULL, fd, &seen);
+	return rc < 0 ? rc : make_mode(t, fd, &seen, mode_without_set_ids(seen.shown.st_mode));
 }
 
 int make_dressed(struct translation *t, int fd, mode_t mode, const struct owner_record *owner)
@@ -197,31 +155,97 @@ int make_dressed_file(struct translation *t, int fd, mode_t mode, const struct o
 {
 	struct owner_record record = *owner;
 
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
 	mode &= 07777;
 	mode_t real = mode | needed_bits(S_IFREG);
 	if (real != mode)
 		record.mode |= OWNER_HAS_MODE | mode;
-	if (fchmod(fd, real) < 0)
+	bool is_as_made = (st.st_mode & 07777) == real;
+	if (!is_as_made && fchmod(fd, real) < 0)
 		return -errno;
 	if (has_something(&record))
 		return make_record(t, fd, &record);
-	note_plain_again(t, fd);
+	if (is_as_made)
+		plain_note(t, &st);
+	else
+		plain_note_fd(t, fd);
 	return 0;
 }
 
-int make_birth(struct translation *t, const struct trap *trap, int parent, struct owner_record *owner, mode_t *umask)
+/* What a directory's default list leaves out takes the place of the umask (acl(5), "OBJECT CREATION AND DEFAULT ACLs").
+ * What is made takes the list over: that the kernel does. */
+static bool find_default_umask(int directory, mode_t *umask)
+{
+	char proc[FD_PROC_PATH_SIZE];
+	fd_proc_path(directory, proc);
+	ssize_t size = getxattr(proc, DEFAULT_LIST_XATTR, NULL, 0);
+	if (size <= 0)
+		return false;
+	cleanup_free struct posix_acl_xattr_header *list = mem_alloc((size_t)size);
+	const struct posix_acl_xattr_entry *entries = (const void *)(list + 1);
+	size = getxattr(proc, DEFAULT_LIST_XATTR, list, (size_t)size);
+	mode_t owner = 0, group = 0, others = 0;
+
+	if (size < (ssize_t)sizeof(*list))
+		return false;
+	for (size_t i = 0; i < ((size_t)size - sizeof(*list)) / sizeof(*entries); i++) {
+		mode_t bits = le16toh(entries[i].e_perm) & 07;
+		switch (le16toh(entries[i].e_tag)) {
+		case ACL_USER_OBJ:
+			owner = bits;
+			break;
+		case ACL_MASK: /* comes behind the group's */
+		case ACL_GROUP_OBJ:
+			group = bits;
+			break;
+		case ACL_OTHER:
+			others = bits;
+			break;
+		default:
+			break;
+		}
+	}
+	*umask = 0777 & ~(owner << 6 | group << 3 | others);
+	return true;
+}
+
+mode_t birth_mode(const struct birth *birth, mode_t mode)
+{
+	/* Linux' mode_strip_sgid(). */
+	bool runs_as_group = (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+
+	return mode & ~birth->umask & 07777 & ~(mode_t)(runs_as_group && birth->is_of_others ? S_ISGID : 0);
+}
+
+mode_t birth_bits(mode_t type, mode_t mode)
+{
+	return (mode & 0777) | needed_bits(type);
+}
+
+int make_birth(struct translation *t, const struct trap *trap, const struct view_mount *mount, int directory,
+	       struct birth *birth)
 {
 	const struct task *task = view_task(t, trap);
-	struct stat st;
+	struct stat st = {0};
 
 	if (!task || !task->fs)
 		return -ESRCH;
-	*owner = (struct owner_record){.uid = task->credentials->uid[ID_FS], .gid = task->credentials->gid[ID_FS]};
-	*umask = task->fs->umask;
-	int rc = view_stat(t, parent, &st);
-	if (rc == 0 && st.st_mode & S_ISGID)
-		owner->gid = st.st_gid;
-	return rc;
+	int rc = view_stat(t, mount, directory, &st);
+	if (rc < 0)
+		return rc;
+	birth->hands_group_on = st.st_mode & S_ISGID;
+	birth->owner = (struct owner_record){
+		.uid = task->credentials->uid[ID_FS],
+		.gid = birth->hands_group_on ? st.st_gid : task->credentials->gid[ID_FS],
+	};
+	if (!find_default_umask(directory, &birth->umask))
+		birth->umask = task->fs->umask;
+	birth->is_of_others = !credentials_in_group(task->credentials, birth->owner.gid) &&
+			      !credentials_can(task->credentials, CAP_FSETID);
+	return 0;
 }
 
 int make_accessible(struct translation *t, int fd)
@@ -237,6 +261,6 @@ int make_accessible(struct translation *t, int fd)
 		return -EACCES;
 	if (st.st_uid != geteuid() || (st.st_mode & needed) == needed || S_ISLNK(st.st_mode))
 		return -EACCES;
-	int rc = view_look(t, fd, &seen);
+	int rc = view_look(t, /* mount */ NULL, fd, &seen);
 	return rc < 0 ? rc : make_mode(t, fd, &seen, seen.shown.st_mode);
 }

@@ -63,7 +63,8 @@ static void answer_change_fd(struct translation *t, const struct trap *trap, int
 /* `st` is what the kernel says of it. */
 static bool is_foreign(const struct translation *t, const struct spot *spot, const struct stat *st)
 {
-	if (spot->mount->kind != VIEW_TREE)
+	/* What is reached by a descriptor and has no name is ours to judge by itself. */
+	if (spot->mount->kind != VIEW_TREE && !spot->is_magic)
 		return true;
 	if (S_ISCHR(st->st_mode))
 		return !terminal_is_of_step(t, spot, st);
@@ -75,7 +76,7 @@ static int change_mode(struct translation *t, const struct trap *trap, struct sp
 	const mode_t *mode = how;
 	const struct task *task = view_task(t, trap);
 	struct sight seen;
-	int rc = view_look(t, spot->fd, &seen);
+	int rc = view_look(t, spot_mount(spot), spot->fd, &seen);
 
 	if (rc < 0 || !task)
 		return rc < 0 ? rc : -ESRCH;
@@ -149,7 +150,7 @@ static int change_owner(struct translation *t, const struct trap *trap, struct s
 	const struct new_owner *new = how;
 	const struct task *task = view_task(t, trap);
 	struct sight seen;
-	int rc = view_look(t, spot->fd, &seen);
+	int rc = view_look(t, spot_mount(spot), spot->fd, &seen);
 	const struct stat st = seen.shown;
 
 	if (rc < 0 || !task)
@@ -159,10 +160,8 @@ static int change_owner(struct translation *t, const struct trap *trap, struct s
 	if (is_foreign(t, spot, &seen.real))
 		return new->uid == ID_KEEP &&new->gid == ID_KEEP ? 0 : -EPERM;
 	/* A new owner, and also the same again, takes the set-id bits away. */
-	if (S_ISREG(st.st_mode) && st.st_mode & (S_ISUID | S_ISGID)) {
-		mode_t mode = st.st_mode & ~(mode_t)(S_ISUID | (st.st_mode & S_IXGRP ? S_ISGID : 0));
-		rc = make_mode(t, spot->fd, &seen, mode);
-	}
+	if (!S_ISDIR(st.st_mode) && st.st_mode & (S_ISUID | S_ISGID))
+		rc = make_mode(t, spot->fd, &seen, mode_without_set_ids(st.st_mode));
 	if (rc == 0 && S_ISREG(st.st_mode))
 		xattr_drop_capability(spot->fd);
 	struct owner_record record = seen.record;
@@ -223,8 +222,7 @@ static int change_size(struct translation *t, const struct trap *trap, struct sp
 	if (truncate(proc, *size) < 0 &&
 	    (errno != EACCES || make_accessible(t, spot->fd) < 0 || truncate(proc, *size) < 0))
 		return -errno;
-	xattr_drop_capability(spot->fd);
-	return 0;
+	return make_written(t, spot->fd);
 }
 
 void tr_truncate(void *context, const struct trap *trap, struct answer *answer)

@@ -180,7 +180,7 @@ static int add_dev(struct translation *t, struct error **err)
 		if (symlinkat(dev_links[i].target, dev, dev_links[i].name) < 0)
 			return error_set_errno(err, "make '/dev/%s'", dev_links[i].name);
 	if (mkdirat(dev, "shm", 0700) < 0 || fchmodat(dev, "shm", 01777, 0) < 0 || mkdirat(dev, "mqueue", 0700) < 0 ||
-	    mkdirat(dev, "pts", 0755) < 0)
+	    fchmodat(dev, "mqueue", 01777, 0) < 0 || mkdirat(dev, "pts", 0755) < 0)
 		return error_set_errno(err, "make directories of /dev");
 	int fd = openat(dev, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)

@@ -161,7 +161,7 @@ static int open_existing(struct translation *t, const struct trap *trap, struct 
 	if (fd == -EACCES && make_accessible(t, spot->fd) == 0)
 		fd = reopen(t, spot->fd, request->flags);
 	if (fd >= 0 && request->flags & O_TRUNC && S_ISREG(st.st_mode))
-		xattr_drop_capability(fd);
+		make_written(t, fd);
 	return fd;
 }
 
@@ -171,8 +171,7 @@ static int create(struct translation *t, const struct trap *trap, const struct s
 		  const struct request *request)
 {
 	int how = (request->flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY) & ~(O_TRUNC | O_DIRECTORY);
-	struct owner_record owner;
-	mode_t umask;
+	struct birth birth;
 
 	if (spot->wants_directory)
 		return -EISDIR;
@@ -180,15 +179,17 @@ static int create(struct translation *t, const struct trap *trap, const struct s
 	if (rc == 0 && spot->mount->kind == VIEW_PROC)
 		rc = -ENOENT;
 	if (rc == 0)
-		rc = make_birth(t, trap, spot->parent, &owner, &umask);
+		rc = make_birth(t, trap, spot->mount, spot->parent, &birth);
 	if (rc < 0)
 		return rc;
-	cleanup_close int fd = openat(spot->parent, spot->leaf, how, 0600);
+	mode_t mode = birth_mode(&birth, request->mode);
+	mode_t bits = birth_bits(S_IFREG, mode);
+	cleanup_close int fd = openat(spot->parent, spot->leaf, how, bits);
 	if (fd < 0 && errno == EACCES && make_accessible(t, spot->parent) == 0)
-		fd = openat(spot->parent, spot->leaf, how, 0600);
+		fd = openat(spot->parent, spot->leaf, how, bits);
 	if (fd < 0)
 		return -errno;
-	rc = make_dressed_file(t, fd, request->mode & ~umask, &owner);
+	rc = make_dressed_file(t, fd, mode, &birth.owner);
 	if (rc < 0) {
 		unlinkat(spot->parent, spot->leaf, 0);
 		return rc;
@@ -200,18 +201,17 @@ static int open_unnamed(struct translation *t, const struct trap *trap, const st
 			const struct request *request)
 {
 	char proc[FD_PROC_PATH_SIZE];
-	struct owner_record owner;
-	mode_t umask;
+	struct birth birth;
 	int rc = view_check_writable(spot);
 
 	if (rc == 0)
-		rc = make_birth(t, trap, spot->fd, &owner, &umask);
+		rc = make_birth(t, trap, spot->mount, spot->fd, &birth);
 	if (rc < 0)
 		return rc;
 	cleanup_close int fd = open(fd_proc_path(spot->fd, proc), request->flags | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	rc = make_dressed_file(t, fd, request->mode & ~umask, &owner);
+	rc = make_dressed_file(t, fd, birth_mode(&birth, request->mode), &birth.owner);
 	return rc < 0 ? rc : take_fd(&fd);
 }
 
@@ -242,7 +242,12 @@ static int open_in_place(struct translation *t, const struct trap *trap, const c
 	if (!S_ISDIR(leaf.st.st_mode) && (!S_ISREG(leaf.st.st_mode) || request->flags & O_DIRECTORY))
 		return -EAGAIN;
 	int fd = openat(leaf.place->fd, leaf.name, request->flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
-	return fd < 0 ? -EAGAIN : fd;
+	if (fd < 0)
+		return -EAGAIN;
+	/* Whoever opens a file asks next what it is. */
+	if (S_ISREG(leaf.st.st_mode))
+		plain_learn_open(t, fd, &leaf.st);
+	return fd;
 }
 
 static void open_any(struct translation *t, const struct trap *trap, int dirfd, uint64_t address,

@@ -9,8 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fiemap.h>
-#include <linux/fs.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,13 +29,25 @@ static int compare_inodes(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-bool view_is_shared(const struct translation *t, const struct stat *st)
+static bool is_in_set(const struct translation *t, const struct stat *st)
 {
 	const struct run_root *root = &t->spec->root;
 	uint64_t ino = st->st_ino;
 
-	return root->shared_count > 0 && S_ISREG(st->st_mode) && st->st_nlink > 1 && st->st_dev == t->root_device &&
+	return root->shared_count > 0 && S_ISREG(st->st_mode) && st->st_dev == t->root_device &&
 	       bsearch(&ino, root->shared, root->shared_count, sizeof(ino), compare_inodes);
+}
+
+bool view_is_shared(const struct translation *t, const struct stat *st)
+{
+	return st->st_nlink > 1 && is_in_set(t, st);
+}
+
+/* It may have no name in the root any more, and one in a layer: who has it open reaches it still. Or it is one of ours
+ * whose number is in the set, with its name in the root: where it has one, it is. */
+static bool may_be_left(const struct translation *t, const struct stat *st)
+{
+	return st->st_nlink == 1 && is_in_set(t, st);
 }
 
 /* ---- What has taken a file's place ---- */
@@ -103,6 +113,7 @@ static int make_copy(struct translation *t, int file, const struct stat *st, boo
 	if (to < 0)
 		return -errno;
 	int rc = copy_file(from, to, st, with_contents);
+	plain_forget(t, to);
 	if (rc < 0)
 		unlinkat(t->scratch, COPY_NAME, 0);
 	return rc < 0 ? rc : take_fd(&to);
@@ -119,6 +130,7 @@ static int make_nameless_copy(struct translation *t, int file, const struct stat
 	if (to < 0)
 		return -errno;
 	int rc = copy_file(from, to, st, /* with_contents */ true);
+	plain_forget(t, to);
 	return rc < 0 ? rc : take_fd(&to);
 }
 
@@ -211,10 +223,13 @@ static int replace(struct translation *t, struct spot *spot, bool with_contents)
 		return 0;
 	if (fstat(spot->fd, &st) < 0)
 		return -errno;
-	if (!view_is_shared(t, &st))
+	bool is_left = may_be_left(t, &st);
+	if (!is_left && !view_is_shared(t, &st))
 		return 0;
 	if (!find_place(t, spot, &st))
 		return stand_on_successor(t, spot, &st);
+	if (is_left)
+		return 0;
 	cleanup_close int copy = make_copy(t, spot->fd, &st, with_contents);
 	int rc = copy < 0 ? copy : put_in_place(t, spot);
 	if (rc < 0) {
@@ -260,11 +275,13 @@ int make_private_by_fd(struct translation *t, const struct trap *trap, int numbe
 	int64_t position = 0;
 	unsigned flags = 0;
 
-	if (fstat(spot->fd, &before) < 0 || !view_is_shared(t, &before))
+	if (fstat(spot->fd, &before) < 0 || (!view_is_shared(t, &before) && !may_be_left(t, &before)))
 		return 0;
 	int rc = make_private(t, spot);
 	if (rc == 0 && fstat(spot->fd, &after) < 0)
 		rc = -errno;
+	if (rc == 0 && is_same(&before, &after))
+		return 0;
 	if (rc == 0)
 		rc = read_fdinfo(trap, number, &position, &flags);
 	if (rc < 0)
@@ -283,6 +300,9 @@ void tr_flock(void *context, const struct trap *trap, struct answer *answer)
 	cleanup(spot_done) struct spot spot = SPOT_INIT;
 	int number = (int)trap->args[0];
 
+	/* By one that only names a file the kernel refuses it. */
+	if (number < 0 || emul_fd_is_path(trap, number))
+		return;
 	/* A lock on what a layer shares would be one on every root of it. */
 	if (view_find_text(t, trap, number, "", VIEW_EMPTY, &spot) == 0 &&
 	    supervisor_still_waits(&t->emulation.supervisor, trap)) {
@@ -292,12 +312,10 @@ void tr_flock(void *context, const struct trap *trap, struct answer *answer)
 	}
 }
 
-/* Other requests of file systems change an inode also by a descriptor that is open for reading. */
+/* Other requests of file systems than the filter lets pass change an inode also by a descriptor that is open for
+ * reading. */
 void tr_ioctl(void *context, const struct trap *trap, struct answer *answer)
 {
-	static const uint32_t harmless[] = {FS_IOC_GETFLAGS, FS_IOC_GETVERSION, FS_IOC_FIEMAP,
-					    FICLONE,	     FICLONERANGE,	FS_IOC_FSGETXATTR};
-
 	const struct translation *t = context;
 	uint32_t request = (uint32_t)trap->args[1];
 
@@ -307,8 +325,5 @@ void tr_ioctl(void *context, const struct trap *trap, struct answer *answer)
 			emul_return(answer, -EPERM);
 		return;
 	}
-	for (size_t i = 0; i < ARRAY_COUNT(harmless); i++)
-		if (request == harmless[i])
-			return;
 	emul_return(answer, -EOPNOTSUPP);
 }

@@ -21,10 +21,10 @@ static unsigned how_of(int flags)
 /* ---- stat ---- */
 
 /* The kernel's struct stat is the C library's on 64-bit machines. */
-static int write_stat(struct translation *t, const struct trap *trap, int fd, uint64_t address)
+static int write_stat(struct translation *t, const struct trap *trap, const struct spot *spot, uint64_t address)
 {
 	struct stat st;
-	int rc = view_stat(t, fd, &st);
+	int rc = view_stat(t, spot_mount(spot), spot->fd, &st);
 
 	return rc < 0 ? rc : emul_write(&t->emulation, trap, address, &st, sizeof(st));
 }
@@ -36,14 +36,17 @@ static void answer_stat_of_fd(struct translation *t, const struct trap *trap, in
 	struct stat st;
 	int rc = view_look_at_fd(t, trap, number, &st);
 
-	if (rc < 0 || view_stat_plain(t, &st)) {
+	if (rc < 0 || plain_has(t, /* mount */ NULL, &st)) {
+		if (rc == 0)
+			view_show(t, &st);
 		emul_return(answer, rc < 0 ? rc : emul_write(&t->emulation, trap, result, &st, sizeof(st)));
 		return;
 	}
-	cleanup_close int fd = view_open_fd(t, trap, number);
-	if (fd >= 0 && !supervisor_still_waits(&t->emulation.supervisor, trap))
-		fd_close(take_fd(&fd));
-	emul_return(answer, fd < 0 ? fd : write_stat(t, trap, fd, result));
+	cleanup(spot_done) struct spot spot = SPOT_INIT;
+	spot.fd = view_open_fd(t, trap, number);
+	if (spot.fd >= 0 && !supervisor_still_waits(&t->emulation.supervisor, trap))
+		fd_close(take_fd(&spot.fd));
+	emul_return(answer, spot.fd < 0 ? spot.fd : write_stat(t, trap, &spot, result));
 }
 
 static void answer_stat(struct translation *t, const struct trap *trap, int dirfd, uint64_t address, unsigned how,
@@ -60,13 +63,14 @@ static void answer_stat(struct translation *t, const struct trap *trap, int dirf
 	}
 	int rc = length < 0 ? (int)length : view_look_in_place(t, trap, path, how, &leaf);
 	/* Most paths: one look is enough where the directory is known. */
-	if (rc > 0 && (view_stat_plain(t, &leaf.st) || view_learn(t, &leaf))) {
+	if (rc > 0 && (plain_has(t, &t->mounts[0], &leaf.st) || plain_learn(t, &leaf))) {
+		view_show(t, &leaf.st);
 		emul_return(answer, emul_write(&t->emulation, trap, result, &leaf.st, sizeof(leaf.st)));
 		return;
 	}
 	if (rc >= 0)
 		rc = view_find_path(t, trap, dirfd, path, how, &spot);
-	emul_return(answer, rc < 0 ? rc : write_stat(t, trap, spot.fd, result));
+	emul_return(answer, rc < 0 ? rc : write_stat(t, trap, &spot, result));
 }
 
 void tr_stat(void *context, const struct trap *trap, struct answer *answer)
@@ -96,15 +100,15 @@ void tr_fstatat(void *context, const struct trap *trap, struct answer *answer)
 		answer_stat(context, trap, (int)trap->args[0], trap->args[1], how_of(flags), trap->args[2], answer);
 }
 
-static int write_statx(struct translation *t, const struct trap *trap, int fd)
+static int write_statx(struct translation *t, const struct trap *trap, const struct spot *spot)
 {
 	struct statx x;
 	struct stat st;
 	int flags = (int)trap->args[2];
 
-	if (statx(fd, "", AT_EMPTY_PATH | (flags & AT_STATX_SYNC_TYPE), (unsigned)trap->args[3], &x) < 0)
+	if (statx(spot->fd, "", AT_EMPTY_PATH | (flags & AT_STATX_SYNC_TYPE), (unsigned)trap->args[3], &x) < 0)
 		return -errno;
-	int rc = view_stat(t, fd, &st);
+	int rc = view_stat(t, spot_mount(spot), spot->fd, &st);
 	if (rc < 0)
 		return rc;
 	x.stx_nlink = (uint32_t)st.st_nlink;
@@ -128,7 +132,7 @@ void tr_statx(void *context, const struct trap *trap, struct answer *answer)
 			     ? view_find_text(context, trap, (int)trap->args[0], "", how_of(flags), &spot)
 			     : view_find(context, trap, (int)trap->args[0], trap->args[1], how_of(flags), &spot);
 	}
-	emul_return(answer, rc < 0 ? rc : write_statx(context, trap, spot.fd));
+	emul_return(answer, rc < 0 ? rc : write_statx(context, trap, &spot));
 }
 
 /* ---- access ---- */
@@ -139,7 +143,7 @@ static int check_access(struct translation *t, const struct trap *trap, const st
 {
 	const struct task *task = view_task(t, trap);
 	struct stat st;
-	int rc = view_stat(t, spot->fd, &st);
+	int rc = view_stat(t, spot_mount(spot), spot->fd, &st);
 
 	if (rc < 0 || !task)
 		return rc < 0 ? rc : -ESRCH;

@@ -11,6 +11,7 @@
 #include <linux/audit.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -19,7 +20,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "run/loader/protocol.h"
 #include "run/translate_trace_internal.h"
@@ -28,27 +28,14 @@
 	(PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | \
 	 PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD)
 #define SYSCALL_STOP (SIGTRAP | 0x80)
-#define ERESTARTSYS 512
 #define ERESTARTNOINTR 513
+
 /* ---- Going on ---- */
 
-static void go_on(pid_t tid, int signal_number)
+void trace_go_on(pid_t tid, int signal_number)
 {
 	/* ESRCH: killed meanwhile; its end is the next that is heard of it. */
 	ptrace(PTRACE_CONT, tid, NULL, (void *)(long)signal_number);
-}
-
-static void go_to_exit(pid_t tid)
-{
-	ptrace(PTRACE_SYSCALL, tid, NULL, NULL);
-}
-
-void trace_restore_after(struct translation *t, pid_t tid, const struct trace_regs *original)
-{
-	struct traced_thread *thread = traced_thread_of(t, tid);
-
-	free(thread->restore);
-	thread->restore = mem_dup(original, sizeof(*original));
 }
 
 /* ---- Births ---- */
@@ -75,12 +62,12 @@ static void hear_birth(struct translation *t, pid_t creator, unsigned event)
 			task->shares_memory = (flags & CLONE_VM) != 0;
 		struct traced_thread *thread = traced_thread_of(t, (pid_t)child);
 		if (thread->is_held)
-			go_on((pid_t)child, 0);
+			trace_go_on((pid_t)child, 0);
 		else
 			thread->is_announced = true;
 		thread->is_held = false;
 	}
-	go_on(creator, 0);
+	trace_go_on(creator, 0);
 }
 
 static void hear_stop(struct translation *t, pid_t tid, int signal_number)
@@ -94,13 +81,13 @@ static void hear_stop(struct translation *t, pid_t tid, int signal_number)
 	}
 	if (thread->is_announced) {
 		thread->is_announced = false;
-		go_on(tid, 0);
+		trace_go_on(tid, 0);
 	} else if (signal_number == SIGSTOP || signal_number == SIGTSTP || signal_number == SIGTTIN ||
 		   signal_number == SIGTTOU) {
 		/* Stopped by job control: it stays so until SIGCONT, and its parent may see it. */
 		ptrace(PTRACE_LISTEN, tid, NULL, NULL);
 	} else {
-		go_on(tid, 0);
+		trace_go_on(tid, 0);
 	}
 }
 
@@ -136,7 +123,7 @@ static void hear_exec(struct translation *t, pid_t tid)
 	/* The first is our own init. */
 	if (!t->is_armed) {
 		t->is_armed = true;
-		go_on(tid, 0);
+		trace_go_on(tid, 0);
 		return;
 	}
 	struct traced_thread *thread = traced_thread_of(t, tid);
@@ -145,116 +132,7 @@ static void hear_exec(struct translation *t, pid_t tid)
 		exec_plan_free(thread->exec);
 	thread->exec = plan;
 	translate_exec_done(t, tid, plan);
-	go_on(tid, 0);
-}
-
-/* ---- Calls that the kernel carries out ---- */
-
-/* Leaves the loader's descriptor out: up to it now, and behind it when that is done. */
-static bool split_range(struct traced_thread *thread, struct trace_regs *regs)
-{
-	uint32_t first = (uint32_t)regs->args[0], last = (uint32_t)regs->args[1];
-
-	if (first > LOADER_DESCRIPTOR || last < LOADER_DESCRIPTOR)
-		return false;
-	if (first == LOADER_DESCRIPTOR) {
-		regs->args[0] = LOADER_DESCRIPTOR + 1;
-		if (last == LOADER_DESCRIPTOR)
-			regs->args[1] = LOADER_DESCRIPTOR + 1; /* nobody has it */
-		return true;
-	}
-	regs->args[1] = LOADER_DESCRIPTOR - 1;
-	if (last > LOADER_DESCRIPTOR) {
-		thread->again_first = LOADER_DESCRIPTOR + 1;
-		thread->again_last = last;
-	}
-	return true;
-}
-
-static void hear_call(struct translation *t, pid_t tid)
-{
-	struct trace_regs regs;
-	bool changed = false, holds = false;
-
-	t->stops++;
-	if (trace_read_regs(tid, &regs) < 0) {
-		go_on(tid, 0);
-		return;
-	}
-	struct trace_regs original = regs;
-	if (!t->is_armed) {
-		/* Of the child that sets the step up: its init, which is ours. */
-		go_on(tid, 0);
-		return;
-	}
-	if (regs.number == SYS_execve || regs.number == SYS_execveat) {
-		t->execs++;
-		translate_exec(t, tid, &regs, &changed);
-		/* When it fails the arguments are put back. */
-		if (changed && regs.number >= 0)
-			trace_restore_after(t, tid, &original);
-	} else if (regs.number == SYS_close_range) {
-		struct traced_thread *thread = traced_thread_of(t, tid);
-		changed = split_range(thread, &regs);
-		if (changed)
-			trace_restore_after(t, tid, &original);
-		changed |= thread->restore != NULL;
-	} else {
-		holds = translate_call(t, tid, &regs, &changed);
-		original.note = regs.note;
-		if (changed && regs.number >= 0)
-			trace_restore_after(t, tid, &original);
-	}
-	if (changed)
-		trace_write_regs(tid, &regs);
-	bool goes_by_path = t->goes_by_path;
-	t->goes_by_path = false;
-	if (changed && regs.number >= 0)
-		go_to_exit(tid);
-	else
-		go_on(tid, 0);
-	/* Nobody exchanges a directory on the way meanwhile: that would be done by us. */
-	if (goes_by_path && changed && regs.number >= 0)
-		trace_wait_through(tid);
-	/* Only now: one of them may have come to such a call itself, and would wait for this one to stop. */
-	if (holds && regs.number < 0)
-		trace_let_others_go(t, tid);
-	else if (holds)
-		trace_let_others_go_when_asleep(t, tid);
-}
-
-/* Behind a call whose arguments were changed. */
-static void hear_exit(struct translation *t, pid_t tid)
-{
-	struct traced_thread *thread = traced_thread_of(t, tid);
-	cleanup_free struct trace_regs *original = take_ptr(&thread->restore);
-	struct trace_regs regs;
-	bool is_done = original != NULL;
-
-	if (original && trace_read_regs(tid, &regs) == 0) {
-		bool is_restart = regs.result <= -ERESTARTSYS && regs.result >= -516;
-		memcpy(regs.args, original->args, sizeof(regs.args));
-		if (thread->again_last && regs.result == 0) {
-			regs.args[0] = thread->again_first;
-			regs.args[1] = thread->again_last;
-			/* The rest; the arguments of the whole come back behind it. */
-			thread->restore = take_ptr(&original);
-			trace_go_back(&regs, SYS_close_range);
-		} else if (is_restart) {
-			/* It will be asked again as it was. */
-			regs.number = original->number;
-		}
-		thread->again_first = thread->again_last = 0;
-		if (original) {
-			regs.note = original->note;
-			translate_call_done(t, tid, &regs, (int)original->number);
-		}
-		trace_write_regs(tid, &regs);
-	}
-	go_on(tid, 0);
-	/* As behind a call that was left out. */
-	if (is_done)
-		trace_let_others_go(t, tid);
+	trace_go_on(tid, 0);
 }
 
 /* ---- Signals ---- */
@@ -269,7 +147,7 @@ static void deliver(struct translation *t, pid_t tid, int signal_number)
 		regs.result = -ERESTARTNOINTR;
 		trace_write_regs(tid, &regs);
 	}
-	go_on(tid, signal_number);
+	trace_go_on(tid, signal_number);
 }
 
 /* ---- The loop ---- */
@@ -288,16 +166,16 @@ void trace_hear(struct translation *t, pid_t tid, int status)
 		t->is_waiting = event == PTRACE_EVENT_SECCOMP && trace_read_regs(tid, &regs) == 0 &&
 				regs.number == SYS_execveat;
 		if (!t->is_waiting)
-			go_on(tid, event == 0 ? signal_number : 0);
+			trace_go_on(tid, event == 0 ? signal_number : 0);
 		return;
 	}
 	if (signal_number == SYSCALL_STOP) {
-		hear_exit(t, tid);
+		trace_hear_exit(t, tid);
 		return;
 	}
 	switch (event) {
 	case PTRACE_EVENT_SECCOMP:
-		hear_call(t, tid);
+		trace_hear_call(t, tid);
 		break;
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
@@ -329,9 +207,7 @@ static bool hear_of(struct translation *t, pid_t tid)
 	return true;
 }
 
-/* Those that are traced, one by one: where a child that is not the step's has ended first, it is its owner's to wait
- * for. */
-static bool hear_of_all(struct translation *t)
+bool trace_hear_of_all(struct translation *t)
 {
 	bool heard = false;
 
@@ -354,17 +230,20 @@ static bool is_helper(const struct translation *t, pid_t pid)
 	return false;
 }
 
+/* Somebody of whom there is something to hear; 0: nobody. */
+static pid_t find_next(void)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | WNOHANG | __WALL) < 0 ? 0 : info.si_pid;
+}
+
 void translation_wait(struct translation *t)
 {
-	siginfo_t info;
-
 	traced_let_rest_go(t);
-	for (;;) {
-		info.si_pid = 0;
-		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | WNOHANG | __WALL) < 0 || info.si_pid == 0)
-			return;
-		bool is_ours = *traced_place(t, info.si_pid) || is_helper(t, info.si_pid);
-		if (!(is_ours ? hear_of(t, info.si_pid) : hear_of_all(t)))
+	for (pid_t next; (next = find_next()) != 0;) {
+		bool is_ours = *traced_place(t, next) || is_helper(t, next);
+		if (!(is_ours ? hear_of(t, next) : trace_hear_of_all(t) || trace_hear_of_stranger(t, next)))
 			return;
 	}
 }
@@ -372,7 +251,7 @@ void translation_wait(struct translation *t)
 void trace_release(struct translation *t)
 {
 	if (t->is_waiting)
-		go_on(t->first, 0);
+		trace_go_on(t->first, 0);
 	t->is_waiting = false;
 }
 
@@ -409,9 +288,11 @@ static bool kill_all(struct translation *t)
 			if (ended < 0 || (ended > 0 && !WIFSTOPPED(status)))
 				hear_end(t, at->tid, status);
 			else if (ended > 0)
-				go_on(at->tid, 0);
+				trace_go_on(at->tid, 0);
 		}
 	}
+	if (found)
+		trace_end_strangers(t);
 	return found;
 }
 

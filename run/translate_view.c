@@ -69,175 +69,6 @@ bool view_is_hosts(const struct translation *t, const struct spot *spot)
 
 /* ---- The short way ---- */
 
-/* "a/b", without "." and "//". */
-static bool is_plain_text(const char *path)
-{
-	for (const char *at = path;; at++) {
-		size_t length = strcspn(at, "/");
-		if (length == 0 || (length == 1 && at[0] == '.'))
-			return false;
-		at += length;
-		if (*at == '\0')
-			return true;
-	}
-}
-
-/* Where no link is on the way, the text is the name, what is not there is not there, and nobody needs to be asked.
- * A descriptor, or -ENOENT and -ENOTDIR, which are true; else another way is to be gone. */
-static int open_by_text(int base, const char *rest, uint64_t flags)
-{
-	return is_plain_text(rest) ? view_open_in(base, rest, flags, RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH) : -ELOOP;
-}
-
-static bool is_missing(int rc)
-{
-	return rc == -ENOENT || rc == -ENOTDIR;
-}
-
-static void name_by_text(const char *base_name, const char *rest, struct buf *path)
-{
-	buf_clear(path);
-	buf_append_str(path, base_name);
-	buf_append_char(path, '/');
-	buf_append_str(path, rest);
-}
-
-/* The directory that `above` leads to, and its name. */
-static int open_above(struct translation *t, int base, const char *base_name, const char *above, struct buf *path)
-{
-	if (strcmp(above, ".") == 0) {
-		buf_clear(path);
-		buf_append_str(path, base_name);
-		return view_open_in(base, ".", O_DIRECTORY, RESOLVE_BENEATH);
-	}
-	cleanup_close int fd = open_by_text(base, above, O_DIRECTORY);
-	if (fd >= 0)
-		name_by_text(base_name, above, path);
-	if (fd >= 0 || is_missing(fd))
-		return take_fd(&fd);
-	fd = view_open_in(base, *above ? above : ".", O_DIRECTORY, *base_name ? RESOLVE_BENEATH : RESOLVE_IN_ROOT);
-	return fd >= 0 && view_name(t, fd, path) ? take_fd(&fd) : -ELOOP;
-}
-
-/* Is it in the root, and in no other mount, by its text? */
-static bool is_plain_in_root(const struct translation *t, const char *path)
-{
-	if (path[0] != '/' || strstr(path, "..") || strstr(path, "//") || strstr(path, "/./"))
-		return false;
-	for (size_t i = 1; i < t->mount_count; i++)
-		if (view_is_in(path, t->mounts[i].target, t->mounts[i].target_length))
-			return false;
-	return true;
-}
-
-static bool has_own_root(struct translation *t, const struct trap *trap)
-{
-	const struct task *task = view_task(t, trap);
-
-	return !task || !task->fs || task->fs->root >= 0;
-}
-
-/* `rest` of a directory that is known. 1: *fd is what it leads to, *path its name. -ENOENT, -ENOTDIR: it is not there.
- * 0: another way is to be gone. */
-static int open_below(struct translation *t, const struct place *above, const char *rest, int *fd, struct buf *path)
-{
-	name_by_text(above->name, rest, path);
-	/* Something may be mounted on the way. */
-	if (view_mount_of(t, buf_str(path)) != &t->mounts[0])
-		return 0;
-	int opened = open_by_text(above->fd, rest, O_DIRECTORY);
-	if (opened >= 0)
-		*fd = opened;
-	return opened >= 0 ? 1 : is_missing(opened) ? opened : 0;
-}
-
-/* So many directories above are looked for, and so many links with something missing behind them: a path may have two
- * thousand of each, and nobody else is answered meanwhile. */
-#define ABOVE_MAX 16
-
-/* From the next directory above that is known. */
-static int open_from_known(struct translation *t, const char *text, size_t length, int *fd, struct buf *path)
-{
-	size_t above = length;
-
-	for (unsigned i = 0; above > 0 && i < ABOVE_MAX; i++) {
-		const char *slash = memrchr(text, '/', above);
-		above = slash ? (size_t)(slash - text) : 0;
-		const struct place *known = above ? places_find(t, text, above) : NULL;
-		if (!known)
-			continue;
-		cleanup_free char *rest = mem_strndup(slash + 1, length - above - 1);
-		return open_below(t, known, rest, fd, path);
-	}
-	return 0;
-}
-
-/* From the root. */
-static int open_from_root(struct translation *t, const char *text, size_t length, int *fd, struct buf *path)
-{
-	cleanup_free char *rest = length ? mem_strndup(text + 1, length - 1) : mem_strdup(".");
-	cleanup_close int opened = open_above(t, t->mounts[0].fd, "", rest, path);
-
-	if (opened < 0)
-		return is_missing(opened) ? opened : 0;
-	if (view_mount_of(t, buf_str(path)) != &t->mounts[0])
-		return 0;
-	*fd = take_fd(&opened);
-	return 1;
-}
-
-/* The place of this text, which is plain and in the root: known, or made known, after a look at so many directories
- * above. 1, -ENOENT, -ENOTDIR, or 0: another way is to be gone. */
-static int find_directory(struct translation *t, const char *text, size_t length, unsigned levels,
-			  const struct place **place)
-{
-	cleanup(buf_done) struct buf name = BUF_INIT((size_t)2 * PATH_MAX);
-	cleanup_close int fd = -1;
-
-	*place = places_find(t, text, length);
-	if (*place)
-		return 1;
-	int found = open_from_known(t, text, length, &fd, &name);
-	if (found == 0)
-		found = open_from_root(t, text, length, &fd, &name);
-	const char *slash = length ? memrchr(text, '/', length) : NULL;
-	/* A link on the way, and something behind it that is missing: what is above is there, or missing in turn. */
-	if (found == 0 && slash && slash != text && levels > 0) {
-		const struct place *above;
-		cleanup_free char *last = mem_strndup(slash + 1, length - (size_t)(slash - text) - 1);
-		found = find_directory(t, text, (size_t)(slash - text), levels - 1, &above);
-		if (found > 0)
-			found = open_below(t, above, last, &fd, &name);
-	}
-	if (found > 0)
-		*place = places_note(t, text, length, take_fd(&fd), buf_str(&name));
-	return found;
-}
-
-int view_find_place(struct translation *t, const struct trap *trap, const char *path, const struct place **place,
-		    const char **leaf)
-{
-	const char *slash = strrchr(path, '/');
-	cleanup(buf_done) struct buf name = BUF_INIT((size_t)2 * PATH_MAX);
-
-	if (path[0] != '/' || slash[1] == '\0' || strcmp(slash, "/.") == 0 || strcmp(slash, "/..") == 0 ||
-	    strlen(slash + 1) > NAME_MAX || has_own_root(t, trap))
-		return 0;
-	size_t length = (size_t)(slash - path);
-	*leaf = slash + 1;
-	*place = places_find(t, path, length);
-	if (!*place) {
-		int found = is_plain_in_root(t, path) ? find_directory(t, path, length, ABOVE_MAX, place) : 0;
-		if (found <= 0)
-			return found;
-	}
-	if (!(*place)->has_mounts)
-		return 1;
-	buf_clear(&name);
-	buf_printf(&name, "%s/%s", (*place)->name, *leaf);
-	return !view_is_mount_point(t, buf_str(&name));
-}
-
 /* The directory of a name that may be missing, and the name. `rest` is below `base`, which is the step's root when
  * base_name is "". 1: found. 0: the long way is to be gone. */
 static int find_leaf_short(struct translation *t, int base, const char *base_name, const char *rest, unsigned flags,
@@ -250,8 +81,8 @@ static int find_leaf_short(struct translation *t, int base, const char *base_nam
 
 	if (*leaf == '\0' || strcmp(leaf, ".") == 0 || strlen(leaf) > NAME_MAX)
 		return 0;
-	cleanup_close int parent = open_above(t, base, base_name, above, &spot->path);
-	if (is_missing(parent))
+	cleanup_close int parent = text_open_above(t, base, base_name, above, &spot->path);
+	if (text_is_missing(parent))
 		return parent;
 	if (parent < 0 || view_mount_of(t, buf_str(&spot->path)) != view_mount_of(t, base_name))
 		return 0;
@@ -284,7 +115,7 @@ static int find_in_place(struct translation *t, const struct trap *trap, const c
 		return found;
 	cleanup_close int fd = openat(place->fd, leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && (errno != ENOENT || !(flags & VIEW_MISSING)))
-		return is_missing(-errno) ? -errno : 0;
+		return text_is_missing(-errno) ? -errno : 0;
 	if (fd >= 0 && flags & VIEW_FOLLOW && (fstat(fd, &st) < 0 || S_ISLNK(st.st_mode)))
 		return 0;
 	if (flags & VIEW_MISSING) {
@@ -293,7 +124,7 @@ static int find_in_place(struct translation *t, const struct trap *trap, const c
 			return 0;
 		snprintf(spot->leaf, sizeof(spot->leaf), "%s", leaf);
 	}
-	name_by_text(place->name, leaf, &spot->path);
+	text_name(place->name, leaf, &spot->path);
 	spot->fd = take_fd(&fd);
 	spot->mount = &t->mounts[0];
 	return 1;
@@ -308,7 +139,7 @@ static int walk_short(struct translation *t, int base, const char *base_name, co
 	if (strstr(path, "..") || flags & VIEW_WAYS)
 		return 0;
 	if (path[0] == '/') {
-		if (!is_plain_in_root(t, path))
+		if (!text_is_in_root(t, path))
 			return 0;
 		rest++;
 		base = t->mounts[0].fd;
@@ -322,11 +153,11 @@ static int walk_short(struct translation *t, int base, const char *base_name, co
 	if (flags & VIEW_MISSING)
 		return find_leaf_short(t, base, base_name, rest, flags, spot);
 	uint64_t how = flags & VIEW_FOLLOW ? 0 : O_NOFOLLOW;
-	cleanup_close int fd = open_by_text(base, rest, how);
-	if (is_missing(fd))
+	cleanup_close int fd = text_open(base, rest, how);
+	if (text_is_missing(fd))
 		return fd;
 	if (fd >= 0) {
-		name_by_text(base_name, rest, &spot->path);
+		text_name(base_name, rest, &spot->path);
 	} else {
 		fd = view_open_in(base, rest, how, path[0] == '/' ? RESOLVE_IN_ROOT : RESOLVE_BENEATH);
 		if (fd < 0 || !view_name(t, fd, &spot->path) ||

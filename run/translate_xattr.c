@@ -3,7 +3,6 @@
  * another name, as it does itself (base/ovlmark.h); and those that only the host's root may set are kept as records.
  */
 #include <errno.h>
-#include <endian.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/limits.h>
@@ -19,6 +18,7 @@
 
 #define OWN_PREFIX "user.cooper."
 #define CAPABILITY_XATTR "security.capability"
+#define ACCESS_LIST_XATTR "system.posix_acl_access"
 
 /* Where a path or a descriptor leads. */
 struct target {
@@ -71,24 +71,14 @@ static int check_kind(const struct target *target, const char *name, int refusal
 
 /* ---- Capabilities of files ---- */
 
-/* Without the host's root nobody but us looks at the value (Linux' cap_convert_nscap()). */
+/* Without the host's root nobody but us looks at the value. */
 static int check_capability(struct translation *t, const struct trap *trap, const void *value, size_t size)
 {
 	const struct task *task = view_task(t, trap);
-	uint32_t magic = 0;
 
 	if (!task || !credentials_can(task->credentials, CAP_SETFCAP))
 		return -EPERM;
-	if (size >= sizeof(magic))
-		memcpy(&magic, value, sizeof(magic));
-	switch (le32toh(magic) & VFS_CAP_REVISION_MASK) {
-	case VFS_CAP_REVISION_2:
-		return size == XATTR_CAPS_SZ_2 ? 0 : -EINVAL;
-	case VFS_CAP_REVISION_3:
-		return size == XATTR_CAPS_SZ_3 ? 0 : -EINVAL;
-	default:
-		return -EINVAL;
-	}
+	return emul_check_capability(value, size);
 }
 
 void xattr_drop_capability(int fd)
@@ -99,6 +89,16 @@ void xattr_drop_capability(int fd)
 }
 
 /* ---- get ---- */
+
+static int show_access_list(struct translation *t, const struct target *target, void *list, size_t size)
+{
+	struct stat st;
+	int rc = view_stat(t, spot_mount(&target->spot), target->spot.fd, &st);
+
+	if (rc == 0)
+		emul_show_access_list(list, size, st.st_mode);
+	return rc;
+}
 
 static void answer_get(struct translation *t, const struct trap *trap, bool by_fd, unsigned flags,
 		       struct answer *answer)
@@ -118,7 +118,9 @@ static void answer_get(struct translation *t, const struct trap *trap, bool by_f
 		rc = getxattr(target.path, kept, value, size);
 		if (rc < 0)
 			rc = errno == EPERM ? -ENODATA : -errno;
-		else if (size > 0 && emul_write(&t->emulation, trap, trap->args[2], value, (size_t)rc) < 0)
+		else if (size > 0 && strcmp(kept, ACCESS_LIST_XATTR) == 0)
+			rc = show_access_list(t, &target, value, (size_t)rc) < 0 ? -EIO : rc;
+		if (rc >= 0 && size > 0 && emul_write(&t->emulation, trap, trap->args[2], value, (size_t)rc) < 0)
 			rc = -EFAULT;
 	}
 	emul_return(answer, rc);
@@ -159,6 +161,36 @@ static int prepare_change(struct translation *t, const struct trap *trap, bool b
 	return rc;
 }
 
+/* The kernel takes the mode's bits from an access list (acl(5), "CORRESPONDENCE BETWEEN ACL ENTRIES AND FILE PERMISSION
+ * BITS"): what was written down of them before is true no more. */
+static int follow_access_list(struct translation *t, const struct trap *trap, int fd, struct sight *before)
+{
+	const struct task *task = view_task(t, trap);
+	mode_t set_ids = before->shown.st_mode & 07000;
+	struct stat st;
+
+	if (!task || fstat(fd, &st) < 0)
+		return task ? -errno : -ESRCH;
+	/* Who is not of the file's group keeps it no set-group-id bit (Linux' posix_acl_update_mode()). */
+	if (!credentials_in_group(task->credentials, before->shown.st_gid) &&
+	    !credentials_can(task->credentials, CAP_FSETID))
+		set_ids &= ~(mode_t)S_ISGID;
+	before->real = st;
+	return make_mode(t, fd, before, set_ids | (st.st_mode & 0777));
+}
+
+static int set_value(struct translation *t, const struct trap *trap, const struct target *target, const char *kept,
+		     const void *value, size_t size)
+{
+	bool is_access_list = strcmp(kept, ACCESS_LIST_XATTR) == 0;
+	struct sight before;
+	int rc = is_access_list ? view_look(t, spot_mount(&target->spot), target->spot.fd, &before) : 0;
+
+	if (rc == 0 && setxattr(target->path, kept, value, size, (int)trap->args[4]) < 0)
+		rc = -errno;
+	return rc == 0 && is_access_list ? follow_access_list(t, trap, target->spot.fd, &before) : rc;
+}
+
 static void answer_set(struct translation *t, const struct trap *trap, bool by_fd, unsigned flags,
 		       struct answer *answer)
 {
@@ -177,8 +209,8 @@ static void answer_set(struct translation *t, const struct trap *trap, bool by_f
 		rc = size > 0 ? emul_read(&t->emulation, trap, trap->args[2], value, size) : 0;
 		if (rc == 0 && strcmp(name, CAPABILITY_XATTR) == 0)
 			rc = check_capability(t, trap, value, size);
-		if (rc == 0 && setxattr(target.path, kept, value, size, (int)trap->args[4]) < 0)
-			rc = -errno;
+		if (rc == 0)
+			rc = set_value(t, trap, &target, kept, value, size);
 	}
 	emul_return(answer, rc);
 	spot_done(&target.spot);
@@ -232,22 +264,6 @@ void tr_fremovexattr(void *context, const struct trap *trap, struct answer *answ
 
 /* ---- list ---- */
 
-/* The step's names of what is kept. */
-static void translate_list(const char *list, size_t size, struct buf *names)
-{
-	for (const char *name = list; name < list + size; name += strlen(name) + 1) {
-		if (strcmp(name, OVLMARK_CAPABILITY) == 0) {
-			buf_append(names, CAPABILITY_XATTR, sizeof(CAPABILITY_XATTR));
-			continue;
-		}
-		if (ovlmark_classify(name) == OVLMARK_KERNEL)
-			continue;
-		cleanup_free char *shown =
-			ovlmark_classify(name) == OVLMARK_ESCAPED ? ovlmark_unescape(name) : mem_strdup(name);
-		buf_append(names, shown, strlen(shown) + 1);
-	}
-}
-
 static void answer_list(struct translation *t, const struct trap *trap, bool by_fd, unsigned flags,
 			struct answer *answer)
 {
@@ -259,7 +275,7 @@ static void answer_list(struct translation *t, const struct trap *trap, bool by_
 		cleanup_free char *list = mem_alloc(XATTR_LIST_MAX);
 		ssize_t size = listxattr(target.path, list, XATTR_LIST_MAX);
 		if (size > 0)
-			translate_list(list, (size_t)size, &names);
+			emul_translate_list(list, (size_t)size, &names);
 		rc = size < 0 ? -errno : (int64_t)names.len;
 	}
 	if (rc > 0 && trap->args[2] != 0) {

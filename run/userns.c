@@ -64,7 +64,7 @@ static bool sysctl_is(const char *path, const char *value)
 }
 
 /* Ubuntu's AppArmor lets the namespace be made and then denies what a root of it does. */
-static bool is_restricted_by_apparmor(void)
+bool userns_is_restricted_by_apparmor(void)
 {
 	return sysctl_is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1");
 }
@@ -77,7 +77,7 @@ static int explain_refusal(struct error **err)
 				       "user.max_user_namespaces=28633");
 	if (sysctl_is("/proc/sys/kernel/unprivileged_userns_clone", "0"))
 		return error_hint(err, "run as root: sysctl -w kernel.unprivileged_userns_clone=1");
-	if (is_restricted_by_apparmor())
+	if (userns_is_restricted_by_apparmor())
 		return error_hint(err, "AppArmor allows user namespaces only to programs with a profile; install "
 				       "cooper's with make install, or run as root: sysctl -w "
 				       "kernel.apparmor_restrict_unprivileged_userns=0");
@@ -241,7 +241,7 @@ static int leave_namespaces(struct error **err)
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0)
 		return 0;
 	int rc = error_set_errno(err, "make a user namespace");
-	if (err && !is_restricted_by_apparmor()) /* that is said once, for all of userns_enter() */
+	if (err && !userns_is_restricted_by_apparmor()) /* that is said once, for all of userns_enter() */
 		explain_refusal(err);
 	return rc;
 }
@@ -295,6 +295,19 @@ static int become_root(struct error **err)
 	return 0;
 }
 
+/* AppArmor lets the namespace be made and denies its root every capability: asked for one by a call that changes nothing.
+ * Another reason to refuse that call (a filter around us) is none to stop here. */
+static int try_capability(struct error **err)
+{
+	if (chroot("/") == 0)
+		return 0;
+	int code = errno;
+	if ((code != EPERM && code != EACCES) || !userns_is_restricted_by_apparmor())
+		return 0;
+	errno = code;
+	return error_set_errno(err, "act as root of the user namespace");
+}
+
 static void leave_mark(uid_t uid)
 {
 	cleanup_free char *mark = namespace_mark();
@@ -317,7 +330,9 @@ static int enter(const struct idmap *map, struct error **err)
 	} else {
 		rc = unshare_with_writers(map, err);
 	}
-	return rc < 0 ? rc : become_root(err);
+	if (rc == 0)
+		rc = become_root(err);
+	return rc < 0 ? rc : try_capability(err);
 }
 
 int userns_enter(const struct idmap *map, struct error **err)
@@ -328,7 +343,7 @@ int userns_enter(const struct idmap *map, struct error **err)
 		return 0;
 	int rc = enter(map, err);
 	if (rc < 0) {
-		if (err && (rc == -EPERM || rc == -EACCES) && is_restricted_by_apparmor())
+		if (err && (rc == -EPERM || rc == -EACCES) && userns_is_restricted_by_apparmor())
 			explain_refusal(err);
 		return rc;
 	}

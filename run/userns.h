@@ -16,6 +16,9 @@ bool userns_is_inside(void);
  * kernel.apparmor_restrict_unprivileged_userns, uidmap, subuid). */
 int userns_enter(const struct idmap *map, struct error **err);
 
+/* True where AppArmor gives user namespaces to programs with a profile only (Ubuntu 24.04). */
+bool userns_is_restricted_by_apparmor(void);
+
 /* Not dumpable from here on: no process of our user may attach to us or read our memory. To be called when all maps
  * of children are written. */
 void userns_seal(void);

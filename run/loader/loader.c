@@ -39,11 +39,12 @@ static long call(long number, long a, long b, long c, long d, long e, long f)
  * Initialization"); rdx is a function for atexit(3), of which there is none. */
 __asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall start\n\thlt\n");
 
+/* Registers by name: of "any" the compiler may choose one that is cleared before it is read. */
 static __attribute__((noreturn)) void jump(unsigned long entry, const unsigned long *stack)
 {
 	__asm__ volatile("mov %0, %%rsp\n\txor %%edx, %%edx\n\txor %%ebp, %%ebp\n\tjmp *%1"
 			 :
-			 : "r"(stack), "r"(entry)
+			 : "S"(stack), "D"(entry)
 			 : "memory");
 	__builtin_unreachable();
 }
@@ -66,9 +67,12 @@ __asm__(".globl _start\n_start:\n\tmov x29, #0\n\tmov x30, #0\n\tmov x0, sp\n\tb
 
 static __attribute__((noreturn)) void jump(unsigned long entry, const unsigned long *stack)
 {
+	register const unsigned long *x9 __asm__("x9") = stack;
+	register unsigned long x10 __asm__("x10") = entry;
+
 	__asm__ volatile("mov sp, %0\n\tmov x0, #0\n\tmov x29, #0\n\tmov x30, #0\n\tbr %1"
 			 :
-			 : "r"(stack), "r"(entry)
+			 : "r"(x9), "r"(x10)
 			 : "memory");
 	__builtin_unreachable();
 }

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2016,SC2034,SC2154
 # The cases. A row is "name|needs|title"; needs are "large" (a layer of BENCH_LARGE_MIB), "many" (BENCH_FILES small
-# files), "slow" (fewer runs), "registry", "network" and "reference" (the packages of tests/tools/reference-install). A case `x` is
+# files), "slow" (fewer runs), "builds" (fewer runs without BENCH_PATIENCE), "registry", "network" and "reference" (the
+# packages of tests/tools/reference-install). A case `x` is
 #   x_command   puts the arguments of what is measured into `argv`; where it happens inside the tool's own user
 #               namespace, `around` has the arguments of the command that leads there
 #   x_before    prepares one run, x_after tidies up: neither is measured
@@ -22,13 +23,14 @@ cases=(
 	'rm||`rm` of a container'
 	'rmi||`rmi` of an image'
 	'images||`images`'
-	'build-run|slow|`build` of 20 RUN'
-	'build-run-cached|slow|the same, all cached'
-	'build-copy|slow|`build` of 20 COPY'
-	'build-copy-cached|slow|the same, all cached'
-	'build-stages|slow|`build` of 4 stages that do not wait for each other, each sleeping 0.2 s'
+	'build-run|builds|`build` of 20 RUN'
+	'build-run-one|builds|`build` of one RUN'
+	'build-run-cached|builds|`build` of the 20 RUN, all cached'
+	'build-copy|builds|`build` of 20 COPY'
+	'build-copy-cached|builds|the same, all cached'
+	'build-stages|builds|`build` of 4 stages that do not wait for each other, each sleeping 0.2 s'
 	'build-apt|slow network|`build` that installs 12 Debian packages'
-	'install-levels|slow reference|`run` that installs 39 Debian packages, by level of isolation'
+	'install-rungs|slow reference|`run` that installs 39 Debian packages, by rung of isolation'
 	'context|many|`build` with a context of %FILES% files'
 	'context-cached|many|the same, cached'
 	'context-ignored|large|cached `build`, %LARGE% of the context are ignored'
@@ -48,6 +50,9 @@ cases=(
 )
 cases=("${cases[@]//%LARGE%/$((BENCH_LARGE_MIB)) MiB}")
 cases=("${cases[@]//%FILES%/$((BENCH_FILES))}")
+
+# Cases in which the largest process is a program of the image, a package manager: there cooper's own are looked for.
+own_memory='install-rungs build-apt'
 
 # ---- Small commands ----
 
@@ -159,6 +164,10 @@ build-run_before() {
 }
 build-run_command() { build "$scratch/twenty-run" --no-cache; }
 
+build-run-one_tools() { echo "$builders"; }
+build-run-one_before() { printf 'FROM %s\nRUN true\n' "$base" | recipe one-run; }
+build-run-one_command() { build "$scratch/one-run" --no-cache; }
+
 build-run-cached_tools() { echo "$builders"; }
 build-run-cached_before() { build-run_before && built_before "$1" twenty-run; }
 build-run-cached_command() { build "$scratch/twenty-run"; }
@@ -197,10 +206,10 @@ build-apt_before() {
 }
 build-apt_command() { build "$scratch/apt" --no-cache; }
 
-# The same installation as root has it at levels 1, 2 and 4. What is made stays until the end: ext4 makes files slowly
+# The same installation as root has it at rungs 1, 2 and 4. What is made stays until the end: ext4 makes files slowly
 # where it has just lost many.
-install-levels_tools() { echo "cooper $levels"; }
-install-levels_before() {
+install-rungs_tools() { echo "cooper $rungs"; }
+install-rungs_before() {
 	if ! tool "$1" inspect --type image debian; then
 		tool "$1" from --name debian-base scratch &&
 			tool "$1" add --quiet debian-base "$reference/base.tar" / &&
@@ -209,7 +218,7 @@ install-levels_before() {
 	fi
 	tool "$1" from debian >"installed.$1"
 }
-install-levels_command() {
+install-rungs_command() {
 	argv=(run --volume "$reference/debs:/debs:ro" --env DEBIAN_FRONTEND=noninteractive "$(cat "installed.$1")" --
 		sh -c 'apt-get install -q=2 -y --no-install-recommends /debs/*.deb')
 }
@@ -230,9 +239,12 @@ context-cached_before() {
 	[ -e files/Dockerfile ] || printf 'FROM %s\nCOPY . /all\n' "$base" >files/Dockerfile
 	local tool=$1 argv=()
 	build "$scratch/files"
-	[ "$1" = limit ] || tool "$1" "${argv[@]}"
-	sleep 3 # what has changed a moment ago is read again, as git's index has it
-	[ "$1" = limit ] || tool "$1" "${argv[@]}"
+	[ "$1" = limit ] || tool "$1" "${argv[@]}" || return
+	# What has changed a moment ago cooper reads again, as git has it with its index; the others have no such rule.
+	if [ "$1" = cooper ]; then
+		sleep 3
+		tool "$1" "${argv[@]}" || return
+	fi
 	touch "$scratch/.context-$1"
 }
 context-cached_command() { build "$scratch/files"; }
@@ -302,7 +314,10 @@ many-blob_tools() { echo "cooper buildah umoci"; }
 many-blob_before() { make_files && blob_before "$1" files; }
 many-blob_command() { blob_command files; }
 many-blob_after() { blob_after "$1" files; }
-many-blob_limit() { echo "tar -C '$scratch/files' -c . | $fast_gzip | openssl dgst -sha256"; }
+# Whoever makes a blob writes it.
+blob_limit_before() { rm -f "$scratch/blob"; }
+many-blob_limit_before() { blob_limit_before; }
+many-blob_limit() { echo "tar -C '$scratch/files' -c . | $fast_gzip | tee '$scratch/blob' | openssl dgst -sha256"; }
 
 # ---- A large layer ----
 
@@ -315,9 +330,18 @@ large-blob_tools() { echo "cooper buildah umoci"; }
 large-blob_before() { blob_before "$1" large; }
 large-blob_command() { blob_command large; }
 large-blob_after() { blob_after "$1" large; }
-large-blob_limit() { echo "$fast_gzip <'$scratch/large' | openssl dgst -sha256"; }
+large-blob_limit_before() { blob_limit_before; }
+large-blob_limit() { echo "$fast_gzip <'$scratch/large' | tee '$scratch/blob' | openssl dgst -sha256"; }
 
-large-push_limit() { echo "$fast_gzip <'$scratch/large' | openssl dgst -sha256"; }
+# Packed and sent as it comes, to the same registry; hashed by nobody but that.
+large-push_limit_before() {
+	rm -rf "$scratch/registry/docker"
+	upload=$(curl -fsS -D - -o /dev/null -X POST "http://127.0.0.1:$port/v2/bench/limit/blobs/uploads/" |
+		tr -d '\r' | sed -n 's/^[Ll]ocation: //p') && [ -n "$upload" ]
+}
+large-push_limit() {
+	echo "$fast_gzip <'$scratch/large' | curl -fsS -X PATCH -H 'Content-Type: application/octet-stream' -T - '$upload'"
+}
 
 # ---- Pushes and pulls ----
 

@@ -1,26 +1,33 @@
 # shellcheck shell=bash disable=SC2016,SC2154
 # How the cost of a command grows with what else there is. Each point is the least CPU time and wall time of some runs:
-# what else the machine does can only add. Lines in "$results/growth": "plot|series|x|wall ms|CPU ms".
+# what else the machine does can only add; memory is the most of all runs. With BENCH_PATIENCE, one that took longer is
+# the only one. Lines in "$results/growth":
+# "plot|series|x|wall ms|CPU ms|MiB".
 
 # point PLOT SERIES X COMMAND...: measures and notes it. What `before` and `after` say is done around each run, and not
 # measured.
 before='' after=''
 point() {
-	local plot=$1 series=$2 x=$3 runs=3 _
+	local plot=$1 series=$2 x=$3 runs=3 start _
 	shift 3
-	rm -f "$scratch/one-point"
+	rm -f "$scratch/one-point" "$scratch/one-of-many"
 	[ -z "$BENCH_QUICK" ] || runs=2
 	for _ in $(seq "$runs"); do
+		start=$(milliseconds)
 		if ! eval "$before" >>"$log" 2>&1 || ! launch "$scratch/one-point" "$@" >>"$log" 2>&1 </dev/null ||
 			! eval "$after" >>"$log" 2>&1; then
 			notes+=("$series failed at $plot $x: $(last_words)")
 			return 1
 		fi
+		[ "$BENCH_PATIENCE" = 0 ] || [ $(($(milliseconds) - start)) -lt $((BENCH_PATIENCE * 1000)) ] || break
 	done
-	awk -v head="$plot|$series|$x" '{ w = $1 / 1000; c = ($2 + $3) / 1000
-		if (NR == 1 || w < wall) wall = w
-		if (NR == 1 || c < cpu) cpu = c } END { printf "%s|%.2f|%.2f\n", head, wall, cpu }' \
-		"$scratch/one-point" >>"$results/growth"
+	# Where a shell has started several, their own lines tell their memory; else it is that of the one.
+	[ -e "$scratch/one-of-many" ] || cp "$scratch/one-point" "$scratch/one-of-many"
+	awk -v head="$plot|$series|$x" 'FILENAME ~ /many$/ { if ($4 > memory) memory = $4; next }
+		{ w = $1 / 1000; c = ($2 + $3) / 1000
+		if (!n || w < wall) wall = w
+		if (!n++ || c < cpu) cpu = c } END { printf "%s|%.2f|%.2f|%.1f\n", head, wall, cpu, memory / 1024 }' \
+		"$scratch/one-of-many" "$scratch/one-point" >>"$results/growth"
 }
 
 has_tool() {
@@ -68,6 +75,7 @@ growth-files() {
 	local count counts=(1000 10000 100000 1000000)
 	[ -z "$BENCH_QUICK" ] || counts=(1000 10000)
 	for count in "${counts[@]}"; do
+		[ "$count" -le "$BENCH_MOST_FILES" ] || continue
 		[ "$(df --output=iavail "$scratch" | tail -n 1)" -gt $((count * 4)) ] || continue
 		rm -rf "grown" && python3 "$here/files" "$count" grown $((count > 100000 ? 200 : 2000))
 		printf 'FROM scratch\nCOPY . /\n' >grown/Dockerfile
@@ -113,7 +121,9 @@ growth-builds() {
 			local words
 			words_of "$name"
 			point builds "$name build" "$count" bash -c 'count=$1; shift
-				for ((i = 0; i < count; i++)); do "$@" build --quiet --layers --no-cache --tag "at-once-$i" at-once & done
+				for ((i = 0; i < count; i++)); do
+					launch one-of-many "$@" build --quiet --layers --no-cache --tag "at-once-$i" at-once &
+				done
 				wait' - "$count" "${words[@]}"
 		done
 	done
@@ -121,8 +131,9 @@ growth-builds() {
 
 run_growth() {
 	local name
+	export BENCH_DAEMONS='' BENCH_MEMORY_OF=''
 	for name in growth-layers growth-files growth-images growth-builds; do
-		[[ $name == *"${BENCH:-}"* ]] || continue
+		[[ $name =~ ${BENCH:-.} ]] || continue
 		say "$name"
 		"$name"
 	done

@@ -4,6 +4,9 @@
  *
  *	launch FILE COMMAND [ARGUMENT...]
  *
+ * With $BENCH_MEMORY_OF it is the largest of the processes of that name: who runs a package manager for somebody is not
+ * as large as that. They are looked at ten times a second, each has its own high-water mark (proc(5), VmHWM).
+ *
  * The processes in $BENCH_DAEMONS (their ids, with blanks between) work for it as well: what their CPU time, and that
  * of the children they have waited for, grows by meanwhile is added.
  *
@@ -11,6 +14,9 @@
  * shell or Python in this place would give every small command their own size, and their fork would be a part of its
  * time.
  */
+#include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +81,67 @@ static struct cpu cpu_of_daemons(void)
 	return sum;
 }
 
+/* The line of /proc/PID/status that begins with `field`, as a number; -1 when there is none. */
+static long status_number(const char *status, const char *field)
+{
+	const char *at = strstr(status, field);
+	long number;
+
+	return at && sscanf(at + strlen(field), "%ld", &number) == 1 ? number : -1;
+}
+
+static int read_status(long pid, char *text, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%ld/status", pid);
+	FILE *file = fopen(path, "re");
+	size_t n = file ? fread(text, 1, size - 1, file) : 0;
+	if (file)
+		fclose(file);
+	text[n] = '\0';
+	return n > 0;
+}
+
+static int is_ours(long pid)
+{
+	char status[4096];
+
+	while (pid > 1 && pid != getpid())
+		pid = read_status(pid, status, sizeof(status)) ? status_number(status, "\nPPid:") : -1;
+	return pid == getpid();
+}
+
+static atomic_long largest_of_name; /* KiB */
+
+static void look_at(long pid, const char *name)
+{
+	char status[4096], found[64] = "";
+
+	if (!read_status(pid, status, sizeof(status)) || sscanf(status, "Name:\t%63[^\n]", found) != 1 ||
+	    strcmp(found, name) != 0 || !is_ours(pid))
+		return;
+	long size = status_number(status, "\nVmHWM:");
+	if (size > largest_of_name)
+		largest_of_name = size;
+}
+
+static void *watch_memory(void *name)
+{
+	const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+
+	for (;;) {
+		DIR *all = opendir("/proc");
+		for (struct dirent *entry; all && (entry = readdir(all));)
+			if (atol(entry->d_name) > 0)
+				look_at(atol(entry->d_name), name);
+		if (all)
+			closedir(all);
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 3) {
@@ -101,6 +168,10 @@ int main(int argc, char **argv)
 		_exit(127);
 	}
 	int status = 0;
+	pthread_t watcher;
+	char *name = getenv("BENCH_MEMORY_OF");
+	if (name && *name)
+		pthread_create(&watcher, NULL, watch_memory, name);
 	if (pid < 0 || waitpid(pid, &status, 0) < 0) {
 		perror(argv[2]);
 		return 2;
@@ -117,6 +188,6 @@ int main(int argc, char **argv)
 		as_microseconds(usage.ru_utime) - as_microseconds(before.ru_utime) + daemons.user - daemons_before.user,
 		as_microseconds(usage.ru_stime) - as_microseconds(before.ru_stime) + daemons.system -
 			daemons_before.system,
-		usage.ru_maxrss, code);
+		largest_of_name > 0 ? largest_of_name : usage.ru_maxrss, code);
 	return fclose(out) == 0 ? code : 2;
 }

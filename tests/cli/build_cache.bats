@@ -2,13 +2,6 @@
 load lib/common
 load lib/build
 
-# cached N: the last build took so many steps from the cache.
-cached() {
-	local count
-	count=$(grep -c "Using cache" <<<"$stderr") || true
-	[ "$count" -eq "$1" ] || fail "$count steps instead of $1 came from the cache"
-}
-
 @test "a second build is the first one's image" {
 	dockerfile <<-'EOF'
 		FROM busybox
@@ -181,12 +174,14 @@ cached() {
 @test "what a killed build leaves is taken away by prune" {
 	printf 'FROM busybox\nRUN echo started; sleep 100\n' | dockerfile
 	cooper build "$context" >/dev/null 2>"$BATS_TEST_TMPDIR/log" 3>&- &
-	for _ in $(seq 100); do grep -q started "$BATS_TEST_TMPDIR/log" && break; sleep 0.05; done
+	eventually is_said_in "$BATS_TEST_TMPDIR/log" started
 	kill -9 $!
-	sleep 0.3
-	cooper prune >/dev/null
-	run cooper containers -q
-	assert_output_is ""
+	eventually prune_leaves_nothing
+}
+
+# The processes of a killed build end one after the other.
+prune_leaves_nothing() {
+	cooper prune >/dev/null && [ -z "$(cooper containers -q)" ]
 }
 
 # The machine went down before the layers were on disk, and took the files FILE with it.

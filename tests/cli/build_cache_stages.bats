@@ -129,20 +129,22 @@ did_not_work() {
 @test "a file that changes while an earlier step runs is known as it was copied" {
 	dockerfile <<-EOF
 		FROM busybox AS work
-		RUN echo running >&2; sleep 1; echo $BATS_TEST_NUMBER >/early
+		RUN touch /go/begun; until [ -e /go/on ]; do sleep 0.1; done; echo $BATS_TEST_NUMBER >/early
 		COPY two /two
 		FROM busybox
 		COPY --from=work /two /
 	EOF
 	echo before >two
-	cooper build -t made "$context" >/dev/null 2>"$BATS_TEST_TMPDIR/log" 3>&- &
-	for _ in $(seq 100); do grep -q running "$BATS_TEST_TMPDIR/log" && break; sleep 0.05; done
+	mkdir "$BATS_TEST_TMPDIR/go"
+	cooper build -v "$BATS_TEST_TMPDIR/go:/go" -t made "$context" >/dev/null 3>&- &
+	eventually [ -e "$BATS_TEST_TMPDIR/go/begun" ]
 	echo during >two
+	touch "$BATS_TEST_TMPDIR/go/on"
 	wait $!
 	run inside 'cat /two'
 	assert_output_is during
 	echo before >two
-	build
+	build -v "$BATS_TEST_TMPDIR/go:/go"
 	run inside 'cat /two'
 	assert_output_is before
 }

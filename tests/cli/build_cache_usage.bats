@@ -72,8 +72,8 @@ assert item["size"] == 50000 and item["reclaimable"] and not item["inUse"] and i
 	mkfifo "$BATS_TEST_TMPDIR/go"
 	ctr=$(cooper from busybox)
 	cooper run --mount type=cache,id=busy,target=/c --volume "$BATS_TEST_TMPDIR:/t" "$ctr" -- \
-		sh -c 'echo here >/t/running; read x </t/go; echo still >/c/there' &
-	while [ ! -s "$BATS_TEST_TMPDIR/running" ]; do sleep 0.05; done
+		sh -c 'echo here >/t/running; read x </t/go; echo still >/c/there' 3>&- &
+	eventually [ -s "$BATS_TEST_TMPDIR/running" ]
 	[ "$(cooper du --filter inuse --format '{{.Description}}')" = busy ]
 	id=$(cooper du --filter id=packages --format '{{.ID}}')
 	run --separate-stderr -0 cooper prune --cache-mounts

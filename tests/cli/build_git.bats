@@ -103,6 +103,22 @@ make_served() {
 	git clone -q --bare outer served/outer.git
 }
 
+@test "the administrator's and the user's git configuration say where servers are" {
+	make_repository repo word
+	local place
+	printf '[url "file://%s/"]\n\tinsteadOf = https://git.invalid/\n' "$PWD" >configuration
+	run cooper build "https://git.invalid/repo.git"
+	[ "$status" -ne 0 ]
+	# What it leads to is still asked for the right to be used: file is not, for an address on the web.
+	for place in GIT_CONFIG_SYSTEM GIT_CONFIG_GLOBAL; do
+		run env "$place=$PWD/configuration" cooper build "https://git.invalid/repo.git"
+		assert_fails_with 125 "transport 'file' not allowed"
+	done
+	run env GIT_CONFIG_SYSTEM="$PWD/configuration" GIT_CONFIG_NOSYSTEM=1 cooper build "https://git.invalid/repo.git"
+	[ "$status" -ne 0 ]
+	assert_output_lacks "transport 'file' not allowed"
+}
+
 @test "submodules come along, and the .git directory only when asked for" {
 	make_served
 	start_git_server

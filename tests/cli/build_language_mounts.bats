@@ -119,9 +119,9 @@ runs_with() {
 @test "cache: sharing=private gives the second its own, locked waits" {
 	dockerfile <<-'EOF'
 		FROM busybox AS a
-		RUN --mount=type=cache,id=priv,sharing=private,target=/p --mount=type=cache,id=sync,target=/s echo a >/p/a; touch /s/a; for i in $(seq 100); do [ -e /s/b ] && break; sleep 0.1; done; test ! -e /p/b
+		RUN --mount=type=cache,id=priv,sharing=private,target=/p --mount=type=cache,id=sync,target=/s echo a >/p/a; touch /s/a; for i in $(seq 600); do [ -e /s/b ] && break; sleep 0.1; done; test ! -e /p/b
 		FROM busybox AS b
-		RUN --mount=type=cache,id=priv,sharing=private,target=/p --mount=type=cache,id=sync,target=/s echo b >/p/b; touch /s/b; for i in $(seq 100); do [ -e /s/a ] && break; sleep 0.1; done; test ! -e /p/a
+		RUN --mount=type=cache,id=priv,sharing=private,target=/p --mount=type=cache,id=sync,target=/s echo b >/p/b; touch /s/b; for i in $(seq 600); do [ -e /s/a ] && break; sleep 0.1; done; test ! -e /p/a
 		FROM scratch
 		COPY --from=a /etc/passwd /a
 		COPY --from=b /etc/passwd /b

@@ -262,9 +262,9 @@ load lib/language
 @test "independent stages run at once" {
 	dockerfile <<-'EOF'
 		FROM busybox AS a
-		RUN --mount=type=cache,id=tryst,target=/m touch /m/a; for i in $(seq 100); do [ -e /m/b ] && exit 0; sleep 0.1; done; exit 1
+		RUN --mount=type=cache,id=tryst,target=/m touch /m/a; for i in $(seq 600); do [ -e /m/b ] && exit 0; sleep 0.1; done; exit 1
 		FROM busybox AS b
-		RUN --mount=type=cache,id=tryst,target=/m touch /m/b; for i in $(seq 100); do [ -e /m/a ] && exit 0; sleep 0.1; done; exit 1
+		RUN --mount=type=cache,id=tryst,target=/m touch /m/b; for i in $(seq 600); do [ -e /m/a ] && exit 0; sleep 0.1; done; exit 1
 		FROM scratch
 		COPY --from=a /etc/passwd /a
 		COPY --from=b /etc/passwd /b

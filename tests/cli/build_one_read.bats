@@ -3,38 +3,7 @@
 load lib/common
 load lib/build
 load lib/kinds
-
-cached() {
-	local count
-	count=$(grep -c "Using cache" <<<"$stderr") || true
-	[ "$count" -eq "$1" ] || fail "$count steps instead of $1 came from the cache"
-}
-
-# bytes_read COMMAND...: how much it and its children have read, in MiB, into $mib. proc_pid_io(5): a process has what
-# its children had, once it has waited for them.
-bytes_read() {
-	run --separate-stderr bash -c '"$@" >/dev/null; status=$?
-while read -r name value; do [ "$name" != rchar: ] || echo "$((value >> 20))"; done </proc/$$/io; exit $status' - "$@"
-	assert_succeeds
-	mib=$output
-}
-
-# The files look as if they had been there for long: what is younger than the clock's tick is not remembered.
-settle() {
-	find "$context" -exec touch -h -d 2020-01-01 {} +
-	sleep 0.05
-}
-
-# Nothing has been asked before: cache/ may be removed at any time (docs/store.md).
-forget_all() {
-	rm -rf "$COOPER_ROOT"/cache
-}
-
-large_file() {
-	head -c $((32 << 20)) /dev/urandom >"$context/large"
-	printf 'FROM scratch\nCOPY large /d/\n' | dockerfile
-	settle
-}
+load lib/one_read
 
 @test "the first build reads a file once, one that looks first twice" {
 	large_file
@@ -44,16 +13,6 @@ large_file() {
 	bytes_read cooper build -q --explain -t made "$context"
 	[ "$mib" -ge $((2 * 32)) ] || fail "only $mib MiB were read"
 	[ "$mib" -lt $((3 * 32)) ] || fail "$mib MiB were read"
-}
-
-@test "a stage that is copied from reads its files once, too" {
-	large_file
-	cat >>Dockerfile <<<$'FROM scratch\nCOPY --from=0 /d/large /e/'
-	bytes_read cooper build -q -t made "$context"
-	# Once; and for the second copy, which is known by its files: for its key, for the copy, for the layer.
-	[ "$mib" -lt $((6 * 32)) ] || fail "$mib MiB were read"
-	build
-	cached 2
 }
 
 @test "--no-cache reads a file once, too" {
@@ -93,50 +52,6 @@ large_file() {
 	[ "$mib" -lt 16 ] || fail "$mib MiB were read"
 	build
 	cached 1
-}
-
-# shape NUMBER: a tree that is different for each number.
-shape() {
-	python3 - "$context/src" "$1" <<-'EOF'
-		import os, random, sys
-		top, seed = sys.argv[1], int(sys.argv[2])
-		r = random.Random(seed)
-		names = ["a", "b-c", "b", "b.c", "B", "z" * 120, "ü", "with space", "-x", "0", "dir", "lib"]
-		files = []
-		def fill(path, depth):
-		    os.makedirs(path, exist_ok=True)
-		    for name in r.sample(names, r.randrange(2, 7)):
-		        at = os.path.join(path, name)
-		        kind = r.randrange(10)
-		        if kind < 3 and depth < 4:
-		            fill(at, depth + 1)
-		            os.chmod(at, r.choice([0o755, 0o700, 0o777, 0o2755]))
-		        elif kind == 3:
-		            os.symlink(r.choice(["a", "../b", "/etc/passwd", "nowhere/" * 30]), at)
-		        elif kind == 4 and files:
-		            os.link(r.choice(files), at)
-		        elif kind == 5:
-		            os.mkfifo(at)
-		        elif kind == 6:
-		            with open(at, "wb") as f:
-		                f.truncate(r.choice([0, 1, 300000]))
-		            files.append(at)
-		        else:
-		            with open(at, "wb") as f:
-		                f.write(r.randbytes(r.choice([0, 1, 511, 512, 513, 65535, 65536, 65537, 300000])))
-		            os.chmod(at, r.choice([0o644, 0o755, 0o600, 0o4755]))
-		            files.append(at)
-		fill(top, 0)
-		os.makedirs(top + "/dir", exist_ok=True)
-		open(top + "/dir/always", "w").write("here")
-		if r.randrange(3) == 0:
-		    with open(top + "/large", "wb") as f:
-		        f.write(r.randbytes(5 << 20))
-	EOF
-}
-
-layers() {
-	cooper inspect --type image --format '{{.OCIv1.RootFS.DiffIDs}}' made
 }
 
 # The image is the same whether its files were looked at first or not, and the step is found by who looks first. Its

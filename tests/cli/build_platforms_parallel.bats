@@ -28,7 +28,7 @@ in_cache() {
 		FROM base
 		ARG TARGETARCH
 		RUN --mount=type=cache,id=meet,target=/m touch /m/$TARGETARCH && \
-			for i in $(seq 300); do [ -e /m/386 ] && [ -e /m/amd64 ] && exit 0; sleep 0.1; done; exit 9
+			for i in $(seq 600); do [ -e /m/386 ] && [ -e /m/amd64 ] && exit 0; sleep 0.1; done; exit 9
 	EOF
 	cooper build -q --platform "$both" .
 }
@@ -165,11 +165,15 @@ assert all("platform" in e for e in events if e["event"] in ("started", "done", 
 	run timeout 120 cooper build --platform "$both" -t never .
 	[ "$status" -eq 7 ]
 	[[ $output == *"[linux/386] the log"*"cooper: linux/386: "*"Dockerfile:3"* ]]
-	run -1 pgrep -u "$(id -u)" -x -f 'sleep 271'
+	eventually nobody_runs '^sleep 271$'
 	run -1 cooper manifest exists localhost/never
 	# The failed one's container can be looked at, the other's is gone.
 	[ "$(cooper containers -q | wc -l)" -eq 1 ]
 	cooper rm -a >/dev/null
+}
+
+both_run() {
+	[ "$(grep -c 'runs$' log)" -eq 2 ]
 }
 
 @test "a signal ends all of them" {
@@ -177,17 +181,10 @@ assert all("platform" in e for e in events if e["event"] in ("started", "done", 
 	printf 'FROM base\nARG TARGETARCH\nRUN echo "$TARGETARCH runs"; sleep 272\n' >Dockerfile
 	cooper build --platform "$both" . >/dev/null 2>log 3>&- &
 	local builder=$!
-	for _ in $(seq 400); do
-		[ "$(grep -c 'runs$' log)" -lt 2 ] || break
-		sleep 0.05
-	done
+	eventually both_run
 	kill -TERM "$builder"
 	run ! wait "$builder"
-	for _ in $(seq 100); do
-		pgrep -u "$(id -u)" -x -f 'sleep 272' >/dev/null || break
-		sleep 0.05
-	done
-	run -1 pgrep -u "$(id -u)" -x -f 'sleep 272'
+	eventually nobody_runs '^sleep 272$'
 	compgen -G "$COOPER_ROOT/locks/step-*"
 	cooper prune >/dev/null
 	[ -z "$(cooper containers -q)" ]

@@ -134,7 +134,7 @@ load lib/build
 @test "a stage begins before those that it only copies from are done" {
 	dockerfile <<-'EOF'
 		FROM busybox AS early
-		RUN --mount=type=cache,id=late,target=/m for i in $(seq 100); do [ -e /m/begun ] && exit 0; sleep 0.1; done; exit 1
+		RUN --mount=type=cache,id=late,target=/m for i in $(seq 600); do [ -e /m/begun ] && exit 0; sleep 0.1; done; exit 1
 		FROM busybox
 		RUN --mount=type=cache,id=late,target=/m touch /m/begun
 		COPY --from=early /etc/passwd /early
@@ -146,7 +146,7 @@ load lib/build
 @test "a stage that fails ends the others" {
 	dockerfile <<-'EOF'
 		FROM busybox AS slow
-		RUN sleep 60
+		RUN sleep 600
 		FROM busybox AS bad
 		RUN echo the log; exit 3
 		FROM scratch
@@ -154,7 +154,7 @@ load lib/build
 		COPY --from=bad / /
 	EOF
 	cooper rm -a >/dev/null
-	run timeout 30 cooper build --jobs 2 "$context"
+	run timeout 120 cooper build --jobs 2 "$context"
 	[ "$status" -eq 3 ]
 	assert_output_has "the log"
 	assert_output_has "exit code: 3"

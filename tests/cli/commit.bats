@@ -117,6 +117,17 @@ layers_of() {
 	assert_fails_with 125 RUN
 }
 
+@test "Docker's manifests have no annotations: what was asked for is said to be left out" {
+	ctr=$(cooper from scratch)
+	run --separate-stderr cooper commit -q --format docker --annotation a=b "$ctr" "dir:$BATS_TEST_TMPDIR/docker"
+	assert_succeeds
+	[[ $stderr == *"Docker's manifests have no annotations"* ]] || fail "nothing is said"
+	run -1 grep -q annotations "$BATS_TEST_TMPDIR/docker/manifest.json"
+	run --separate-stderr cooper commit -q --format oci --annotation a=b "$ctr" "dir:$BATS_TEST_TMPDIR/oci"
+	[ -z "$stderr" ]
+	grep -q '"annotations":{"a":"b"}' "$BATS_TEST_TMPDIR/oci/manifest.json"
+}
+
 @test "--rm removes the container, --omit-history the history" {
 	ctr=$(cooper from busybox)
 	cooper commit -q --rm --omit-history "$ctr" bare

@@ -1,10 +1,18 @@
 # What the completion scripts do in the shells that they are for.
 load lib/common
 
-# completed WORD...: what the last word of that command line may become, in bash.
+# completed WORD...: what the last word of that command line may become, in bash, which takes words apart at colons.
 completed() {
-	COMP_WORDS=("$@")
-	COMP_CWORD=$(($# - 1))
+	local COMP_LINE=$* COMP_POINT COMP_WORDS=() COMP_CWORD COMP_WORDBREAKS=${breaks-$' \t\n"\'><=;|&(:'} word
+	COMP_POINT=${#COMP_LINE}
+	for word; do
+		while [[ $word == *:* && $COMP_WORDBREAKS == *:* ]]; do
+			COMP_WORDS+=("${word%%:*}" :)
+			word=${word#*:}
+		done
+		COMP_WORDS+=("$word")
+	done
+	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 	_cooper
 	output=${COMPREPLY[*]}
 }
@@ -47,6 +55,25 @@ for line in sys.stdin:
 	assert_output_is ""
 	[ ! -e executed ]
 	cooper rm web 'x$(touch executed)'
+}
+
+@test "bash completes names of images beyond their colons" {
+	local breaks
+	cooper commit -q "$(cooper from scratch)" app:first >/dev/null
+	cooper tag app:first app:second
+	# shellcheck disable=SC1090
+	source <(cooper completion bash)
+	completed cooper rmi localhost/a
+	assert_output_is "localhost/app:first localhost/app:second"
+	completed cooper rmi localhost/app:
+	assert_output_is "first second"
+	completed cooper rmi localhost/app:s
+	assert_output_is "second"
+	completed cooper build --from=localhost/app:s
+	assert_output_is "second"
+	breaks=$' \t\n'
+	completed cooper rmi localhost/app:s
+	assert_output_is "localhost/app:second"
 }
 
 @test "what is installed for bash and fish is what is printed" {

@@ -237,12 +237,12 @@ teardown() {
 	run cooper run "$ctr" cat /second
 	assert_output_is one
 	other=$(cooper from busybox)
-	cooper run "$other" sh -c 'echo ready >/ready; sleep 3' 3>&- &
+	mkdir "$BATS_TEST_TMPDIR/go"
+	cooper run -v "$BATS_TEST_TMPDIR/go:/go" "$other" sh -c 'touch /go/begun; until [ -e /go/on ]; do sleep 0.1; done' 3>&- &
 	pid=$!
-	for _ in $(seq 100); do
-		run cooper copy --from "$other" "$ctr" /etc/passwd /pw
-		[ "$status" -eq 0 ] || break
-	done
+	eventually [ -e "$BATS_TEST_TMPDIR/go/begun" ]
+	run cooper copy --from "$other" "$ctr" /etc/passwd /pw
+	touch "$BATS_TEST_TMPDIR/go/on"
 	assert_fails_with 125 "is in use"
 	wait "$pid"
 	cooper copy -q --from "$other" "$ctr" /etc/passwd /pw

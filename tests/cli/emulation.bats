@@ -274,7 +274,7 @@ reuse_a_number() {
 		touch "$1/go"
 		wait
 	END
-	run unshare --map-root-user --pid --fork --mount-proc bash "$BATS_TEST_TMPDIR/script" "$BATS_TEST_TMPDIR/shared"
+	run timeout -k 5 300 unshare --map-root-user --pid --fork --kill-child --mount-proc bash "$BATS_TEST_TMPDIR/script" "$BATS_TEST_TMPDIR/shared"
 	[ "$(cat "$BATS_TEST_TMPDIR/shared/first")" = 1000 ]
 	[ "$(sort -u "$BATS_TEST_TMPDIR/shared/later")" = 0 ]
 }
@@ -293,6 +293,21 @@ reuse_a_number() {
 	unset LD_PRELOAD
 	conform "$BATS_TEST_TMPDIR/newer.out" alone ids threads exec signals
 	diff "$BATS_TEST_TMPDIR/newer.out" "$BATS_TEST_TMPDIR/alone.out"
+}
+
+@test "a step whose supervisor cannot be told of it is not started, and that is said" {
+	enter_alone
+	ctr=$(alone from busybox)
+	other=$(enter_translated >/dev/null && translated from busybox)
+	preload unheard
+	run -125 timeout 60 unshare --map-root-user cooper run "$ctr" touch /started
+	assert_output_has "hand the listener over: Too many references"
+	run -125 env COOPER_ISOLATION=translated COOPER_ROOT="$BATS_FILE_TMPDIR/root-translated" \
+		COOPER_RUNROOT="$BATS_FILE_TMPDIR/runroot-translated" timeout 60 cooper run "$other" touch /started
+	assert_output_has "hand the listener over: Too many references"
+	unset LD_PRELOAD
+	run alone run "$ctr" ls /started
+	[ "$status" -ne 0 ]
 }
 
 @test "an owner is seen as soon as it is given, and by nobody who gets the number of what had it" {

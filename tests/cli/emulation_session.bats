@@ -128,7 +128,10 @@ later 3:4" ]
 		cooper unshare sh -c 'touch x; chown 3:4 x; stat -c %u:%g x'
 		(sleep 1; stat -c 'late %u:%g' x >late 2>&1) >/dev/null 2>&1 &
 		ctr=$(cooper from busybox)
-		timeout -s KILL 2 cooper run "$ctr" sh -c 'trap "exit 0" TERM; echo started; sleep 60 & wait' || echo "status $?"
+		cooper run -v "$PWD:/here" "$ctr" sh -c 'trap "exit 0" TERM; echo started; touch /here/begun; sleep 60 & wait' &
+		until [ -e begun ] || ! kill -0 $!; do sleep 0.1; done
+		kill -KILL $!
+		wait $! || echo "status $?"
 		cooper rm "$ctr" >/dev/null && echo removed
 	END
 	[ "$status" -eq 0 ]
@@ -136,16 +139,13 @@ later 3:4" ]
 	assert_output_has "started"
 	assert_output_has "status 137"
 	assert_output_has "removed"
-	for _ in $(seq 50); do
-		[ -s "$BATS_TEST_TMPDIR/late" ] && break
-		sleep 0.1
-	done
+	eventually [ -s "$BATS_TEST_TMPDIR/late" ]
 	[ "$(cat "$BATS_TEST_TMPDIR/late")" = "late 3:4" ]
-	for _ in $(seq 50); do
-		[ -z "$(ls "$COOPER_RUNROOT"/session-*.sock 2>/dev/null)" ] && break
-		sleep 0.1
-	done
-	[ -z "$(ls "$COOPER_RUNROOT"/session-*.sock 2>/dev/null)" ]
+	eventually no_socket
+}
+
+no_socket() {
+	! compgen -G "$COOPER_RUNROOT/session-*.sock" >/dev/null
 }
 
 @test "owners that a session has given to files of a context are not the image's" {

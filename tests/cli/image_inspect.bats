@@ -158,6 +158,11 @@ same_as_skopeo() {
 	done
 	run cooper help image nosuch
 	[ "$status" -eq 125 ]
-	run bash -c 'eval "$(cooper completion bash)"; COMP_WORDS=(cooper image cop); COMP_CWORD=2; _cooper; echo "${COMPREPLY[@]}"; COMP_WORDS=(cooper image copy --multi); COMP_CWORD=3; _cooper; echo "${COMPREPLY[@]}"'
+	run bash -c 'eval "$(cooper completion bash)"
+		for COMP_LINE in "cooper image cop" "cooper image copy --multi"; do
+			COMP_WORDS=($COMP_LINE) COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_POINT=${#COMP_LINE}
+			_cooper
+			echo "${COMPREPLY[@]}"
+		done'
 	assert_output_is $'copy\n--multi-arch'
 }

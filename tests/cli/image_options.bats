@@ -9,10 +9,6 @@ setup_file() {
 	cooper push -q --cert-dir "$CERTS" app-amd64 "docker://$DOUBLE/app:1"
 }
 
-teardown_file() {
-	double_teardown_file
-}
-
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
 	double_does '{}'

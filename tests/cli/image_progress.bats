@@ -14,11 +14,6 @@ setup_file() {
 	export SLOW='{"mount": "no", "rate": 5000000}'
 }
 
-teardown_file() {
-	stop_doubles
-	common_teardown_file
-}
-
 # on_terminal COMMAND...: what a terminal gets to see
 on_terminal() {
 	TERM=xterm script -qec "$*" /dev/null </dev/null

@@ -17,11 +17,6 @@ setup_file() {
 	export COOPER_ROOT COOPER_RUNROOT
 }
 
-teardown_file() {
-	stop_doubles
-	common_teardown_file
-}
-
 export COOPER_STALL_TIMEOUT=500ms
 copy=(timeout 60 cooper image copy --tls-verify=false --retry-delay 1ms)
 
@@ -158,7 +153,7 @@ under_way() {
 	does '{"method": "GET", "path": "from/blobs/sha256", "do": "stall", "at": 4000000, "seconds": 20, "count": 0}'
 	COOPER_STALL_TIMEOUT=30s cooper image copy -q --tls-verify=false "docker://$DOUBLE/from:1" "docker://$DOUBLE/to/ended:1" 3>&- &
 	local pid=$! i
-	for i in $(seq 100); do
+	for i in $(seq 150); do
 		[ "$(double_log 'map(select(.method == "POST" and .status == 202)) | length')" -eq 0 ] || break
 		sleep 0.1
 	done

@@ -92,7 +92,7 @@ rung() {
 @test "--min-isolation refuses what is weaker, in the order 1, 2, 1p, 2p, 3, 4" {
 	ctr=$(here alone)
 	run alone cooper --min-isolation 1 run "$ctr" true
-	assert_fails_with 125 "this machine isolates at level 2, --min-isolation asks for 1 (see cooper info)"
+	assert_fails_with 125 "this machine isolates at rung 2, --min-isolation asks for 1 (see cooper info)"
 	for level in 2 1p 2p 3 4; do
 		run -0 alone cooper --min-isolation "$level" run "$ctr" true
 	done
@@ -106,12 +106,12 @@ rung() {
 	ctr=$(here without_namespaces 2>/dev/null)
 	run -0 without_namespaces cooper --min-isolation 3 run "$ctr" true
 	run without_namespaces cooper --min-isolation 2p run "$ctr" true
-	assert_fails_with 125 "level 3, --min-isolation asks for 2p"
+	assert_fails_with 125 "rung 3, --min-isolation asks for 2p"
 	fresh_store "$BATS_TEST_NUMBER-4"
 	ctr=$(here without_anything 2>/dev/null)
 	run -0 without_anything cooper --min-isolation 4 run "$ctr" true
 	run without_anything cooper --min-isolation 3 run "$ctr" true
-	assert_fails_with 125 "level 4, --min-isolation asks for 3"
+	assert_fails_with 125 "rung 4, --min-isolation asks for 3"
 }
 
 @test "--isolation takes Buildah's words, and no others" {
@@ -156,4 +156,15 @@ rung() {
 	nicer=$(($(nice) + 5))
 	[ "${lines[2]}" = $((nicer > 19 ? 19 : nicer)) ]
 	[ "${lines[3]}" = 0 ]
+}
+
+@test "where AppArmor restricts user namespaces the profile and the sysctl are named" {
+	cc -shared -fPIC -O1 -o "$BATS_TEST_TMPDIR/apparmor.so" "$BATS_TEST_DIRNAME/../programs/apparmor.c" || skip "no C compiler"
+	ctr=$(here env)
+	export LD_PRELOAD=$BATS_TEST_TMPDIR/apparmor.so ASAN_OPTIONS=verify_asan_link_order=0
+	run -125 cooper run "$ctr" true
+	[[ $output == *"act as root of the user namespace: operation not permitted (AppArmor allows "*"make install"*"apparmor_restrict_unprivileged_userns=0)" ]] ||
+		fail "$output"
+	run --separate-stderr -0 without_anything cooper info --format '{{.isolation.remedy}}'
+	[[ $output == *"AppArmor profile (make install)"* ]] || fail "$output"
 }

@@ -77,7 +77,7 @@ enter() {
 		# One in a session of its own, one whose parents have ended, one that ignores what it can.
 		at "$level" cooper run "$ctr" sh -c '
 			setsid sleep 4401 & (sleep 4402 & (sleep 4403 &)); sh -c "trap : TERM HUP INT; while :; do echo >>/alive; sleep 0.05; done" & 
-			sleep 0.2; test -s /alive'
+			until [ -s /alive ]; do sleep 0.05; done'
 		run ! pgrep -u "$(id -u)" -f 'sleep 440[123]'
 		at "$level" cooper commit -q "$ctr" first >/dev/null
 		at "$level" cooper commit -q "$ctr" second >/dev/null
@@ -234,5 +234,31 @@ full_session() {
 		ctr=$(at "$level" cooper from busybox)
 		run at "$level" sh -c 'ulimit -Sn 128 && exec cooper run -v "$1:/many:ro" "$2" /many' sh "$BATS_TEST_TMPDIR/many" "$ctr"
 		[ "$status" -eq 0 ] || fail "$level"
+	done
+}
+
+@test "COPY --chmod that shuts directories: what lies in them is there, and the image is the same" {
+	mkdir -p "$BATS_TEST_TMPDIR/context/d/sub"
+	echo f >"$BATS_TEST_TMPDIR/context/d/f" && echo g >"$BATS_TEST_TMPDIR/context/d/sub/g"
+	printf '%s\n' 'FROM busybox' 'COPY --chmod=600 d /made' 'COPY --chmod=0 --chown=5:6 d /shut/deep' \
+		"RUN find /made /shut -exec stat -c '%n %a %u:%g' {} + | sort >/seen; cat /made/sub/g /shut/deep/f >>/seen" \
+		>"$BATS_TEST_TMPDIR/context/Dockerfile"
+	for level in "${levels[@]}"; do
+		enter "$level"
+		SOURCE_DATE_EPOCH=1700000000 at "$level" cooper build -q --rewrite-timestamp -t made \
+			"$BATS_TEST_TMPDIR/context" >"$BATS_TEST_TMPDIR/$level.id"
+		run -0 at "$level" cooper run "$(at "$level" cooper from made)" cat /seen
+		[ "$output" = "/made 600 0:0
+/made/f 600 0:0
+/made/sub 600 0:0
+/made/sub/g 600 0:0
+/shut 0 5:6
+/shut/deep 0 5:6
+/shut/deep/f 0 5:6
+/shut/deep/sub 0 5:6
+/shut/deep/sub/g 0 5:6
+g
+f" ] || fail "$level: $output"
+		diff "$BATS_TEST_TMPDIR/full.id" "$BATS_TEST_TMPDIR/$level.id"
 	done
 }

@@ -9,10 +9,6 @@ setup_file() {
 	cooper push -q --cert-dir "$CERTS" app-arm64 "docker://$DOUBLE/arm:1"
 }
 
-teardown_file() {
-	double_teardown_file
-}
-
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
 	printf '{"auths": {"%s": {"auth": "%s"}}}' "$DOUBLE" "$(printf '%s' "$LOGIN" | base64)" >auth.json

@@ -2,14 +2,6 @@
 load lib/common
 load lib/double
 
-setup_file() {
-	double_setup_file
-}
-
-teardown_file() {
-	double_teardown_file
-}
-
 @test "a mistyped transport is no image: which there are is said" {
 	local place
 	for place in docker-archiv:x.tar ocii:dir oci-achive:x.tar; do

@@ -45,7 +45,7 @@ setup_file() {
 	mkfifo "$BATS_TEST_TMPDIR/go"
 	cooper unshare sh -c "cooper mount $ctr >$BATS_TEST_TMPDIR/path; cat $BATS_TEST_TMPDIR/go" 3>&- &
 	pid=$!
-	for _ in $(seq 100); do [ -s "$BATS_TEST_TMPDIR/path" ] && break; sleep 0.1; done
+	eventually [ -s "$BATS_TEST_TMPDIR/path" ]
 	run cooper run "$ctr" true
 	assert_fails_with 125 "mounted in another"
 	run cooper rm "$ctr"

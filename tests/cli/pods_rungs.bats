@@ -77,6 +77,15 @@ build_here() {
 	done
 }
 
+@test "a session shows and gives the same in every pod as on this machine" {
+	build_here >/dev/null
+	SOURCE_DATE_EPOCH=1700000000 cooper unshare sh "$PODS/session" >"$BATS_TEST_TMPDIR/session"
+	grep -q '^shut 7:8 0$' "$BATS_TEST_TMPDIR/session"
+	for name in $(rows .builds); do
+		diff "$BATS_TEST_TMPDIR/session" "$MADE/results/$name/session.txt" || fail "$name: $(tail -n 5 "$MADE/results/$name/log")"
+	done
+}
+
 # What it tries: tests/pods/context/attack.sh.
 @test "a step reaches no process, memory, variable, descriptor or file of its pod, at any rung" {
 	wrong=

@@ -11,11 +11,6 @@ setup_file() {
 	mounted_sum localhost/large >"$BATS_FILE_TMPDIR/want"
 }
 
-teardown_file() {
-	stop_doubles
-	common_teardown_file
-}
-
 setup() {
 	double_does '{}'
 	fresh_store "arriving-$BATS_TEST_NUMBER"

@@ -7,18 +7,9 @@ setup_file() {
 	make_image other 5000
 }
 
-teardown_file() {
-	double_teardown_file
-}
-
 # tag_of NAME: the digest that the registry has for it
 tag_of() {
 	cooper image inspect --tls-verify=false --format '{{.Digest}}' "docker://$1"
-}
-
-# manifests_put: how many manifests were sent since the registry was last told what to do
-manifests_put() {
-	double_log 'map(select(.method == "PUT" and (.path | test("manifests/")))) | length'
 }
 
 @test "push --if-absent: a new tag is set, the same image is success without a PUT, another is 120 and changes nothing" {

@@ -9,11 +9,6 @@ setup_file() {
 	start_double
 }
 
-teardown_file() {
-	stop_doubles
-	common_teardown_file
-}
-
 login=(--tls-verify=false --retry-delay 1ms --creds "tester:s3cret pass")
 
 @test "tokens that end at any request are fetched again, also in the middle of bytes" {
@@ -190,7 +185,7 @@ helper() {
 	EOS
 	printf '{"credHelpers":{"%s":"slow"}}' "$DOUBLE" >"$BATS_TEST_TMPDIR/auth.json"
 	local push=(cooper push --tls-verify=false --authfile "$BATS_TEST_TMPDIR/auth.json" small "$DOUBLE/slow:1")
-	COOPER_HELPER_TIMEOUT=300ms run timeout 20 "${push[@]}"
+	COOPER_HELPER_TIMEOUT=300ms run timeout 25 "${push[@]}"
 	assert_fails_with 120 "docker-credential-slow get: no answer within 0.3 s"
 	COOPER_HELPER_TIMEOUT=soon run "${push[@]}"
 	assert_fails_with 125 "COOPER_HELPER_TIMEOUT 'soon'"

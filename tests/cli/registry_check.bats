@@ -2,15 +2,6 @@
 load lib/common
 load lib/double
 
-setup_file() {
-	double_setup_file
-}
-
-teardown_file() {
-	stop_registries
-	double_teardown_file
-}
-
 setup() {
 	mkdir -p "$BATS_TEST_TMPDIR/context"
 	printf 'FROM scratch\nCOPY x /x\n' >"$BATS_TEST_TMPDIR/context/Dockerfile"

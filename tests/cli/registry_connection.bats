@@ -11,11 +11,6 @@ setup_file() {
 	export PLAIN PLAIN_DIRECTORY TLS=$DOUBLE TLS_DIRECTORY=$DOUBLE_DIRECTORY
 }
 
-teardown_file() {
-	stop_doubles
-	common_teardown_file
-}
-
 # in_plain, in_tls: which of the two the test speaks of
 in_plain() {
 	DOUBLE=$PLAIN DOUBLE_DIRECTORY=$PLAIN_DIRECTORY
@@ -41,7 +36,7 @@ with_names() {
 	run unshare -Urnm bash -c '
 		mount --bind "$1/resolv.conf" /etc/resolv.conf && mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf || exit 99
 		python3 "$2" "$3" "$1/ready" 3>&- & trap "kill $!" EXIT
-		for i in $(seq 200); do [ ! -e "$1/ready" ] || break; sleep 0.05; done
+		for i in $(seq 1200); do [ ! -e "$1/ready" ] || break; sleep 0.05; done
 		"${@:4}"' bash "$here" "$LIB_DIRECTORY/name_server.py" "$answer" "$@"
 }
 

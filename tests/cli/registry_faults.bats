@@ -18,14 +18,10 @@ setup_file() {
 	cooper push -q --compression-format gzip layered "oci:$BATS_FILE_TMPDIR/packed"
 }
 
-teardown_file() {
-	stop_doubles
-	common_teardown_file
-}
-
-# survives COUNT ARGUMENT…: at least COUNT faults, all of them survived
+# survives COUNT ARGUMENT…: at least COUNT faults, with sanitizers half as many, all of them survived
 survives() {
 	local least=$1
+	[ "${COOPER_TEST_MODE:-}" != asan ] || least=$((least / 2))
 	shift
 	run timeout 300 python3 "$LIB_DIRECTORY/../../double/matrix.py" "$@"
 	echo "# ${lines[-1]}" >&3
@@ -137,14 +133,15 @@ pull_waits() {
 
 # asks_survives CONFIGURATION FAULT: a push with "@" in the configuration being the fault
 asks_survives() {
-	local config=${1//@/$2} moved
+	# shellcheck disable=SC2034 # double_sums sets all of them
+	local config=${1//@/$2} faults sent received leaks
 	double_does "{$config}"
 	run timeout 60 cooper push "${quick[@]}" --creds "tester:s3cret pass" big "$DOUBLE/q$RANDOM/x$RANDOM:1"
 	[ "$status" -eq 0 ] || fail "$config" || return
-	[ "$(double_log 'map(select(.fault != null)) | length')" -gt 0 ] || fail "$config: no such request" || return
-	moved=$(double_received)
-	[ "$moved" -le $((SIZE * 135 / 100)) ] || fail "$config: $moved bytes" || return
-	assert_no_leak
+	double_sums
+	[ "$faults" -gt 0 ] || fail "$config: no such request" || return
+	[ "$received" -le $((SIZE * 135 / 100)) ] || fail "$config: $received bytes" || return
+	[ "$leaks" -eq 0 ] || fail "$config: another origin saw an Authorization header"
 }
 
 @test "the token server, and the questions after a fault, fail as well" {

@@ -17,11 +17,6 @@ setup_file() {
 	export pull="cooper pull $quick"
 }
 
-teardown_file() {
-	stop_doubles
-	common_teardown_file
-}
-
 setup() {
 	fresh_store "hostile-$BATS_TEST_NUMBER"
 	double_does '{"strict": false}'
@@ -33,11 +28,9 @@ teardown() {
 
 # No container, no blob, no layer, nothing half done, and outside of the image nothing either.
 assert_nothing_is_left() {
-	local folder
-	for folder in containers oci/blobs/sha256 layers tmp; do
-		[ -z "$(ls -A "$COOPER_ROOT/$folder" 2>/dev/null)" ] || fail "$1: something is left in $folder/" || return
-	done
-	[ "$(ls -A "$OUTSIDE")" = there ] || fail "$1: something came out"
+	local found
+	found=$(find "$COOPER_ROOT"/{containers,oci/blobs/sha256,layers,tmp} "$OUTSIDE" -mindepth 1 -maxdepth 1 2>/dev/null)
+	[ "$found" = "$OUTSIDE/there" ] || fail "$1: something is left, or came out: $found"
 }
 
 assert_no_image() {

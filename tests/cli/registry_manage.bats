@@ -3,14 +3,6 @@ load lib/common
 load lib/double
 load lib/signing
 
-setup_file() {
-	double_setup_file
-}
-
-teardown_file() {
-	double_teardown_file
-}
-
 image() {
 	cooper image "$1" --tls-verify=false --retry-delay 1ms "${@:2}"
 }

@@ -15,10 +15,6 @@ setup_file() {
 	export digest
 }
 
-teardown_file() {
-	double_teardown_file
-}
-
 setup() {
 	doubles_setup
 }

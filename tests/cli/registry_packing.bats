@@ -15,11 +15,6 @@ setup_file() {
 	cooper build -q -t three "$BATS_FILE_TMPDIR/context"
 }
 
-teardown_file() {
-	stop_doubles
-	common_teardown_file
-}
-
 setup() {
 	double_does '{}'
 	forget_blobs

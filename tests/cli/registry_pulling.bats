@@ -12,11 +12,6 @@ setup_file() {
 	curl -s "http://$DOUBLE/v2/app/small/manifests/1" -H "Accept: */*" >"$BATS_FILE_TMPDIR/small.json"
 }
 
-teardown_file() {
-	stop_doubles
-	common_teardown_file
-}
-
 setup() {
 	double_does '{}'
 	fresh_store "pulling-$BATS_TEST_NUMBER"
@@ -159,6 +154,25 @@ has_the_file() {
 	cooper "${pull[@]}" -q "$DOUBLE/by/sha512:1"
 	has_the_file "$DOUBLE/by/sha512:1"
 	[ "$(double_log 'map(select(.path | test("blobs/sha512:"))) | map(select(.method == "GET")) | length')" -eq 2 ]
+}
+
+@test "a diff_id by sha512 is compared by sha512" {
+	put_image by/diff512 'config["rootfs"]["diff_ids"] = [digest(plain, "sha512")]'
+	cooper "${pull[@]}" -q "$DOUBLE/by/diff512:1"
+	has_the_file "$DOUBLE/by/diff512:1"
+	# Packed anew, unpacked from there, and built upon.
+	cooper push -q --compression-format zstd --force-compression "$DOUBLE/by/diff512:1" "oci:$BATS_TEST_TMPDIR/zstd:x"
+	cooper image copy -q --check-layers --tls-verify=false "docker://$DOUBLE/by/diff512:1" "oci-archive:$BATS_TEST_TMPDIR/copy.tar:x"
+	printf 'FROM %s\nCOPY Dockerfile /\n' "$DOUBLE/by/diff512:1" >"$BATS_TEST_TMPDIR/Dockerfile"
+	cooper build -q -o "type=tar,dest=$BATS_TEST_TMPDIR/root.tar" "$BATS_TEST_TMPDIR"
+	tar -tf "$BATS_TEST_TMPDIR/root.tar" | grep -q made-by-hand
+	empty_store
+	cooper pull -q "oci:$BATS_TEST_TMPDIR/zstd:x"
+	empty_store
+	cooper pull -q "oci-archive:$BATS_TEST_TMPDIR/copy.tar:x"
+	put_image by/wrong512 'config["rootfs"]["diff_ids"] = [digest(plain + b"x", "sha512")]'
+	run cooper "${pull[@]}" -q "$DOUBLE/by/wrong512:1"
+	assert_fails_with 125 "sha512:"
 }
 
 @test "a layer is what its bytes are, whatever its type says; zeros behind it mean nothing, other bytes do" {
@@ -364,7 +378,7 @@ config["rootfs"]["diff_ids"] = [digest(plain)]'
 	double_does "{\"faults\": [{\"path\": \"blobs/($layers)\", \"count\": 0, \"do\": \"stall\", \"at\": 5, \"seconds\": 20}]}"
 	cooper build -q --tls-verify=false --jobs 8 --platform linux/amd64,linux/386 "$context" >/dev/null 2>&1 3>&- &
 	job=$!
-	for i in $(seq 200); do [ "$(double_log 'map(select(.fault != null)) | length')" -lt 4 ] || break; sleep 0.05; done
+	for i in $(seq 600); do [ "$(double_log 'map(select(.fault != null)) | length')" -lt 4 ] || break; sleep 0.05; done
 	sleep 0.5
 	kill $job
 	wait $job || true

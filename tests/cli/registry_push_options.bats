@@ -7,16 +7,8 @@ setup_file() {
 	make_image other 5000
 }
 
-teardown_file() {
-	double_teardown_file
-}
-
 PUSHES=("push" "manifest push" "image copy" "image sync" "commit" "build")
 quick="--tls-verify=false --retry-delay 1ms"
-
-manifests_put() {
-	double_log 'map(select(.method == "PUT" and (.path | test("manifests/")))) | length'
-}
 
 # Uploads that were opened only to ask.
 questions() {

@@ -10,10 +10,6 @@ setup_file() {
 	cooper push -q --tls-verify=false small "$SECOND/library/solo:latest"
 }
 
-teardown_file() {
-	double_teardown_file
-}
-
 setup() {
 	doubles_setup
 }

@@ -13,11 +13,6 @@ setup_file() {
 	start_double
 }
 
-teardown_file() {
-	stop_doubles
-	common_teardown_file
-}
-
 export COOPER_STALL_TIMEOUT=500ms
 push=(timeout 60 cooper push --tls-verify=false --retry-delay 1ms)
 
@@ -206,7 +201,7 @@ fault_on() {
 	double_does '{"faults": [{"method": "PATCH", "path": "uploads/", "do": "stall", "at": 1000000, "seconds": 20, "count": 0}]}'
 	COOPER_STALL_TIMEOUT=30s cooper push --tls-verify=false stream "$DOUBLE/interrupted:1" 3>&- &
 	local pid=$! i
-	for i in $(seq 100); do
+	for i in $(seq 150); do
 		[ "$(double_log 'map(select(.method == "PATCH")) | length')" -eq 0 ] || break
 		sleep 0.1
 	done

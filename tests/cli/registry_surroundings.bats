@@ -94,7 +94,7 @@ start_proxy() {
 	    there.close()
 	PY
 	printf '%s\n' "$!" >"$BATS_TEST_TMPDIR/proxy.pid"
-	while [ ! -s "$BATS_TEST_TMPDIR/address" ]; do sleep 0.05; done
+	eventually [ -s "$BATS_TEST_TMPDIR/address" ]
 	https_proxy=http://$(cat "$BATS_TEST_TMPDIR/address") run cooper pull registry.test/x:1
 	assert_fails_with 125 407
 	assert_output_lacks "trying again"

@@ -2,14 +2,6 @@
 load lib/common
 load lib/double
 
-setup_file() {
-	double_setup_file
-}
-
-teardown_file() {
-	double_teardown_file
-}
-
 login=(--tls-verify=false --retry-delay 1ms --creds "tester:s3cret pass")
 
 # A challenge as the ping's answer:  challenged 'Bearer realm="…"' [MORE-FAULTS]

@@ -9,11 +9,6 @@ setup_file() {
 	start_double
 }
 
-teardown_file() {
-	stop_doubles
-	common_teardown_file
-}
-
 push=(cooper push --tls-verify=false --retry-delay 1ms)
 
 pushes_well() {

@@ -79,7 +79,7 @@ shows() {
 	mkfifo "$BATS_TEST_TMPDIR/go"
 	cooper run -v "$BATS_TEST_TMPDIR/go:/go" --secret "$s" --mount type=secret,id=s "$ctr" -- sh -c 'echo here >/go; cat /go' >/dev/null 3>&- &
 	pid=$!
-	[ "$(cat "$BATS_TEST_TMPDIR/go")" = here ]
+	[ "$(timeout 60 cat "$BATS_TEST_TMPDIR/go")" = here ]
 	for process in "$pid" $(pgrep -x cooper -P "$pid" || true); do
 		limits+=$(grep '^Max core file size' "/proc/$process/limits")
 	done

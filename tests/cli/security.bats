@@ -73,13 +73,13 @@ hostile() {
 
 @test "CVE-2026-47262: a passwd that is a FIFO, a link out or endless does no harm" {
 	hostile fifo "rm etc/passwd && mkfifo etc/passwd"
-	run timeout 20 cooper run --user app fifo true
+	run timeout 60 cooper run --user app fifo true
 	[ "$status" -eq 125 ]
 	hostile out "rm etc/passwd && ln -s /../../../../../../etc/passwd etc/passwd"
 	run cooper run --user "$(id -un)" out true
 	[ "$status" -eq 125 ]
 	hostile big "rm etc/passwd && truncate -s 20G etc/passwd"
-	run timeout 20 cooper run --user app big true
+	run timeout 60 cooper run --user app big true
 	[ "$status" -eq 125 ]
 }
 
@@ -123,7 +123,7 @@ hostile() {
 }
 
 @test "other processes of the user cannot be seen or killed" {
-	sleep 300 &
+	sleep 300 3>&- &
 	pid=$!
 	run cooper run c -- sh -c "ls -d /proc/$pid 2>/dev/null; ps | wc -l"
 	assert_output_lacks "/proc/$pid"

@@ -55,7 +55,7 @@ setup_file() {
 
 @test "closed descriptors do no harm" {
 	# Closed by a shell of its own: bats' own pipe would take the number.
-	run timeout 20 sh -c 'exec cooper run c -- sh -c "cat; exit 3" <&-'
+	run timeout 60 sh -c 'exec cooper run c -- sh -c "cat; exit 3" <&-'
 	[ "$status" -eq 3 ]
 	seq 200000 >"$BATS_TEST_TMPDIR/unread"
 	run cooper run c -- sh -c 'exec <&-; exit 4' <"$BATS_TEST_TMPDIR/unread"
@@ -77,7 +77,8 @@ setup_file() {
 @test "host sockets, keys, cgroups and kernel switches are out of reach" {
 	python3 -c '
 import socket, time
-s = socket.socket(socket.AF_UNIX); s.bind("\0cooper-check"); s.listen(); time.sleep(30)' &
+s = socket.socket(socket.AF_UNIX); s.bind("\0cooper-check"); s.listen(); print("listens", flush=True); time.sleep(600)' \
+		>"$BATS_TEST_TMPDIR/server" 3>&- &
 	server=$!
 	cat >"$BATS_TEST_TMPDIR/reach.py" <<-'END'
 	import ctypes, os, socket
@@ -116,7 +117,7 @@ s = socket.socket(socket.AF_UNIX); s.bind("\0cooper-check"); s.listen(); time.sl
 	for mode, major, minor in ((0o60666, 8, 0), (0o20666, 1, 1), (0o20666, 1, 5)):
 	    reached("a device of mknod's", lambda: read_device(mode, major, minor))
 	END
-	sleep 0.5
+	eventually [ -s "$BATS_TEST_TMPDIR/server" ]
 	cooper from --name py busybox
 	cooper run py sh -c 'for d in lib lib64; do test -e /$d || ln -s usr/$d /$d; done'
 	run cooper run -v /usr:/usr:ro -v "$BATS_TEST_TMPDIR/reach.py:/reach.py:ro" py /usr/bin/python3 /reach.py
@@ -127,16 +128,15 @@ s = socket.socket(socket.AF_UNIX); s.bind("\0cooper-check"); s.listen(); time.sl
 	assert_output_is ""
 }
 
+# The files of a process that is not dumpable belong to root (proc(5)).
+belongs_to_root() {
+	[ "$(stat -c %u "$1")" = 0 ]
+}
+
 @test "nobody of our user can attach to cooper while a step runs" {
-	cooper run c -- sh -c 'echo ready >/ready; sleep 4' 3>&- &
+	cooper run c -- sh -c 'echo ready >/ready; sleep 600' 3>&- &
 	pid=$!
-	for _ in $(seq 100); do
-		# The files of a process that is not dumpable belong to root (proc(5)).
-		[ "$(stat -c %u "/proc/$pid/environ")" != 0 ] || break
-		sleep 0.02
-	done
-	run stat -c %u "/proc/$pid/environ"
-	assert_output_is 0
+	eventually belongs_to_root "/proc/$pid/environ"
 	kill "$pid"
 	wait "$pid" || true
 }

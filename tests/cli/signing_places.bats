@@ -34,11 +34,6 @@ teardown() {
 	remove_store "$COOPER_ROOT" "$COOPER_RUNROOT"
 }
 
-teardown_file() {
-	stop_doubles
-	common_teardown_file
-}
-
 # registry.test, which nobody can reach, and its mirror:  mirrored ['key = …' of the mirror]
 mirrored() {
 	cat >"$CONTAINERS_REGISTRIES_CONF" <<-EOF

@@ -40,9 +40,12 @@ setup_file() {
 	check=$(cooper from survived)
 	run cooper run "$check" sh -c 'ls / | grep -c "^f[0-9]"'
 	assert_output_is 300
-	cooper prune
-	run find "$COOPER_ROOT/tmp" -mindepth 1 -maxdepth 1
-	assert_output_is ""
+	eventually prune_leaves_nothing
+}
+
+# A killed process that is in fsync(2) is gone only when that is over, and holds its work until then.
+prune_leaves_nothing() {
+	cooper prune && [ -z "$(find "$COOPER_ROOT/tmp" -mindepth 1 -maxdepth 1)" ]
 }
 
 @test "a killed pull or copy leaves nothing that prune does not reclaim" {
@@ -56,14 +59,7 @@ setup_file() {
 		wait "$pid" 2>/dev/null || :
 	done
 	cooper pull -q "oci:$BATS_TEST_TMPDIR/layout:v1"
-	# A killed process that is in fsync(2) is gone only when that is over, and holds its work until then.
-	for _ in $(seq 100); do
-		cooper prune
-		[ -n "$(find "$COOPER_ROOT/tmp" -mindepth 1 -maxdepth 1)" ] || break
-		sleep 0.1
-	done
-	run find "$COOPER_ROOT/tmp" -mindepth 1 -maxdepth 1
-	assert_output_is ""
+	eventually prune_leaves_nothing
 	remove_store "$COOPER_ROOT"
 }
 

@@ -62,11 +62,14 @@ descriptors_with() {
 	[ "$stderr" = 141 ]
 }
 
-@test "^C at the password prompt leaves the terminal as it was" {
+# at_prompt DEFAULT|IGNORED: what SIGINT is to the command when ^C is typed at its password prompt.
+at_prompt() {
 	run python3 -c '
 import os, pty, signal, sys, termios, time
+is_ignored = sys.argv[1] == "IGNORED"
 pid, terminal = pty.fork()
 if pid == 0:
+    signal.signal(signal.SIGINT, signal.SIG_IGN if is_ignored else signal.SIG_DFL)
     os.execvp("cooper", ["cooper", "login", "-u", "me", "127.0.0.1:1"])
 shown = b""
 while b"Password" not in shown:
@@ -77,7 +80,23 @@ while echo():
 keep = os.open(os.readlink("/proc/%d/fd/0" % pid), os.O_RDWR | os.O_NOCTTY)
 os.write(terminal, b"sec\x03")
 _, status = os.waitpid(pid, 0)
-assert os.WTERMSIG(status) == signal.SIGINT, status
-assert echo()'
+assert status == (125 << 8 if is_ignored else signal.SIGINT), status
+assert echo()
+os.set_blocking(terminal, False)
+said = b""
+try:
+    while True:
+        said += os.read(terminal, 4096)
+except BlockingIOError:
+    pass
+assert (b"read the Password" in said) == is_ignored, said' "$1"
 	assert_succeeds
+}
+
+@test "^C at the password prompt leaves the terminal as it was" {
+	at_prompt DEFAULT
+}
+
+@test "^C at the password prompt is no empty password where it is ignored" {
+	at_prompt IGNORED
 }

@@ -112,7 +112,7 @@ setup_file() {
 
 @test "SIGINT, SIGHUP and SIGQUIT reach the command; one that ignores nothing ends by them" {
 	for signal in INT:2 HUP:1 QUIT:3; do
-		cooper run c -- sh -c "trap 'exit 4' ${signal%:*}; echo >/ready; i=0; while [ \$i -lt 200 ]; do sleep 0.1; i=\$((i+1)); done" 3>&- &
+		cooper run c -- sh -c "trap 'exit 4' ${signal%:*}; echo >/ready; i=0; while [ \$i -lt 1200 ]; do sleep 0.1; i=\$((i+1)); done" 3>&- &
 		pid=$!
 		wait_for_file ready
 		# bash ignores SIGINT and SIGQUIT in what it starts in the background; cooper must not have inherited that.
@@ -122,7 +122,7 @@ setup_file() {
 		[ "$status" -eq 4 ] || fail "SIG${signal%:*} gave $status"
 		cooper run c rm /ready
 	done
-	cooper run c -- sh -c 'echo >/ready; exec sleep 60' 3>&- &
+	cooper run c -- sh -c 'echo >/ready; exec sleep 600' 3>&- &
 	pid=$!
 	wait_for_file ready
 	kill -TERM "$pid"
@@ -135,11 +135,7 @@ setup_file() {
 wait_for_file() {
 	local id
 	id=$(cooper inspect --type container --format '{{.ContainerID}}' c)
-	for _ in $(seq 100); do
-		[ ! -e "$COOPER_ROOT/containers/$id/upper/$1" ] || return 0
-		sleep 0.1
-	done
-	return 1
+	eventually [ -e "$COOPER_ROOT/containers/$id/upper/$1" ]
 }
 
 @test "COOPER_ variables, and BUILDAH_ ones where the twin is not set" {

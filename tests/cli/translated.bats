@@ -72,6 +72,8 @@ step() {
 	run -0 step 'head -c 3 /dev/zero | od -An -tx1; echo x >/dev/null; ls /dev; echo out >/dev/stdout; [ ! -e /dev/sda ] && echo y >/dev/shm/z && cat /dev/shm/z'
 	[[ ${lines[0]} == *"00 00 00"* ]]
 	[[ $output == *null* && $output == *out* && $output == *y* ]]
+	run -0 step 'stat -c "%a %F" /dev/shm /dev/mqueue'
+	[ "$output" = $'1777 directory\n1777 directory' ]
 }
 
 @test "what a step leaves running is gone before its layer is taken" {
@@ -151,4 +153,24 @@ step() {
 	tar --numeric-owner -tvf "$BATS_TEST_TMPDIR/out.tar" >"$BATS_TEST_TMPDIR/list"
 	grep -q '5/6 .* d/link -> x' "$BATS_TEST_TMPDIR/list"
 	grep -q '7/8 .* d/fifo' "$BATS_TEST_TMPDIR/list"
+}
+
+@test "what was not there is seen when it has come, whichever way" {
+	run -0 step 'look() { cat /a/b/c/f 2>/dev/null || echo none; }
+		look; mkdir /a; look; mkdir -p /a/b/c; echo made >/a/b/c/f; look
+		mv /a/b /a/away; look; mv /a/away /a/b; look
+		rm -r /a/b; look; mkdir -p /else/c; echo linked >/else/c/f; look; ln -s ../else /a/b; look
+		rm /a/b; look; ln -s nowhere /a/b; look; mkdir -p /a/nowhere/c; echo late >/a/nowhere/c/f; look'
+	[ "${lines[*]}" = "none none made none made none none linked none none late" ]
+}
+
+@test "a record that comes with a copy is seen, and that of a file that is gone is not" {
+	step 'mkdir /r; cd /r; for i in 1 2 3 4 5 6 7 8 9; do echo $i >$i; done; chown 5:6 *; chmod 400 1 2 3'
+	cooper commit -q "$ctr" made >/dev/null
+	other=$(cooper from made)
+	run -0 cooper run "$other" sh -c 'cd /r; stat -c %u:%g:%a 1 4 >/dev/null; for i in *; do echo more >>$i; done
+		stat -c %u:%g:%a * | sort | uniq -c | tr -s " "
+		for i in 1 2 3 4 5; do rm $i; touch $i; done; stat -c %u:%g:%a * | sort | uniq -c | tr -s " "'
+	[ "${lines[*]}" = " 3 5:6:400  6 5:6:644  5 0:0:644  4 5:6:644" ]
+	cooper rm "$other" >/dev/null
 }

@@ -58,6 +58,19 @@ listen() {
 	[ "$(python3 -c 'import ctypes; print(ctypes.CDLL(None).shmget('"$((key + 1))"', 0, 0))')" = -1 ]
 }
 
+# What dash has started handles signals as dash does until it is another program.
+@test "a signal to everybody reaches nobody but the step's own" {
+	sleep 4411 3>&- &
+	neighbour=$!
+	enter translated
+	ctr=$(cooper from busybox)
+	run -0 cooper run "$ctr" -- \
+		sh -c 'trap : TERM; sleep 600 & until grep -qx sleep /proc/$!/comm; do :; done; kill -TERM -1; wait; echo on'
+	[ "$output" = on ]
+	run cooper run "$ctr" -- sh -c 'kill -KILL -1; echo on'
+	kill "$neighbour" || fail "the neighbour has ended"
+}
+
 @test "a step opens its own terminals, and none of the user's others" {
 	python3 -c 'import os, pty, signal; print(os.ttyname(pty.openpty()[1]), flush=True); signal.pause()' \
 		>"$BATS_TEST_TMPDIR/terminal" 3>&- &
@@ -112,4 +125,29 @@ listen() {
 			--secret "id=token,src=$BATS_TEST_TMPDIR/token" -t "$kind" "$BATS_TEST_TMPDIR/context" >"$BATS_TEST_TMPDIR/$kind.id"
 	done
 	diff "$BATS_TEST_TMPDIR/full.id" "$BATS_TEST_TMPDIR/translated.id"
+}
+
+# Who is killed while he creates somebody cannot say so: neither the step nor its end waits for one that nobody knows.
+@test "families that are killed while they grow leave nobody that is waited for" {
+	compile killed_at_birth
+	enter translated
+	ctr=$(cooper from busybox)
+	run timeout -k 5 240 cooper run -v "$BATS_TEST_TMPDIR/killed_at_birth:/killed_at_birth:ro" "$ctr" /killed_at_birth 100
+	[ "$status" -eq 0 ] || fail "$output"
+	[ "$output" = "all have ended" ]
+}
+
+# Who has ended and was not waited for when his parent ended, too, is nobody's but ours.
+@test "a step's dead orphans are taken off the process table" {
+	enter translated
+	ctr=$(cooper from busybox)
+	mkdir "$BATS_TEST_TMPDIR/shared"
+	cooper run -v "$BATS_TEST_TMPDIR/shared:/shared" "$ctr" -- \
+		sh -c 'sh -c "true & exec sleep 0.2"; touch /shared/over; for _ in $(seq 300); do [ -e /shared/go ] || sleep 0.1; done' 3>&- &
+	for _ in $(seq 200); do [ -e "$BATS_TEST_TMPDIR/shared/over" ] && break || sleep 0.1; done
+	run ps -o stat=,comm= --ppid "$!"
+	touch "$BATS_TEST_TMPDIR/shared/go"
+	wait "$!"
+	[[ "$output" == *init* ]] || fail "$output"
+	[[ "$output" != Z* && "$output" != *$'\n'Z* ]] || fail "$output"
 }

@@ -14,7 +14,7 @@ setup_file() {
 make_image() {
 	local tree=$BATS_FILE_TMPDIR/tree/t name
 	mkdir -p "$tree/dir" "$tree/moved"
-	for name in open{0..4} chmod chown utimes truncate setxattr dir/file links pair1 kept reopen reopen_path removed \
+	for name in open{0..4} chmod chown utimes truncate setxattr dir/file links pair1 kept reopen reopen_path mode_by_fd removed \
 		removed2 mapped link rename over1 over2 swap1 swap2 moved/file symlinked lock watch race{0..19} fork{0..19}; do
 		printf 'as the layer has it\n' >"$tree/$name"
 	done
@@ -38,6 +38,13 @@ layers() {
 @test "whatever a step tries, the layers are as they were, and it sees files of its own" {
 	layers >"$BATS_TEST_TMPDIR/before"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/before")" -gt 80 ]
+	ctr=$(cooper from shared)
+	# Once where the layer's files have no other name, and once where they have that of another root.
+	run cooper run -v "$BATS_FILE_TMPDIR/shared_files:/shared_files:ro" "$ctr" -- /shared_files /t
+	[ "$status" -eq 0 ] || fail "$output"
+	layers >"$BATS_TEST_TMPDIR/after"
+	diff "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
+	cooper rm "$ctr"
 	ctr=$(cooper from shared)
 	other=$(cooper from shared)
 	cooper run "$other" -- true
@@ -74,7 +81,8 @@ more" ]
 	layers >"$BATS_TEST_TMPDIR/before"
 	ctr=$(cooper from shared)
 	cooper run "$ctr" -- sh -c 'echo mine >>/t/open0; rm /t/open1'
-	dir=$(cooper mount "$ctr")
+	dir=$(cooper mount "$ctr" 2>"$BATS_TEST_TMPDIR/warned")
+	grep -q "owners and modes that are given there may not count" "$BATS_TEST_TMPDIR/warned"
 	for file in "$dir"/t/*; do
 		[ -d "$file" ] || { echo evil >>"$file" && chmod 777 "$file" && touch -d @1 "$file"; }
 	done
@@ -132,6 +140,42 @@ t/moved/one
 t/open0
 t/.wh.open1
 t/.wh.open2" ] || fail "$output"
+}
+
+# Then the files that the layer was to share are the root's own, and are changed in place.
+@test "what is changed behind a layer that the store had already is in the next one" {
+	mkdir "$BATS_TEST_TMPDIR/context"
+	cat >"$BATS_TEST_TMPDIR/context/Dockerfile" <<-'END'
+		FROM shared
+		RUN truncate -s 5 /t/open0 && touch -d @7 /t/open0 /t
+		RUN chmod 711 /t/open0 && echo two >>/t/open0
+		RUN ln /t/open0 /t/second && chmod 701 /t/open0 && stat -c '%a %h' /t/second >/t/open1 && cat /t/second >>/t/open1
+	END
+	for which in one two; do
+		cooper build -q --no-cache --rewrite-timestamp --timestamp 9 -t "again-$which" "$BATS_TEST_TMPDIR/context"
+		run -0 cooper run "$(cooper from "again-$which")" -- sh -c 'stat -c %a /t/open0; cat /t/open0 /t/open1'
+		[ "$output" = "701
+as thtwo
+701 2
+as thtwo" ] || fail "$output"
+	done
+	ctr=$(cooper from shared)
+	for which in one two; do
+		cooper run "$ctr" -- sh -c "echo $which >/t/open3; touch -d @7 /t/open3 /t"
+		cooper commit -q --timestamp 9 "$ctr" "same-$which"
+		run -0 cooper run "$(cooper from "same-$which")" -- cat /t/open3
+		[ "$output" = "$which" ]
+	done
+}
+
+@test "a directory of several layers is what the last one says, also where that is nothing special" {
+	mkdir "$BATS_TEST_TMPDIR/context"
+	printf 'FROM shared AS first\nRUN mkdir -m 400 /t/d && chown 5:6 /t/d /t/dir\nRUN chmod 755 /t/d && chown 0:0 /t/d /t/dir\nFROM shared\nCOPY --from=first /t /copy\nRUN stat -c %%u:%%g:%%a /copy/d /copy/dir >/seen\n' \
+		>"$BATS_TEST_TMPDIR/context/Dockerfile"
+	cooper build -q -t dressed "$BATS_TEST_TMPDIR/context"
+	run -0 cooper run "$(cooper from dressed)" -- cat /seen
+	[ "${lines[0]}" = 0:0:755 ] || fail "$output"
+	[[ ${lines[1]} == 0:0:* ]] || fail "$output"
 }
 
 # The same store where there is a namespace and one id: there the kernel writes, and not the supervisor.

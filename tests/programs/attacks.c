@@ -11,6 +11,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <mqueue.h>
 #include <pthread.h>
 #include <sched.h>
@@ -20,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
@@ -110,6 +113,60 @@ static void attack_process(int pid)
 	must_fail("process_vm_readv", process_vm_readv(pid, &here, 1, &there, 1, 0));
 }
 
+/* By whatever else names a process, and by what could set one upon another. */
+static void attack_otherwise(int pid)
+{
+	struct iovec here = {(void *)"evil", 4}, there = {(void *)0x400000, 4};
+	siginfo_t info = {.si_signo = SIGCONT, .si_code = SI_QUEUE};
+	struct sock_filter allow = {.code = BPF_RET | BPF_K, .k = SECCOMP_RET_ALLOW};
+	struct sock_fprog program = {1, &allow};
+	unsigned long address = 0, length = 0, nodes = 1;
+	void *page = &address;
+	int place = 0, status = 0;
+
+	must_fail("process_vm_writev", process_vm_writev(pid, &here, 1, &there, 1, 0));
+	must_fail("a queued signal", syscall(SYS_rt_sigqueueinfo, pid, SIGCONT, &info));
+	must_fail("one for a thread", syscall(SYS_rt_tgsigqueueinfo, pid, pid, SIGCONT, &info));
+	must_fail("tkill", syscall(SYS_tkill, pid, SIGCONT));
+	must_fail("its group", kill(-pid, SIGCONT));
+	must_fail("its locks", syscall(SYS_get_robust_list, pid, &address, &length));
+	must_fail("its pages", syscall(SYS_move_pages, pid, 1UL, &page, &place, &status, 0));
+	must_fail("its memory's nodes", syscall(SYS_migrate_pages, pid, sizeof(nodes) * 8, &nodes, &nodes));
+	must_fail("a comparison with it", syscall(SYS_kcmp, getpid(), pid, 0, 0, 0));
+	must_fail("to be traced", ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+	must_fail("a listener of the step's own",
+		  syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+	must_fail("another name for its program", prctl(PR_SET_MM, PR_SET_MM_EXE_FILE, 0, 0, 0));
+}
+
+/* The newer calls about mounts, and what feeds a terminal. */
+static void attack_mounts_and_terminals(void)
+{
+	char letter = 'x';
+	int master = posix_openpt(O_RDWR | O_NOCTTY);
+
+	must_fail("open_tree", syscall(SYS_open_tree, AT_FDCWD, "/", 1 /* OPEN_TREE_CLONE */));
+	must_fail("fsopen", syscall(SYS_fsopen, "tmpfs", 0));
+	must_fail("fspick", syscall(SYS_fspick, AT_FDCWD, "/", 0));
+	must_fail("move_mount", syscall(SYS_move_mount, AT_FDCWD, "/tmp", AT_FDCWD, "/etc", 0));
+	must_fail("mount_setattr", syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, NULL, 0));
+	must("a terminal", master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		setsid();
+		int terminal = open(ptsname(master), O_RDWR);
+		must("it is ours", terminal >= 0 && ioctl(terminal, TIOCSCTTY, 0) == 0);
+		must_fail("to type into it", ioctl(terminal, TIOCSTI, &letter));
+		must_fail("with more bits", syscall(SYS_ioctl, terminal, 0x100000000UL | TIOCSTI, &letter));
+		must_fail("to paste", ioctl(terminal, TIOCLINUX, "\3"));
+		fflush(stdout);
+		_exit(failures ? 1 : 0);
+	}
+	int status = -1;
+	waitpid(pid, &status, 0);
+	failures += status != 0;
+}
+
 /* ---- Files of the host ---- */
 
 static long open_by_i386(const char *path)
@@ -165,6 +222,25 @@ static void attack_loader(void)
 	must_fail("write", write(LOADER_DESCRIPTOR, &byte, 1));
 	must_fail("truncate", ftruncate(LOADER_DESCRIPTOR, 0));
 	must_fail("ask", openat(-4242, &byte, 1));
+	/* By another number, which a message gives it. */
+	int pair[2], copy = -1;
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec part = {&byte, 1};
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+	*first = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+	*(int *)CMSG_DATA(first) = LOADER_DESCRIPTOR;
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 && sendmsg(pair[0], &message, 0) == 1 &&
+	    recvmsg(pair[1], &message, 0) == 1 && CMSG_FIRSTHDR(&message))
+		copy = *(int *)CMSG_DATA(CMSG_FIRSTHDR(&message));
+	must_fail("write to a copy", write(copy, &byte, 1));
+	must_fail("truncate a copy", ftruncate(copy, 0));
+	must_fail("change a copy's mode", copy < 0 ? -1 : fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL));
+	must_fail("map a copy", mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, copy, 0) == MAP_FAILED ? -1 : 0);
 	must("close_range", syscall(SYS_close_range, 3, ~0U, 0) == 0);
 }
 
@@ -278,8 +354,9 @@ static void attack_sockets(char **names)
 	must_fail("sendmsg", sendmsg(datagram, &message, 0));
 	memset(address.sun_path, 0, sizeof(address.sun_path));
 	snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "%s", names[2]);
-	must_fail("abstract",
-		  connect(stream, (void *)&address, (socklen_t)(sizeof(sa_family_t) + 1 + strlen(names[2]))));
+	socklen_t length = (socklen_t)(sizeof(sa_family_t) + 1 + strlen(names[2]));
+	must_fail("abstract", connect(stream, (void *)&address, length));
+	must_fail("abstract, by a message", sendto(datagram, "x", 1, 0, (void *)&address, length));
 }
 
 /* ---- A path that changes while it is used ---- */
@@ -556,6 +633,8 @@ int main(int argc, char **argv)
 	use_programs();
 	be_interrupted();
 	attack_process(atoi(argv[1]));
+	attack_otherwise(atoi(argv[1]));
+	attack_mounts_and_terminals();
 	attack_sockets(argv + 3);
 	race(argv[2], argv[3]);
 	race_by_process(argv + 3);

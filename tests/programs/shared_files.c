@@ -181,6 +181,7 @@ static void kept_descriptor(void)
 
 static void reopened_descriptor(void)
 {
+	struct stat st;
 	int fd = open("reopen", O_RDONLY);
 	int again = open(proc_fd(fd), O_RDWR);
 
@@ -194,6 +195,12 @@ static void reopened_descriptor(void)
 	must("one that only names a file, too", again >= 0);
 	scribble(again);
 	must("and that is it, too", reads("reopen_path", EVIL));
+	fd = open("mode_by_fd", O_RDONLY);
+	must("its mode is changed by its name", chmod("mode_by_fd", 0640) == 0);
+	must("and by a descriptor's of before", chmod(proc_fd(fd), 0604) == 0);
+	must("and so is its owner", chown(proc_fd(fd), 5, 6) == 0);
+	must("in the file of its name",
+	     stat("mode_by_fd", &st) == 0 && (st.st_mode & 07777) == 0604 && st.st_uid == 5 && st.st_gid == 6);
 	close(again);
 	fchmodat(fd, "", 0777, AT_EMPTY_PATH);
 	syscall(452 /* fchmodat2 */, fd, "", 0777, AT_EMPTY_PATH);
@@ -279,6 +286,16 @@ static void moved_and_linked(void)
 	scribble(fd);
 	close(fd);
 	must("through a link", reads("symlinked", EVIL));
+}
+
+/* A lock and a change by a descriptor that is no way to either. */
+static void only_names(void)
+{
+	int fd = open("lock", O_PATH);
+
+	must("what only names a file takes no lock", flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EBADF);
+	must("and still only names it", fchmod(fd, 0600) < 0 && errno == EBADF);
+	close(fd);
 }
 
 static void locks_and_watches(void)
@@ -409,6 +426,7 @@ int main(int argc, char **argv)
 	removed_file();
 	mapped_file();
 	moved_and_linked();
+	only_names();
 	locks_and_watches();
 	running_program();
 	race();

@@ -44,6 +44,13 @@ refuses() {
 	[[ $stderr == *"$text"* ]] || fail "the output lacks '$text'"
 }
 
+# cached N: the last build took so many steps from the cache.
+cached() {
+	local count
+	count=$(grep -c "Using cache" <<<"$stderr") || true
+	[ "$count" -eq "$1" ] || fail "$count steps instead of $1 came from the cache"
+}
+
 # config_of IMAGE: the configuration as canonical JSON.
 config_of() {
 	cooper inspect --type image "$1" | python3 -c 'import json, sys
@@ -52,9 +59,9 @@ print(json.dumps(json.loads(json.load(sys.stdin)["Config"]), sort_keys=True))'
 
 # has_config PYTHON: an expression over `c` (the config), `image` (all of it), `history` (the lines of created_by).
 has_config() {
-	config_of made | python3 -c '
+	cooper inspect --type image made | python3 -c '
 import json, sys
-image = json.load(sys.stdin)
+image = json.loads(json.load(sys.stdin)["Config"])
 c = image["config"]
 history = [h["created_by"] for h in image["history"]]
 expression = sys.argv[1]

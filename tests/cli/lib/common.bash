@@ -70,8 +70,14 @@ use_busybox() {
 	cooper tag "$id" busybox
 }
 
+# Where lies what the files of a run have in common.
+test_cache() {
+	printf '%s\n' "${COOPER_TEST_CACHE:-${XDG_RUNTIME_DIR:-/tmp}/cooper-test-$UID}"
+}
+
 busybox_archive() {
-	local cache=${COOPER_TEST_CACHE:-${XDG_RUNTIME_DIR:-/tmp}/cooper-test-$UID}
+	local cache
+	cache=$(test_cache)
 	mkdir -p "$cache"
 	(
 		flock 9
@@ -148,14 +154,34 @@ stop_process() {
 	rm -f "$1"
 	kill "$pid" 2>/dev/null || return 0
 	# Not always our child: each test of a file is a process of its own.
-	while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+	eventually is_gone "$pid" || kill -KILL "$pid"
 }
 
+is_gone() {
+	! kill -0 "$1" 2>/dev/null
+}
+
+# A port that nobody else of this run is given, below those that the kernel chooses for connections.
 free_port() {
-	python3 -c 'import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
+	mkdir -p "$(test_cache)"
+	python3 - "$(test_cache)/port" <<-'END'
+		import fcntl, random, socket, sys
+		with open(sys.argv[1], "a+") as file:
+		    fcntl.flock(file, fcntl.LOCK_EX)
+		    file.seek(0)
+		    port = int(file.read() or random.randrange(15000, 32000))
+		    while True:
+		        port = port + 1 if port < 32000 else 15000
+		        with socket.socket() as found:
+		            try:
+		                found.bind(("127.0.0.1", port))
+		                break
+		            except OSError:
+		                pass
+		    file.truncate(0)
+		    file.write(str(port))
+		print(port)
+	END
 }
 
 registry_config() {
@@ -216,16 +242,36 @@ start_token_server() {
 	wait_for_port "$address" "$directory/token.pid"
 }
 
-# wait_for_port HOST:PORT [PIDFILE]: ten seconds, or until the process is gone.
+# wait_for_port HOST:PORT [PIDFILE]: until it listens, or its process is gone.
 wait_for_port() {
-	local host=${1%:*} port=${1##*:} pid_file=${2:-} i
-	for i in $(seq 200); do
-		(exec 3<>"/dev/tcp/$host/$port") 2>/dev/null && return
-		[ -z "$pid_file" ] || kill -0 "$(cat "$pid_file")" 2>/dev/null || return 1
+	eventually listens_or_gone "${1%:*}" "${1##*:}" "${2:-}" || return
+	[ -z "${2:-}" ] || kill -0 "$(cat "$2")" 2>/dev/null
+}
+
+listens_or_gone() {
+	(exec 3<>"/dev/tcp/$1/$2") 2>/dev/null || { [ -n "$3" ] && is_gone "$(cat "$3")"; }
+}
+
+# ---- What others do meanwhile ----
+
+# eventually COMMAND...: until it succeeds. A minute is longer than any machine needs for what a test waits for; whoever
+# waits for less fails on a busy one, and whoever waits for ever takes the other tests of the file with him.
+eventually() {
+	local end=$((SECONDS + 60))
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || fail "not within a minute: $*" || return
 		sleep 0.05
 	done
-	printf 'nothing listens at %s after %s attempts\n' "$1" "$i" >&2
-	return 1
+}
+
+# nobody_runs 'PATTERN OF A COMMAND LINE': of this user
+nobody_runs() {
+	! pgrep -u "$(id -u)" -f "$1" >/dev/null
+}
+
+# is_said_in FILE TEXT
+is_said_in() {
+	grep -qs -- "$2" "$1"
 }
 
 # ---- What a test expects of the last `run` ----

@@ -12,11 +12,12 @@ tree_by_cooper() {
 		cooper rm "$ctr" >/dev/null
 }
 
-# tree_by_podman PLACE
+# tree_by_podman PLACE. Its network library (netavark, from podman 5 on) locks a file in /run, so that is its own.
 tree_by_podman() {
 	local own status=0
 	own=$(mktemp -d /tmp/p.XXXXXX) # podman takes no runroot past 50 characters
 	cooper unshare bash -ec '
+		mount -t tmpfs none /run
 		podman="podman --root $1/root --runroot $1/run --storage-driver vfs"
 		id=$($podman pull -q --tls-verify=false "$2" 2>"$1/log") || { cat "$1/log" >&2; exit 1; }
 		python3 "$3" "$($podman image mount "$id")"' podman "$own" "$1" "$TREE_LIST" || status=$?
@@ -35,7 +36,8 @@ tree_by_umoci() {
 }
 
 # tree_by_containerd NAME-IN-A-REGISTRY | tree_by_containerd --import FILE: a daemon of the test's own, without root. From
-# version 1.7 on it makes a directory in /run whatever its configuration says, so that is its own as well.
+# version 1.7 on it makes a directory in /run whatever its configuration says, so that is its own as well. From version 2
+# on images are unpacked by a plug-in that is not there unless it is told of a snapshotter that is.
 tree_by_containerd() {
 	local own status=0
 	own=$(mktemp -d /tmp/c.XXXXXX)
@@ -48,6 +50,10 @@ tree_by_containerd() {
 		  address = "$own/socket"
 		[ttrpc]
 		  address = "$own/ttrpc"
+		[[plugins."io.containerd.transfer.v1.local".unpack_config]]
+		  platform = "linux"
+		  snapshotter = "native"
+		  differ = "walking"
 	EOF
 	cooper unshare bash -ec '
 		own=$1 list=$2
@@ -56,7 +62,7 @@ tree_by_containerd() {
 		containerd --config "$own/config.toml" >"$own/log" 2>&1 3>&- &
 		daemon=$!
 		trap "kill $daemon; wait $daemon || true" EXIT
-		for i in $(seq 200); do
+		for i in $(seq 1200); do
 			[ ! -S "$own/socket" ] || break
 			kill -0 "$daemon" || { cat "$own/log" >&2; exit 1; }
 			sleep 0.05
@@ -77,7 +83,8 @@ tree_by_containerd() {
 }
 
 # tree_by_dockerd NAME-IN-A-REGISTRY | tree_by_dockerd --load FILE: a daemon of the test's own, root only in the user
-# namespace. It writes to /run and /etc/docker, so these are its own as well.
+# namespace, which its --rootless would want to have been made by rootlesskit. It writes to /run and /etc/docker, so these
+# are its own as well.
 tree_by_dockerd() {
 	local own status=0
 	own=$(mktemp -d /tmp/d.XXXXXX)
@@ -87,13 +94,13 @@ tree_by_dockerd() {
 		mount -t tmpfs none /run
 		mount -t tmpfs none /etc/docker
 		unset XDG_RUNTIME_DIR
-		dockerd --rootless --data-root "$own/data" --exec-root "$own/exec" --pidfile "$own/pid" -H "unix://$own/socket" \
+		dockerd --data-root "$own/data" --exec-root "$own/exec" --pidfile "$own/pid" -H "unix://$own/socket" \
 			--iptables=false --ip6tables=false --bridge=none --storage-driver vfs --insecure-registry 127.0.0.0/8 \
 			>"$own/log" 2>&1 3>&- &
 		daemon=$!
 		trap "kill $daemon 2>/dev/null; wait $daemon || true" EXIT
 		ask() { curl -sS --unix-socket "$own/socket" "$@"; }
-		for i in $(seq 300); do
+		for i in $(seq 1200); do
 			! ask -f http://docker/_ping >/dev/null 2>&1 || break
 			kill -0 "$daemon" 2>/dev/null || { cat "$own/log" >&2; exit 1; }
 			sleep 0.05

@@ -3,15 +3,16 @@
 #	start_double [tls]          DOUBLE (host:port), DOUBLE_OTHER (its other origin), DOUBLE_DIRECTORY; with tls DOUBLE_CERTS
 #	double_does '{"auth": …}'   how it behaves from now on; every fault in it is new, and the log is empty
 #	double_log 'jq filter'      what the filter makes of its log, an array of requests
-#	stop_doubles                in teardown
+#	double_sums                 how many, and how much, in its log
+#	manifests_put               how many manifests were sent since then
 #
-# A file that needs no more than one of them and the image `small`:  double_setup_file, double_teardown_file
+# A file has one of them and the image `small`, unless it says otherwise after the load; then it may call double_setup_file.
 # One that needs several has their names:  start_doubles in setup_file, doubles_setup and doubles_teardown for each test
 # shellcheck shell=bash
 
 # shellcheck disable=SC2120 # stories pass arguments
 start_double() {
-	local directory arguments=() i
+	local directory arguments=()
 	directory=$(mktemp -d "$BATS_FILE_TMPDIR/double.XXXXXX") || return
 	if [ "${1:-}" = tls ]; then
 		make_certificates "$directory" || return
@@ -21,11 +22,7 @@ start_double() {
 	echo '{}' >"$directory/config.json"
 	python3 "$LIB_DIRECTORY/../../double/registry.py" "$directory" "${arguments[@]}" >"$directory/output" 2>&1 3>&- &
 	printf '%s\n' "$!" >"$directory/pid"
-	for i in $(seq 200); do
-		[ ! -e "$directory/address" ] || break
-		sleep 0.05
-	done
-	[ -e "$directory/address" ] || fail "the double did not come up in $i attempts: $(cat "$directory/output")" || return
+	eventually [ -e "$directory/address" ] || fail "the double did not come up: $(cat "$directory/output")" || return
 	DOUBLE=$(cat "$directory/address") DOUBLE_OTHER=$(cat "$directory/other")
 	export DOUBLE DOUBLE_OTHER DOUBLE_DIRECTORY=$directory
 }
@@ -86,11 +83,25 @@ double_sent() {
 	double_log 'map(.sent) | add // 0'
 }
 
+# double_sums: sets faults (how many requests were spoiled), sent, received (bytes of bodies) and leaks (see below), with one
+# jq for all of them, whose start takes longer than the log.
+double_sums() {
+	# shellcheck disable=SC2034 # the caller's
+	read -r faults sent received leaks < <(double_log '[(map(select(.fault != null)) | length), (map(.sent) | add // 0),
+		(map(.received) | add // 0),
+		(map(select(.origin == "other" and .authorization != null and .path != "/token")) | length)] | join(" ")')
+}
+
+manifests_put() {
+	double_log 'map(select(.method == "PUT" and (.path | test("manifests/")))) | length'
+}
+
 # Nobody but the registry itself, and its token server, ever saw a credential.
 assert_no_leak() {
-	local seen
-	seen=$(double_log '[.[] | select(.origin == "other" and .authorization != null and .path != "/token")] | length')
-	[ "$seen" -eq 0 ] || fail "another origin saw an Authorization header"
+	# shellcheck disable=SC2034 # double_sums sets all of them
+	local faults sent received leaks
+	double_sums
+	[ "$leaks" -eq 0 ] || fail "another origin saw an Authorization header"
 }
 
 # An image of two layers, one of random bytes:  make_image NAME BYTES
@@ -125,7 +136,11 @@ double_setup_file() {
 	start_double
 }
 
-double_teardown_file() {
+setup_file() {
+	double_setup_file
+}
+
+teardown_file() {
 	stop_doubles
 	common_teardown_file
 }

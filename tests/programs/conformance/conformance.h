@@ -58,4 +58,15 @@ void test_owners(void), test_paths(void), test_ids(void), test_capabilities(void
 	test_memory(void), test_watches(void), test_proc(void), test_exec(void), test_threads(void), test_signals(void),
 	test_terminals(void), test_objects(void), test_others(void), test_refused(void), test_other_abi(void);
 
+/* openat2(2), once more when a rename anywhere on the machine met its ".." (EAGAIN below RESOLVE_BENEATH and IN_ROOT). */
+static inline long openat2_again(int dir, const char *path, const void *how, size_t size)
+{
+	long fd;
+
+	do
+		fd = syscall(SYS_openat2, dir, path, how, size);
+	while (fd < 0 && errno == EAGAIN);
+	return fd;
+}
+
 #endif

@@ -55,6 +55,13 @@ static void walks(void)
 	SHOW(mkdir("x", 0755));
 	CHECK(open("x", O_WRONLY | O_CREAT, 0600));
 	CHECK(open(".", O_RDONLY));
+	/* From what was removed the way up is there still. */
+	SHOW(chown("../f", 3, 4));
+	look_briefly("../f");
+	SHOW(mkdir("../up", 02755));
+	SHOW(chown("../up/..//up", 5, 6));
+	SHOW(mkfifo("../up/fifo", 0644));
+	look_briefly("../up/fifo");
 	SHOW(chdir(".."));
 	print_here();
 }

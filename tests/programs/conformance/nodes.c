@@ -14,6 +14,20 @@ static void print_device(const char *path)
 	printf("%s %o %u:%u\n", path, stx.stx_mode, stx.stx_rdev_major, stx.stx_rdev_minor);
 }
 
+/* A directory may be made with slashes behind its name; and a group that one is not of has no set-group-id programs. */
+static void by_user(void)
+{
+	be_user(100, 200);
+	SHOW(mkdir("group/made//", 0755));
+	look_briefly("group/made");
+	close(open("group/program", O_WRONLY | O_CREAT, 02755));
+	look_briefly("group/program");
+	close(open("group/locked", O_WRONLY | O_CREAT, 02644));
+	look_briefly("group/locked");
+	SHOW(mknod("group/made/fifo", S_IFIFO | 06711, 0));
+	look_briefly("group/made/fifo");
+}
+
 void test_nodes(void)
 {
 	SHOW(umask(027));
@@ -37,6 +51,16 @@ void test_nodes(void)
 	CHECK(open("fifo", O_WRONLY | O_NONBLOCK));
 	CHECK(open("fifo", O_RDWR));
 	CHECK(open("fifo", O_RDONLY | O_NONBLOCK));
+	SHOW(umask(0));
+	SHOW(mkdir("group", 0));
+	SHOW(chown("group", 5, 6));
+	SHOW(chmod("group", 02777));
+	SHOW(mknod("group/fifo", S_IFIFO | 06755, 0));
+	look_briefly("group/fifo");
+	SHOW(symlink("group/behind", "dangling"));
+	close(open("dangling", O_WRONLY | O_CREAT, 0666));
+	look_briefly("group/behind");
+	apart(by_user);
 }
 
 /* Where ids are mapped a step is shown an empty file, and the layer has the device. */
@@ -57,4 +81,7 @@ void test_devices(void)
 	SHOW(unlink("moved"));
 	print_device("linked");
 	SHOW(mknod("null", S_IFCHR | 0666, makedev(1, 3)));
+	SHOW(umask(0));
+	SHOW(mknod("set-id", S_IFBLK | 06750, makedev(7, 1)));
+	print_device("set-id");
 }

@@ -15,6 +15,10 @@ static void unnamed(void)
 	SHOW(write(fd, "text", 4));
 	SHOW(fchown(fd, 3, 4));
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	SHOW(chown(proc, 5, 6));
+	SHOW(chmod(proc, 04751));
+	SHOW(fstat(fd, &st));
+	printf("%o %u:%u\n", st.st_mode, st.st_uid, st.st_gid);
 	SHOW(linkat(AT_FDCWD, proc, AT_FDCWD, "named", AT_SYMLINK_FOLLOW));
 	look_briefly("named");
 	print_file("named");
@@ -46,6 +50,42 @@ static void by_user(void)
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
 	SHOW(linkat(AT_FDCWD, proc, AT_FDCWD, "open/by-user", AT_SYMLINK_FOLLOW));
 	look_briefly("open/by-user");
+	SHOW(linkat(fd, "", AT_FDCWD, "open/by-descriptor", AT_EMPTY_PATH));
+	look_briefly("open/by-descriptor");
+	SHOW(linkat(fd, "", AT_FDCWD, "open/by-descriptor", AT_EMPTY_PATH));
+	SHOW(linkat(fd, "", AT_FDCWD, "none/by-descriptor", AT_EMPTY_PATH));
+}
+
+/* What is made under the rules of openat2(2) is the user's, also behind a link that leads nowhere yet. */
+static void by_rules(void)
+{
+	struct open_how how = {.flags = O_WRONLY | O_CREAT, .mode = 0644, .resolve = RESOLVE_BENEATH};
+
+	be_user(100, 200);
+	int dir = open("open", O_RDONLY | O_DIRECTORY);
+	SHOW(symlinkat("/behind", dir, "absolute"));
+	SHOW(symlinkat("../open/up", dir, "out"));
+	SHOW(symlinkat("./aside", dir, "in"));
+	CHECK(syscall(SYS_openat2, dir, "beneath", &how, sizeof(how)));
+	look_briefly("open/beneath");
+	CHECK(syscall(SYS_openat2, dir, "in", &how, sizeof(how)));
+	look_briefly("open/aside");
+	CHECK(syscall(SYS_openat2, dir, "out", &how, sizeof(how)));
+	CHECK(syscall(SYS_openat2, dir, "absolute", &how, sizeof(how)));
+	how.resolve = RESOLVE_IN_ROOT;
+	CHECK(syscall(SYS_openat2, dir, "absolute", &how, sizeof(how)));
+	look_briefly("open/behind");
+	CHECK(syscall(SYS_openat2, dir, "../in-root", &how, sizeof(how)));
+	look_briefly("open/in-root");
+	how.resolve = RESOLVE_NO_SYMLINKS;
+	SHOW(symlinkat("nothing", dir, "to-nothing"));
+	CHECK(syscall(SYS_openat2, dir, "to-nothing", &how, sizeof(how)));
+	CHECK(syscall(SYS_openat2, dir, "plain", &how, sizeof(how)));
+	look_briefly("open/plain");
+	how = (struct open_how){.flags = O_RDWR | O_TMPFILE, .mode = 0640, .resolve = RESOLVE_BENEATH};
+	int fd = (int)syscall(SYS_openat2, dir, ".", &how, sizeof(how));
+	SHOW(linkat(fd, "", dir, "unnamed", AT_EMPTY_PATH));
+	look_briefly("open/unnamed");
 }
 
 static void only_names(void)
@@ -163,6 +203,7 @@ void test_unnamed(void)
 	SHOW(mkdir("open", 0777));
 	SHOW(chmod("open", 0777));
 	apart(by_user);
+	apart(by_rules);
 	apart(only_names);
 	apart(flags);
 	apart(ways);

@@ -19,7 +19,8 @@ static void print_events(int fd)
 
 void test_watches(void)
 {
-	const uint32_t all = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_DELETE_SELF;
+	const uint32_t all = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_DELETE_SELF |
+			     IN_ATTRIB | IN_CLOSE_WRITE;
 
 	SHOW(mkdir("d", 0755));
 	make("d/there", "x");
@@ -40,6 +41,11 @@ void test_watches(void)
 	print_events(fd);
 	SHOW(mkdir("d/sub", 0755));
 	SHOW(rmdir("d/sub"));
+	print_events(fd);
+	SHOW(mkfifo("d/fifo", 0600));
+	SHOW(symlink("there", "d/link"));
+	SHOW(link("d/there", "d/second"));
+	SHOW(chmod("d/second", 0640));
 	print_events(fd);
 	SHOW(inotify_add_watch(fd, "d/there", all));
 	make("d/there", "more");

@@ -10,7 +10,7 @@ static void go(const char *path, uint64_t resolve, uint64_t flags)
 {
 	struct open_how how = {.flags = flags, .resolve = resolve};
 	char text[32] = "";
-	int fd = (int)syscall(SYS_openat2, base, path, &how, sizeof(how));
+	int fd = (int)openat2_again(base, path, &how, sizeof(how));
 
 	if (fd < 0)
 		printf("%s by %llx: %s\n", path, (unsigned long long)resolve, strerror(errno));

@@ -51,6 +51,8 @@ CreateContainerRequest: pod_sandbox_id=1 config=2:ContainerConfig sandbox_config
 CreateContainerResponse: container_id=1
 StartContainerRequest: container_id=1
 StartContainerResponse:
+StopContainerRequest: container_id=1 timeout=2:int64
+StopContainerResponse:
 ContainerStatus: id=1 metadata=2:ContainerMetadata state=3:int32 created_at=4:int64 started_at=5:int64 finished_at=6:int64
     exit_code=7:int32 reason=10 message=11 log_path=15
 ContainerStatusRequest: container_id=1 verbose=2:bool

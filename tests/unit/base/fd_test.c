@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 
 #include "base/fd.h"
+#include "base/strlist.h"
+#include "tests/unit/base/failing_readdir.h"
 
 #define BIG ((size_t)3 << 20)
 
@@ -163,6 +165,30 @@ static void knows_its_own_output_by_any_name(void **state)
 	assert_int_equal(fd_own_output(&st), -1);
 }
 
+static void a_directory_is_read_to_its_end_or_not_at_all(void **state)
+{
+	cleanup(scratch_done) struct scratch dir = scratch_make();
+	cleanup(strlist_done) struct strlist names = {0};
+	cleanup_free char *file = mem_printf("%s/b", dir.path);
+	cleanup_free char *none = mem_printf("%s/none", dir.path);
+
+	put_file(dir.fd, "b", "");
+	put_file(dir.fd, ".a", "");
+	for (entries_left = 0; entries_left < 4; entries_left++) {
+		int left = entries_left;
+		assert_int_equal(fd_read_user_dir(dir.path, &names, NULL), -EIO);
+		assert_int_equal(names.count, 0);
+		entries_left = left;
+	}
+	entries_left = -1;
+	assert_int_equal(fd_read_user_dir(dir.path, &names, NULL), 0);
+	assert_int_equal(names.count, 2);
+	assert_string_equal(names.items[0], ".a");
+	assert_string_equal(names.items[1], "b");
+	assert_int_equal(fd_read_user_dir(file, &names, NULL), -ENOTDIR);
+	assert_int_equal(fd_read_user_dir(none, &names, NULL), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +202,7 @@ int main(void)
 		cmocka_unit_test(copies_files_that_claim_to_be_empty),
 		cmocka_unit_test(seals_a_memory_file),
 		cmocka_unit_test(opens_no_directory_through_a_link),
+		cmocka_unit_test(a_directory_is_read_to_its_end_or_not_at_all),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

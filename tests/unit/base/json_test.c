@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 static json_t *parsed(const char *text)
 {
 	json_t *root = NULL;
@@ -204,9 +206,122 @@ static void loads_a_file_up_to_its_limit(void **state)
 	rmdir(dir);
 }
 
+static json_t *random_value(unsigned *seed, unsigned depth)
+{
+	static const char *const texts[] = {
+		"", "plain", "\"quoted\" \\ /", "\x01\x1f\x7f\b\t\n\f\r", "\u00fc\u2028\U0001f600", "sha256:0"};
+	unsigned kind = depth > 4 ? 7 : (unsigned)rand_r(seed) % 9;
+	json_t *value;
+
+	switch (kind) {
+	case 0:
+	case 1:
+		value = json_array();
+		for (int i = rand_r(seed) % 4; i > 0; i--)
+			json_array_append_new(value, random_value(seed, depth + 1));
+		return value;
+	case 2:
+	case 3:
+	case 4:
+		value = json_object();
+		for (int i = rand_r(seed) % 5; i > 0; i--) {
+			cleanup_free char *key = mem_printf("%s%d", texts[(size_t)rand_r(seed) % 6], rand_r(seed) % 20);
+			json_object_set_new(value, key, random_value(seed, depth + 1));
+		}
+		return value;
+	case 5:
+		return json_integer(rand_r(seed) - RAND_MAX / 2);
+	case 6:
+		return rand_r(seed) % 2 ? json_null() : json_boolean(rand_r(seed) % 2);
+	case 7:
+		return json_string(texts[(size_t)rand_r(seed) % 6]);
+	default:
+		return json_real(rand_r(seed) / 7.0);
+	}
+}
+
+static void check_text(const json_t *value, const struct buf *text, size_t flags, const char *end)
+{
+	char *wanted = json_dumps(value, flags | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+	size_t size = strlen(wanted);
+
+	assert_int_equal(text->len, size + strlen(end));
+	assert_memory_equal(text->data, wanted, size);
+	assert_string_equal(text->data + size, end);
+	free(wanted);
+}
+
+static void check_both(const json_t *value, unsigned indent)
+{
+	cleanup(buf_done) struct buf pretty = BUF_INIT(BUF_MAX_DEFAULT);
+	cleanup(buf_done) struct buf canonical = BUF_INIT(BUF_MAX_DEFAULT);
+
+	json_format_pretty(value, (int)indent, &pretty);
+	check_text(value, &pretty, JSON_INDENT(indent), "\n");
+	json_format(value, &canonical);
+	check_text(value, &canonical, JSON_COMPACT, "");
+}
+
+static void writes_what_jansson_would_write(void **state)
+{
+	unsigned seed = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 2000; i++) {
+		cleanup_json json_t *value = random_value(&seed, 0);
+		check_both(value, 1 + i % 5);
+	}
+}
+
+static void writes_every_character_as_jansson_would(void **state)
+{
+	(void)state;
+	for (uint32_t character = 1; character <= 0x10ffff; character += character < 0x900 ? 1 : 0x101) {
+		char text[3 + UTF8_CHAR_MAX] = "a";
+		size_t size = utf8_encode(character, text + 1);
+		cleanup_json json_t *value = json_object();
+		memcpy(text + 1 + size, "z", 2);
+		json_object_set_new(value, "key", json_string(text));
+		json_object_set_new(value, text, json_integer(character));
+		check_both(value, 4);
+	}
+}
+
+static void sorts_the_keys_of_large_objects_as_jansson_would(void **state)
+{
+	unsigned seed = 7;
+
+	(void)state;
+	for (int count = 1; count < 200; count += 3) {
+		cleanup_json json_t *value = json_object();
+		for (int i = 0; i < count; i++) {
+			cleanup_free char *key =
+				mem_printf("%.*s%d", rand_r(&seed) % 5, "\u00fc\x7f+z", rand_r(&seed) % 500);
+			json_object_set_new_nocheck(value, utf8_is_valid(key, strlen(key)) ? key : "k",
+						    json_integer(i));
+		}
+		check_both(value, 2);
+	}
+}
+
+static void writes_the_edges_of_numbers_as_jansson_would(void **state)
+{
+	static const char text[] =
+		"[0,-1,9223372036854775807,-9223372036854775808,0.1,-0.0,1e300,1.5e-300,1.0,true,false,"
+		"null,[],{},[[]],{\"\":{}}]";
+	cleanup_json json_t *value = parsed(text);
+
+	(void)state;
+	check_both(value, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writes_what_jansson_would_write),
+		cmocka_unit_test(writes_every_character_as_jansson_would),
+		cmocka_unit_test(sorts_the_keys_of_large_objects_as_jansson_would),
+		cmocka_unit_test(writes_the_edges_of_numbers_as_jansson_would),
 		cmocka_unit_test(refuses_what_is_not_strict_json),
 		cmocka_unit_test(refuses_a_nul_byte_behind_the_document),
 		cmocka_unit_test(bounds_the_depth_but_not_brackets_in_strings),

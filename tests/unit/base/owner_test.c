@@ -65,7 +65,7 @@ static void finds_none_on_a_link_and_does_not_follow_it(void **state)
 
 static void puts_the_record_over_what_stat_said(void **state)
 {
-	struct stat st = {.st_mode = S_IFREG | 0600, .st_uid = 9};
+	struct stat st = {.st_mode = S_IFREG | 04600, .st_uid = 9};
 	const struct owner_record file = {.uid = 1, .gid = 2, .mode = OWNER_HAS_MODE | 04755};
 	const struct owner_record device = {.mode = S_IFCHR, .major = 1, .minor = 3};
 
@@ -79,6 +79,18 @@ static void puts_the_record_over_what_stat_said(void **state)
 	assert_int_equal(st.st_rdev, makedev(1, 3));
 }
 
+static void does_not_give_set_id_bits_back_that_a_write_has_taken(void **state)
+{
+	struct stat st = {.st_mode = S_IFREG | 0611};
+	const struct owner_record file = {.mode = OWNER_HAS_MODE | 06411};
+
+	owner_apply(&file, &st);
+	assert_int_equal(st.st_mode, S_IFREG | 0411);
+	st.st_mode = S_IFREG | S_ISGID | 0611;
+	owner_apply(&file, &st);
+	assert_int_equal(st.st_mode, S_IFREG | 02411);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -86,6 +98,7 @@ int main(void)
 		cmocka_unit_test(refuses_records_that_cannot_be_ours),
 		cmocka_unit_test(finds_none_on_a_link_and_does_not_follow_it),
 		cmocka_unit_test(puts_the_record_over_what_stat_said),
+		cmocka_unit_test(does_not_give_set_id_bits_back_that_a_write_has_taken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -234,6 +234,22 @@ static void hex_goes_both_ways(void **state)
 	assert_memory_equal(data, "\x00\xab\xff", 3);
 }
 
+static void no_other_byte_is_a_hex_digit(void **state)
+{
+	(void)state;
+	for (int byte = 0; byte < 256; byte++) {
+		const char *digits = "0123456789abcdef";
+		const char *digit = byte ? strchr(digits, byte) : NULL;
+		char high[2] = {(char)byte, '5'}, low[2] = {'a', (char)byte};
+		unsigned char data = 0;
+		assert_int_equal(parse_hex(high, 2, &data, 1), digit ? 0 : -EINVAL);
+		assert_int_equal(data, digit ? (digit - digits) << 4 | 5 : 0);
+		data = 0;
+		assert_int_equal(parse_hex(low, 2, &data, 1), digit ? 0 : -EINVAL);
+		assert_int_equal(data, digit ? 0xa0 | (digit - digits) : 0);
+	}
+}
+
 static void base64_goes_both_ways(void **state)
 {
 	static const char *const pairs[][2] = {{"", ""},	{"f", "Zg=="},		{"fo", "Zm8="},
@@ -279,6 +295,7 @@ int main(void)
 		cmocka_unit_test(sizes_print_as_buildah_prints_them),
 		cmocka_unit_test(ages_print_in_dockers_words),
 		cmocka_unit_test(hex_goes_both_ways),
+		cmocka_unit_test(no_other_byte_is_a_hex_digit),
 		cmocka_unit_test(base64_goes_both_ways),
 		cmocka_unit_test(knows_the_ends_of_a_text),
 	};

@@ -219,6 +219,24 @@ static void copies_everything_that_makes_up_a_file(void **state)
 	assert_string_equal(text, "text");
 }
 
+static void a_tree_of_links_keeps_the_times_of_its_directories(void **state)
+{
+	static const char *const names[] = {"dir", "dir/file", "dir/hard", "hard"};
+	cleanup(scratch_done) struct scratch dir = scratch_make();
+	cleanup(tree_links_done) struct tree_links links = {0};
+	cleanup_error struct error *err = NULL;
+
+	make_all_kinds(dir.fd);
+	assert_int_equal(fchmodat(dir.fd, "from/dir", 0700, 0), 0);
+	cleanup_close int from = fd_open_dir(dir.fd, "from", NULL);
+	cleanup_close int to = fd_open_dir(dir.fd, "to", NULL);
+	/* "hard" comes when "dir" is finished, and makes all three names one of the copy's. */
+	if (tree_link(from, to, &links, &err) < 0)
+		fail_msg("%s", error_message(err));
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+		assert_same_file(dir.fd, names[i]);
+}
+
 static void keeps_the_holes_of_a_file(void **state)
 {
 	cleanup(scratch_done) struct scratch dir = scratch_make();
@@ -361,6 +379,7 @@ int main(void)
 		cmocka_unit_test(removes_a_link_and_not_what_it_points_to),
 		cmocka_unit_test(counts_hard_links_once),
 		cmocka_unit_test(copies_everything_that_makes_up_a_file),
+		cmocka_unit_test(a_tree_of_links_keeps_the_times_of_its_directories),
 		cmocka_unit_test(keeps_the_holes_of_a_file),
 		cmocka_unit_test(does_not_overwrite_when_copying),
 		cmocka_unit_test(removes_nothing_through_a_mount),

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <time.h>
 
+#include "builder/build_question.h"
+
 #define COUNT 200
 
 static int open_dir(const struct tempstore *t, const char *name)
@@ -123,6 +125,21 @@ static void what_may_change_without_a_trace_is_not_believed(void **state)
 	assert_int_equal(build_memo_file(memo, none, "a", &st, &digest, NULL), -ENOENT);
 }
 
+/* What is swept before it may change errno. */
+static void where_none_was_ever_written_there_is_nothing_to_sweep(void **state)
+{
+	struct tempstore *t = *state;
+	struct digest question;
+	uint64_t bytes = 0;
+
+	assert_int_equal(build_memo_sweep(t->store, time(NULL), &bytes, NULL), 0);
+	assert_int_equal(digest_of("q", 1, &question, NULL), 0);
+	build_question_note(t->store, &question);
+	errno = 0;
+	assert_int_equal(build_memo_sweep(t->store, time(NULL), &bytes, NULL), 0);
+	assert_true(build_question_is_known(t->store, &question, time(NULL)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +147,7 @@ int main(void)
 		test_with_store(the_next_build_knows_it),
 		test_with_store(what_has_changed_is_read_again),
 		test_with_store(what_may_change_without_a_trace_is_not_believed),
+		test_with_store(where_none_was_ever_written_there_is_nothing_to_sweep),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/tree.h"
 #include "builder/container_name.h"
+#include "tests/unit/base/failing_readdir.h"
 
 struct place {
 	char path[32];
@@ -190,6 +191,62 @@ static void lists_in_the_order_of_creation(void **state)
 	assert_string_equal(list.items[2].name, "x");
 }
 
+static void set_time(struct place *place, struct container *c, int64_t created, int64_t created_ns)
+{
+	c->created = created;
+	c->created_ns = created_ns;
+	assert_int_equal(container_save(place->w, c, NULL), 0);
+}
+
+/* The second is that in which the command began; a container may be made in the next one. */
+static void the_order_of_creation_does_not_end_with_the_second(void **state)
+{
+	struct place *place = *state;
+	cleanup(container_list_done) struct container_list list = {0};
+	cleanup(container_done) struct container a = {0}, b = {0}, c = {0};
+
+	assert_int_equal(make(place->w, "b", &b, NULL), 0);
+	assert_int_equal(make(place->w, "c", &c, NULL), 0);
+	assert_int_equal(make(place->w, "a", &a, NULL), 0);
+	/* The commands of these tests have begun in 1970. */
+	assert_true(b.created_ns > 1000000000 && c.created_ns >= b.created_ns && a.created_ns >= c.created_ns);
+	set_time(place, &a, 10, 999999999);
+	set_time(place, &b, 10, 1000000001);
+	set_time(place, &c, 11, 0);
+	assert_int_equal(containers_list(place->w, &list, NULL), 0);
+	assert_int_equal(list.count, 3);
+	assert_string_equal(list.items[0].name, "a");
+	assert_string_equal(list.items[1].name, "c");
+	assert_string_equal(list.items[2].name, "b");
+}
+
+/* prune keeps what the containers are made of: one that it does not hear of would lose it. */
+static void a_list_that_cannot_be_read_to_its_end_is_no_list(void **state)
+{
+	struct place *place = *state;
+	cleanup(container_list_done) struct container_list list = {0};
+	cleanup(container_done) struct container a = {0}, b = {0}, found = {0};
+	cleanup_free char *prefix = NULL;
+
+	assert_int_equal(make(place->w, "a", &a, NULL), 0);
+	assert_int_equal(make(place->w, "b", &b, NULL), 0);
+	prefix = mem_strndup(a.id, 12);
+	for (int left = 0; left < 5; left++) { /* ".", "..", the names, two containers */
+		cleanup_error struct error *err = NULL;
+		entries_left = left;
+		assert_int_equal(containers_list(place->w, &list, &err), -EIO);
+		assert_non_null(strstr(error_message(err), "read the containers"));
+		assert_int_equal(list.count, 0);
+		entries_left = left;
+		assert_int_equal(container_find(place->w, prefix, &found, NULL), -EIO);
+		entries_left = left;
+		assert_int_equal(containers_forget(place->w, NULL), -EIO);
+	}
+	entries_left = -1;
+	assert_int_equal(containers_list(place->w, &list, NULL), 0);
+	assert_int_equal(list.count, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +258,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(renames_and_gives_the_old_name_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(takes_a_name_that_leads_nowhere_as_free, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(lists_in_the_order_of_creation, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_order_of_creation_does_not_end_with_the_second, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_list_that_cannot_be_read_to_its_end_is_no_list, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/tree.h"
+#include "tests/unit/base/failing_readdir.h"
 
 struct place {
 	char path[32];
@@ -94,6 +95,21 @@ static void stays_inside_the_root(void **state)
 	check(state, "/../../et*/passwd", "");
 }
 
+/* A layer without the files that nobody has seen would be a wrong one. */
+static void half_a_directory_is_no_match(void **state)
+{
+	static const char *const patterns[] = {"/*.txt", "/d/*", "/**/e.txt", "/**"};
+	const struct place *place = *state;
+
+	for (size_t i = 0; i < ARRAY_COUNT(patterns); i++)
+		for (int left = 0; left < 5; left++) {
+			cleanup(strlist_done) struct strlist paths = {0};
+			entries_left = left;
+			assert_int_equal(copy_expand(place->root, patterns[i], &paths, NULL), -EIO);
+		}
+	entries_left = -1;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +118,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(crosses_directories_with_two_stars_but_follows_no_link, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(stays_inside_the_root, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(half_a_directory_is_no_match, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

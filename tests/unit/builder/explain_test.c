@@ -106,9 +106,30 @@ static void a_broken_file_is_no_record(void **state)
 	}
 }
 
+static void a_build_goes_on_where_the_last_one_did(void **state)
+{
+	three_steps(*state);
+	struct tempstore *t = *state;
+	cleanup(explain_close) struct explain *explain = explain_open(t->store, &place, 4);
+
+	/* What is below the first is not known. */
+	assert_false(explain_goes_on(explain, 0, "RUN a"));
+	assert_false(explain_goes_on(explain, 1, "RUN b"));
+	note(explain, 0, "RUN a", "a");
+	assert_true(explain_goes_on(explain, 1, "RUN b"));
+	assert_false(explain_goes_on(explain, 1, "RUN c"));
+	assert_false(explain_goes_on(explain, 2, "COPY c"));
+	note(explain, 1, "RUN b", "x");
+	assert_false(explain_goes_on(explain, 2, "COPY c"));
+	note(explain, 1, "RUN b", "b");
+	assert_true(explain_goes_on(explain, 2, "COPY c"));
+	assert_false(explain_goes_on(explain, 3, "COPY d"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		test_with_store(a_build_goes_on_where_the_last_one_did),
 		cmocka_unit_test_setup_teardown(a_step_is_compared_with_the_one_of_the_same_text, tempstore_setup,
 						tempstore_teardown),
 		cmocka_unit_test_setup_teardown(a_stage_that_was_never_built_is_the_first, tempstore_setup,

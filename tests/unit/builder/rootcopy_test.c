@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/ovlmark.h"
 #include "base/tree.h"
+#include "tests/unit/imagefmt/access_list.h"
 
 struct place {
 	char path[32];
@@ -161,6 +162,36 @@ static void finds_what_was_changed_added_and_removed(void **state)
 	assert_int_equal(rootcopy_fill_upper(place->dir, NULL), 0);
 	assert_false(has(place->dir, "upper/d"));
 	assert_false(has(place->dir, "upper/file"));
+}
+
+/* It is a change, which the next layer does not say again; and what the root has is what the layer has. */
+static void an_access_list_is_lost_with_the_layer(void **state)
+{
+	static const char *const copies[] = {"copy/d", "copy/fifo", "copy/file"};
+	static const char *const layer[] = {"upper/d", "upper/fifo", "upper/file"};
+	struct place *place = *state;
+
+	make(place);
+	assert_int_equal(mkfifoat(place->dir, "copy/fifo", 0600), 0);
+	if (!give_list(place->dir, "copy/fifo", ACCESS_LIST) || !give_list(place->dir, "copy/file", ACCESS_LIST) ||
+	    !give_list(place->dir, "copy/d", DEFAULT_LIST))
+		skip();
+	assert_int_equal(rootcopy_fill_upper(place->dir, NULL), 0);
+	for (size_t i = 0; i < ARRAY_COUNT(copies); i++) {
+		struct stat one, other;
+		assert_int_equal(fstatat(place->dir, copies[i], &one, AT_SYMLINK_NOFOLLOW), 0);
+		assert_int_equal(fstatat(place->dir, layer[i], &other, AT_SYMLINK_NOFOLLOW), 0);
+		assert_int_equal(one.st_mode & 07777, i == 0 ? 0755 : ACCESS_LIST_MODE);
+		assert_int_equal(other.st_mode, one.st_mode);
+		assert_false(has_list(place->dir, copies[i], ACCESS_LIST) ||
+			     has_list(place->dir, layer[i], ACCESS_LIST));
+		assert_false(has_list(place->dir, copies[i], DEFAULT_LIST) ||
+			     has_list(place->dir, layer[i], DEFAULT_LIST));
+	}
+	assert_int_equal(rootcopy_mark(place->dir, NULL), 0);
+	assert_int_equal(rootcopy_fill_upper(place->dir, NULL), 0);
+	for (size_t i = 0; i < ARRAY_COUNT(layer); i++)
+		assert_false(has(place->dir, layer[i]));
 }
 
 /* ---- of links ---- */
@@ -367,6 +398,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(finds_nothing_where_nothing_has_changed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(takes_over_what_was_in_upper_already, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(finds_what_was_changed_added_and_removed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_access_list_is_lost_with_the_layer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(shares_the_files_of_layers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_second_root_knows_two_names_from_two_roots, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(finds_what_was_replaced_moved_and_removed, set_up, tear_down),

@@ -173,6 +173,18 @@ static void knows_where_something_may_come_back(void **state)
 	assert_false(ignore_rules_may_return(&rules, "z"));
 }
 
+/* Docker looks for the '!' behind the cleaning. */
+static void a_rooted_exclamation_mark_takes_back_in(void **state)
+{
+	cleanup(ignore_rules_done) struct ignore_rules rules = {0};
+
+	assert_int_equal(ignore_rules_add_text(&rules, "*\n/!a/b\n./!c", NULL), 0);
+	assert_false(ignore_rules_match(&rules, "a/b"));
+	assert_false(ignore_rules_match(&rules, "c"));
+	assert_true(ignore_rules_match(&rules, "a/d"));
+	assert_true(ignore_rules_may_return(&rules, "a"));
+}
+
 static void refuses_patterns_that_cannot_mean_anything(void **state)
 {
 	cleanup(ignore_rules_done) struct ignore_rules rules = {0};
@@ -180,6 +192,7 @@ static void refuses_patterns_that_cannot_mean_anything(void **state)
 	assert_int_equal(ignore_rules_add(&rules, "!", NULL), -EINVAL);
 	assert_int_equal(ignore_rules_add(&rules, " ! ", NULL), -EINVAL);
 	assert_int_equal(ignore_rules_add(&rules, "!/", NULL), -EINVAL);
+	assert_int_equal(ignore_rules_add(&rules, "/!", NULL), -EINVAL);
 	assert_int_equal(ignore_rules_add(&rules, "a[b", NULL), -EINVAL);
 	assert_int_equal(ignore_rules_add(&rules, "a\\", NULL), -EINVAL);
 	assert_int_equal(ignore_rules_add(&rules, "*\\", NULL), -EINVAL);
@@ -206,6 +219,7 @@ int main(void)
 		cmocka_unit_test(matches_as_patternmatcher_does),
 		cmocka_unit_test(the_last_line_that_matches_decides),
 		cmocka_unit_test(knows_where_something_may_come_back),
+		cmocka_unit_test(a_rooted_exclamation_mark_takes_back_in),
 		cmocka_unit_test(refuses_patterns_that_cannot_mean_anything),
 		cmocka_unit_test(a_backslash_behind_stars_is_itself),
 	};

@@ -174,6 +174,27 @@ static void what_is_cut_or_damaged_is_noticed(void **state)
 	assert_int_equal(inflate_all(CODEC_GZIP, &packed, 100, &plain), -EBADMSG);
 }
 
+static void gzip_with_reserved_flags_is_refused_in_every_member(void **state)
+{
+	cleanup_free char *data = sample(3000);
+	cleanup(buf_done) struct buf packed = BUF_INIT((size_t)1 << 20);
+
+	pack(CODEC_GZIP, -1, data, 1000, &packed);
+	size_t second = packed.len;
+	pack(CODEC_GZIP, -1, data + 1000, 2000, &packed);
+	for (size_t slice = 1; slice < 4000; slice += slice) {
+		for (unsigned bit = 0x20; bit <= 0x80; bit <<= 1) {
+			for (size_t i = 0; i < 2; i++) {
+				cleanup(buf_done) struct buf plain = BUF_INIT((size_t)1 << 20);
+				packed.data[3 + i * second] |= (char)bit;
+				assert_int_equal(inflate_all(CODEC_GZIP, &packed, slice, &plain), -EBADMSG);
+				packed.data[3 + i * second] &= (char)~bit;
+			}
+		}
+		assert_unpacks(CODEC_GZIP, &packed, slice, data, 3000);
+	}
+}
+
 static void levels_out_of_range_are_refused(void **state)
 {
 	struct codec_recipe recipe;
@@ -194,6 +215,7 @@ int main(void)
 		cmocka_unit_test(gzip_may_come_in_members_and_any_pieces),
 		cmocka_unit_test(zstd_may_have_skippable_frames),
 		cmocka_unit_test(what_is_cut_or_damaged_is_noticed),
+		cmocka_unit_test(gzip_with_reserved_flags_is_refused_in_every_member),
 		cmocka_unit_test(levels_out_of_range_are_refused),
 	};
 

@@ -6,6 +6,7 @@
 
 #include "imagefmt/blob.h"
 #include "imagefmt/layer.h"
+#include "tests/unit/base/failing_readdir.h"
 
 static void what_an_image_names_stays_and_the_rest_goes(void **state)
 {
@@ -152,6 +153,24 @@ static void nothing_is_collected_while_others_hold_the_store(void **state)
 	assert_true(blob_exists(t->store, &garbage, NULL));
 }
 
+static void locks_that_nobody_has_go(void **state)
+{
+	struct tempstore *t = *state;
+	char hex[DIGEST_HEX_SIZE];
+	struct digest one = put(t->store, "one"), other = put(t->store, "other");
+	cleanup_close int held =
+		store_lock(t->store, "layer", digest_hex(&one, hex), LOCK_EXCLUSIVE, LOCK_WAIT, "", NULL);
+	cleanup_free char *of_layer = mem_printf("%s/store/locks/layer-%s", t->dir, hex);
+	fd_close(blob_lock(t->store, &other, LOCK_WAIT, NULL));
+	cleanup_free char *of_blob = mem_printf("%s/store/locks/blob-%s", t->dir, digest_hex(&other, hex));
+	assert_int_equal(access(of_blob, F_OK), 0);
+	assert_int_equal(access(of_layer, F_OK), 0);
+	assert_int_equal(images_collect(t->store, NULL, 0, LOCK_WAIT, NULL, NULL), 0);
+	assert_int_equal(access(of_blob, F_OK), -1);
+	assert_int_equal(access(of_layer, F_OK), 0);
+	assert_true(held >= 0);
+}
+
 static void files_that_are_no_blobs_are_left_alone(void **state)
 {
 	struct tempstore *t = *state;
@@ -160,6 +179,32 @@ static void files_that_are_no_blobs_are_left_alone(void **state)
 	write_file(path, "x", 1);
 	assert_int_equal(images_collect(t->store, NULL, 0, LOCK_WAIT, NULL, NULL), 0);
 	assert_int_equal(access(path, F_OK), 0);
+}
+
+static void a_folder_that_cannot_be_read_to_its_end_is_told(void **state)
+{
+	struct tempstore *t = *state;
+	struct sample kept, garbage;
+	sample_make(t->store, "kept", &kept);
+	sample_make(t->store, "garbage", &garbage);
+	assert_int_equal(images_add(t->store, &kept.manifest, &kept.config, 0, "localhost/k:1", NULL), 0);
+	for (int left = 0; left < 3; left++) {
+		cleanup_error struct error *err = NULL;
+		struct digest *layers = NULL;
+		size_t count = 0;
+		entries_left = left;
+		assert_int_equal(images_collect(t->store, NULL, 0, LOCK_WAIT, NULL, &err), -EIO);
+		entries_left = left < 2 ? left : 0;
+		assert_int_equal(layer_list(t->store, &layers, &count, NULL), -EIO);
+		assert_null(layers);
+	}
+	entries_left = -1;
+	assert_present(t->store, &kept, true);
+	assert_int_equal(images_collect(t->store, NULL, 0, LOCK_WAIT, NULL, NULL), 0);
+	assert_present(t->store, &kept, true);
+	assert_present(t->store, &garbage, false);
+	descriptor_done(&kept.manifest);
+	descriptor_done(&garbage.manifest);
 }
 
 int main(void)
@@ -172,7 +217,9 @@ int main(void)
 		test_with_store(what_comes_back_after_the_catalogue_was_made_stays),
 		test_with_store(rows_of_removed_images_go_with_their_content),
 		test_with_store(nothing_is_collected_while_others_hold_the_store),
+		test_with_store(locks_that_nobody_has_go),
 		test_with_store(files_that_are_no_blobs_are_left_alone),
+		test_with_store(a_folder_that_cannot_be_read_to_its_end_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

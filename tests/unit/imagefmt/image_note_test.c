@@ -3,6 +3,7 @@
 
 #include "tests/unit/imagefmt/tempstore.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 
 #include "imagefmt/blob.h"
@@ -94,6 +95,8 @@ static void assert_same(const struct sample *a, const struct manifest *m, const 
 		assert_string_equal(a->m.layers[i].media_type, m->layers[i].media_type);
 }
 
+static const struct image_sums no_sums;
+
 static void is_read_as_it_was_parsed(void **state)
 {
 	struct tempstore *t = *state;
@@ -102,15 +105,73 @@ static void is_read_as_it_was_parsed(void **state)
 	cleanup(image_config_done) struct image_config config = {0};
 
 	make(t->store, "", &sample);
-	assert_false(image_note_read(t->store, &sample.d, &m, &config));
-	image_note_write(t->store, &sample.d.digest, &sample.m, &sample.config, FORMAT_DOCKER);
+	assert_false(image_note_read(t->store, &sample.d, &m, &config, NULL));
+	image_note_write(t->store, &sample.d.digest, &sample.m, &sample.config, FORMAT_DOCKER, &no_sums);
 	tempstore_reopen(t);
-	assert_true(image_note_read(t->store, &sample.d, &m, &config));
+	assert_true(image_note_read(t->store, &sample.d, &m, &config, NULL));
 	assert_same(&sample, &m, &config);
 	struct digest named;
 	assert_true(image_note_read_config(t->store, &sample.d.digest, &named));
 	assert_true(digest_equal(&named, &m.config.digest));
 	assert_false(image_note_read_config(t->store, &named, &named));
+}
+
+/* What is remembered of the texts is no more than a shorter way: damage is noticed with it and without. */
+static void texts_are_read_again_by_their_sums(void **state)
+{
+	struct tempstore *t = *state;
+	cleanup(sample_done) struct sample sample = {0};
+	cleanup(image_done) struct image first = {0}, again = {0};
+	struct image_entry entry = {0}, same = {0};
+	cleanup(buf_done) struct buf one = BUF_INIT(1 << 20), other = BUF_INIT(1 << 20);
+
+	make(t->store, "", &sample);
+	descriptor_copy(&entry.manifest, &sample.d);
+	descriptor_copy(&same.manifest, &sample.d);
+	assert_int_equal(image_load(t->store, &entry, &first, NULL), 0);
+	assert_int_equal(image_load(t->store, &same, &again, NULL), 0); /* by the note */
+	assert_true(first.sums.manifest != 0 && first.sums.config != 0);
+	assert_memory_equal(&first.sums, &again.sums, sizeof(first.sums));
+	assert_int_equal(image_read_manifest(t->store, &again, &one, NULL), 0);
+	assert_int_equal(blob_read(t->store, &sample.d.digest, 1 << 20, &other, NULL), 0);
+	assert_string_equal(buf_str(&one), buf_str(&other));
+	buf_clear(&one);
+	assert_int_equal(image_read_config(t->store, &again, &one, NULL), 0);
+	assert_int_equal(one.len, sample.m.config.size);
+	/* Wrong sums are none. */
+	again.sums.manifest++;
+	again.sums.config = 0;
+	buf_clear(&one);
+	assert_int_equal(image_read_manifest(t->store, &again, &one, NULL), 0);
+	assert_int_equal(image_read_config(t->store, &again, &other, NULL), 0);
+}
+
+static void damage_is_noticed_by_the_sum(void **state)
+{
+	struct tempstore *t = *state;
+	cleanup(sample_done) struct sample sample = {0};
+	cleanup(image_done) struct image image = {0};
+	struct image_entry entry = {0};
+	cleanup(buf_done) struct buf text = BUF_INIT(1 << 20);
+	char hex[DIGEST_HEX_SIZE];
+
+	make(t->store, "", &sample);
+	descriptor_copy(&entry.manifest, &sample.d);
+	assert_int_equal(image_load(t->store, &entry, &image, NULL), 0);
+	cleanup_free char *path = mem_printf("blobs/sha256/%s", digest_hex(&sample.d.digest, hex));
+	cleanup_close int fd = openat(store_folder(t->store, STORE_OCI, NULL), path, O_RDWR | O_CLOEXEC);
+	for (off_t at = 0; at < (off_t)sample.d.size; at += 97) {
+		char was, is;
+		assert_int_equal(pread(fd, &was, 1, at), 1);
+		is = (char)(was ^ 1);
+		assert_int_equal(pwrite(fd, &is, 1, at), 1);
+		assert_int_equal(image_read_manifest(t->store, &image, &text, NULL), -EBADMSG);
+		assert_int_equal(pwrite(fd, &was, 1, at), 1);
+	}
+	assert_int_equal(text.len, 0);
+	assert_int_equal(image_read_manifest(t->store, &image, &text, NULL), 0);
+	assert_int_equal(ftruncate(fd, (off_t)sample.d.size - 8), 0);
+	assert_int_equal(image_read_manifest(t->store, &image, &text, NULL), -EBADMSG);
 }
 
 /* An OCI configuration loses what only Docker has when it is written: so does its note. */
@@ -123,8 +184,8 @@ static void says_what_the_text_says_and_not_more(void **state)
 
 	make(t->store, "", &sample);
 	assert_string_equal(sample.config.comment, "top");
-	image_note_write(t->store, &sample.d.digest, &sample.m, &sample.config, FORMAT_OCI);
-	assert_true(image_note_read(t->store, &sample.d, &m, &config));
+	image_note_write(t->store, &sample.d.digest, &sample.m, &sample.config, FORMAT_OCI, &no_sums);
+	assert_true(image_note_read(t->store, &sample.d, &m, &config, NULL));
 	assert_null(config.comment);
 	assert_non_null(config.unknown);
 }
@@ -137,8 +198,8 @@ static void a_layer_with_more_is_left_to_the_parser(void **state)
 	cleanup(image_config_done) struct image_config config = {0};
 
 	make(t->store, ",\"annotations\":{\"a\":\"b\"}", &sample);
-	image_note_write(t->store, &sample.d.digest, &sample.m, &sample.config, FORMAT_DOCKER);
-	assert_false(image_note_read(t->store, &sample.d, &m, &config));
+	image_note_write(t->store, &sample.d.digest, &sample.m, &sample.config, FORMAT_DOCKER, &no_sums);
+	assert_false(image_note_read(t->store, &sample.d, &m, &config, NULL));
 }
 
 /* The one file in cache/images. */
@@ -158,16 +219,16 @@ static void a_damaged_note_is_none(void **state)
 	cleanup(buf_done) struct buf text = BUF_INIT(1 << 20);
 
 	make(t->store, "", &sample);
-	image_note_write(t->store, &sample.d.digest, &sample.m, &sample.config, FORMAT_DOCKER);
+	image_note_write(t->store, &sample.d.digest, &sample.m, &sample.config, FORMAT_DOCKER, &no_sums);
 	cleanup_free char *path = note_path(t, &sample.d.digest);
 	assert_int_equal(fd_read_file(AT_FDCWD, path, &text, NULL), 0);
 	for (size_t size = 0; size < text.len; size += size < 200 ? 1 : 173) {
 		write_file(path, text.data, size);
-		assert_false(image_note_read(t->store, &sample.d, &m, &config));
+		assert_false(image_note_read(t->store, &sample.d, &m, &config, NULL));
 	}
 	text.data[2] ^= 1; /* another boot */
 	write_file(path, text.data, text.len);
-	assert_false(image_note_read(t->store, &sample.d, &m, &config));
+	assert_false(image_note_read(t->store, &sample.d, &m, &config, NULL));
 }
 
 static void without_its_blobs_it_says_nothing(void **state)
@@ -179,9 +240,9 @@ static void without_its_blobs_it_says_nothing(void **state)
 	struct stat st;
 
 	make(t->store, "", &sample);
-	image_note_write(t->store, &sample.d.digest, &sample.m, &sample.config, FORMAT_DOCKER);
+	image_note_write(t->store, &sample.d.digest, &sample.m, &sample.config, FORMAT_DOCKER, &no_sums);
 	assert_int_equal(blob_remove(t->store, &sample.m.config.digest, NULL), 0);
-	assert_false(image_note_read(t->store, &sample.d, &m, &config));
+	assert_false(image_note_read(t->store, &sample.d, &m, &config, NULL));
 	cleanup_free char *path = note_path(t, &sample.d.digest);
 	assert_int_equal(stat(path, &st), 0);
 	image_note_remove(t->store, &sample.d.digest);
@@ -192,6 +253,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test_with_store(is_read_as_it_was_parsed),
+		test_with_store(texts_are_read_again_by_their_sums),
+		test_with_store(damage_is_noticed_by_the_sum),
 		test_with_store(says_what_the_text_says_and_not_more),
 		test_with_store(a_layer_with_more_is_left_to_the_parser),
 		test_with_store(a_damaged_note_is_none),

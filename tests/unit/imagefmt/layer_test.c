@@ -8,8 +8,10 @@
 #include "imagefmt/layer.h"
 #include "imagefmt/layer_internal.h"
 
+static const enum codec codecs[] = {CODEC_GZIP, CODEC_ZSTD, CODEC_NONE};
+
 /* A tree in the store's tmp/, ready to be adopted. */
-static char *make_upper(struct tempstore *t, const char *text, struct pack_result *packed)
+static char *make_upper_of(struct tempstore *t, const void *data, size_t size, struct pack_result *packed)
 {
 	int tmp = store_tmp(t->store, NULL);
 	char *name = store_tmp_name(t->store, "upper");
@@ -18,10 +20,15 @@ static char *make_upper(struct tempstore *t, const char *text, struct pack_resul
 	cleanup_close int fd = fd_open_dir(tmp, name, NULL);
 	assert_int_equal(mkdirat(fd, "etc", 0755), 0);
 	cleanup_close int out = openat(fd, "etc/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	assert_int_equal(fd_write_all(out, text, strlen(text), NULL), 0);
+	assert_int_equal(fd_write_all(out, data, size, NULL), 0);
 	assert_int_equal(fchmod(fd, 0755), 0);
 	assert_int_equal(pack_finish(fd, &(struct normalise_options){.clamp_mtime = 1700000000}, packed, NULL), 0);
 	return name;
+}
+
+static char *make_upper(struct tempstore *t, const char *text, struct pack_result *packed)
+{
+	return make_upper_of(t, text, strlen(text), packed);
 }
 
 static void adopt(struct tempstore *t, const char *text, struct pack_result *packed)
@@ -127,15 +134,16 @@ static void the_root_of_a_layer_that_says_something_of_it_is_kept(void **state)
 static void a_layer_is_packed_and_unpacked_again(void **state)
 {
 	struct tempstore *t = *state;
-	const enum codec codecs[] = {CODEC_GZIP, CODEC_ZSTD, CODEC_NONE};
 	struct pack_result packed;
 
 	adopt(t, "two", &packed);
 	for (size_t i = 0; i < ARRAY_COUNT(codecs); i++) {
 		cleanup(layer_blob_done) struct layer_blob blob = {0};
 		cleanup(layer_blob_done) struct layer_blob again = {0};
-		assert_int_equal(layer_make_blob(t->store, &packed.diff_id, codecs[i], -1, false, &blob, NULL), 0);
-		assert_int_equal(layer_make_blob(t->store, &packed.diff_id, codecs[i], -1, true, &again, NULL), 0);
+		assert_int_equal(layer_make_blob(t->store, &packed.diff_id, codecs[i], -1, false, NULL, &blob, NULL),
+				 0);
+		assert_int_equal(layer_make_blob(t->store, &packed.diff_id, codecs[i], -1, true, NULL, &again, NULL),
+				 0);
 		assert_true(digest_equal(&blob.digest, &again.digest));
 		assert_int_equal(layer_remove(t->store, &packed.diff_id, NULL), 0);
 		assert_int_equal(layer_open(t->store, &packed.diff_id, NULL), -ENOENT);
@@ -160,7 +168,7 @@ static void a_blob_with_another_tar_is_refused(void **state)
 
 	adopt(t, "one", &one);
 	adopt(t, "two", &two);
-	assert_int_equal(layer_make_blob(t->store, &one.diff_id, CODEC_GZIP, -1, false, &blob, NULL), 0);
+	assert_int_equal(layer_make_blob(t->store, &one.diff_id, CODEC_GZIP, -1, false, NULL, &blob, NULL), 0);
 	assert_int_equal(layer_remove(t->store, &two.diff_id, NULL), 0);
 	struct descriptor descriptor = descriptor_of(&blob);
 	assert_int_equal(layer_unpack(t->store, &two.diff_id, &descriptor, &error), -EBADMSG);
@@ -187,7 +195,7 @@ static void after_a_restart_a_broken_tree_is_made_again(void **state)
 	cleanup(layer_blob_done) struct layer_blob blob = {0};
 
 	adopt(t, "four", &packed);
-	assert_int_equal(layer_make_blob(t->store, &packed.diff_id, CODEC_GZIP, -1, false, &blob, NULL), 0);
+	assert_int_equal(layer_make_blob(t->store, &packed.diff_id, CODEC_GZIP, -1, false, NULL, &blob, NULL), 0);
 	age(t, &packed.diff_id);
 	damage(t, &packed.diff_id);
 	assert_has_file(t, &packed.diff_id, "four");
@@ -235,7 +243,7 @@ static void another_id_map_has_a_tree_of_its_own(void **state)
 
 	store_set_id_map(t->store, "map one", false);
 	adopt(t, "seven", &packed);
-	assert_int_equal(layer_make_blob(t->store, &packed.diff_id, CODEC_ZSTD, -1, false, &blob, NULL), 0);
+	assert_int_equal(layer_make_blob(t->store, &packed.diff_id, CODEC_ZSTD, -1, false, NULL, &blob, NULL), 0);
 	cleanup_free char *first = layer_tree_path(t->store, &packed.diff_id);
 	store_set_id_map(t->store, "map two", false);
 	assert_int_equal(layer_open(t->store, &packed.diff_id, NULL), -ENOENT);
@@ -259,7 +267,211 @@ static void a_tree_that_changed_gives_no_blob(void **state)
 
 	adopt(t, "nine", &packed);
 	damage(t, &packed.diff_id);
-	assert_int_equal(layer_make_blob(t->store, &packed.diff_id, CODEC_GZIP, -1, false, &blob, NULL), -EBADMSG);
+	assert_int_equal(layer_make_blob(t->store, &packed.diff_id, CODEC_GZIP, -1, false, NULL, &blob, NULL),
+			 -EBADMSG);
+}
+
+/* ---- a tar that is known by its CRC ---- */
+
+#define LARGE (CODEC_BLOCK * 6 + 7)
+
+/* So large that a CRC is counted. */
+static void adopt_large(struct tempstore *t, struct pack_result *packed)
+{
+	cleanup_free char *data = mem_alloc(LARGE);
+
+	for (size_t i = 0; i < LARGE; i++)
+		data[i] = (char)(i * i / 4096);
+	cleanup_free char *name = make_upper_of(t, data, LARGE, packed);
+	assert_int_equal(layer_adopt(t->store, name, /* owners */ NULL, packed, NULL), 0);
+}
+
+static void load_record(struct tempstore *t, const struct digest *diff_id, struct layer_record *record)
+{
+	assert_int_equal(layer_load_record(t->store, diff_id, record, NULL), 0);
+}
+
+static void save_record(struct tempstore *t, const struct layer_record *record)
+{
+	cleanup_free char *name = NULL;
+
+	assert_int_equal(layer_find(t->store, &record->diff_id, &name, NULL), 0);
+	assert_int_equal(layer_record_save(store_folder(t->store, STORE_LAYERS, NULL), name, record, NULL), 0);
+}
+
+/* One byte of the file, which keeps its size. */
+static void change_byte(struct tempstore *t, const struct digest *diff_id)
+{
+	cleanup_free char *path = layer_tree_path(t->store, diff_id);
+	cleanup_free char *name = mem_printf("%s/etc/file", path);
+	cleanup_close int fd = open(name, O_RDWR | O_CLOEXEC);
+	struct stat st;
+	char byte;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(pread(fd, &byte, 1, LARGE / 2), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(fd, &byte, 1, LARGE / 2), 1);
+	const struct timespec times[2] = {st.st_atim, st.st_mtim};
+	assert_int_equal(futimens(fd, times), 0);
+}
+
+static void assert_gives_no_blob(struct tempstore *t, const struct digest *diff_id, const char *why)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(codecs); i++) {
+		cleanup(layer_blob_done) struct layer_blob blob = {0};
+		cleanup_error struct error *error = NULL;
+		char text[DIGEST_TEXT_SIZE];
+		assert_int_equal(layer_make_blob(t->store, diff_id, codecs[i], -1, false, NULL, &blob, &error),
+				 -EBADMSG);
+		assert_non_null(strstr(error_message(error), "has changed on disk"));
+		assert_non_null(strstr(error_message(error), digest_format(diff_id, text)));
+		assert_non_null(strstr(error_message(error), why));
+	}
+}
+
+static void the_crc_of_a_large_tar_is_in_the_record(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed, small;
+	cleanup(layer_record_done) struct layer_record record = {0}, again = {0};
+
+	adopt_large(t, &packed);
+	assert_true(packed.crc.is_known);
+	load_record(t, &packed.diff_id, &record);
+	assert_true(record.crc.is_known);
+	assert_int_equal(record.crc.value, packed.crc.value);
+	record.crc.value = UINT32_MAX;
+	save_record(t, &record);
+	load_record(t, &packed.diff_id, &again);
+	assert_true(again.crc.is_known);
+	assert_int_equal(again.crc.value, UINT32_MAX);
+	/* A small one is not worth it. */
+	adopt(t, "small", &small);
+	assert_false(small.crc.is_known);
+}
+
+/* Whoever counts it. */
+static void each_codec_counts_the_same_crc(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+
+	adopt_large(t, &packed);
+	cleanup_close int fs = layer_open(t->store, &packed.diff_id, NULL);
+	for (size_t i = 0; i < ARRAY_COUNT(codecs); i++) {
+		cleanup(blob_writer_free) struct blob_writer *writer = NULL;
+		struct codec_recipe recipe;
+		struct pack_result result;
+		assert_int_equal(codec_recipe_init(codecs[i], -1, &recipe, NULL), 0);
+		assert_int_equal(blob_writer_new(t->store, NULL, BLOB_SIZE_UNKNOWN, &writer, NULL), 0);
+		assert_int_equal(pack_finish_packed(fs, &(struct normalise_options){.clamp_mtime = 1700000000}, &recipe,
+						    writer, &result, NULL),
+				 0);
+		assert_true(digest_equal(&result.diff_id, &packed.diff_id));
+		assert_true(result.crc.is_known);
+		assert_int_equal(result.crc.value, packed.crc.value);
+	}
+}
+
+static void a_tree_with_another_crc_gives_no_blob(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+
+	adopt_large(t, &packed);
+	change_byte(t, &packed.diff_id);
+	assert_gives_no_blob(t, &packed.diff_id, "CRC-32");
+}
+
+static void a_tree_of_another_size_gives_no_blob(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+
+	adopt_large(t, &packed);
+	damage(t, &packed.diff_id);
+	assert_gives_no_blob(t, &packed.diff_id, "bytes, not");
+}
+
+/* The record is believed only as far as it goes: what says nothing of a CRC is hashed. */
+static void without_a_crc_a_tree_is_hashed(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+	cleanup(layer_record_done) struct layer_record record = {0};
+
+	adopt_large(t, &packed);
+	load_record(t, &packed.diff_id, &record);
+	record.crc = (struct pack_crc){0};
+	save_record(t, &record);
+	for (size_t i = 0; i < ARRAY_COUNT(codecs); i++) {
+		cleanup(layer_blob_done) struct layer_blob blob = {0};
+		assert_int_equal(layer_make_blob(t->store, &packed.diff_id, codecs[i], -1, false, NULL, &blob, NULL),
+				 0);
+		assert_int_equal(blob_remove(t->store, &blob.digest, NULL), 0);
+	}
+	change_byte(t, &packed.diff_id);
+	assert_gives_no_blob(t, &packed.diff_id, "it now packs to sha256:");
+}
+
+/* What was packed by CRC is the same blob, and is the layer. */
+static void what_is_packed_by_its_crc_unpacks_to_the_layer(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+
+	for (size_t i = 0; i < ARRAY_COUNT(codecs); i++) {
+		cleanup(layer_blob_done) struct layer_blob blob = {0};
+		adopt_large(t, &packed);
+		assert_int_equal(layer_make_blob(t->store, &packed.diff_id, codecs[i], -1, false, NULL, &blob, NULL),
+				 0);
+		assert_int_equal(layer_remove(t->store, &packed.diff_id, NULL), 0);
+		struct descriptor descriptor = descriptor_of(&blob);
+		assert_int_equal(layer_unpack(t->store, &packed.diff_id, &descriptor, NULL), 0);
+		/* Foreign now, and so without a CRC. */
+		cleanup(layer_record_done) struct layer_record record = {0};
+		load_record(t, &packed.diff_id, &record);
+		assert_false(record.crc.is_known);
+		assert_int_equal(layer_remove(t->store, &packed.diff_id, NULL), 0);
+	}
+}
+
+/* Its tree was compared with the diff_id whose CRC that is. */
+static void a_layer_that_is_made_again_keeps_its_crc(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+	cleanup(layer_blob_done) struct layer_blob blob = {0}, other = {0};
+	cleanup(layer_record_done) struct layer_record record = {0};
+
+	adopt_large(t, &packed);
+	assert_int_equal(layer_make_blob(t->store, &packed.diff_id, CODEC_GZIP, -1, false, NULL, &blob, NULL), 0);
+	age(t, &packed.diff_id);
+	change_byte(t, &packed.diff_id);
+	fd_close(layer_open(t->store, &packed.diff_id, NULL));
+	load_record(t, &packed.diff_id, &record);
+	assert_true(record.durable);
+	assert_true(record.crc.is_known);
+	assert_int_equal(record.crc.value, packed.crc.value);
+	assert_int_equal(layer_make_blob(t->store, &packed.diff_id, CODEC_ZSTD, -1, false, NULL, &other, NULL), 0);
+}
+
+static void a_record_with_a_crc_of_more_than_32_bits_is_refused(void **state)
+{
+	struct tempstore *t = *state;
+	struct pack_result packed;
+	cleanup(layer_record_done) struct layer_record record = {0};
+	char hex[DIGEST_HEX_SIZE], text[DIGEST_TEXT_SIZE];
+
+	adopt(t, "ten", &packed);
+	cleanup_free char *name = mem_printf("store/layers/%s/record", digest_hex(&packed.diff_id, hex));
+	cleanup_free char *path = tempstore_path(t, name);
+	cleanup_free char *wrong =
+		mem_printf("{\"diffId\":\"%s\",\"crc32\":4294967296}", digest_format(&packed.diff_id, text));
+	write_file(path, wrong, strlen(wrong));
+	assert_int_equal(layer_load_record(t->store, &packed.diff_id, &record, NULL), -EINVAL);
 }
 
 int main(void)
@@ -275,6 +487,14 @@ int main(void)
 		test_with_store(a_record_that_was_cut_off_counts_as_unknown),
 		test_with_store(another_id_map_has_a_tree_of_its_own),
 		test_with_store(a_tree_that_changed_gives_no_blob),
+		test_with_store(the_crc_of_a_large_tar_is_in_the_record),
+		test_with_store(each_codec_counts_the_same_crc),
+		test_with_store(a_tree_with_another_crc_gives_no_blob),
+		test_with_store(a_tree_of_another_size_gives_no_blob),
+		test_with_store(without_a_crc_a_tree_is_hashed),
+		test_with_store(what_is_packed_by_its_crc_unpacks_to_the_layer),
+		test_with_store(a_layer_that_is_made_again_keeps_its_crc),
+		test_with_store(a_record_with_a_crc_of_more_than_32_bits_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

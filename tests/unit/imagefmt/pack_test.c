@@ -6,6 +6,7 @@
 
 #include "base/ovlmark.h"
 #include "base/owner.h"
+#include "tests/unit/imagefmt/access_list.h"
 
 static void make_file(int dirfd, const char *path, const char *text, mode_t mode)
 {
@@ -248,7 +249,7 @@ static void owners_and_devices_on_record_come_out_as_headers(void **state)
 {
 	struct tartree *t = *state;
 	cleanup(buf_done) struct buf bytes = BUF_INIT(1 << 20);
-	const struct owner_record owner = {.uid = 1234, .gid = 5000000, .mode = OWNER_HAS_MODE | 02755};
+	const struct owner_record owner = {.uid = 1234, .gid = 5000000, .mode = OWNER_HAS_MODE | 02455};
 	const struct owner_record device = {
 		.uid = 0, .gid = 5, .mode = OWNER_HAS_MODE | S_IFCHR | 0666, .major = 1, .minor = 3};
 
@@ -258,6 +259,8 @@ static void owners_and_devices_on_record_come_out_as_headers(void **state)
 	make_file(t->root, "null", "", 0600);
 	cleanup_close int file = openat(t->root, "file", O_RDONLY | O_CLOEXEC);
 	cleanup_close int null = openat(t->root, "null", O_RDONLY | O_CLOEXEC);
+	/* As owner_set_mode() leaves it: open to us, with the set-id bits. */
+	assert_int_equal(fchmod(file, 02655), 0);
 	assert_int_equal(owner_set(file, &owner, NULL), 0);
 	assert_int_equal(owner_set(null, &device, NULL), 0);
 	pack_to_buf(t->root, &bytes);
@@ -268,7 +271,7 @@ static void owners_and_devices_on_record_come_out_as_headers(void **state)
 	assert_int_equal(tar_reader_next(reader, &entry, NULL), 1);
 	assert_int_equal(entry->uid, 1234);
 	assert_int_equal(entry->gid, 5000000);
-	assert_int_equal(entry->mode, 02755);
+	assert_int_equal(entry->mode, 02455);
 	assert_int_equal(tar_reader_next(reader, &entry, NULL), 1);
 	assert_int_equal(entry->type, TAR_CHARDEV);
 	assert_int_equal(entry->major, 1);
@@ -338,6 +341,13 @@ static void the_kernels_opaque_marks_go_where_nothing_is_below(void **state)
 	}
 	set_xattr(t->root, "new", "user.overlay.impure", "y", 1);
 	assert_int_equal(mknodat(t->root, "new/socket", S_IFSOCK | 0600, 0), 0);
+	/* In the place of what is below: of a file, of nothing (it is hidden), of something in an opaque directory. */
+	const char *const sockets[] = {"taken", "gone", "hidden/taken"};
+	make_file(lowers[1], "taken", "x", 0644);
+	make_file(lowers[1], "gone", "x", 0644);
+	assert_int_equal(ovlmark_make_whiteout(lowers[0], "gone", NULL), 0);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(mknodat(t->root, sockets[i], S_IFSOCK | 0600, 0), 0);
 	/* A whiteout to us alone, and only in a store on an overlay. */
 	assert_int_equal(mknodat(t->root, "closed", S_IFSOCK, 0), 0);
 	make_file(t->root, "new/late", "x", 0644);
@@ -358,9 +368,39 @@ static void the_kernels_opaque_marks_go_where_nothing_is_below(void **state)
 	}
 	assert_int_equal(type_in(t->root, "new/socket"), 0);
 	assert_int_equal(type_in(t->root, "closed"), 0);
+	assert_int_equal(type_in(t->root, "taken"), S_IFCHR);
+	assert_int_equal(type_in(t->root, "gone"), 0);
+	assert_int_equal(type_in(t->root, "hidden/taken"), 0);
 	assert_comes_back(t);
 	fd_close(lowers[0]);
 	fd_close(lowers[1]);
+}
+
+/* Also of the root, of what can only be named, and of a file with two names. */
+static void a_finished_tree_has_no_access_lists(void **state)
+{
+	static const char *const names[] = {".", "dir", "fifo", "file"};
+	struct tartree *t = *state;
+	const struct normalise_options options = {.clamp_mtime = -1};
+	struct pack_result with, without;
+
+	make_file(t->root, "file", "x", ACCESS_LIST_MODE);
+	assert_int_equal(linkat(t->root, "file", t->root, "twin", 0), 0);
+	assert_int_equal(mkdirat(t->root, "dir", ACCESS_LIST_MODE), 0);
+	assert_int_equal(mkfifoat(t->root, "fifo", ACCESS_LIST_MODE), 0);
+	assert_int_equal(fchmod(t->root, ACCESS_LIST_MODE), 0);
+	assert_int_equal(pack_finish(t->root, &options, &without, NULL), 0);
+	for (size_t i = 1; i < ARRAY_COUNT(names); i++)
+		if (!give_list(t->root, names[i], ACCESS_LIST))
+			skip();
+	assert_true(give_list(t->root, "dir", DEFAULT_LIST));
+	assert_true(give_list(t->root, ".", DEFAULT_LIST));
+	assert_int_equal(pack_finish(t->root, &options, &with, NULL), 0);
+	assert_true(digest_equal(&with.diff_id, &without.diff_id));
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+		assert_false(has_list(t->root, names[i], ACCESS_LIST));
+		assert_false(has_list(t->root, names[i], DEFAULT_LIST));
+	}
 }
 
 /* More than are read before there is a second thread. */
@@ -433,6 +473,7 @@ int main(void)
 		T(sockets_are_left_out),
 		T(a_sink_that_fails_ends_the_packing),
 		T(the_kernels_opaque_marks_go_where_nothing_is_below),
+		T(a_finished_tree_has_no_access_lists),
 		T(many_files_pack_to_the_same_on_one_processor),
 		T(the_time_of_access_stays),
 	};

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "base/atomicfile.h"
+#include "tests/unit/imagefmt/access_list.h"
 
 static bool exists(const struct tempstore *t, const char *name)
 {
@@ -35,6 +36,21 @@ static void the_store_belongs_to_the_user_alone(void **state)
 	struct stat st;
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
+}
+
+/* What steps make in a directory that hands lists on has other modes than elsewhere. */
+static void folders_hand_no_access_list_on(void **state)
+{
+	struct tempstore *t = *state;
+	cleanup_free char *root = tempstore_path(t, "store");
+
+	if (!give_list(AT_FDCWD, root, DEFAULT_LIST))
+		skip();
+	int layers = store_folder(t->store, STORE_LAYERS, NULL);
+	int tmp = store_tmp(t->store, NULL);
+	assert_true(layers >= 0 && tmp >= 0);
+	assert_false(has_list(layers, ".", DEFAULT_LIST));
+	assert_false(has_list(tmp, ".", DEFAULT_LIST) || has_list(tmp, ".", ACCESS_LIST));
 }
 
 static void images_lie_in_a_valid_layout(void **state)
@@ -145,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test_with_store(folders_are_made_when_first_asked_for),
 		test_with_store(the_store_belongs_to_the_user_alone),
+		test_with_store(folders_hand_no_access_list_on),
 		test_with_store(images_lie_in_a_valid_layout),
 		test_with_store(a_root_that_cannot_be_made_is_named),
 		test_with_store(a_store_that_is_closed_leaves_nothing_in_tmp),

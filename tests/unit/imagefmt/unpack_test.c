@@ -3,6 +3,7 @@
 
 #include "base/ovlmark.h"
 #include "base/owner.h"
+#include "tests/unit/imagefmt/access_list.h"
 
 static bool is_whiteout(int dirfd, const char *path)
 {
@@ -383,6 +384,27 @@ static void modes_are_those_of_the_tar_whatever_the_umask(void **state)
 	}
 }
 
+/* As GNU tar writes them when it is asked for all attributes. */
+static void access_lists_of_a_tar_are_left_out(void **state)
+{
+	struct tartree *t = *state;
+	const struct tar_xattr lists[] = {{ACCESS_LIST, &an_access_list, sizeof(an_access_list)},
+					  {DEFAULT_LIST, &an_access_list, sizeof(an_access_list)},
+					  {"user.kept", "x", 1}};
+
+	if (!has_user_xattrs(t))
+		skip();
+	put(t,
+	    (struct tar_entry){.path = "dir", .type = TAR_DIRECTORY, .mode = 0755, .xattrs = lists, .xattr_count = 3},
+	    NULL);
+	put_file(t, "dir/file", "x");
+	assert_int_equal(unpack(t), 0);
+	assert_false(has_list(t->root, "dir", ACCESS_LIST));
+	assert_false(has_list(t->root, "dir", DEFAULT_LIST));
+	assert_true(has_list(t->root, "dir", "user.kept"));
+	assert_mode(t, "dir", 0755);
+}
+
 /* What is entered right after it was made, left, and come back to. */
 static void directories_may_be_named_again_and_again(void **state)
 {
@@ -430,6 +452,7 @@ int main(void)
 		T(the_fault_that_comes_first_in_the_tar_is_told),
 		T(a_large_layer_that_is_cut_ends_both_threads),
 		T(modes_are_those_of_the_tar_whatever_the_umask),
+		T(access_lists_of_a_tar_are_left_out),
 		T(directories_may_be_named_again_and_again),
 	};
 

@@ -2,6 +2,9 @@
 #include "tests/unit/run/fake_caller.h"
 
 #include <linux/openat2.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
+#include <sys/xattr.h>
 
 #define HERE ((uint64_t)(uint32_t)AT_FDCWD)
 
@@ -113,8 +116,36 @@ static void openat2_is_read_from_memory_and_left_alone_when_it_wants_more(void *
 	assert_continues(CALL(fake, emul_openat2, HERE, fake_text(fake, "new"), 1, sizeof(*how)));
 	assert_opens(fake, CALL(fake, emul_openat2, HERE, fake_text(fake, "new"), ADDRESS(how), sizeof(*how)));
 	assert_owner(fake, "new", 100, 200);
-	how->resolve = RESOLVE_BENEATH;
+	how->resolve = RESOLVE_CACHED;
 	assert_continues(CALL(fake, emul_openat2, HERE, fake_text(fake, "newer"), ADDRESS(how), sizeof(*how)));
+	how->resolve = RESOLVE_BENEATH;
+	assert_continues(CALL(fake, emul_openat2, HERE, fake_text(fake, "../newer"), ADDRESS(how), sizeof(*how)));
+	assert_opens(fake, CALL(fake, emul_openat2, HERE, fake_text(fake, "newer"), ADDRESS(how), sizeof(*how)));
+	assert_owner(fake, "newer", 100, 200);
+}
+
+/* Of acl(5): user::rwx,group::r-x,other::r-- */
+static void a_default_access_list_stands_for_the_umask(void **state)
+{
+	struct fake *fake = *state;
+	const struct {
+		struct posix_acl_xattr_header header;
+		struct posix_acl_xattr_entry entries[3];
+	} list = {{POSIX_ACL_XATTR_VERSION},
+		  {{ACL_USER_OBJ, 7, ACL_UNDEFINED_ID},
+		   {ACL_GROUP_OBJ, 5, ACL_UNDEFINED_ID},
+		   {ACL_OTHER, 4, ACL_UNDEFINED_ID}}};
+	struct stat st;
+
+	assert_int_equal(setxattr(fake->directory, "system.posix_acl_default", &list, sizeof(list), 0), 0);
+	fake_become(fake, 100, 200);
+	assert_opens(fake, CALL(fake, emul_open_call, fake_text(fake, "listed"), O_CREAT | O_WRONLY, 04666));
+	assert_int_equal(fstatat(fake->dir, "listed", &st, 0), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 04644);
+	assert_returns(CALL(fake, emul_mkdir, fake_text(fake, "listed-too//"), 0777), 0);
+	assert_int_equal(fstatat(fake->dir, "listed-too", &st, 0), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0754);
+	assert_owner(fake, "listed-too", 100, 200);
 }
 
 int main(void)
@@ -126,6 +157,7 @@ int main(void)
 		FAKE_TEST(a_place_that_is_not_there_is_the_kernels_to_refuse),
 		FAKE_TEST(a_directory_hands_its_group_on),
 		FAKE_TEST(a_file_without_a_name_has_an_owner_when_it_gets_one),
+		FAKE_TEST(a_default_access_list_stands_for_the_umask),
 		FAKE_TEST(openat2_is_read_from_memory_and_left_alone_when_it_wants_more),
 	};
 

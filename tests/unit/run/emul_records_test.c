@@ -92,10 +92,14 @@ static void what_no_file_system_has_is_plain(void **state)
 	assert_true(emul_fd_is_plain(fake->e, &trap, ends[0]));
 	cleanup_close int status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 	assert_true(emul_fd_is_plain(fake->e, &trap, status));
-	/* A FIFO of the tree may have a record in its table. */
+	/* A FIFO of the tree may have a record in its table, when that has any. */
 	assert_int_equal(mkfifoat(fake->dir, "fifo", 0600), 0);
 	cleanup_close int fifo = openat(fake->dir, "fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(emul_fd_is_plain(fake->e, &trap, fifo));
+	fake_give(fake, "link", 5, 6);
 	assert_false(emul_fd_is_plain(fake->e, &trap, fifo));
+	fake_give(fake, "link", 0, 0);
+	assert_true(emul_fd_is_plain(fake->e, &trap, fifo));
 	/* Of several trees each has a table. */
 	fake->e->options.find_place = nowhere;
 	assert_false(emul_fd_is_plain(fake->e, &trap, fifo));

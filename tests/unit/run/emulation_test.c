@@ -58,8 +58,10 @@ static void what_is_emulated_is_so_for_both_abis(void **state)
 	for (size_t i = 0; i < native->count; i++) {
 		trap_handler *handle = native->entries[i].handle;
 		bool found = !handle;
-		for (size_t k = 0; !found && k < native->also->count; k++)
-			found = native->also->entries[k].handle == handle;
+		for (const struct trap_table *at = native->also; at; at = at->also)
+			for (size_t k = 0; !found && k < at->count; k++)
+				found = at->entries[k].arch != native->entries[i].arch &&
+					at->entries[k].handle == handle;
 		assert_true(found);
 	}
 #endif

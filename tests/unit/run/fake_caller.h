@@ -49,6 +49,7 @@ struct fake {
 	char directory[64];
 	int dir;		      /* of ours, for a look at what was done */
 	int file_fd, path_fd, dir_fd; /* the caller's: "file", "file" as O_PATH, "." */
+	int ioctl_fd;		      /* "file", to be neither read nor written */
 	pid_t pid;
 	char *page;
 	size_t used;
@@ -106,6 +107,7 @@ static inline int fake_set_up(void **state)
 	fake->file_fd = openat(fake->dir, "file", O_RDONLY);
 	fake->path_fd = openat(fake->dir, "file", O_PATH);
 	fake->dir_fd = openat(fake->dir, ".", O_RDONLY | O_DIRECTORY);
+	fake->ioctl_fd = openat(fake->dir, "file", O_ACCMODE);
 	fake->page = mmap(NULL, FAKE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	fake->pid = fork();
 	if (fake->pid == 0) {
@@ -146,6 +148,7 @@ static inline int fake_tear_down(void **state)
 	close(fake->dir);
 	close(fake->file_fd);
 	close(fake->path_fd);
+	close(fake->ioctl_fd);
 	close(fake->dir_fd);
 	nftw(fake->directory, fake_remove, 16, FTW_DEPTH | FTW_PHYS);
 	free(fake);

@@ -426,8 +426,12 @@ static void reaps_what_is_orphaned(void **state)
 {
 	struct place *place = *state;
 
-	expect(place, "(true &) ; (true &) ; sleep 0.3; grep -l 'State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l", 0,
-	       "0\n");
+	/* They take their time to end. */
+	expect(place,
+	       "(true &) ; (true &) ; sleep 0.3; for i in $(seq 200); do"
+	       " n=$(grep -l 'State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l); [ $n = 0 ] && break; sleep 0.1; "
+	       "done; echo $n",
+	       0, "0\n");
 }
 
 static void passes_signals_to_the_command(void **state)
@@ -438,7 +442,7 @@ static void passes_signals_to_the_command(void **state)
 
 	if (killer == 0) {
 		/* Until the step has said that it listens. */
-		for (int i = 0; i < 500 && faccessat(place->upper, "ready", F_OK, 0) < 0; i++)
+		for (int i = 0; i < 3000 && faccessat(place->upper, "ready", F_OK, 0) < 0; i++)
 			poll(NULL, 0, 20);
 		kill(us, SIGTERM);
 		_exit(0);
